@@ -1,0 +1,1 @@
+//! OpenTSDB's write protocol as pure functions.

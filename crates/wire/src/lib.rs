@@ -29,7 +29,7 @@
 //! - [`Rules`] and [`Names`] say which names are legal; [`InvalidPoint`] says which rule was broken, and where.
 //! - [`SeriesText`] is the part of a line that a series repeats; [`Value`] and [`Timestamp`] are the part that changes.
 //! - [`line`] puts them together, reads lines back, and brings foreign lines into canonical form.
-
+//! - [`json`] is the body of `/api/put`, both directions.
 //! - [`reply`] is what a server's telnet answer means.
 //!
 //! Not here: sockets, threads, files, clocks, and any decision about what to do next. Those are the client's and the
@@ -38,7 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
-
+pub mod json;
 pub mod line;
 mod name;
 pub mod reply;
@@ -48,6 +48,7 @@ mod value;
 
 pub use crate::{
     error::{Field, InvalidPoint},
+    json::{Json, JsonError},
     line::{Line, Tags},
     name::{Names, Rules, UnknownNames},
     reply::{Class, ErrorKind, Replies, Reply, Server},

@@ -1,0 +1,473 @@
+//! The put line: parts to bytes, bytes to parts, and foreign lines to canonical ones.
+//!
+//! ```text
+//! put <metric> <timestamp> <value> <name>=<value>[ <name>=<value>...]\n
+//! ```
+//!
+//! Canonical is: lower-case `put`, one space between fields, none elsewhere, no carriage return, a portable value, a
+//! timestamp of 10 or 13 digits, legal names, at least one tag, no tag's name twice, at most [`MAX_LINE`] bytes. The
+//! queue, the spool, the wire and every retry hold exactly these bytes.
+//!
+//! One scan decides whether a line is canonical and finds its parts; [`canonical`] and [`parse`] both stand on it. What
+//! fails the scan takes the slow way through [`SeriesText`], which rewrites the line or says what is wrong with it.
+
+use crate::{
+    MAX_LINE,
+    error::{Field, InvalidPoint, excerpt},
+    name::{Names, Place, Rules, legal_len},
+    series::{PUT, SeriesText, has_tag},
+    timestamp::Timestamp,
+    value::{Value, portable, portable_len, portable_value},
+};
+
+/// The parts of a put line.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Line<'a> {
+    /// The metric's name.
+    pub metric: &'a str,
+    /// The time.
+    pub timestamp: Timestamp,
+    /// The value's text, as it stands on the line.
+    pub value: &'a str,
+    /// The tags, in the order they stand on the line.
+    pub tags: Tags<'a>,
+}
+
+impl Line<'_> {
+    /// Returns the value as a number.
+    pub fn value(&self) -> Value {
+        portable_value(self.value.as_bytes()).expect("a line's value was read when the line was")
+    }
+}
+
+/// The tags of a line: an iterator over names and values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tags<'a>(&'a str);
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.0.strip_prefix(' ')?;
+        let end = memchr::memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
+        self.0 = &rest[end..];
+        rest[..end].split_once('=')
+    }
+}
+
+/// Appends the line of these parts; `head` and `tail` are a finished [`SeriesText`]'s.
+///
+/// The caller has asked [`check_length`] whether it fits.
+#[inline]
+pub fn render(head: &[u8], timestamp: &[u8], value: &[u8], tail: &[u8], out: &mut Vec<u8>) {
+    debug_assert_eq!(tail.last(), Some(&b'\n'), "the series is not finished");
+    out.reserve(head.len() + timestamp.len() + 1 + value.len() + tail.len());
+    out.extend_from_slice(head);
+    out.extend_from_slice(timestamp);
+    out.push(b' ');
+    out.extend_from_slice(value);
+    out.extend_from_slice(tail);
+}
+
+/// Checks that a line of parts of these lengths fits [`MAX_LINE`]; the tail's newline does not count.
+#[inline]
+pub fn check_length(
+    head: usize,
+    timestamp: usize,
+    value: usize,
+    tail: usize,
+) -> Result<(), InvalidPoint> {
+    // The space before the value stands for the newline that does not count.
+    let len = head + timestamp + value + tail;
+    if len <= MAX_LINE {
+        Ok(())
+    } else {
+        Err(too_long(len))
+    }
+}
+
+/// Reads a canonical line, its newline optional, into its parts, without copying.
+///
+/// Names may be whatever [`Names::Utf8`] allows, in any number.
+pub fn parse(line: &[u8]) -> Result<Line<'_>, InvalidPoint> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    if let Some(body) = line.strip_prefix(PUT)
+        && let Some(parts) = scan(&WIDEST, body)
+    {
+        let text = |from: usize, to: usize| {
+            str::from_utf8(&body[from..to]).expect("scanned characters are UTF-8")
+        };
+        return Ok(Line {
+            metric: text(0, parts.metric_end),
+            timestamp: parts.timestamp,
+            value: text(parts.value_start, parts.value_end),
+            tags: Tags(text(parts.value_end, body.len())),
+        });
+    }
+    Err(not_canonical(line))
+}
+
+/// Appends the canonical form of one line: with or without `put `, without its newline.
+///
+/// Blanks around fields and one carriage return at the end go; a value that not every server reads is rewritten to the
+/// same number; everything else stays byte for byte. A refused line appends nothing. A metric named `put` needs the
+/// command before it.
+pub fn canonical(rules: &Rules, input: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidPoint> {
+    canonical_with(&mut SeriesText::new(), rules, input, out)
+}
+
+/// The same as [`canonical`], with a scratch that lines in need of rewriting reuse.
+///
+/// Afterwards `scratch.replaced()` tells how many characters of this line `rules.repair` replaced.
+pub fn canonical_with(
+    scratch: &mut SeriesText,
+    rules: &Rules,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), InvalidPoint> {
+    scratch.clear();
+    let body = input.strip_prefix(PUT).unwrap_or(input);
+    if scan(rules, body).is_some() {
+        out.reserve(PUT.len() + body.len() + 1);
+        out.extend_from_slice(PUT);
+        out.extend_from_slice(body);
+        out.push(b'\n');
+        return Ok(());
+    }
+    let start = out.len();
+    let rewritten = rewrite(scratch, rules, input, out);
+    if rewritten.is_err() {
+        out.truncate(start);
+    }
+    rewritten
+}
+
+/// Where the parts of a canonical line lie, counted from its metric on.
+struct Parts {
+    metric_end: usize,
+    timestamp: Timestamp,
+    value_start: usize,
+    value_end: usize,
+}
+
+/// Finds the parts of a line that is canonical under these rules, its `put ` and newline taken off.
+fn scan(rules: &Rules, body: &[u8]) -> Option<Parts> {
+    if PUT.len() + body.len() > MAX_LINE {
+        return None;
+    }
+    let metric_end = legal_len(rules.names, Place::Metric, body);
+    if metric_end == 0 || body.get(metric_end) != Some(&b' ') {
+        return None;
+    }
+    let timed = &body[metric_end + 1..];
+    let timestamp_len = if timed.get(10) == Some(&b' ') { 10 } else { 13 };
+    let timestamp = Timestamp::from_digits(timed.get(..timestamp_len)?)?;
+    if timed.get(timestamp_len) != Some(&b' ') {
+        return None;
+    }
+    let value_start = metric_end + 1 + timestamp_len + 1;
+    let value_len = portable_len(&body[value_start..]);
+    let value_end = value_start + value_len;
+    if value_len == 0 || body.get(value_end) != Some(&b' ') {
+        return None;
+    }
+    portable_value(&body[value_start..value_end])?;
+    let tags = &body[value_end..];
+    let (mut offset, mut count) = (0, 0);
+    while offset < tags.len() {
+        // Here stands the space before a tag.
+        let tag = &tags[offset + 1..];
+        let name_len = legal_len(rules.names, Place::TagName, tag);
+        if name_len == 0
+            || tag.get(name_len) != Some(&b'=')
+            || has_tag(&tags[..offset], &tag[..name_len])
+        {
+            return None;
+        }
+        let value_len = legal_len(rules.names, Place::TagValue, &tag[name_len + 1..]);
+        offset += 1 + name_len + 1 + value_len;
+        if value_len == 0 || tags.get(offset).is_some_and(|&byte| byte != b' ') {
+            return None;
+        }
+        count += 1;
+    }
+    if rules.max_tags != 0 && count > rules.max_tags {
+        return None;
+    }
+    Some(Parts {
+        metric_end,
+        timestamp,
+        value_start,
+        value_end,
+    })
+}
+
+/// Brings a line into canonical form field by field, in the order they are read.
+fn rewrite(
+    scratch: &mut SeriesText,
+    rules: &Rules,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), InvalidPoint> {
+    let text = input.strip_suffix(b"\r").unwrap_or(input);
+    let mut fields = text
+        .split(|byte| matches!(byte, b' ' | b'\t'))
+        .filter(|field| !field.is_empty());
+    let mut next = |what| fields.next().ok_or_else(|| ends_before(text, what));
+
+    let mut metric = next("metric")?;
+    if metric == b"put" {
+        metric = next("metric")?;
+    } else if COMMANDS.contains(&metric) {
+        return Err(not_put(metric));
+    }
+    scratch.metric_bytes(rules, b"", metric)?;
+    let timestamp = next("timestamp")?;
+    Timestamp::parse(timestamp)?;
+    let value = next("value")?;
+    let start = out.len();
+    portable(value, out)?;
+    let value_len = out.len() - start;
+    for tag in fields {
+        let Some(equals) = memchr::memchr(b'=', tag) else {
+            let fault = format!("{} has no \"=\"", excerpt(tag, 0));
+            return Err(InvalidPoint::new(
+                Field::Tags,
+                fault,
+                "name=value is needed",
+            ));
+        };
+        scratch.tag_bytes(rules, &tag[..equals], &tag[equals + 1..])?;
+    }
+    scratch.finish_for(rules, timestamp.len(), value_len)?;
+    let before_value = scratch.head().iter().chain(timestamp).chain(b" ");
+    out.splice(start..start, before_value.copied());
+    out.extend_from_slice(scratch.tail());
+    Ok(())
+}
+
+/// Says what keeps a line from being canonical.
+#[cold]
+fn not_canonical(line: &[u8]) -> InvalidPoint {
+    if !line.starts_with(PUT) {
+        let word = line.split(|&byte| byte == b' ').next().unwrap_or(line);
+        return not_put(word);
+    }
+    match rewrite(&mut SeriesText::new(), &WIDEST, line, &mut Vec::new()) {
+        Err(error) => error,
+        Ok(()) => InvalidPoint::new(
+            Field::Line,
+            format!("{} is not canonical", excerpt(line, 0)),
+            "one space between fields, none elsewhere, and a portable value are needed",
+        ),
+    }
+}
+
+#[cold]
+fn too_long(len: usize) -> InvalidPoint {
+    InvalidPoint::new(
+        Field::Line,
+        format!("{len} bytes long"),
+        "at most 1024 are allowed",
+    )
+}
+
+#[cold]
+fn ends_before(line: &[u8], what: &str) -> InvalidPoint {
+    let fault = format!("{} ends before the {what}", excerpt(line, 0));
+    InvalidPoint::new(
+        Field::Line,
+        fault,
+        "metric, timestamp, value and a tag or more are needed",
+    )
+}
+
+#[cold]
+fn not_put(word: &[u8]) -> InvalidPoint {
+    let fault = format!("{} is not a point", excerpt(word, 0));
+    InvalidPoint::new(Field::Command, fault, "only put is allowed")
+}
+
+/// The rules under which every line any other rules allow is canonical.
+const WIDEST: Rules = Rules {
+    names: Names::Utf8,
+    max_tags: 0,
+    repair: false,
+};
+
+/// OpenTSDB's other commands. As metrics they need `put` before them, so that nobody who pipes one is misunderstood.
+const COMMANDS: [&[u8]; 10] = [
+    b"PUT",
+    b"diediedie",
+    b"dropcaches",
+    b"exit",
+    b"help",
+    b"histogram",
+    b"rollup",
+    b"stats",
+    b"status",
+    b"version",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASCII: Rules = Rules {
+        names: Names::Ascii,
+        max_tags: 0,
+        repair: false,
+    };
+
+    fn canon(input: &str) -> Result<String, InvalidPoint> {
+        let mut out = b"kept".to_vec();
+        let result = canonical(&ASCII, input.as_bytes(), &mut out);
+        let out = String::from_utf8(out).unwrap();
+        let line = out.strip_prefix("kept").unwrap();
+        assert_eq!(result.is_err(), line.is_empty());
+        result.map(|()| line.to_owned())
+    }
+
+    #[test]
+    fn a_line_renders_and_parses_to_its_parts() {
+        let mut out = Vec::new();
+        render(b"put m ", b"1700000000", b"1.5", b" a=1 b=x:y\n", &mut out);
+        assert_eq!(out, b"put m 1700000000 1.5 a=1 b=x:y\n");
+        let line = parse(&out).unwrap();
+        assert_eq!(line.metric, "m");
+        assert_eq!(line.timestamp.as_u64(), 1_700_000_000);
+        assert_eq!(line.value, "1.5");
+        assert_eq!(line.value().as_f64(), 1.5);
+        assert_eq!(line.tags.collect::<Vec<_>>(), [("a", "1"), ("b", "x:y")]);
+        assert_eq!(parse(&out[..out.len() - 1]), parse(&out));
+    }
+
+    #[test]
+    fn canonical_lines_stay_and_put_is_added() {
+        for line in [
+            "m 1700000000 1 a=b",
+            "m 1700000000123 -1.50E-7 a=b c=d:e",
+            "put 1700000000 1 a=b",
+        ] {
+            let put = format!("put {line}");
+            assert_eq!(canon(&put).unwrap(), format!("{put}\n"));
+            if !line.starts_with("put") {
+                assert_eq!(canon(line).unwrap(), format!("{put}\n"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_collectd_writes_is_brought_into_form() {
+        assert_eq!(
+            canon("put load.load.shortterm 1795349405 11.29248046875 fqdn=web01.example.com  dc=eu status=production\r")
+                .unwrap(),
+            "put load.load.shortterm 1795349405 11.29248046875 fqdn=web01.example.com dc=eu status=production\n"
+        );
+        assert_eq!(
+            canon("put m 1795349405 1 fqdn=web01.example.com  \r").unwrap(),
+            "put m 1795349405 1 fqdn=web01.example.com\n"
+        );
+        assert_eq!(
+            canon("  m\t1795349405  +1 a=b").unwrap(),
+            "put m 1795349405 1 a=b\n"
+        );
+    }
+
+    #[test]
+    fn other_commands_and_broken_shapes_are_named() {
+        for (line, field) in [
+            ("", Field::Line),
+            ("put", Field::Line),
+            ("put ", Field::Line),
+            ("put m", Field::Line),
+            ("put m 1700000000", Field::Line),
+            ("put m 1700000000 1", Field::Tags),
+            ("put m 1700000000 1 a", Field::Tags),
+            ("put m 1700000000 1 a=", Field::TagValue("a".into())),
+            ("put m 1700000000 1 =a", Field::TagName),
+            ("put m 1700000000 1 a=b=c", Field::TagValue("a".into())),
+            ("put m 1700000000 1 a=b a=b", Field::TagName),
+            ("put m 1700000000 one a=b", Field::Value),
+            ("put m now 1 a=b", Field::Timestamp),
+            ("put m:x 1700000000 1 a=b", Field::Metric),
+            ("put m 1700000000 1 a=b\nexit", Field::TagValue("a".into())),
+            ("put m 1700000000 1 a=b\r\r", Field::TagValue("a".into())),
+            ("version", Field::Command),
+            ("diediedie", Field::Command),
+            ("rollup 1h-sum m 1700000000 1 a=b", Field::Command),
+            ("PUT m 1700000000 1 a=b", Field::Command),
+        ] {
+            let error = canon(line).unwrap_err();
+            assert_eq!(error.field(), &field, "{line:?}: {error}");
+            parse(line.as_bytes()).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn parse_takes_only_the_canonical_form() {
+        for line in [
+            "m 1700000000 1 a=b",
+            " put m 1700000000 1 a=b",
+            "put  m 1700000000 1 a=b",
+            "put m 1700000000 1 a=b ",
+            "put m 1700000000 1 a=b\r\n",
+            "put m 1700000000 1 a=b\n\n",
+            "put m 1700000000 +1 a=b",
+            "put m 1700000000 1e3 a=b",
+            "put m 1700000000 01 a=b",
+            "put m\t1700000000 1 a=b",
+        ] {
+            parse(line.as_bytes()).unwrap_err();
+        }
+        parse("put zürich 1700000000 1 a=日本".as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn a_line_may_be_1024_bytes_long_and_no_longer() {
+        let fixed = "put m 1700000000 1 t=".len();
+        for (len, legal) in [(MAX_LINE, true), (MAX_LINE + 1, false)] {
+            let line = format!("put m 1700000000 1 t={}", "v".repeat(len - fixed));
+            assert_eq!(line.len(), len);
+            assert_eq!(canon(&line).is_ok(), legal);
+            assert_eq!(parse(line.as_bytes()).is_ok(), legal);
+            // Not canonical, but as long once it is.
+            assert_eq!(canon(&format!("  {line}  \r")).is_ok(), legal);
+        }
+        assert!(check_length(6, 10, 1, MAX_LINE - 17).is_ok());
+        assert!(check_length(6, 10, 1, MAX_LINE - 16).is_err());
+    }
+
+    #[test]
+    fn repair_leaves_values_and_timestamps_alone_and_counts_per_line() {
+        let rules = Rules {
+            repair: true,
+            ..ASCII
+        };
+        let (mut scratch, mut out) = (SeriesText::new(), Vec::new());
+        canonical_with(&mut scratch, &rules, b"m:x 1700000000 1 a=b=c", &mut out).unwrap();
+        assert_eq!(scratch.replaced(), 2);
+        canonical_with(&mut scratch, &rules, b"m 1700000000 1 a=b", &mut out).unwrap();
+        assert_eq!(scratch.replaced(), 0);
+        canonical_with(
+            &mut scratch,
+            &rules,
+            b"m\xff 1700000000 1 a=b\nexit",
+            &mut out,
+        )
+        .unwrap();
+        assert_eq!(scratch.replaced(), 2);
+        assert_eq!(
+            out,
+            b"put m_x 1700000000 1 a=b_c\nput m 1700000000 1 a=b\nput m_ 1700000000 1 a=b_exit\n"
+        );
+        let long = format!("m 1700000000 1 a={}", "v".repeat(2000));
+        out.clear();
+        canonical_with(&mut scratch, &rules, long.as_bytes(), &mut out).unwrap();
+        assert_eq!(out.len(), MAX_LINE + 1);
+        for line in ["m 17 1 a=b", "m 1700000000 x a=b"] {
+            canonical_with(&mut scratch, &rules, line.as_bytes(), &mut out).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,523 @@
+//! What a series looks like on a line: everything but timestamp and value.
+//!
+//! ```text
+//! put web.latency 1767225600 0.0123 path=/login host=web01\n
+//! ^--- head ----^                  ^------- tail --------^
+//! ```
+//!
+//! Head and tail lie one behind the other in one run of bytes, checked once, so that a point costs four copies and no
+//! look at a name. Called on the caller's thread, per call or once per series; the text is a scratch that keeps its room.
+
+use crate::{
+    MAX_LINE,
+    error::{Field, InvalidPoint, excerpt},
+    line::check_length,
+    name::{Place, Rules, find_illegal, refuse, repair},
+    value::Value,
+};
+
+/// The part of a line that all points of a series share: `put <metric> ` and ` <name>=<value>...\n`.
+///
+/// Make it in this order: [`metric`](Self::metric), [`tag`](Self::tag) for each, [`finish`](Self::finish). A refused
+/// tag leaves the text as it was before; [`metric`](Self::metric) begins a new one.
+#[derive(Clone, Debug, Default)]
+pub struct SeriesText {
+    bytes: Vec<u8>,
+    head_len: usize,
+    tags: usize,
+    replaced: u32,
+}
+
+impl SeriesText {
+    /// Makes an empty text; it allocates at the first [`metric`](Self::metric).
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Empties the text and keeps its room.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.head_len = 0;
+        self.tags = 0;
+        self.replaced = 0;
+    }
+
+    /// Begins a new text with the metric `prefix` + `metric`.
+    #[inline]
+    pub fn metric(
+        &mut self,
+        rules: &Rules,
+        prefix: &str,
+        metric: &str,
+    ) -> Result<(), InvalidPoint> {
+        self.metric_bytes(rules, prefix.as_bytes(), metric.as_bytes())
+    }
+
+    /// Adds a tag; the tags stand on the line in the order they were added.
+    #[inline]
+    pub fn tag(&mut self, rules: &Rules, name: &str, value: &str) -> Result<(), InvalidPoint> {
+        self.tag_bytes(rules, name.as_bytes(), value.as_bytes())
+    }
+
+    /// Returns whether a tag of this name was added.
+    pub fn has_tag(&self, name: &str) -> bool {
+        has_tag(&self.bytes[self.head_len..], name.as_bytes())
+    }
+
+    /// Checks the text as a whole and ends it with the newline.
+    ///
+    /// Refuses a text without tags, with more than `rules.max_tags`, or too long for even the shortest timestamp and
+    /// value; whether a given point fits is [`check_length`]'s to say. With `rules.repair` a text too long for the
+    /// longest timestamp and value is cut until every point fits, its longest names first.
+    #[inline]
+    pub fn finish(&mut self, rules: &Rules) -> Result<(), InvalidPoint> {
+        if rules.repair {
+            self.finish_for(rules, 13, Value::MAX_LEN)
+        } else {
+            self.finish_for(rules, 10, 1)
+        }
+    }
+
+    /// Returns `put <metric> `, its last space included.
+    #[inline]
+    pub fn head(&self) -> &[u8] {
+        &self.bytes[..self.head_len]
+    }
+
+    /// Returns ` <name>=<value>...\n`, its first space included.
+    #[inline]
+    pub fn tail(&self) -> &[u8] {
+        &self.bytes[self.head_len..]
+    }
+
+    /// Returns head and tail in one piece: what makes two series the same.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns where in [`bytes`](Self::bytes) the head ends.
+    #[inline]
+    pub fn head_len(&self) -> usize {
+        self.head_len
+    }
+
+    /// Returns how many characters were replaced and names cut since the text was begun.
+    #[inline]
+    pub fn replaced(&self) -> u32 {
+        self.replaced
+    }
+
+    #[inline]
+    pub(crate) fn metric_bytes(
+        &mut self,
+        rules: &Rules,
+        prefix: &[u8],
+        metric: &[u8],
+    ) -> Result<(), InvalidPoint> {
+        self.clear();
+        self.bytes.extend_from_slice(PUT);
+        self.bytes.extend_from_slice(prefix);
+        self.bytes.extend_from_slice(metric);
+        if metric.is_empty() {
+            if !rules.repair {
+                self.clear();
+                return Err(InvalidPoint::empty(Field::Metric));
+            }
+            self.bytes.push(b'_');
+            self.replaced += 1;
+        }
+        if let Err(error) = self.check(rules, Place::Metric, PUT.len(), || Field::Metric) {
+            self.clear();
+            return Err(error);
+        }
+        self.bytes.push(b' ');
+        self.head_len = self.bytes.len();
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn tag_bytes(
+        &mut self,
+        rules: &Rules,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<(), InvalidPoint> {
+        if self.is_finished() {
+            self.bytes.pop();
+        }
+        let (len, replaced) = (self.bytes.len(), self.replaced);
+        let added = self.add_tag(rules, name, value);
+        if added.is_err() {
+            self.bytes.truncate(len);
+            self.replaced = replaced;
+        }
+        added
+    }
+
+    fn add_tag(&mut self, rules: &Rules, name: &[u8], value: &[u8]) -> Result<(), InvalidPoint> {
+        let start = self.bytes.len();
+        self.bytes.push(b' ');
+        self.bytes.extend_from_slice(name);
+        self.check(rules, Place::TagName, start + 1, || Field::TagName)?;
+        let (tail, name_on_line) = self.bytes[self.head_len..].split_at(start - self.head_len);
+        if has_tag(tail, &name_on_line[1..]) {
+            return Err(given_twice(&name_on_line[1..]));
+        }
+        self.bytes.push(b'=');
+        let value_start = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.check(rules, Place::TagValue, value_start, || {
+            Field::TagValue(String::from_utf8_lossy(name).into())
+        })?;
+        self.tags += 1;
+        Ok(())
+    }
+
+    /// Checks the name that ends the bytes so far, and repairs it where the rules say so.
+    #[inline]
+    fn check(
+        &mut self,
+        rules: &Rules,
+        place: Place,
+        start: usize,
+        field: impl FnOnce() -> Field,
+    ) -> Result<(), InvalidPoint> {
+        let text = &self.bytes[start..];
+        let illegal = find_illegal(rules.names, place, text);
+        if illegal.is_none() && !text.is_empty() {
+            return Ok(());
+        }
+        if rules.repair {
+            let text = self.bytes.split_off(start);
+            self.replaced += repair(rules.names, place, &text, &mut self.bytes);
+            return Ok(());
+        }
+        Err(match illegal {
+            Some(offset) => refuse(rules.names, place, field(), text, offset),
+            None => InvalidPoint::empty(field()),
+        })
+    }
+
+    /// Finishes the text for timestamps and values of these lengths.
+    #[inline]
+    pub(crate) fn finish_for(
+        &mut self,
+        rules: &Rules,
+        timestamp: usize,
+        value: usize,
+    ) -> Result<(), InvalidPoint> {
+        if self.head_len == 0 {
+            return Err(InvalidPoint::empty(Field::Metric));
+        }
+        if self.tags == 0 {
+            return Err(no_tag(&self.bytes[PUT.len()..self.head_len - 1]));
+        }
+        if rules.max_tags != 0 && self.tags > rules.max_tags {
+            return Err(too_many_tags(self.tags, rules.max_tags));
+        }
+        if !self.is_finished() {
+            self.bytes.push(b'\n');
+        }
+        let tail = self.bytes.len() - self.head_len;
+        let fits = check_length(self.head_len, timestamp, value, tail);
+        if fits.is_ok() || !rules.repair {
+            return fits;
+        }
+        let room = MAX_LINE.saturating_sub(timestamp + value);
+        // One space is not in the bytes yet, one newline does not count.
+        self.cut(self.bytes.len() - room);
+        check_length(
+            self.head_len,
+            timestamp,
+            value,
+            self.bytes.len() - self.head_len,
+        )?;
+        self.check_still_distinct()
+    }
+
+    /// Takes up to `excess` bytes away, from the longest names first; no name becomes empty.
+    #[cold]
+    fn cut(&mut self, mut excess: usize) {
+        let mut names = self.spans();
+        names.sort_by_key(|&(start, end)| (std::cmp::Reverse(end - start), start));
+        // From the longest on, and shifting nothing that is still to be cut: collect first, then cut from the back.
+        let mut cuts = Vec::new();
+        for (start, end) in names {
+            if excess == 0 {
+                break;
+            }
+            let mut keep = (end - start).saturating_sub(excess).max(1);
+            while keep > 0 && is_continuation(self.bytes[start + keep]) {
+                keep -= 1;
+            }
+            if keep == 0 {
+                keep = 1;
+                while start + keep < end && is_continuation(self.bytes[start + keep]) {
+                    keep += 1;
+                }
+            }
+            if start + keep < end {
+                cuts.push((start + keep, end));
+                excess = excess.saturating_sub(end - start - keep);
+            }
+        }
+        cuts.sort_unstable();
+        for &(start, end) in cuts.iter().rev() {
+            self.bytes.drain(start..end);
+            self.replaced += 1;
+            if start < self.head_len {
+                self.head_len -= end - start;
+            }
+        }
+    }
+
+    /// Lists where the metric, the tags' names and their values lie.
+    fn spans(&self) -> Vec<(usize, usize)> {
+        let mut spans = vec![(PUT.len(), self.head_len - 1)];
+        let mut start = self.head_len + 1;
+        for (offset, &byte) in self.bytes.iter().enumerate().skip(start) {
+            if matches!(byte, b'=' | b' ' | b'\n') {
+                spans.push((start, offset));
+                start = offset + 1;
+            }
+        }
+        spans
+    }
+
+    /// Checks that cutting has not made two tags' names the same.
+    fn check_still_distinct(&self) -> Result<(), InvalidPoint> {
+        let spans = self.spans();
+        for name in spans[1..].chunks(2).map(|pair| pair[0]) {
+            if has_tag(
+                &self.bytes[self.head_len..name.0 - 1],
+                &self.bytes[name.0..name.1],
+            ) {
+                return Err(given_twice(&self.bytes[name.0..name.1]));
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn is_finished(&self) -> bool {
+        self.bytes.last() == Some(&b'\n')
+    }
+}
+
+/// Returns whether ` <name>=<value>...` holds a tag of this name.
+pub(crate) fn has_tag(tags: &[u8], name: &[u8]) -> bool {
+    let mut rest = tags;
+    while let [b' ', tag @ ..] = rest {
+        if tag
+            .strip_prefix(name)
+            .is_some_and(|after| after.first() == Some(&b'='))
+        {
+            return true;
+        }
+        let end = tag
+            .iter()
+            .position(|&byte| byte == b' ')
+            .unwrap_or(tag.len());
+        rest = &tag[end..];
+    }
+    false
+}
+
+#[cold]
+pub(crate) fn given_twice(name: &[u8]) -> InvalidPoint {
+    let fault = format!("{} is given twice", excerpt(name, 0));
+    InvalidPoint::new(Field::TagName, fault, "a point has one tag of a name")
+}
+
+#[cold]
+fn no_tag(metric: &[u8]) -> InvalidPoint {
+    // Programs written for potsdb 1.0.3 look for the first five words.
+    let fault = format!("Need at least one tag, {} has none", excerpt(metric, 0));
+    InvalidPoint::new(Field::Tags, fault, "a point has a tag or more")
+}
+
+#[cold]
+fn too_many_tags(tags: usize, max: usize) -> InvalidPoint {
+    let fault = format!("{tags} of them, at most {max} are allowed");
+    InvalidPoint::new(
+        Field::Tags,
+        fault,
+        "the limit is the option max_tags, and the server has its own",
+    )
+}
+
+fn is_continuation(byte: u8) -> bool {
+    byte & 0xc0 == 0x80
+}
+
+/// What every line begins with.
+pub(crate) const PUT: &[u8] = b"put ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Names;
+
+    fn text(
+        rules: &Rules,
+        metric: &str,
+        tags: &[(&str, &str)],
+    ) -> Result<SeriesText, InvalidPoint> {
+        let mut series = SeriesText::new();
+        series.metric(rules, "", metric)?;
+        for (name, value) in tags {
+            series.tag(rules, name, value)?;
+        }
+        series.finish(rules)?;
+        Ok(series)
+    }
+
+    fn repairing() -> Rules {
+        Rules {
+            names: Names::Ascii,
+            repair: true,
+            ..Rules::default()
+        }
+    }
+
+    #[test]
+    fn head_and_tail_are_the_line_around_timestamp_and_value() {
+        let series = text(&Rules::default(), "m", &[("b", "2"), ("a", "1")]).unwrap();
+        assert_eq!(series.head(), b"put m ");
+        assert_eq!(series.tail(), b" b=2 a=1\n");
+        assert_eq!(series.bytes(), b"put m  b=2 a=1\n");
+        assert_eq!(series.head_len(), 6);
+    }
+
+    #[test]
+    fn the_prefix_is_part_of_the_metric_and_is_checked() {
+        let rules = Rules::default();
+        let mut series = SeriesText::new();
+        series.metric(&rules, "app.", "m").unwrap();
+        assert_eq!(series.head(), b"put app.m ");
+        assert_eq!(
+            series.metric(&rules, "a b.", "m").unwrap_err().offset(),
+            Some(1)
+        );
+        assert_eq!(
+            series.metric(&rules, "app.", "").unwrap_err().field(),
+            &Field::Metric
+        );
+    }
+
+    #[test]
+    fn a_refused_tag_leaves_the_text_as_it_was() {
+        let rules = Rules::default();
+        let mut series = SeriesText::new();
+        series.metric(&rules, "", "m").unwrap();
+        series.tag(&rules, "host", "a").unwrap();
+        for (name, value) in [
+            ("host", "b"),
+            ("x", ""),
+            ("", "x"),
+            ("x y", "z"),
+            ("x", "a b"),
+            ("x", "a\nput"),
+        ] {
+            series.tag(&rules, name, value).unwrap_err();
+            assert_eq!(series.bytes(), b"put m  host=a");
+        }
+        series.finish(&rules).unwrap();
+        assert_eq!(series.tail(), b" host=a\n");
+        assert!(series.has_tag("host"));
+        assert!(!series.has_tag("hos"));
+        assert!(!series.has_tag("a"));
+    }
+
+    #[test]
+    fn finish_twice_changes_nothing_and_a_later_tag_still_counts() {
+        let rules = Rules::default();
+        let mut series = text(&rules, "m", &[("a", "1")]).unwrap();
+        series.finish(&rules).unwrap();
+        assert_eq!(series.tail(), b" a=1\n");
+        series.tag(&rules, "b", "2").unwrap();
+        series.finish(&rules).unwrap();
+        assert_eq!(series.tail(), b" a=1 b=2\n");
+    }
+
+    #[test]
+    fn words_old_programs_look_for_are_kept() {
+        let rules = Rules::default();
+        let error = text(&rules, "a b", &[]).unwrap_err();
+        assert!(error.to_string().contains("invalid metric name"), "{error}");
+        let error = text(&rules, "m", &[]).unwrap_err();
+        assert!(
+            error.to_string().contains("Need at least one tag"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn max_tags_is_a_limit_unless_it_is_zero() {
+        let names: Vec<String> = (0..9).map(|n| format!("t{n}")).collect();
+        let tags: Vec<_> = names.iter().map(|name| (name.as_str(), "v")).collect();
+        text(&Rules::default(), "m", &tags[..8]).unwrap();
+        assert_eq!(
+            text(&Rules::default(), "m", &tags).unwrap_err().field(),
+            &Field::Tags
+        );
+        let unlimited = Rules {
+            max_tags: 0,
+            ..Rules::default()
+        };
+        text(&unlimited, "m", &tags).unwrap();
+    }
+
+    #[test]
+    fn the_longest_series_leaves_room_for_the_shortest_point() {
+        let fixed = "put m 1700000000 1 t=".len();
+        let longest = "v".repeat(MAX_LINE - fixed);
+        text(&Rules::default(), "m", &[("t", &longest)]).unwrap();
+        let error = text(&Rules::default(), "m", &[("t", &(longest + "v"))]).unwrap_err();
+        assert_eq!(error.field(), &Field::Line);
+    }
+
+    #[test]
+    fn repair_replaces_counts_and_never_touches_what_is_legal() {
+        let rules = repairing();
+        let series = text(&rules, "a b", &[("x=y", "1\n2"), ("e", ""), ("", "f")]).unwrap();
+        assert_eq!(series.bytes(), b"put a_b  x_y=1_2 e=_ _=f\n");
+        assert_eq!(series.replaced(), 5);
+        assert_eq!(text(&rules, "a", &[("b", "c:d")]).unwrap().replaced(), 0);
+        text(&rules, "a", &[("x y", "1"), ("x_y", "2")]).unwrap_err();
+    }
+
+    #[test]
+    fn repair_cuts_the_longest_names_until_every_point_fits() {
+        let rules = repairing();
+        for lens in [
+            (2000, 1, 1),
+            (1, 1, 2000),
+            (700, 1, 700),
+            (1, 2000, 1),
+            (600, 600, 600),
+        ] {
+            let series = text(
+                &rules,
+                &"m".repeat(lens.0),
+                &[(&"n".repeat(lens.1), &"v".repeat(lens.2))],
+            )
+            .unwrap();
+            check_length(series.head_len(), 13, Value::MAX_LEN, series.tail().len()).unwrap();
+            let used = series.bytes().len() + 13 + Value::MAX_LEN;
+            assert_eq!(used, MAX_LINE, "{lens:?}");
+            assert!(series.replaced() > 0);
+        }
+        let utf8 = Rules {
+            names: Names::Utf8,
+            ..rules
+        };
+        let series = text(&utf8, "m", &[("t", &"日".repeat(400))]).unwrap();
+        assert!(str::from_utf8(series.bytes()).unwrap().ends_with("日\n"));
+        // The second is cut to the first one's length, which makes them one name.
+        let (a, b) = ("n".repeat(487), "n".repeat(2000));
+        text(&rules, "m", &[(&a, "1"), (&b, "2")]).unwrap_err();
+    }
+}

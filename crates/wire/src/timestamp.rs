@@ -1,0 +1,212 @@
+//! A timestamp that every server reads as the same instant.
+//!
+//! 10 digits are seconds, 13 are milliseconds, since 1970. The bounds are OpenTSDB's: a number above `u32::MAX` is read as
+//! milliseconds whatever its length, and milliseconds whose seconds exceed `u32::MAX` wrap its row time without a word.
+//! Everything between and beyond means something else to one server or another, so it does not exist here.
+
+use std::fmt;
+
+use crate::error::{Field, InvalidPoint, excerpt};
+
+/// A point's time: seconds or milliseconds since 1970.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The least and the greatest number of seconds.
+    pub const SECONDS: (u64, u64) = (1_000_000_000, 4_294_967_295);
+
+    /// The least and the greatest number of milliseconds.
+    pub const MILLIS: (u64, u64) = (1_000_000_000_000, 4_294_967_295_999);
+
+    /// Makes a timestamp from seconds: 1000000000 (2001) to 4294967295 (2106).
+    #[inline]
+    pub fn from_secs(seconds: u64) -> Result<Self, InvalidPoint> {
+        if seconds >= Self::SECONDS.0 && seconds <= Self::SECONDS.1 {
+            Ok(Self(seconds))
+        } else {
+            Err(refuse(seconds, RULE_SECONDS))
+        }
+    }
+
+    /// Makes a timestamp from milliseconds: 1000000000000 (2001) to 4294967295999 (2106).
+    #[inline]
+    pub fn from_millis(millis: u64) -> Result<Self, InvalidPoint> {
+        if millis >= Self::MILLIS.0 && millis <= Self::MILLIS.1 {
+            Ok(Self(millis))
+        } else {
+            Err(refuse(millis, RULE_MILLIS))
+        }
+    }
+
+    /// Makes a timestamp from a number whose length tells its unit: 10 digits are seconds, 13 are milliseconds.
+    #[inline]
+    pub fn from_number(number: impl Into<i128>) -> Result<Self, InvalidPoint> {
+        let number = number.into();
+        match u64::try_from(number) {
+            Ok(number) => Self::checked(number).ok_or_else(|| refuse(number, RULE)),
+            Err(_) => Err(refuse(number, RULE)),
+        }
+    }
+
+    /// Reads the digits of a timestamp.
+    pub fn parse(text: &[u8]) -> Result<Self, InvalidPoint> {
+        if text.is_empty() {
+            return Err(InvalidPoint::empty(Field::Timestamp));
+        }
+        if let Some(offset) = text.iter().position(|byte| !byte.is_ascii_digit()) {
+            return Err(InvalidPoint::illegal(Field::Timestamp, text, offset, RULE));
+        }
+        Self::from_digits(text)
+            .ok_or_else(|| InvalidPoint::new(Field::Timestamp, excerpt(text, 0), RULE))
+    }
+
+    /// Returns the number as it stands on the wire.
+    #[inline]
+    pub fn as_u64(self) -> u64 {
+        self.0
+    }
+
+    /// Returns whether the number counts milliseconds.
+    #[inline]
+    pub fn is_millis(self) -> bool {
+        self.0 >= Self::MILLIS.0
+    }
+
+    /// Returns the instant in milliseconds, whichever unit it was given in.
+    #[inline]
+    pub fn as_millis(self) -> u64 {
+        if self.is_millis() {
+            self.0
+        } else {
+            self.0 * 1000
+        }
+    }
+
+    /// Writes the digits into `buffer` and returns them.
+    #[inline]
+    pub fn text(self, buffer: &mut [u8; 13]) -> &[u8] {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(self.0).as_bytes();
+        let text = &mut buffer[..digits.len()];
+        text.copy_from_slice(digits);
+        text
+    }
+
+    /// Reads exactly 10 or 13 digits.
+    #[inline]
+    pub(crate) fn from_digits(text: &[u8]) -> Option<Self> {
+        if !matches!(text.len(), 10 | 13) {
+            return None;
+        }
+        let mut number = 0;
+        for &byte in text {
+            if !byte.is_ascii_digit() {
+                return None;
+            }
+            number = number * 10 + u64::from(byte - b'0');
+        }
+        Self::checked(number)
+    }
+
+    #[inline]
+    fn checked(number: u64) -> Option<Self> {
+        let seconds = number >= Self::SECONDS.0 && number <= Self::SECONDS.1;
+        let millis = number >= Self::MILLIS.0 && number <= Self::MILLIS.1;
+        (seconds || millis).then_some(Self(number))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cold]
+fn refuse(number: impl fmt::Display, rule: &'static str) -> InvalidPoint {
+    InvalidPoint::new(Field::Timestamp, number.to_string(), rule)
+}
+
+const RULE: &str = "seconds (1000000000 to 4294967295) or milliseconds (1000000000000 to 4294967295999) since 1970 are allowed";
+const RULE_SECONDS: &str = "seconds from 1000000000 to 4294967295 are allowed";
+const RULE_MILLIS: &str = "milliseconds from 1000000000000 to 4294967295999 are allowed";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bounds_are_where_every_server_agrees() {
+        for good in [
+            1_000_000_000_u64,
+            4_294_967_295,
+            1_000_000_000_000,
+            4_294_967_295_999,
+        ] {
+            let timestamp = Timestamp::from_number(good).unwrap();
+            assert_eq!(timestamp.as_u64(), good);
+            assert_eq!(timestamp.text(&mut [0; 13]), good.to_string().as_bytes());
+            assert_eq!(Timestamp::parse(good.to_string().as_bytes()), Ok(timestamp));
+        }
+        for bad in [
+            0,
+            1,
+            999_999_999,
+            4_294_967_296,
+            9_999_999_999,
+            999_999_999_999,
+            4_294_967_296_000,
+            u64::MAX,
+        ] {
+            assert!(Timestamp::from_number(bad).is_err(), "{bad}");
+            assert!(Timestamp::from_secs(bad).is_err(), "{bad}");
+            assert!(Timestamp::from_millis(bad).is_err(), "{bad}");
+            assert!(
+                Timestamp::parse(bad.to_string().as_bytes()).is_err(),
+                "{bad}"
+            );
+        }
+        assert!(Timestamp::from_number(-1_700_000_000).is_err());
+        assert!(Timestamp::from_number(i128::MAX).is_err());
+    }
+
+    #[test]
+    fn units_do_not_mix() {
+        assert!(Timestamp::from_secs(1_700_000_000_000).is_err());
+        assert!(Timestamp::from_millis(1_700_000_000).is_err());
+        assert_eq!(
+            Timestamp::from_secs(1_700_000_000).unwrap().as_millis(),
+            1_700_000_000_000
+        );
+        assert_eq!(
+            Timestamp::from_millis(1_700_000_000_123)
+                .unwrap()
+                .as_millis(),
+            1_700_000_000_123
+        );
+    }
+
+    #[test]
+    fn only_plain_digits_are_read() {
+        for bad in [
+            "",
+            "+1700000000",
+            "-1700000000",
+            "1700000000.5",
+            "1700000000.123",
+            "01700000000",
+            "1.7e9",
+            "now",
+        ] {
+            assert!(Timestamp::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+        let error = Timestamp::parse(b"1700000000.5").unwrap_err();
+        assert_eq!((error.offset(), error.byte()), (Some(10), Some(b'.')));
+        assert_eq!(
+            Timestamp::parse(b"17000000001").unwrap_err().to_string(),
+            "timestamp: \"17000000001\": seconds (1000000000 to 4294967295) or milliseconds (1000000000000 to \
+             4294967295999) since 1970 are allowed"
+        );
+    }
+}

@@ -256,9 +256,6 @@ impl Replies {
                 self.take(INFLUXDB.len());
                 return Some(Reply::Version(Server::InfluxDb));
             }
-            if INFLUXDB.starts_with(rest) {
-                return None;
-            }
             let (start, end) = self.take_line()?;
             let line = &self.bytes[start..end];
             if line.is_empty() {

@@ -248,7 +248,7 @@ impl SeriesText {
             if excess == 0 {
                 break;
             }
-            let mut keep = (end - start).saturating_sub(excess).max(1);
+            let mut keep = (end - start).saturating_sub(excess);
             while keep > 0 && is_continuation(self.bytes[start + keep]) {
                 keep -= 1;
             }

@@ -133,6 +133,14 @@ pub(crate) fn portable_len(text: &[u8]) -> usize {
     len + exponent_len(&text[len..])
 }
 
+/// Says whether a portable text is within bounds; reads the number only where a look at the text does not tell.
+#[inline]
+pub(crate) fn is_within_bounds(portable: &[u8]) -> bool {
+    // 18 digits are below 10^18 and fit i64, and no decimal of them is infinite without an exponent.
+    portable.len() <= 18 && !portable.iter().any(|byte| matches!(byte, b'e' | b'E'))
+        || portable_value(portable).is_some()
+}
+
 /// Reads the value of a portable text; `None` when it is out of bounds.
 #[inline]
 pub(crate) fn portable_value(text: &[u8]) -> Option<Value> {

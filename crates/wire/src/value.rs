@@ -175,13 +175,15 @@ impl<'a> Decimal<'a> {
             end += 1 + digits.len();
             fraction = Some(digits);
         }
-        if whole.is_empty() && fraction.is_none_or(<[u8]>::is_empty) {
+        let mut exponent = &text[end..end];
+        if !whole.is_empty() || fraction.is_some_and(|digits| !digits.is_empty()) {
+            exponent = &text[end..end + exponent_len(&text[end..])];
+            end += exponent.len();
+        } else if end == text.len() {
             return Err(not_a_number(text));
         }
-        let exponent = &text[end..end + exponent_len(&text[end..])];
-        end += exponent.len();
-        if end != text.len() {
-            return Err(not_a_number(text));
+        if end < text.len() {
+            return Err(InvalidPoint::illegal(Field::Value, text, end, RULE_DECIMAL));
         }
         Ok(Self {
             negative: text[0] == b'-',
@@ -268,11 +270,7 @@ fn float_text(float: f64, buffer: &mut ValueBuffer) -> &[u8] {
 #[cold]
 fn not_a_number(text: &[u8]) -> InvalidPoint {
     let fault = format!("{} is not a number", excerpt(text, 0));
-    InvalidPoint::new(
-        Field::Value,
-        fault,
-        "decimal digits with an optional sign, point and exponent are allowed",
-    )
+    InvalidPoint::new(Field::Value, fault, RULE_DECIMAL)
 }
 
 #[cold]
@@ -295,6 +293,7 @@ fn beyond_i64(number: &str) -> InvalidPoint {
 }
 
 const I64_LIMIT: f64 = 9_223_372_036_854_775_808.0;
+const RULE_DECIMAL: &str = "decimal digits with an optional sign, point and exponent are allowed";
 const RULE_FINITE: &str =
     "numbers from -1.7976931348623157e308 to 1.7976931348623157e308 are allowed";
 

@@ -112,6 +112,7 @@ fn timestamps_some_server_reads_as_another_time_are_refused() {
         ("put m -1700000000 1 h=a", refused(Some(0))),
         ("put m +1700000000 1 h=a", refused(Some(0))),
         ("put m 01700000000 1 h=a", refused(None)),
+        ("put m 0001700000000 1 h=a", refused(None)),
         ("put m 100 1 h=a", refused(None)),
         ("put m 999999999 1 h=a", refused(None)),
         ("put m 4294967296 1 h=a", refused(None)),

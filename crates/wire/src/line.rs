@@ -17,7 +17,10 @@ use crate::{
     name::{Names, Place, Rules, legal_len},
     series::{PUT, SeriesText, has_tag},
     timestamp::Timestamp,
-    value::{Value, is_within_bounds, portable, portable_len, portable_value},
+    value::{
+        Value,
+        decimal::{is_within_bounds, portable, portable_len, portable_value},
+    },
 };
 
 /// The parts of a put line.

@@ -24,17 +24,28 @@
 
 #![forbid(unsafe_code)]
 
+mod aggregate;
+mod body;
 mod connection;
+mod downsample;
 mod faults;
+mod filter;
+mod http;
+mod inflate;
+mod java;
 mod journal;
+mod names;
 mod number;
 mod personality;
 mod put;
+mod query;
 mod receiver;
+mod result;
 mod series;
 mod store;
 mod table;
 mod telnet;
+mod time;
 
 pub use faults::{FaultSwitch, Faults, Offsets};
 pub use receiver::{Config, Receiver, Stored};

@@ -253,15 +253,23 @@ impl Intake<'_> {
     pub(crate) fn point(&mut self, put: &Put<'_>) -> Result<(), Refusal> {
         let keep = self.store.keep_lines;
         let inner = self.inner.as_mut().expect("the lock is held until drop");
+        let tags = put
+            .tags
+            .0
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let parts = Parts {
+            metric: put.metric.as_bytes(),
+            tags: tags.as_bytes(),
+        };
         let outcome = put
             .check(&self.store.rules)
-            .map(|_| inner.table.put(put, None));
+            .map(|_| inner.table.put(put, parts));
         inner.count(&outcome);
         if keep || self.store.journal.is_some() {
-            let mut line = format!("put {} {} {}", put.metric, put.timestamp, put.value);
-            for (name, value) in &put.tags.0 {
-                line.extend([" ", name, "=", value]);
-            }
+            let line = format!("put {} {} {} {tags}", put.metric, put.timestamp, put.value);
             if keep {
                 inner.keep(line.as_bytes());
             }
@@ -315,8 +323,9 @@ impl Inner {
         rules: &Rules,
         decode: fn(&[u8]) -> String,
     ) -> Result<Stored, Refusal> {
-        let words = Words::split(line);
-        if let Some(words) = &words
+        // Spellings are UTF-8 and telnet lines Latin-1: the short way is for ASCII, where both are the same.
+        if line.is_ascii()
+            && let Some(words) = Words::split(line)
             && let Some(stored) = self
                 .table
                 .put_known(words.parts, words.timestamp, words.value)
@@ -326,7 +335,8 @@ impl Inner {
         let text = decode(line);
         let put = Put::from_line(&text)?;
         put.check(rules)?;
-        Ok(self.table.put(&put, words.map(|words| words.parts)))
+        let words = Words::split(text.as_bytes()).expect("a put has all its words");
+        Ok(self.table.put(&put, words.parts))
     }
 
     fn count(&mut self, outcome: &Result<Stored, Refusal>) {
@@ -373,12 +383,8 @@ struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// Only of ASCII: the table's spellings are UTF-8, telnet lines are Latin-1, and ASCII is where both agree.
     #[inline]
     fn split(line: &'a [u8]) -> Option<Words<'a>> {
-        if !line.is_ascii() {
-            return None;
-        }
         let (metric, line) = cut(line.strip_prefix(b"put ")?)?;
         let (timestamp, line) = cut(line)?;
         let (value, tags) = cut(line)?;

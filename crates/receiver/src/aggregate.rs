@@ -94,7 +94,7 @@ impl Aggregator {
             Aggregator::Count => count as f64,
             Aggregator::Dev => deviation(present()),
             Aggregator::First | Aggregator::None => present().next().unwrap_or(f64::NAN),
-            Aggregator::Last => present().last().unwrap_or(f64::NAN),
+            Aggregator::Last => present().next_back().unwrap_or(f64::NAN),
         }
     }
 
@@ -138,8 +138,11 @@ fn deviation(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// Values by time, in milliseconds, times strictly rising.
-pub(crate) type Run = Vec<(i64, Number)>;
+/// A value at its time, in milliseconds.
+pub(crate) type Timed = (i64, Number);
+
+/// Values by time, times strictly rising.
+pub(crate) type Run = Vec<Timed>;
 
 /// Makes one run of many. `steps` is for rates: a series without a value counts with its last one.
 pub(crate) fn merge(runs: &[Run], aggregator: Aggregator, steps: bool) -> Run {
@@ -160,7 +163,7 @@ pub(crate) fn merge(runs: &[Run], aggregator: Aggregator, steps: bool) -> Run {
 
 /// A place in a run: `next` is the first point after the current time.
 struct Cursor<'a> {
-    run: &'a [(i64, Number)],
+    run: &'a [Timed],
     next: usize,
 }
 
@@ -176,7 +179,7 @@ impl Cursor<'_> {
     }
 
     /// The points at or before the current time and after it.
-    fn around(&self) -> (Option<(i64, Number)>, Option<(i64, Number)>) {
+    fn around(&self) -> (Option<Timed>, Option<Timed>) {
         (
             self.next.checked_sub(1).map(|last| self.run[last]),
             self.run.get(self.next).copied(),

@@ -80,7 +80,11 @@ async fn converse(
         }
         match read(stream, shared, fate, &mut telnet, begun) {
             Ok(Taken::Nothing) => open = false,
-            Ok(Taken::Bytes) => open = !telnet.is_over(),
+            Ok(Taken::Bytes) => {
+                open = !telnet.is_over();
+                // A peer that never pauses would keep the thread for dozens of chunks otherwise.
+                tokio::task::yield_now().await;
+            }
             Ok(Taken::Http(first)) => return Ok(http::converse(stream, first, shared, fate).await),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(error) => {

@@ -200,7 +200,7 @@ fn matches_pieces(value: &str, pieces: &[String]) -> bool {
 mod tests {
     use super::*;
 
-    fn accepted(filter: Filter) -> Vec<&'static str> {
+    fn accepted(filter: &Filter) -> Vec<&'static str> {
         let hosts = ["web01", "WEB01", "web02", "db1", ""];
         let series = |host: &str| SeriesName {
             metric: "m".into(),
@@ -233,7 +233,7 @@ mod tests {
         ];
         for (kind, filter, hosts) in cases {
             assert_eq!(
-                accepted(Filter::new(kind, "host", filter, false).expect("a filter")),
+                accepted(&Filter::new(kind, "host", filter, false).expect("a filter")),
                 hosts,
                 "{kind}({filter})"
             );
@@ -243,15 +243,15 @@ mod tests {
     #[test]
     fn a_tag_of_a_get_query_finds_its_type() {
         assert_eq!(
-            accepted(Filter::from_tag("host", "web01|db1", true).expect("a filter")),
+            accepted(&Filter::from_tag("host", "web01|db1", true).expect("a filter")),
             ["web01", "db1"]
         );
         assert_eq!(
-            accepted(Filter::from_tag("host", "web0*", true).expect("a filter")),
+            accepted(&Filter::from_tag("host", "web0*", true).expect("a filter")),
             ["web01", "WEB01", "web02"]
         );
         assert_eq!(
-            accepted(Filter::from_tag("host", "regexp(^d)", true).expect("a filter")),
+            accepted(&Filter::from_tag("host", "regexp(^d)", true).expect("a filter")),
             ["db1"]
         );
         assert!(Filter::from_tag("host", "nothing(a)", true).is_err());

@@ -9,16 +9,14 @@
 //! that told HTTP from telnet. `connection.rs` calls [`converse`]; nothing here locks the store for longer than a read.
 
 use std::io;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -34,6 +32,7 @@ use crate::names;
 use crate::query::{Parameters, Query};
 use crate::receiver::Shared;
 use crate::result;
+use crate::stream::{Stream, lock};
 
 /// The largest body taken, as sent.
 const MAX_BODY: usize = 64 << 20;
@@ -48,11 +47,7 @@ pub(crate) async fn converse(
     let mut switched = fate.switched();
     let fate = Mutex::new(fate);
     let service = service_fn(|request| answer(request, Arc::clone(shared)));
-    let io = Stream {
-        stream,
-        first: Bytes::from(first),
-        fate: &fate,
-    };
+    let io = Stream::new(stream, first, &fate);
     let mut connection = pin!(
         http1::Builder::new()
             .half_close(true)
@@ -71,11 +66,6 @@ pub(crate) async fn converse(
             return fate.ending();
         }
     }
-}
-
-/// The fate, shared by the connection's stream and its loop; both are one task, so it is never contended.
-fn lock<'a, 'b>(fate: &'a Mutex<&'b mut Fate>) -> MutexGuard<'a, &'b mut Fate> {
-    fate.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A reply; an error ends the connection without one.
@@ -97,7 +87,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
     let encoding = head
         .headers
         .get(CONTENT_ENCODING)
-        .map(|value| value.as_bytes());
+        .map(HeaderValue::as_bytes);
     let body = inflate::body(encoding, body.to_bytes())?;
     let parameters = parameters(head.uri.query().unwrap_or_default());
     let path = head.uri.path().to_ascii_lowercase();
@@ -295,7 +285,7 @@ fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Resp
     *reply.status_mut() = status;
     reply
         .headers_mut()
-        .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     reply
 }
 
@@ -339,76 +329,4 @@ fn decode(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// The connection as hyper sees it.
-struct Stream<'a, 'b> {
-    stream: &'a TcpStream,
-    first: Bytes,
-    fate: &'a Mutex<&'b mut Fate>,
-}
-
-impl Read for Stream<'_, '_> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        if !self.first.is_empty() {
-            let length = self.first.len().min(buffer.remaining());
-            buffer.put_slice(&self.first.split_to(length));
-            return Poll::Ready(Ok(()));
-        }
-        let this = &*self;
-        let mut fate = lock(this.fate);
-        fate.refresh();
-        if fate.ending().is_some() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        if !fate.reads() {
-            // The switch wakes the task when that changes.
-            return Poll::Pending;
-        }
-        let mut chunk = [0; 16 * 1024];
-        let room = fate.room(chunk.len().min(buffer.remaining()));
-        loop {
-            ready!(this.stream.poll_read_ready(context))?;
-            match this.stream.try_read(&mut chunk[..room]) {
-                Ok(length) => {
-                    fate.received(length);
-                    buffer.put_slice(&chunk[..length]);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-    }
-}
-
-impl Write for Stream<'_, '_> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if !lock(self.fate).answers() {
-            return Poll::Pending;
-        }
-        loop {
-            ready!(self.stream.poll_write_ready(context))?;
-            match self.stream.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(socket2::SockRef::from(self.stream).shutdown(std::net::Shutdown::Write))
-    }
 }

@@ -27,6 +27,7 @@
 mod aggregate;
 mod body;
 mod connection;
+mod counts;
 mod downsample;
 mod faults;
 mod filter;
@@ -43,11 +44,13 @@ mod receiver;
 mod result;
 mod series;
 mod store;
+mod stream;
 mod table;
 mod telnet;
 mod time;
 
+pub use counts::Counts;
 pub use faults::{FaultSwitch, Faults, Offsets};
 pub use receiver::{Config, Receiver, Stored};
 pub use series::SeriesName;
-pub use store::{Counts, Point};
+pub use store::Point;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use potsdb_wire::json::write_string;
 
 use crate::aggregate::{Aggregator, Run, merge};
-use crate::downsample::Fill;
+use crate::downsample::{Downsample, Fill};
 use crate::java::double;
 use crate::number::Number;
 use crate::query::{Part, Query};
@@ -77,7 +77,7 @@ fn select(
     store: &Store,
 ) -> Result<Vec<(Arc<SeriesName>, Run)>, String> {
     const HOUR: i64 = 3_600_000;
-    let reach = part.downsample.map_or(0, |downsample| downsample.reach());
+    let reach = part.downsample.map_or(0, Downsample::reach);
     let start = query.start.saturating_sub(reach);
     let from = start - start.rem_euclid(HOUR);
     let to = query.end.saturating_add(reach).saturating_add(HOUR);

@@ -115,7 +115,6 @@ impl Block {
 }
 
 /// Whether memory is a block's, to be filled again.
-#[expect(clippy::ptr_arg, reason = "it is the capacity that is asked for")]
 fn is_spare(bytes: &Vec<u8>) -> bool {
     bytes.capacity() == BLOCK_BYTES
 }

@@ -210,7 +210,6 @@ impl Client {
     }
 
     /// Marks this place in the order of sending, to wait for it in slices or from elsewhere.
-    #[must_use]
     pub fn barrier(&self) -> Barrier {
         let home = self.existing_home();
         Barrier {

@@ -106,8 +106,11 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// Options by name, as a URL's query gives them.
+pub(crate) type Pairs = Vec<(String, String)>;
+
 /// A URL's endpoints, and its options as written.
-pub(crate) fn parse_url(url: &str) -> Result<(Vec<Endpoint>, Vec<(String, String)>), ConfigError> {
+pub(crate) fn parse_url(url: &str) -> Result<(Vec<Endpoint>, Pairs), ConfigError> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(ConfigError::url(url, "a URL starts with its scheme: tsdb://host:4242"));
     };

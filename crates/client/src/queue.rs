@@ -380,7 +380,7 @@ impl Queue {
         }
     }
 
-    #[cfg(not(loom))]
+    #[cfg(not(potsdb_loom))]
     fn wait_change<'a>(&self, mut state: MutexGuard<'a, State>, left: Option<Duration>) -> MutexGuard<'a, State> {
         use std::sync::PoisonError;
         state.waiting += 1;
@@ -398,7 +398,7 @@ impl Queue {
     }
 
     /// A model has no clock: it waits without a limit.
-    #[cfg(loom)]
+    #[cfg(potsdb_loom)]
     fn wait_change<'a>(&self, mut state: MutexGuard<'a, State>, _left: Option<Duration>) -> MutexGuard<'a, State> {
         state.waiting += 1;
         let mut state = self
@@ -414,7 +414,7 @@ impl Queue {
         let wake = match state.rest {
             Rest::Awake => false,
             Rest::Lingering => state.blocks.len() > 1,
-            Rest::Asleep => true,
+            Rest::Asleep => self.ledger.queued == 0,
         };
         if wake {
             state.rest = Rest::Awake;

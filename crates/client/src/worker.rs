@@ -367,10 +367,7 @@ impl Worker {
 
     fn read(&mut self, link: usize) {
         let mut buffer = std::mem::take(&mut self.buffer);
-        loop {
-            let Socket::Open(connection) = &mut self.sockets[link] else {
-                break;
-            };
+        while let Socket::Open(connection) = &mut self.sockets[link] {
             match connection.read(&mut buffer) {
                 Ok(Incoming::Bytes(bytes)) => self.step(Input::Received {
                     link,

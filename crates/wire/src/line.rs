@@ -15,7 +15,7 @@ use crate::{
     MAX_LINE,
     error::{Field, InvalidPoint, excerpt},
     name::{Names, Place, Rules, legal_len},
-    series::{PUT, SeriesText, has_tag},
+    series::{NameBits, PUT, SeriesText, has_tag},
     timestamp::Timestamp,
     value::{
         Value,
@@ -98,14 +98,12 @@ pub fn parse(line: &[u8]) -> Result<Line<'_>, InvalidPoint> {
     if let Some(body) = line.strip_prefix(PUT)
         && let Some(parts) = scan(&WIDEST, body)
     {
-        let text = |from: usize, to: usize| {
-            str::from_utf8(&body[from..to]).expect("scanned characters are UTF-8")
-        };
+        let text = str::from_utf8(body).expect("scanned characters are UTF-8");
         return Ok(Line {
-            metric: text(0, parts.metric_end),
+            metric: &text[..parts.metric_end],
             timestamp: parts.timestamp,
-            value: text(parts.value_start, parts.value_end),
-            tags: Tags(text(parts.value_end, body.len())),
+            value: &text[parts.value_start..parts.value_end],
+            tags: Tags(&text[parts.value_end..]),
         });
     }
     Err(not_canonical(line))
@@ -179,15 +177,16 @@ fn scan(rules: &Rules, body: &[u8]) -> Option<Parts> {
         return None;
     }
     let tags = &body[value_end..];
-    let (mut offset, mut count) = (0, 0);
+    let (mut offset, mut count, mut names) = (0, 0, NameBits::default());
     while offset < tags.len() {
         // Here stands the space before a tag.
         let tag = &tags[offset + 1..];
         let name_len = legal_len(rules.names, Place::TagName, tag);
-        if name_len == 0
-            || tag.get(name_len) != Some(&b'=')
-            || has_tag(&tags[..offset], &tag[..name_len])
-        {
+        if name_len == 0 || tag.get(name_len) != Some(&b'=') {
+            return None;
+        }
+        let name = &tag[..name_len];
+        if names.may_repeat(name) && has_tag(&tags[..offset], name) {
             return None;
         }
         let value_len = legal_len(rules.names, Place::TagValue, &tag[name_len + 1..]);

@@ -27,6 +27,7 @@ pub struct SeriesText {
     bytes: Vec<u8>,
     head_len: usize,
     tags: usize,
+    names: NameBits,
     replaced: u32,
 }
 
@@ -42,6 +43,7 @@ impl SeriesText {
         self.bytes.clear();
         self.head_len = 0;
         self.tags = 0;
+        self.names = NameBits::default();
         self.replaced = 0;
     }
 
@@ -164,7 +166,7 @@ impl SeriesText {
         self.bytes.extend_from_slice(name);
         self.check(rules, Place::TagName, start + 1, || Field::TagName)?;
         let (tail, name_on_line) = self.bytes[self.head_len..].split_at(start - self.head_len);
-        if has_tag(tail, &name_on_line[1..]) {
+        if self.names.may_repeat(&name_on_line[1..]) && has_tag(tail, &name_on_line[1..]) {
             return Err(given_twice(&name_on_line[1..]));
         }
         self.bytes.push(b'=');
@@ -242,6 +244,22 @@ impl SeriesText {
     #[inline]
     fn is_finished(&self) -> bool {
         self.bytes.last() == Some(&b'\n')
+    }
+}
+
+/// A filter in front of [`has_tag`]: of two names with different bits nobody has to ask whether they are the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NameBits(u64);
+
+impl NameBits {
+    /// Adds a name, and returns whether it may have been added before.
+    #[inline]
+    pub(crate) fn may_repeat(&mut self, name: &[u8]) -> bool {
+        let (first, last) = (name[0] as usize, name[name.len() - 1] as usize);
+        let bit = 1 << ((first ^ last << 2 ^ name.len() << 4) % 64);
+        let may_repeat = self.0 & bit != 0;
+        self.0 |= bit;
+        may_repeat
     }
 }
 

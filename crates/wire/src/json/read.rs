@@ -380,7 +380,13 @@ mod tests {
             error(r#""\ude00""#),
             (7, "the first of a pair of surrogates is expected")
         );
-        assert_eq!(parse(b"\"\xff\"").unwrap_err().offset, 1);
+        for text in [&b"\"\xff\""[..], b"1\xff"] {
+            let error = parse(text).unwrap_err();
+            assert_eq!((error.offset, error.rule), (1, "UTF-8 is expected"));
+        }
+        for control in '\0'..' ' {
+            assert_eq!(error(&format!("\"{control}\"")).0, 1);
+        }
         assert_eq!(error("1 x"), (2, "the end is expected"));
         assert_eq!(error("NaN"), (0, "a value is expected"));
     }

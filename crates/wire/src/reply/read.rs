@@ -301,6 +301,31 @@ mod tests {
     }
 
     #[test]
+    fn a_line_at_the_limit_is_whole_and_one_byte_more_is_cut_however_it_is_split() {
+        for (len, end) in [(0, "\n"), (0, "\r\n"), (1, "\n"), (2, "\r\n")] {
+            let line = "x".repeat(Replies::MAX_REPLY + len) + end;
+            let whole = all(&(line.clone() + "end\n"));
+            assert_eq!(whole.len(), 2, "{len} {end:?}");
+            assert_eq!(whole[0].len(), "other ".len() + Replies::MAX_REPLY);
+            for cut in [
+                1,
+                line.len() - 3,
+                line.len() - 2,
+                line.len() - 1,
+                line.len(),
+            ] {
+                let mut replies = Replies::new();
+                replies.push(&line.as_bytes()[..cut]);
+                let mut parts = read(&mut replies);
+                replies.push(&line.as_bytes()[cut..]);
+                replies.push(b"end\n");
+                parts.extend(read(&mut replies));
+                assert_eq!(parts, whole, "{len} {end:?} {cut}");
+            }
+        }
+    }
+
+    #[test]
     fn a_line_beyond_the_limit_is_cut_once_and_its_rest_swallowed() {
         let mut replies = Replies::new();
         for _ in 0..10 {

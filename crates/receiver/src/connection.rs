@@ -1,0 +1,169 @@
+//! One accepted connection: its first bytes decide telnet or HTTP, its faults how long it lives.
+//!
+//! A telnet peer that never reads holds up nobody: replies are written only as far as the socket takes them, and reading
+//! goes on. What is read goes through a buffer all connections of the thread share, so an idle one costs next to nothing.
+//!
+//! `receiver.rs` starts one task each; `telnet.rs` is the conversation, `http.rs` the other front, `faults.rs` the fate.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::{Interest, Ready};
+use tokio::net::TcpStream;
+
+use crate::faults::{Ending, Fate};
+use crate::http;
+use crate::receiver::Shared;
+use crate::telnet::Telnet;
+
+/// How much is read at once: a few hundred microseconds of work, so that connections take turns.
+const CHUNK: usize = 256 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    shared.store.count(|counts| {
+        counts.connections += 1;
+        counts.open += 1;
+    });
+    let mut fate = shared.faults.fate();
+    let _ = stream.set_nodelay(true);
+    let ending = converse(&stream, &shared, &mut fate).await;
+    if let Ok(Some(ending)) = ending {
+        if ending == Ending::Reset {
+            // With no linger time the close below sends RST and throws away what was not delivered, both ways.
+            let _ = socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+        shared.store.count(|counts| counts.cut += 1);
+    }
+    drop(stream);
+    shared.store.count(|counts| counts.open -= 1);
+}
+
+/// Returns the fault that ended it, if one did.
+async fn converse(
+    stream: &TcpStream,
+    shared: &Arc<Shared>,
+    fate: &mut Fate,
+) -> io::Result<Option<Ending>> {
+    let mut telnet = Telnet::default();
+    let mut switched = fate.switched();
+    let mut begun = false;
+    let mut open = true;
+    loop {
+        // What the switch was told before bytes came must hold for them.
+        fate.refresh();
+        if let Some(ending) = fate.ending() {
+            return Ok(Some(ending));
+        }
+        if !open && telnet.replies.is_empty() {
+            return Ok(None);
+        }
+        let reads = open && fate.reads();
+        let writes = fate.answers() && !telnet.replies.is_empty();
+        let ready = tokio::select! {
+            ready = ready(stream, reads, writes) => ready?,
+            () = switched.changed() => continue,
+        };
+        if fate.refresh() {
+            continue;
+        }
+        if writes && ready.is_writable() {
+            write(stream, &mut telnet.replies)?;
+        }
+        if !reads || !ready.is_readable() {
+            continue;
+        }
+        match read(stream, shared, fate, &mut telnet, begun) {
+            Ok(Taken::Nothing) => open = false,
+            Ok(Taken::Bytes) => {
+                open = !telnet.is_over();
+                // A peer that never pauses would keep the thread for dozens of chunks otherwise.
+                tokio::task::yield_now().await;
+            }
+            Ok(Taken::Http(first)) => return Ok(http::converse(stream, first, shared, fate).await),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) => {
+                note_torn(shared, &telnet);
+                return Err(error);
+            }
+        }
+        begun = true;
+        if !open {
+            note_torn(shared, &telnet);
+        }
+    }
+}
+
+fn note_torn(shared: &Shared, telnet: &Telnet) {
+    if telnet.is_torn() {
+        shared.store.count(|counts| counts.torn += 1);
+    }
+}
+
+async fn ready(stream: &TcpStream, reads: bool, writes: bool) -> io::Result<Ready> {
+    match (reads, writes) {
+        (true, true) => stream.ready(Interest::READABLE | Interest::WRITABLE).await,
+        (true, false) => stream.ready(Interest::READABLE).await,
+        (false, true) => stream.ready(Interest::WRITABLE).await,
+        (false, false) => std::future::pending().await,
+    }
+}
+
+/// What a read brought.
+enum Taken {
+    /// The end of the stream.
+    Nothing,
+    /// Telnet bytes, worked through already.
+    Bytes,
+    /// The beginning of an HTTP connection.
+    Http(Vec<u8>),
+}
+
+/// Reads once and works through what came.
+fn read(
+    stream: &TcpStream,
+    shared: &Shared,
+    fate: &mut Fate,
+    telnet: &mut Telnet,
+    begun: bool,
+) -> io::Result<Taken> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let room = fate.room(buffer.len());
+        let length = stream.try_read(&mut buffer[..room])?;
+        fate.received(length);
+        let mut rest = &buffer[..length];
+        match rest.first() {
+            None => return Ok(Taken::Nothing),
+            Some(&first) if !begun && shared.personality.is_http(first) => {
+                return Ok(Taken::Http(rest.to_vec()));
+            }
+            Some(_) => {}
+        }
+        let mut congested = false;
+        while !rest.is_empty() {
+            let used = telnet.take(rest, congested, &shared.store, shared.personality.as_ref());
+            rest = &rest[used..];
+            congested = !fate.answers() || !write(stream, &mut telnet.replies)?;
+        }
+        Ok(Taken::Bytes)
+    })
+}
+
+/// Writes what the socket takes; true when that was all.
+fn write(stream: &TcpStream, replies: &mut Vec<u8>) -> io::Result<bool> {
+    let mut written = 0;
+    while written < replies.len() {
+        match stream.try_write(&replies[written..]) {
+            Ok(length) => written += length,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    replies.drain(..written);
+    Ok(replies.is_empty())
+}

@@ -231,12 +231,7 @@ proptest! {
 fn line_of(point: &Json<'_>) -> Vec<u8> {
     let text = |name| point.field(name).and_then(Json::as_str).unwrap();
     let number = |name| point.field(name).and_then(Json::as_number).unwrap();
-    let mut line = format!(
-        "put {} {} {}",
-        text("metric"),
-        number("timestamp"),
-        number("value")
-    );
+    let mut line = format!("put {} {} {}", text("metric"), number("timestamp"), number("value"));
     for (name, value) in point.field("tags").and_then(Json::as_object).unwrap() {
         line += &format!(" {name}={}", value.as_str().unwrap());
     }

@@ -31,10 +31,7 @@ impl Point {
         }
         series.finish(rules)?;
         let (mut digits, mut buffer) = ([0; 13], [0; Value::MAX_LEN]);
-        let (timestamp, value) = (
-            self.timestamp.text(&mut digits),
-            self.value.text(&mut buffer),
-        );
+        let (timestamp, value) = (self.timestamp.text(&mut digits), self.value.text(&mut buffer));
         let (head, tail) = (series.head(), series.tail());
         line::check_length(head.len(), timestamp.len(), value.len(), tail.len())?;
         let mut out = Vec::new();
@@ -54,10 +51,7 @@ pub(crate) fn point() -> impl Strategy<Value = Point> {
     let kinds = prop_oneof![
         (Just(Names::OpenTsdb), names_of(strict, strict)),
         (Just(Names::Ascii), names_of(strict, "[!-<>-~]{1,12}")),
-        (
-            Just(Names::Utf8),
-            names_of(wide, "[!-<>-~é日ЖÃ\u{1f600}]{1,12}")
-        ),
+        (Just(Names::Utf8), names_of(wide, "[!-<>-~é日ЖÃ\u{1f600}]{1,12}")),
     ];
     (kinds, timestamp(), value()).prop_map(|((names, (metric, tags)), timestamp, value)| Point {
         names,
@@ -133,11 +127,13 @@ pub(crate) fn near_line() -> impl Strategy<Value = Vec<u8>> {
         ],
     )
         .prop_map(|(name, equals, value)| name + equals + &value);
-    let end =
-        prop_oneof![6 => Just(""), 1 => select(&["\r", " ", "  \r", "\n", "\r\n", "\r\r"][..])];
+    let end = prop_oneof![6 => Just(""), 1 => select(&["\r", " ", "  \r", "\n", "\r\n", "\r\r"][..])];
     (
         prop_oneof![8 => Just("put "), 1 => select(&["", "PUT ", "put", " put ", "version ", "put  "][..])],
-        field(&["m", "sys.cpu-0/x_y", "put", "Z9"], &["", "é", "m:x", "m n", "m=", "version", "\u{202e}"]),
+        field(
+            &["m", "sys.cpu-0/x_y", "put", "Z9"],
+            &["", "é", "m:x", "m n", "m=", "version", "\u{202e}"],
+        ),
         separator(),
         field(TIMESTAMPS, ODD_TIMESTAMPS),
         separator(),
@@ -175,18 +171,12 @@ pub(crate) fn near_json() -> impl Strategy<Value = String> {
     ];
     let tree = leaf.prop_recursive(6, 40, 5, |inner| {
         let comma = || prop_oneof![20 => Just(","), 1 => select(&[" , ", "", ",,", ";"][..])];
-        let array = (vec(inner.clone(), 0..5), comma())
-            .prop_map(|(all, comma)| format!("[{}]", all.join(comma)));
+        let array = (vec(inner.clone(), 0..5), comma()).prop_map(|(all, comma)| format!("[{}]", all.join(comma)));
         let field = (string_literal(), inner).prop_map(|(name, value)| format!("{name} :{value}"));
-        let object =
-            (vec(field, 0..5), comma()).prop_map(|(all, comma)| format!("{{{}}}", all.join(comma)));
+        let object = (vec(field, 0..5), comma()).prop_map(|(all, comma)| format!("{{{}}}", all.join(comma)));
         prop_oneof![array, object]
     });
-    (
-        tree,
-        select(&["", "", "", " ", "\n", "x", "]", "\u{a0}"][..]),
-    )
-        .prop_map(|(tree, end)| tree + end)
+    (tree, select(&["", "", "", " ", "\n", "x", "]", "\u{a0}"][..])).prop_map(|(tree, end)| tree + end)
 }
 
 pub(crate) fn string_literal() -> impl Strategy<Value = String> {

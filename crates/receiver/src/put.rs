@@ -198,6 +198,12 @@ impl<'a> Tags<'a> {
         Ok(tags)
     }
 
+    /// `k=v k2=v2`, in the order they came.
+    pub(crate) fn line_text(&self) -> String {
+        let tags = self.0.iter().map(|(name, value)| format!("{name}={value}"));
+        tags.collect::<Vec<_>>().join(" ")
+    }
+
     /// `{k=v, k2=v2}` as Java prints its map.
     pub(crate) fn java_text(&self) -> String {
         let mut text = String::from("{");

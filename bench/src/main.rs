@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "the figures are what this command is for")]
 
+mod burst;
 mod memory;
 mod reader;
 mod sending;
@@ -32,10 +33,11 @@ fn main() {
         Some("memory") => memory::run(number(1, 7), number(2, 1_000_000)),
         Some("wire") => wire::run(number(1, 7), number(2, 8_000_000)),
         Some("threads") => threads::run(number(1, 7), number(2, 4_000_000)),
+        Some("burst") => burst::run(number(1, 1_000_000)),
         // One side alone, once: for counting its system calls, and for profiles.
         Some("send") => threads::once(number(1, 1), number(2, 1_000_000)),
         _ => panic!(
-            "potsdb-bench reader [answers] | memory | wire | threads [ROUNDS [POINTS]] | send [THREADS [POINTS]]"
+            "potsdb-bench reader [answers] | memory | wire | threads [ROUNDS [POINTS]] | burst [POINTS] | send [THREADS [POINTS]]"
         ),
     }
 }

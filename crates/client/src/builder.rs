@@ -36,12 +36,16 @@ macro_rules! setters {
 
 impl Builder {
     pub(crate) fn new(url: &str) -> Builder {
+        Builder::over(Options::default(), url)
+    }
+
+    pub(crate) fn over(defaults: Options, url: &str) -> Builder {
         let (parsed, error) = match parse_url(url) {
             Ok(parsed) => (parsed, None),
             Err(error) => ((Vec::new(), Vec::new()), Some(error)),
         };
         let (endpoints, options) = parsed;
-        let builder = Builder { endpoints, options: Options::default(), error };
+        let builder = Builder { endpoints, options: defaults, error };
         options.iter().fold(builder, |builder, (name, value)| builder.set(name, value))
     }
 

@@ -29,7 +29,12 @@ pub(crate) struct Block {
 impl Block {
     pub(crate) fn new(mut bytes: Vec<u8>) -> Block {
         bytes.clear();
-        Block { bytes, start: 0, points: 0, since: Instant::now() }
+        Block {
+            bytes,
+            start: 0,
+            points: 0,
+            since: Instant::now(),
+        }
     }
 
     pub(crate) fn fits(&self, line_bytes: usize) -> bool {
@@ -72,7 +77,12 @@ impl Block {
         front.extend_from_slice(&lines[..length]);
         self.start += length;
         self.points -= count;
-        Block { bytes: front, start: 0, points: count, since: self.since }
+        Block {
+            bytes: front,
+            start: 0,
+            points: count,
+            since: self.since,
+        }
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -82,18 +92,29 @@ impl Block {
     /// Gives the block up to the worker as the points from position `first` on. Memory that is
     /// mostly empty is not kept for as long as a few lines of it live: they are copied out.
     pub(crate) fn into_lines(self, first: u64, spare: &mut Vec<Vec<u8>>) -> Lines {
-        let Block { mut bytes, mut start, points, since } = self;
+        let Block {
+            mut bytes,
+            mut start,
+            points,
+            since,
+        } = self;
         if (bytes.len() - start) * 2 < bytes.capacity() {
             let few = bytes[start..].to_vec();
             start = 0;
             spare.extend(Some(std::mem::replace(&mut bytes, few)).filter(is_spare));
         }
-        Lines { start, end: bytes.len(), first, points, since, block: Arc::new(bytes) }
+        Lines {
+            start,
+            end: bytes.len(),
+            first,
+            points,
+            since,
+            block: Arc::new(bytes),
+        }
     }
 }
 
 /// Whether memory is a block's, to be filled again.
-#[expect(clippy::ptr_arg, reason = "it is the capacity that is asked for")]
 fn is_spare(bytes: &Vec<u8>) -> bool {
     bytes.capacity() == BLOCK_BYTES
 }
@@ -150,14 +171,23 @@ impl Lines {
     pub(crate) fn split_front(&mut self, bytes: usize, points: u64) -> Option<Lines> {
         let points = u32::try_from(points).unwrap_or(u32::MAX);
         if bytes >= self.len() && points >= self.points {
-            let rest = Lines { start: self.end, first: self.first + self.points(), points: 0, ..self.clone() };
+            let rest = Lines {
+                start: self.end,
+                first: self.first + self.points(),
+                points: 0,
+                ..self.clone()
+            };
             return Some(std::mem::replace(self, rest));
         }
         let (length, count) = prefix(self.bytes(), bytes, points);
         if count == 0 {
             return None;
         }
-        let front = Lines { end: self.start + length, points: count, ..self.clone() };
+        let front = Lines {
+            end: self.start + length,
+            points: count,
+            ..self.clone()
+        };
         self.start += length;
         self.first += u64::from(count);
         self.points -= count;
@@ -184,7 +214,10 @@ mod tests {
     fn a_split_is_at_a_line_boundary_and_keeps_positions() {
         let mut all = lines("aa\nbb\ncc\n");
         let front = all.split_front(7, 9).unwrap();
-        assert_eq!((front.bytes(), front.first(), front.points()), (&b"aa\nbb\n"[..], 10, 2));
+        assert_eq!(
+            (front.bytes(), front.first(), front.points()),
+            (&b"aa\nbb\n"[..], 10, 2)
+        );
         assert_eq!((all.bytes(), all.first(), all.points()), (&b"cc\n"[..], 12, 1));
         assert!(all.split_front(2, 9).is_none());
         let last = all.split_front(3, 1).unwrap();
@@ -199,7 +232,10 @@ mod tests {
         block.append(&[b"put c 1 ", b"1 h=x\n"], 1);
         assert_eq!(block.drop_first(), 14);
         let front = block.split_front(1000, 1);
-        assert_eq!((front.len(), front.points(), block.len(), block.points()), (14, 1, 14, 1));
+        assert_eq!(
+            (front.len(), front.points(), block.len(), block.points()),
+            (14, 1, 14, 1)
+        );
     }
 
     #[test]

@@ -45,17 +45,31 @@ impl Builder {
             Err(error) => ((Vec::new(), Vec::new()), Some(error)),
         };
         let (endpoints, options) = parsed;
-        let builder = Builder { endpoints, options: defaults, error };
-        options.iter().fold(builder, |builder, (name, value)| builder.set(name, value))
+        let builder = Builder {
+            endpoints,
+            options: defaults,
+            error,
+        };
+        options
+            .iter()
+            .fold(builder, |builder, (name, value)| builder.set(name, value))
     }
 
     pub(crate) fn failed(error: ConfigError) -> Builder {
-        Builder { endpoints: Vec::new(), options: Options::default(), error: Some(error) }
+        Builder {
+            endpoints: Vec::new(),
+            options: Options::default(),
+            error: Some(error),
+        }
     }
 
     /// Starts from endpoints and options made elsewhere, instead of a URL.
     pub fn from_parts(endpoints: Vec<Endpoint>, options: Options) -> Builder {
-        Builder { endpoints, options, error: None }
+        Builder {
+            endpoints,
+            options,
+            error: None,
+        }
     }
 
     /// Sets an option by its name, as in a URL's query. [`build`](Builder::build) reports what was
@@ -117,7 +131,11 @@ impl Builder {
             HostTag::Value(value) => Some(value.clone()),
             HostTag::None => None,
         };
-        let rules = Rules { names: options.names, max_tags: options.max_tags, repair: options.invalid == Invalid::Replace };
+        let rules = Rules {
+            names: options.names,
+            max_tags: options.max_tags,
+            repair: options.invalid == Invalid::Replace,
+        };
         check_tags(&rules, &options, host_tag.as_deref())?;
         if options.check_host {
             check_hosts(&self.endpoints)?;
@@ -128,7 +146,10 @@ impl Builder {
 
 /// What goes on every line must be legal before the first one.
 fn check_tags(rules: &Rules, options: &Options, host_tag: Option<&str>) -> Result<(), ConfigError> {
-    let strict = Rules { repair: false, ..rules.clone() };
+    let strict = Rules {
+        repair: false,
+        ..rules.clone()
+    };
     let mut text = SeriesText::new();
     text.metric(&strict, &options.prefix, "m").map_err(ConfigError::tag)?;
     for (name, value) in &options.tags {

@@ -14,10 +14,18 @@ use crate::queue::{Queue, Refused};
 /// What is appended at once, at most.
 const BATCH_BYTES: usize = 8 * 1024;
 
-pub(crate) fn send(queue: &Queue, rules: &Rules, input: &[u8], deadline: Option<Instant>) -> Result<SentLines, SendError> {
+pub(crate) fn send(
+    queue: &Queue,
+    rules: &Rules,
+    input: &[u8],
+    deadline: Option<Instant>,
+) -> Result<SentLines, SendError> {
     let most = queue.limit_points();
     let mut sent = SentLines::default();
-    let mut batch = Batch { bytes: Vec::with_capacity(BATCH_BYTES), points: 0 };
+    let mut batch = Batch {
+        bytes: Vec::with_capacity(BATCH_BYTES),
+        points: 0,
+    };
     let mut rest = input;
     let mut number = 0;
     while !rest.is_empty() {

@@ -102,7 +102,16 @@ impl Client {
     ) -> Result<Client, ConfigError> {
         let home = Home::start(&options, &endpoints).map_err(ConfigError::start)?;
         let detached = AtomicBool::new(false);
-        Ok(Client { handle: Arc::new(Handle { endpoints, options, rules, host_tag, home, detached }) })
+        Ok(Client {
+            handle: Arc::new(Handle {
+                endpoints,
+                options,
+                rules,
+                host_tag,
+                home,
+                detached,
+            }),
+        })
     }
 
     /// Sends a point, at the present time.
@@ -167,7 +176,10 @@ impl Client {
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Series, InvalidPoint> {
         let home = self.home();
-        self.rendered(home, metric, tags, |text| Series { client: self.clone(), known: home.intern(text) })
+        self.rendered(home, metric, tags, |text| Series {
+            client: self.clone(),
+            known: home.intern(text),
+        })
     }
 
     /// Sends many points given as lines, with or without `put`; blank lines are passed over.
@@ -179,7 +191,12 @@ impl Client {
     ///
     /// [`SendError::Closed`] when nothing at all was taken because the client is closed.
     pub fn send_lines(&self, lines: &[u8], timeout: Option<Duration>) -> Result<SentLines, SendError> {
-        crate::bulk::send(self.home().queue(), &self.handle.rules, lines, timeout.map(|timeout| Instant::now() + timeout))
+        crate::bulk::send(
+            self.home().queue(),
+            &self.handle.rules,
+            lines,
+            timeout.map(|timeout| Instant::now() + timeout),
+        )
     }
 
     /// Waits until every point accepted before the call has its verdict and no re-send of it is under
@@ -191,15 +208,20 @@ impl Client {
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         match self.barrier().wait(timeout) {
             true => Ok(()),
-            false => Err(FlushError { pending: self.stats().pending() }),
+            false => Err(FlushError {
+                pending: self.stats().pending(),
+            }),
         }
     }
 
     /// Marks this place in the order of sending, to wait for it in slices or from elsewhere.
-    #[must_use]
     pub fn barrier(&self) -> Barrier {
         let home = self.existing_home();
-        Barrier { home: home.map(Home::id), to: home.map_or(0, |home| home.queue().barrier()), client: self.clone() }
+        Barrier {
+            home: home.map(Home::id),
+            to: home.map_or(0, |home| home.queue().barrier()),
+            client: self.clone(),
+        }
     }
 
     /// Stops accepting, waits until everything has its verdict, at most `timeout`, and returns the
@@ -231,7 +253,8 @@ impl Client {
     /// Waits for the worker's end, at most `timeout`; returns whether it has ended.
     #[must_use]
     pub fn wait_closed(&self, timeout: Duration) -> bool {
-        self.existing_home().is_none_or(|home| home.queue().wait_ended(Some(Instant::now() + timeout)))
+        self.existing_home()
+            .is_none_or(|home| home.queue().wait_ended(Some(Instant::now() + timeout)))
     }
 
     /// Gives up what is queued and in flight, with the reason `stopped`, and returns at once. Points
@@ -244,7 +267,8 @@ impl Client {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         use crate::queue::Phase;
-        self.existing_home().is_some_and(|home| matches!(home.queue().lock().phase(), Phase::Closing(_)))
+        self.existing_home()
+            .is_some_and(|home| matches!(home.queue().lock().phase(), Phase::Closing(_)))
     }
 
     /// Whether the worker has not ended. In a forked child that has not sent yet: true.
@@ -294,14 +318,17 @@ impl Client {
     #[must_use]
     pub fn has_reports(&self) -> bool {
         self.handle.home.is_current() && self.handle.home.shared().reports.has_any()
-            || !self.handle.home.is_current() && self.existing_home().is_some_and(|home| home.shared().reports.has_any())
+            || !self.handle.home.is_current()
+                && self.existing_home().is_some_and(|home| home.shared().reports.has_any())
     }
 
     /// Takes the reports that were made since the last call, for a program's own log. They went to
     /// the `log` facade already.
     #[must_use]
     pub fn take_reports(&self) -> Vec<Report> {
-        self.existing_home().map(|home| home.shared().reports.take()).unwrap_or_default()
+        self.existing_home()
+            .map(|home| home.shared().reports.take())
+            .unwrap_or_default()
     }
 
     #[inline]
@@ -358,7 +385,12 @@ impl Client {
         metric: &str,
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> Result<(), InvalidPoint> {
-        let Handle { rules, options, host_tag, .. } = &*self.handle;
+        let Handle {
+            rules,
+            options,
+            host_tag,
+            ..
+        } = &*self.handle;
         text.metric(rules, &options.prefix, metric)?;
         for (name, value) in tags {
             text.tag(rules, name.as_ref(), value.as_ref())?;
@@ -374,7 +406,10 @@ impl Client {
 
     /// Appends one point of a rendered series to the queue.
     #[inline]
-    #[expect(clippy::too_many_arguments, reason = "the parts of one point and where they go; a struct would be built for this call alone")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one point and where they go; a struct would be built for this call alone"
+    )]
     pub(crate) fn append(
         &self,
         home: &Home,
@@ -391,8 +426,13 @@ impl Client {
         };
         let (mut timestamp_text, mut value_text) = ([0; 13], [0; Value::MAX_LEN]);
         let (timestamp_text, value_text) = (timestamp.text(&mut timestamp_text), value.text(&mut value_text));
-        line::check_length(text.head().len(), timestamp_text.len(), value_text.len(), text.tail().len())
-            .map_err(|error| self.invalid(home, error))?;
+        line::check_length(
+            text.head().len(),
+            timestamp_text.len(),
+            value_text.len(),
+            text.tail().len(),
+        )
+        .map_err(|error| self.invalid(home, error))?;
         let parts = [text.head(), timestamp_text, b" ", value_text, text.tail()];
         if let Some(out) = out {
             out.clear();
@@ -460,7 +500,8 @@ impl Barrier {
 
     /// Waits for that, at most `timeout`; returns whether it came.
     pub fn wait(&self, timeout: Duration) -> bool {
-        self.in_home().is_none_or(|home| home.queue().wait_reached(self.to, Some(Instant::now() + timeout)))
+        self.in_home()
+            .is_none_or(|home| home.queue().wait_reached(self.to, Some(Instant::now() + timeout)))
     }
 
     /// The home it was made in: after a fork its points are the parent's to wait for.

@@ -37,7 +37,12 @@ impl Dial {
         let last_error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         let mut addresses = alternating(addresses);
         addresses.reverse();
-        Dial { addresses, attempts: Vec::new(), next_at: now, last_error }
+        Dial {
+            addresses,
+            attempts: Vec::new(),
+            next_at: now,
+            last_error,
+        }
     }
 
     /// When to look again, whatever the sockets say.
@@ -98,7 +103,9 @@ fn outcome(stream: &TcpStream) -> io::Result<bool> {
 
 /// The addresses with their families alternating, each family in its own order, the first one first.
 fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else { return addresses };
+    let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else {
+        return addresses;
+    };
     let (one, other): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first);
     let (mut one, mut other) = (one.into_iter(), other.into_iter());
     let mut mixed = Vec::new();

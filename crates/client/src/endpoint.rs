@@ -26,7 +26,10 @@ impl Endpoint {
     /// Makes an endpoint of the telnet wire (`tsdb://`).
     #[must_use]
     pub fn new(host: &str, port: u16) -> Endpoint {
-        Endpoint { host: host.to_owned(), port }
+        Endpoint {
+            host: host.to_owned(),
+            port,
+        }
     }
 
     /// The host's name or address, without brackets.
@@ -76,7 +79,9 @@ impl Endpoint {
                 None => return refuse("an IPv6 address ends in `]`"),
             },
             None => match host.rsplit_once(':') {
-                Some((name, _)) if name.contains(':') => return refuse("an IPv6 address stands in brackets: [::1]:4242"),
+                Some((name, _)) if name.contains(':') => {
+                    return refuse("an IPv6 address stands in brackets: [::1]:4242");
+                }
                 Some((name, port)) => (name, Some(port)),
                 None => (host, None),
             },
@@ -101,15 +106,21 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// Options by name, as a URL's query gives them.
+pub(crate) type Pairs = Vec<(String, String)>;
+
 /// A URL's endpoints, and its options as written.
-pub(crate) fn parse_url(url: &str) -> Result<(Vec<Endpoint>, Vec<(String, String)>), ConfigError> {
+pub(crate) fn parse_url(url: &str) -> Result<(Vec<Endpoint>, Pairs), ConfigError> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(ConfigError::url(url, "a URL starts with its scheme: tsdb://host:4242"));
     };
     match scheme {
         "tsdb" => {}
         "tsdbs" | "http" | "https" => {
-            return Err(ConfigError::url(url, "this version speaks the telnet wire only: tsdb://host:4242"));
+            return Err(ConfigError::url(
+                url,
+                "this version speaks the telnet wire only: tsdb://host:4242",
+            ));
         }
         _ => return Err(ConfigError::url(url, "the scheme is tsdb")),
     }
@@ -118,7 +129,9 @@ pub(crate) fn parse_url(url: &str) -> Result<(Vec<Endpoint>, Vec<(String, String
     let endpoints = hosts.split(',').map(Endpoint::parse).collect::<Result<Vec<_>, _>>()?;
     let mut options = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').ok_or_else(|| ConfigError::url(pair, "an option is written name=value"))?;
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| ConfigError::url(pair, "an option is written name=value"))?;
         options.push((percent_decoded(name)?, percent_decoded(value)?));
     }
     Ok((endpoints, options))
@@ -149,8 +162,22 @@ mod tests {
     fn every_host_form_is_read() {
         let (endpoints, options) = parse_url("tsdb://tsd1,tsd2:4243,[::1]:4244,[fe80::1]?mps=500&tags=a%3Db").unwrap();
         let shown: Vec<String> = endpoints.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, ["tsdb://tsd1:4242", "tsdb://tsd2:4243", "tsdb://[::1]:4244", "tsdb://[fe80::1]:4242"]);
-        assert_eq!(options, [("mps".to_owned(), "500".to_owned()), ("tags".to_owned(), "a=b".to_owned())]);
+        assert_eq!(
+            shown,
+            [
+                "tsdb://tsd1:4242",
+                "tsdb://tsd2:4243",
+                "tsdb://[::1]:4244",
+                "tsdb://[fe80::1]:4242"
+            ]
+        );
+        assert_eq!(
+            options,
+            [
+                ("mps".to_owned(), "500".to_owned()),
+                ("tags".to_owned(), "a=b".to_owned())
+            ]
+        );
     }
 
     #[test]

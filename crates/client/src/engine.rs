@@ -37,20 +37,48 @@ const STAGGER: Duration = Duration::from_millis(250);
 pub(crate) enum Input<'a> {
     /// Where the callers are, also when only time has passed: whether points are queued, whether someone waits, and the phase;
     /// a closing phase's deadline is in the engine's time.
-    Callers { queued: bool, urgent: bool, phase: EnginePhase },
+    Callers {
+        queued: bool,
+        urgent: bool,
+        phase: EnginePhase,
+    },
     /// Lines were taken from the queue for a link, as [`Engine::wants`] asked.
-    Lines { link: usize, lines: Lines },
-    Connected { link: usize },
+    Lines {
+        link: usize,
+        lines: Lines,
+    },
+    Connected {
+        link: usize,
+    },
     /// No connection could be made.
-    Refused { link: usize, why: String },
-    Wrote { link: usize, bytes: u64 },
-    Received { link: usize, bytes: &'a [u8] },
+    Refused {
+        link: usize,
+        why: String,
+    },
+    Wrote {
+        link: usize,
+        bytes: u64,
+    },
+    Received {
+        link: usize,
+        bytes: &'a [u8],
+    },
     /// The peer's kernel has acknowledged so many bytes of a link's stream.
-    KernelHas { link: usize, bytes: u64 },
+    KernelHas {
+        link: usize,
+        bytes: u64,
+    },
     /// The server ended its side; with what its kernel had acknowledged, where that is known.
-    Ended { link: usize, kernel: Option<u64> },
+    Ended {
+        link: usize,
+        kernel: Option<u64>,
+    },
     /// The connection failed.
-    Broken { link: usize, why: String, kernel: Option<u64> },
+    Broken {
+        link: usize,
+        why: String,
+        kernel: Option<u64>,
+    },
 }
 
 /// What callers want, in the engine's time.
@@ -65,7 +93,9 @@ impl EnginePhase {
     pub(crate) fn new(phase: Phase, to_engine: impl Fn(Instant) -> Duration) -> EnginePhase {
         match phase {
             Phase::Open => EnginePhase::Open,
-            Phase::Closing(deadline) => EnginePhase::Closing { deadline: deadline.map(to_engine) },
+            Phase::Closing(deadline) => EnginePhase::Closing {
+                deadline: deadline.map(to_engine),
+            },
             Phase::Stopped => EnginePhase::Stopped,
         }
     }
@@ -132,7 +162,11 @@ impl Engine {
         Engine {
             terms: Terms {
                 window_bytes: options.window_bytes,
-                window_points: if options.queue_points == 0 { u64::MAX } else { options.queue_points as u64 },
+                window_points: if options.queue_points == 0 {
+                    u64::MAX
+                } else {
+                    options.queue_points as u64
+                },
                 settle: options.settle,
                 settle_bytes: options.settle_bytes / connections,
                 write_timeout: options.write_timeout,
@@ -144,7 +178,12 @@ impl Engine {
             test_mode: options.test_mode,
             pace: Pace::new(options.mps),
             random: Random::new(seed),
-            links: (0..connections).map(|link| Link { door: link % endpoints.len(), state: State::Idle }).collect(),
+            links: (0..connections)
+                .map(|link| Link {
+                    door: link % endpoints.len(),
+                    state: State::Idle,
+                })
+                .collect(),
             doors: endpoints
                 .into_iter()
                 .map(|name| Door {
@@ -218,10 +257,22 @@ impl Engine {
             return None;
         }
         if self.test_mode {
-            return Some((0, Room { bytes: usize::MAX, points: allowance }));
+            return Some((
+                0,
+                Room {
+                    bytes: usize::MAX,
+                    points: allowance,
+                },
+            ));
         }
         let (link, room) = self.roomiest(false)?;
-        Some((link, Room { points: room.points.min(allowance), ..room }))
+        Some((
+            link,
+            Room {
+                points: room.points.min(allowance),
+                ..room
+            },
+        ))
     }
 
     /// When to step again, whatever else happens.
@@ -264,7 +315,11 @@ impl Engine {
             State::Live(exchange) => exchange.ask_kernel_at().is_some_and(|at| at <= self.now),
             _ => false,
         };
-        self.links.iter().enumerate().filter(move |(_, link)| due(link)).map(|(index, _)| index)
+        self.links
+            .iter()
+            .enumerate()
+            .filter(move |(_, link)| due(link))
+            .map(|(index, _)| index)
     }
 
     /// Everything has its verdict and every connection has ended.
@@ -283,12 +338,20 @@ impl Engine {
             State::Live(exchange) => exchange.low(),
             _ => None,
         });
-        let again = self.verdicts.again.iter().map(|held| (held.lines.first(), held.lines.since()));
+        let again = self
+            .verdicts
+            .again
+            .iter()
+            .map(|held| (held.lines.first(), held.lines.since()));
         live.chain(again).min()
     }
 
     pub(crate) fn endpoint_states(&self) -> Vec<EndpointState> {
-        self.doors.iter().enumerate().map(|(index, door)| self.endpoint_state(index, door)).collect()
+        self.doors
+            .iter()
+            .enumerate()
+            .map(|(index, door)| self.endpoint_state(index, door))
+            .collect()
     }
 
     fn endpoint_state(&self, index: usize, door: &Door) -> EndpointState {
@@ -330,7 +393,11 @@ impl Engine {
             self.verdicts.tally.dropped.test_mode += lines.points();
             return self.verdicts.release(lines);
         }
-        let held = Held { lines, posted: false, tried: false };
+        let held = Held {
+            lines,
+            posted: false,
+            tried: false,
+        };
         match &mut self.links[link].state {
             State::Live(exchange) => exchange.give(self.now, held),
             // The link was lost between asking for lines and getting them.
@@ -349,7 +416,9 @@ impl Engine {
             knowledge = Knowledge::Unknown;
         }
         if std::mem::take(&mut door.lost) {
-            self.verdicts.reports.push(Report::ServerFound { endpoint: door.name.clone() });
+            self.verdicts.reports.push(Report::ServerFound {
+                endpoint: door.name.clone(),
+            });
         }
         self.links[link].state = State::Live(Box::new(Telnet::new(self.terms, knowledge, self.now)));
     }
@@ -385,7 +454,10 @@ impl Engine {
         door.not_before = self.now + door.backoff.failed(&mut self.random);
         door.last_error = Some(why.clone());
         if !std::mem::replace(&mut door.lost, true) {
-            self.verdicts.reports.push(Report::ServerLost { endpoint: door.name.clone(), why });
+            self.verdicts.reports.push(Report::ServerLost {
+                endpoint: door.name.clone(),
+                why,
+            });
         }
     }
 
@@ -393,7 +465,9 @@ impl Engine {
     fn advance(&mut self) {
         match self.phase {
             EnginePhase::Stopped => return self.give_up(),
-            EnginePhase::Closing { deadline: Some(deadline) } if deadline <= self.now => return self.give_up(),
+            EnginePhase::Closing {
+                deadline: Some(deadline),
+            } if deadline <= self.now => return self.give_up(),
             _ => {}
         }
         for link in 0..self.links.len() {
@@ -440,9 +514,13 @@ impl Engine {
     fn write_again(&mut self) {
         while let Some(next) = self.verdicts.again.first() {
             let allowance = self.pace.allowance(self.now);
-            let Some((link, room)) = self.roomiest(next.posted) else { return };
+            let Some((link, room)) = self.roomiest(next.posted) else {
+                return;
+            };
             let held = &mut self.verdicts.again[0];
-            let Some(lines) = held.lines.split_front(room.bytes, room.points.min(allowance)) else { return };
+            let Some(lines) = held.lines.split_front(room.bytes, room.points.min(allowance)) else {
+                return;
+            };
             let held = Held { lines, ..*held };
             if self.verdicts.again[0].lines.points() == 0 {
                 self.verdicts.again.remove(0);
@@ -463,14 +541,23 @@ impl Engine {
             State::Live(exchange) => exchange.room(posted),
             _ => None,
         };
-        let rooms = self.links.iter().enumerate().filter_map(|(index, link)| Some((index, room(link)?)));
+        let rooms = self
+            .links
+            .iter()
+            .enumerate()
+            .filter_map(|(index, link)| Some((index, room(link)?)));
         rooms.max_by_key(|(index, room)| (room.bytes, usize::MAX - index))
     }
 
     /// Opens a connection when there is something to write and no live one takes it. One at a
     /// time, [`STAGGER`] apart: a silent connection would block VictoriaMetrics' port.
     fn connect(&mut self) {
-        let waiting = self.verdicts.again.first().map(|held| held.posted).or(self.queued.then_some(false));
+        let waiting = self
+            .verdicts
+            .again
+            .first()
+            .map(|held| held.posted)
+            .or(self.queued.then_some(false));
         let Some(posted) = waiting else { return };
         let trying = |link: &Link| matches!(link.state, State::Connecting { since } if self.now < since + STAGGER);
         if self.test_mode || self.roomiest(posted).is_some() || self.links.iter().any(trying) {
@@ -481,7 +568,10 @@ impl Engine {
         let candidates = self.links.iter().enumerate().filter(|(_, link)| ready(link));
         if let Some((link, _)) = candidates.min_by_key(|(index, link)| (self.doors[link.door].not_before, *index)) {
             self.links[link].state = State::Connecting { since: self.now };
-            self.outputs.push_back(Output::Connect { link, endpoint: self.links[link].door });
+            self.outputs.push_back(Output::Connect {
+                link,
+                endpoint: self.links[link].door,
+            });
         }
     }
 
@@ -516,7 +606,13 @@ impl Engine {
                 self.outputs.push_back(Output::Disconnect { link: index });
             }
         }
-        let left: u64 = self.verdicts.again.drain(..).filter(|held| !held.posted).map(|held| held.lines.points()).sum();
+        let left: u64 = self
+            .verdicts
+            .again
+            .drain(..)
+            .filter(|held| !held.posted)
+            .map(|held| held.lines.points())
+            .sum();
         match self.phase {
             EnginePhase::Stopped => self.verdicts.tally.dropped.stopped += left,
             _ => self.verdicts.tally.dropped.closed += left,

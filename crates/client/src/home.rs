@@ -45,13 +45,25 @@ impl Home {
         // A full pipe of wake-ups is a wake-up; nothing else can fail here.
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || drop(waker.wake()));
         let home = Home::silent(options, wake.clone());
-        Worker::start(options, endpoints.to_vec(), home.queue.clone(), home.shared.clone(), poll, wake)?;
+        Worker::start(
+            options,
+            endpoints.to_vec(),
+            home.queue.clone(),
+            home.shared.clone(),
+            poll,
+            wake,
+        )?;
         Ok(home)
     }
 
     /// A home whose worker does not run.
     fn silent(options: &Options, wake: Arc<dyn Fn() + Send + Sync>) -> Home {
-        let queue = Queue::new(options.queue_points, options.queue_bytes(), options.overflow, Box::new(move || wake()));
+        let queue = Queue::new(
+            options.queue_points,
+            options.queue_bytes(),
+            options.overflow,
+            Box::new(move || wake()),
+        );
         Home {
             guard: forkguard::new(),
             id: HOMES.fetch_add(1, Ordering::Relaxed),
@@ -71,7 +83,11 @@ impl Home {
     /// The running process's home, made if it has none yet.
     #[inline]
     pub(crate) fn current(&self, options: &Options, endpoints: &[Endpoint]) -> &Home {
-        if self.is_current() { self } else { self.after_fork(options, endpoints) }
+        if self.is_current() {
+            self
+        } else {
+            self.after_fork(options, endpoints)
+        }
     }
 
     #[cold]
@@ -128,7 +144,9 @@ impl Home {
         Stats {
             endpoints: status.endpoints,
             last_rejections: status.words.into(),
-            oldest_pending: oldest.filter(|_| stats.pending() > 0).map(|since| Instant::now().saturating_duration_since(since)),
+            oldest_pending: oldest
+                .filter(|_| stats.pending() > 0)
+                .map(|since| Instant::now().saturating_duration_since(since)),
             last_answer: status.last_answer,
             rate: if fresh { status.rate } else { 0.0 },
             ..stats

@@ -26,20 +26,31 @@ pub(crate) struct Io {
 impl Io {
     pub(crate) fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Io {
         let (answer, answers) = channel();
-        Io { wake, requests: None, answers, answer }
+        Io {
+            wake,
+            requests: None,
+            answers,
+            answer,
+        }
     }
 
     /// Asks for an endpoint's addresses. Those written as addresses are answered at once.
     pub(crate) fn resolve(&mut self, attempt: u64, endpoint: &Endpoint) {
         if let Some(address) = endpoint.literal() {
-            let _ = self.answer.send(Resolved { attempt, addresses: Ok(vec![address]) });
+            let _ = self.answer.send(Resolved {
+                attempt,
+                addresses: Ok(vec![address]),
+            });
             return;
         }
         if self.requests.is_none() {
             match self.start() {
                 Ok(requests) => self.requests = Some(requests),
                 Err(error) => {
-                    let _ = self.answer.send(Resolved { attempt, addresses: Err(error) });
+                    let _ = self.answer.send(Resolved {
+                        attempt,
+                        addresses: Err(error),
+                    });
                     return;
                 }
             }
@@ -58,15 +69,19 @@ impl Io {
         let (requests, asked) = channel::<(u64, Endpoint)>();
         let answer = self.answer.clone();
         let wake = self.wake.clone();
-        std::thread::Builder::new().name("potsdb-io".to_owned()).spawn(move || {
-            for (attempt, endpoint) in asked {
-                let addresses = (endpoint.host(), endpoint.port()).to_socket_addrs().map(Iterator::collect);
-                if answer.send(Resolved { attempt, addresses }).is_err() {
-                    return;
+        std::thread::Builder::new()
+            .name("potsdb-io".to_owned())
+            .spawn(move || {
+                for (attempt, endpoint) in asked {
+                    let addresses = (endpoint.host(), endpoint.port())
+                        .to_socket_addrs()
+                        .map(Iterator::collect);
+                    if answer.send(Resolved { attempt, addresses }).is_err() {
+                        return;
+                    }
+                    wake();
                 }
-                wake();
-            }
-        })?;
+            })?;
         Ok(requests)
     }
 }

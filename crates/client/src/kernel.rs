@@ -1,6 +1,9 @@
 //! What std cannot ask the kernel. The one file of this crate with `unsafe`.
 
-#![expect(unsafe_code, reason = "getsockopt(TCP_INFO) has no safe wrapper that reaches tcpi_bytes_acked")]
+#![expect(
+    unsafe_code,
+    reason = "getsockopt(TCP_INFO) has no safe wrapper that reaches tcpi_bytes_acked"
+)]
 
 use std::os::fd::AsFd;
 

@@ -143,7 +143,12 @@ impl Ledger {
             bytes_written: settled.bytes_written,
             connects: settled.connects,
             panics: settled.panics,
-            rejections: ErrorKind::ALL.iter().zip(settled.errors).filter(|(_, n)| *n > 0).map(|(kind, n)| (kind.name(), n)).collect(),
+            rejections: ErrorKind::ALL
+                .iter()
+                .zip(settled.errors)
+                .filter(|(_, n)| *n > 0)
+                .map(|(kind, n)| (kind.name(), n))
+                .collect(),
             ..Stats::default()
         }
     }
@@ -287,7 +292,12 @@ impl Stats {
 
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} accepted: {} acknowledged", self.accepted + self.adopted, self.acknowledged)?;
+        write!(
+            f,
+            "{} accepted: {} acknowledged",
+            self.accepted + self.adopted,
+            self.acknowledged
+        )?;
         for (count, word) in [
             (self.unconfirmed, "unconfirmed"),
             (self.rejected, "rejected"),
@@ -308,12 +318,24 @@ mod tests {
 
     #[test]
     fn posting_moves_points_and_keeps_the_balance() {
-        let mut ledger = Ledger { accepted: 10, in_flight: 10, ..Ledger::default() };
+        let mut ledger = Ledger {
+            accepted: 10,
+            in_flight: 10,
+            ..Ledger::default()
+        };
         assert!(ledger.stats().is_balanced());
-        ledger.post(&Tally { acknowledged: 4, rejected: 1, resent: 9, ..Tally::default() });
+        ledger.post(&Tally {
+            acknowledged: 4,
+            rejected: 1,
+            resent: 9,
+            ..Tally::default()
+        });
         let stats = ledger.stats();
         assert!(stats.is_balanced());
-        assert_eq!((stats.in_flight, stats.delivered(), stats.rejected, stats.resent), (5, 4, 1, 9));
+        assert_eq!(
+            (stats.in_flight, stats.delivered(), stats.rejected, stats.resent),
+            (5, 4, 1, 9)
+        );
         assert_eq!(stats.to_string(), "10 accepted: 4 acknowledged, 1 rejected, 5 pending");
     }
 }

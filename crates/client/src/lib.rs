@@ -42,6 +42,8 @@ mod home;
 mod io;
 mod kernel;
 mod ledger;
+#[cfg(all(test, potsdb_loom))]
+mod models;
 mod options;
 mod pace;
 mod queue;

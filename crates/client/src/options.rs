@@ -79,7 +79,10 @@ pub enum HostTag {
 /// Every option, typed. The table in the documentation says what each does.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the fields are the options of the same names: OPTIONS documents each")]
+#[expect(
+    missing_docs,
+    reason = "the fields are the options of the same names: OPTIONS documents each"
+)]
 pub struct Options {
     pub server: Option<Server>,
     pub queue_points: usize,
@@ -161,9 +164,18 @@ impl Options {
     /// An unknown name (the nearest is suggested), or a value the option does not take.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
         let Some(spec) = OPTIONS.iter().find(|spec| spec.name == name) else {
-            return Err(ConfigError(Kind::Unknown { name: name.to_owned(), nearest: nearest(name) }));
+            return Err(ConfigError(Kind::Unknown {
+                name: name.to_owned(),
+                nearest: nearest(name),
+            }));
         };
-        (spec.set)(self, value).map_err(|rule| ConfigError(Kind::Value { name: spec.name, value: value.to_owned(), rule }))
+        (spec.set)(self, value).map_err(|rule| {
+            ConfigError(Kind::Value {
+                name: spec.name,
+                value: value.to_owned(),
+                rule,
+            })
+        })
     }
 }
 
@@ -193,34 +205,65 @@ macro_rules! options {
 }
 
 options![
-    (server, "what the server is, instead of finding out: opentsdb, victoriametrics, influxdb, kairosdb", |o, v| o.server =
-        if v == "auto" { None } else { Some(word(v, "auto, opentsdb, victoriametrics, influxdb or kairosdb")?) }),
-    (queue_points, "most points in the queue; 0: no limit but queue_bytes", |o, v| o.queue_points = number(v)?),
-    (queue_bytes, "most bytes in the queue: 64MiB", |o, v| o.queue_bytes = Some(bytes(v)?)),
-    (overflow, "when the queue is full: drop_oldest, drop_newest, block, block:5s", |o, v| o.overflow = overflow(v)?),
-    (host_tag, "the tag host of points without one: true (this machine's name), false (none), or its value", |o, v| o.host_tag =
-        match v {
+    (
+        server,
+        "what the server is, instead of finding out: opentsdb, victoriametrics, influxdb, kairosdb",
+        |o, v| o.server = if v == "auto" {
+            None
+        } else {
+            Some(word(v, "auto, opentsdb, victoriametrics, influxdb or kairosdb")?)
+        }
+    ),
+    (
+        queue_points,
+        "most points in the queue; 0: no limit but queue_bytes",
+        |o, v| o.queue_points = number(v)?
+    ),
+    (queue_bytes, "most bytes in the queue: 64MiB", |o, v| o.queue_bytes =
+        Some(bytes(v)?)),
+    (
+        overflow,
+        "when the queue is full: drop_oldest, drop_newest, block, block:5s",
+        |o, v| o.overflow = overflow(v)?
+    ),
+    (
+        host_tag,
+        "the tag host of points without one: true (this machine's name), false (none), or its value",
+        |o, v| o.host_tag = match v {
             "true" => HostTag::Hostname,
             "false" | "" => HostTag::None,
             value => HostTag::Value(value.to_owned()),
-        }),
+        }
+    ),
     (tags, "tags of every point: k=v,k2=v2", |o, v| o.tags = tags(v)?),
     (prefix, "goes before every metric", |o, v| o.prefix = v.to_owned()),
-    (names, "what names may hold: opentsdb, ascii, utf8", |o, v| o.names = word(v, "opentsdb, ascii or utf8")?),
-    (max_tags, "most tags of a point; 0: no limit", |o, v| o.max_tags = number(v)?),
-    (invalid, "an illegal point: drop, raise, replace", |o, v| o.invalid = match v {
-        "drop" => Invalid::Drop,
-        "raise" => Invalid::Raise,
-        "replace" => Invalid::Replace,
-        _ => return Err("drop, raise or replace".to_owned()),
-    }),
-    (mps, "points per second written at most; 0: no limit", |o, v| o.mps = rate(v)?),
-    (repeats, "a second point of a series at one time: first (is kept), keep (both)", |o, v| o.repeats = match v {
-        "first" => Repeats::First,
-        "keep" => Repeats::Keep,
-        _ => return Err("first or keep".to_owned()),
-    }),
-    (precision, "of automatic timestamps: seconds, milliseconds", |o, v| o.precision = match v {
+    (names, "what names may hold: opentsdb, ascii, utf8", |o, v| o.names =
+        word(v, "opentsdb, ascii or utf8")?),
+    (max_tags, "most tags of a point; 0: no limit", |o, v| o.max_tags =
+        number(v)?),
+    (
+        invalid,
+        "an illegal point: drop, raise, replace",
+        |o, v| o.invalid = match v {
+            "drop" => Invalid::Drop,
+            "raise" => Invalid::Raise,
+            "replace" => Invalid::Replace,
+            _ => return Err("drop, raise or replace".to_owned()),
+        }
+    ),
+    (mps, "points per second written at most; 0: no limit", |o, v| o.mps =
+        rate(v)?),
+    (
+        repeats,
+        "a second point of a series at one time: first (is kept), keep (both)",
+        |o, v| o.repeats = match v {
+            "first" => Repeats::First,
+            "keep" => Repeats::Keep,
+            _ => return Err("first or keep".to_owned()),
+        }
+    ),
+    (precision, "of automatic timestamps: seconds, milliseconds", |o, v| o
+        .precision = match v {
         "seconds" => Precision::Seconds,
         "milliseconds" => Precision::Milliseconds,
         _ => return Err("seconds or milliseconds".to_owned()),
@@ -229,21 +272,58 @@ options![
         "auto" => Ack::Auto,
         "none" => Ack::None,
         "accepted" => Ack::Accepted,
-        "stored" => return Err("auto, none or accepted: only HTTP can tell what is stored, and this version does not speak it".to_owned()),
+        "stored" =>
+            return Err(
+                "auto, none or accepted: only HTTP can tell what is stored, and this version does not speak it"
+                    .to_owned()
+            ),
         _ => return Err("auto, none or accepted".to_owned()),
     }),
-    (window_bytes, "written and unanswered at most, per connection: 4MiB", |o, v| o.window_bytes = bytes(v)?),
-    (settle, "how long answered points stay re-sendable: 2s", |o, v| o.settle = duration(v)?),
-    (settle_bytes, "most bytes settling: 32MiB", |o, v| o.settle_bytes = bytes(v)?),
-    (connect_timeout, "for a connection to be made: 3s", |o, v| o.connect_timeout = positive(v)?),
-    (write_timeout, "without progress while writing: 10s", |o, v| o.write_timeout = positive(v)?),
-    (answer_timeout, "without progress while an answer is due: 10s", |o, v| o.answer_timeout = positive(v)?),
-    (backoff, "between attempts to connect: 100ms..30s", |o, v| o.backoff = backoff(v)?),
-    (connections, "connections per endpoint at most", |o, v| o.connections = at_least_one(v)?),
-    (linger, "how long the worker gathers points between two writes: 10ms", |o, v| o.linger = duration(v)?),
-    (close_grace, "for draining when the last handle goes or the program ends: 5s", |o, v| o.close_grace = duration(v)?),
-    (check_host, "connect once while building, and fail if that fails: true, false", |o, v| o.check_host = boolean(v)?),
-    (test_mode, "do everything but talk to the network: true, false", |o, v| o.test_mode = boolean(v)?),
+    (
+        window_bytes,
+        "written and unanswered at most, per connection: 4MiB",
+        |o, v| o.window_bytes = bytes(v)?
+    ),
+    (settle, "how long answered points stay re-sendable: 2s", |o, v| o
+        .settle =
+        duration(v)?),
+    (settle_bytes, "most bytes settling: 32MiB", |o, v| o.settle_bytes =
+        bytes(v)?),
+    (connect_timeout, "for a connection to be made: 3s", |o, v| o
+        .connect_timeout =
+        positive(v)?),
+    (write_timeout, "without progress while writing: 10s", |o, v| o
+        .write_timeout =
+        positive(v)?),
+    (
+        answer_timeout,
+        "without progress while an answer is due: 10s",
+        |o, v| o.answer_timeout = positive(v)?
+    ),
+    (backoff, "between attempts to connect: 100ms..30s", |o, v| o.backoff =
+        backoff(v)?),
+    (connections, "connections per endpoint at most", |o, v| o.connections =
+        at_least_one(v)?),
+    (
+        linger,
+        "how long the worker gathers points between two writes: 10ms",
+        |o, v| o.linger = duration(v)?
+    ),
+    (
+        close_grace,
+        "for draining when the last handle goes or the program ends: 5s",
+        |o, v| o.close_grace = duration(v)?
+    ),
+    (
+        check_host,
+        "connect once while building, and fail if that fails: true, false",
+        |o, v| o.check_host = boolean(v)?
+    ),
+    (
+        test_mode,
+        "do everything but talk to the network: true, false",
+        |o, v| o.test_mode = boolean(v)?
+    ),
 ];
 
 fn number(text: &str) -> Result<usize, String> {
@@ -251,11 +331,17 @@ fn number(text: &str) -> Result<usize, String> {
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
-    number(text).ok().filter(|n| (1..=64).contains(n)).ok_or_else(|| "a whole number from 1 to 64".to_owned())
+    number(text)
+        .ok()
+        .filter(|n| (1..=64).contains(n))
+        .ok_or_else(|| "a whole number from 1 to 64".to_owned())
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 0.0).ok_or_else(|| "a number from 0 up".to_owned())
+    text.parse()
+        .ok()
+        .filter(|rate: &f64| rate.is_finite() && *rate >= 0.0)
+        .ok_or_else(|| "a number from 0 up".to_owned())
 }
 
 fn boolean(text: &str) -> Result<bool, String> {
@@ -283,7 +369,9 @@ fn bytes(text: &str) -> Result<usize, String> {
         _ => 0,
     };
     let product = text[..split].parse::<usize>().ok().and_then(|n| n.checked_mul(unit));
-    product.filter(|&bytes| bytes >= BLOCK_BYTES).ok_or_else(|| "a number of bytes of at least 64KiB: 67108864, 64MiB".to_owned())
+    product
+        .filter(|&bytes| bytes >= BLOCK_BYTES)
+        .ok_or_else(|| "a number of bytes of at least 64KiB: 67108864, 64MiB".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -297,11 +385,16 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => None,
     };
     let seconds = unit.and_then(|unit| Some(text[..split].trim().parse::<f64>().ok()? * unit));
-    seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| "a duration: 5s, 250ms, 1.5 (seconds)".to_owned())
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "a duration: 5s, 250ms, 1.5 (seconds)".to_owned())
 }
 
 fn positive(text: &str) -> Result<Duration, String> {
-    duration(text)?.checked_sub(Duration::from_millis(1)).map(|less| less + Duration::from_millis(1)).ok_or_else(|| "a duration of at least 1ms".to_owned())
+    duration(text)?
+        .checked_sub(Duration::from_millis(1))
+        .map(|less| less + Duration::from_millis(1))
+        .ok_or_else(|| "a duration of at least 1ms".to_owned())
 }
 
 fn overflow(text: &str) -> Result<Overflow, String> {
@@ -317,18 +410,32 @@ fn overflow(text: &str) -> Result<Overflow, String> {
 }
 
 fn backoff(text: &str) -> Result<(Duration, Duration), String> {
-    let range = text.split_once("..").and_then(|(low, high)| Some((positive(low).ok()?, duration(high).ok()?)));
-    range.filter(|(low, high)| low <= high).ok_or_else(|| "two durations, the smaller first: 100ms..30s".to_owned())
+    let range = text
+        .split_once("..")
+        .and_then(|(low, high)| Some((positive(low).ok()?, duration(high).ok()?)));
+    range
+        .filter(|(low, high)| low <= high)
+        .ok_or_else(|| "two durations, the smaller first: 100ms..30s".to_owned())
 }
 
 fn tags(text: &str) -> Result<Vec<(String, String)>, String> {
-    let pair = |pair: &str| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-    text.split(',').filter(|pair| !pair.is_empty()).map(pair).collect::<Option<_>>().ok_or_else(|| "k=v,k2=v2".to_owned())
+    let pair = |pair: &str| {
+        pair.split_once('=')
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    text.split(',')
+        .filter(|pair| !pair.is_empty())
+        .map(pair)
+        .collect::<Option<_>>()
+        .ok_or_else(|| "k=v,k2=v2".to_owned())
 }
 
 /// The option whose name differs least, if any is near enough to have been meant.
 fn nearest(name: &str) -> Option<&'static str> {
-    let (distance, spec) = OPTIONS.iter().map(|spec| (distance(name, spec.name), spec)).min_by_key(|(distance, _)| *distance)?;
+    let (distance, spec) = OPTIONS
+        .iter()
+        .map(|spec| (distance(name, spec.name), spec))
+        .min_by_key(|(distance, _)| *distance)?;
     (distance <= 1 + name.len() / 3).then_some(spec.name)
 }
 
@@ -352,18 +459,34 @@ pub struct ConfigError(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Unknown { name: String, nearest: Option<&'static str> },
-    Value { name: &'static str, value: String, rule: String },
-    Url { text: String, rule: &'static str },
+    Unknown {
+        name: String,
+        nearest: Option<&'static str>,
+    },
+    Value {
+        name: &'static str,
+        value: String,
+        rule: String,
+    },
+    Url {
+        text: String,
+        rule: &'static str,
+    },
     Environment,
     Tag(InvalidPoint),
-    Unreachable { endpoint: String, source: io::Error },
+    Unreachable {
+        endpoint: String,
+        source: io::Error,
+    },
     Start(io::Error),
 }
 
 impl ConfigError {
     pub(crate) fn url(text: &str, rule: &'static str) -> ConfigError {
-        ConfigError(Kind::Url { text: text.to_owned(), rule })
+        ConfigError(Kind::Url {
+            text: text.to_owned(),
+            rule,
+        })
     }
 
     pub(crate) fn environment() -> ConfigError {
@@ -401,7 +524,10 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Unknown { name, nearest: Some(nearest) } => write!(f, "unknown option {name:?}: did you mean {nearest:?}?"),
+            Kind::Unknown {
+                name,
+                nearest: Some(nearest),
+            } => write!(f, "unknown option {name:?}: did you mean {nearest:?}?"),
             Kind::Unknown { name, nearest: None } => write!(f, "unknown option {name:?}"),
             Kind::Value { name, value, rule } => write!(f, "option {name}: {value:?} is not {rule}"),
             Kind::Url { text, rule } => write!(f, "{text:?}: {rule}"),
@@ -434,21 +560,33 @@ mod tests {
 
     #[test]
     fn values_are_read_in_the_forms_people_write() {
-        assert_eq!(set("overflow", "block:1.5s").unwrap().overflow, Overflow::Block(Some(Duration::from_millis(1500))));
+        assert_eq!(
+            set("overflow", "block:1.5s").unwrap().overflow,
+            Overflow::Block(Some(Duration::from_millis(1500)))
+        );
         assert_eq!(set("queue_bytes", "2MiB").unwrap().queue_bytes(), 2 * MIB);
         assert_eq!(set("settle", "0").unwrap().settle, Duration::ZERO);
         assert_eq!(set("backoff", "10ms..2s").unwrap().backoff.1, Duration::from_secs(2));
         assert_eq!(set("tags", "a=b,c=d").unwrap().tags.len(), 2);
-        assert_eq!(set("host_tag", "web1").unwrap().host_tag, HostTag::Value("web1".to_owned()));
+        assert_eq!(
+            set("host_tag", "web1").unwrap().host_tag,
+            HostTag::Value("web1".to_owned())
+        );
     }
 
     #[test]
     fn a_wrong_name_suggests_the_nearest_and_a_wrong_value_the_rule() {
         let said = |name, value| set(name, value).unwrap_err().to_string();
-        assert_eq!(said("overflaw", "x"), "unknown option \"overflaw\": did you mean \"overflow\"?");
+        assert_eq!(
+            said("overflaw", "x"),
+            "unknown option \"overflaw\": did you mean \"overflow\"?"
+        );
         assert_eq!(said("zzzzzz", "x"), "unknown option \"zzzzzz\"");
         assert_eq!(said("mps", "-1"), "option mps: \"-1\" is not a number from 0 up");
-        assert_eq!(said("queue_bytes", "12 parsecs"), "option queue_bytes: \"12 parsecs\" is not a number of bytes of at least 64KiB: 67108864, 64MiB");
+        assert_eq!(
+            said("queue_bytes", "12 parsecs"),
+            "option queue_bytes: \"12 parsecs\" is not a number of bytes of at least 64KiB: 67108864, 64MiB"
+        );
         assert!(said("write_timeout", "0").contains("at least 1ms"));
         assert!(said("backoff", "3s..1s").contains("the smaller first"));
     }

@@ -19,7 +19,11 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(rate: f64) -> Pace {
-        Pace { rate, tokens: 1.0, at: Duration::ZERO }
+        Pace {
+            rate,
+            tokens: 1.0,
+            at: Duration::ZERO,
+        }
     }
 
     /// How many points may be written now.

@@ -125,7 +125,12 @@ pub(crate) struct State {
 }
 
 impl Queue {
-    pub(crate) fn new(limit_points: usize, limit_bytes: usize, overflow: Overflow, wake: Box<dyn Fn() + Send + Sync>) -> Queue {
+    pub(crate) fn new(
+        limit_points: usize,
+        limit_bytes: usize,
+        overflow: Overflow,
+        wake: Box<dyn Fn() + Send + Sync>,
+    ) -> Queue {
         Queue {
             state: Mutex::new(State {
                 blocks: VecDeque::with_capacity(128),
@@ -144,7 +149,11 @@ impl Queue {
             }),
             changed: Condvar::new(),
             wake,
-            limit_points: if limit_points == 0 { u64::MAX } else { limit_points as u64 },
+            limit_points: if limit_points == 0 {
+                u64::MAX
+            } else {
+                limit_points as u64
+            },
             limit_bytes,
             overflow,
         }
@@ -193,7 +202,9 @@ impl Queue {
                                 Some(left) if !left.is_zero() => Some(instant + SLACK),
                                 _ => return Err(Refused::WouldBlock),
                             },
-                            Wait::Configured => *deadline.get_or_insert_with(|| limit.map(|limit| Instant::now() + limit)),
+                            Wait::Configured => {
+                                *deadline.get_or_insert_with(|| limit.map(|limit| Instant::now() + limit))
+                            }
                         };
                         state = self.wait_for_room(state, until)?;
                         continue;
@@ -346,7 +357,11 @@ impl Queue {
     }
 
     /// Waits for a change while the queue is full. Bounded by `deadline`, and by close and stop.
-    fn wait_for_room<'a>(&self, mut state: MutexGuard<'a, State>, deadline: Option<Instant>) -> Result<MutexGuard<'a, State>, Refused> {
+    fn wait_for_room<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        deadline: Option<Instant>,
+    ) -> Result<MutexGuard<'a, State>, Refused> {
         // The worker makes the room: if it is the one that sends (a log record of its own), no
         // waiting helps.
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -375,12 +390,17 @@ impl Queue {
         }
     }
 
-    #[cfg(not(loom))]
+    #[cfg(not(potsdb_loom))]
     fn wait_change<'a>(&self, mut state: MutexGuard<'a, State>, left: Option<Duration>) -> MutexGuard<'a, State> {
         use std::sync::PoisonError;
         state.waiting += 1;
         let mut state = match left {
-            Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            Some(left) => {
+                self.changed
+                    .wait_timeout(state, left)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
             None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
         };
         state.waiting -= 1;
@@ -388,10 +408,13 @@ impl Queue {
     }
 
     /// A model has no clock: it waits without a limit.
-    #[cfg(loom)]
+    #[cfg(potsdb_loom)]
     fn wait_change<'a>(&self, mut state: MutexGuard<'a, State>, _left: Option<Duration>) -> MutexGuard<'a, State> {
         state.waiting += 1;
-        let mut state = self.changed.wait(state).expect("no thread of a model panics under the lock");
+        let mut state = self
+            .changed
+            .wait(state)
+            .expect("no thread of a model panics under the lock");
         state.waiting -= 1;
         state
     }
@@ -401,7 +424,7 @@ impl Queue {
         let wake = match state.rest {
             Rest::Awake => false,
             Rest::Lingering => state.blocks.len() > 1,
-            Rest::Asleep => true,
+            Rest::Asleep => self.ledger.queued == 0,
         };
         if wake {
             state.rest = Rest::Awake;
@@ -535,7 +558,9 @@ impl State {
 
     /// Cuts the oldest line off. The caller counts it.
     fn drop_oldest(&mut self) -> bool {
-        let Some(front) = self.blocks.front_mut() else { return false };
+        let Some(front) = self.blocks.front_mut() else {
+            return false;
+        };
         self.queued_bytes -= front.drop_first();
         self.ledger.queued -= 1;
         if front.points() == 0 {

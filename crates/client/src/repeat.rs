@@ -16,8 +16,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use potsdb_wire::Timestamp;
 use potsdb_wire::SeriesText;
+use potsdb_wire::Timestamp;
 
 /// Timestamps remembered per series.
 pub(crate) const REMEMBERED: usize = 4;
@@ -39,7 +39,10 @@ impl Recent {
     /// Whether a point at `timestamp` would be a repeat for the client `home`.
     pub(crate) fn holds(&self, home: u64, timestamp: Timestamp) -> bool {
         self.home.load(Ordering::Relaxed) == home
-            && self.times.iter().any(|time| time.load(Ordering::Relaxed) == timestamp.as_u64())
+            && self
+                .times
+                .iter()
+                .any(|time| time.load(Ordering::Relaxed) == timestamp.as_u64())
     }
 
     /// Remembers a point that was accepted. No legal timestamp is 0, so 0 marks an empty place.
@@ -101,7 +104,10 @@ impl Registry {
         }
         let known = match self.old.take(text.bytes()) {
             Some(known) => known.0,
-            None => Arc::new(Known { text: text.clone(), recent: Recent::default() }),
+            None => Arc::new(Known {
+                text: text.clone(),
+                recent: Recent::default(),
+            }),
         };
         if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);

@@ -85,7 +85,10 @@ impl fmt::Display for Report {
             Report::Dropping { points } => write!(f, "the queue is full: {points} points dropped"),
             Report::Rejected { points, words } => write!(f, "the server refused {points} points: {words}"),
             Report::Repeating { points, series } => {
-                write!(f, "{points} points not sent: there is one already at that time, as for {series}")
+                write!(
+                    f,
+                    "{points} points not sent: there is one already at that time, as for {series}"
+                )
             }
             Report::Throttled { words } => write!(f, "the server asks to slow down: {words}"),
             Report::Panicked { why } => write!(f, "the worker panicked, the client is closed: {why}"),
@@ -147,7 +150,9 @@ mod tests {
     fn one_report_of_a_kind_passes_in_ten_seconds() {
         let mut limiter = Limiter::default();
         let dropping = Report::Dropping { points: 1 };
-        let found = Report::ServerFound { endpoint: "tsdb://a:4242".to_owned() };
+        let found = Report::ServerFound {
+            endpoint: "tsdb://a:4242".to_owned(),
+        };
         assert!(limiter.passes(&dropping, Duration::from_secs(1)));
         assert!(!limiter.passes(&dropping, Duration::from_secs(10)));
         assert!(limiter.passes(&found, Duration::from_secs(10)));

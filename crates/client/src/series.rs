@@ -66,7 +66,8 @@ impl Series {
     ) -> Result<Sent, SendError> {
         let home = self.client.home();
         let value = value.into_value().map_err(|error| self.client.invalid(home, error))?;
-        self.client.append(home, &self.known.text, Some(&self.known), value, timestamp, wait, line)
+        self.client
+            .append(home, &self.known.text, Some(&self.known), value, timestamp, wait, line)
     }
 }
 

@@ -20,7 +20,12 @@ pub(crate) struct Settling {
 
 impl Settling {
     pub(crate) fn new(period: Duration, limit: usize) -> Settling {
-        Settling { period, limit, groups: VecDeque::new(), bytes: 0 }
+        Settling {
+            period,
+            limit,
+            groups: VecDeque::new(),
+            bytes: 0,
+        }
     }
 
     /// Keeps lines answered at `now`. Returns those let go because of the bound.
@@ -99,6 +104,9 @@ mod tests {
         let mut settling = Settling::new(2 * SECOND, 5);
         settling.hold(SECOND, lines("a1\n"));
         let early = settling.hold(SECOND, lines("b2\n"));
-        assert_eq!(early.iter().map(|lines| lines.bytes().to_vec()).collect::<Vec<_>>(), [b"a1\n".to_vec()]);
+        assert_eq!(
+            early.iter().map(|lines| lines.bytes().to_vec()).collect::<Vec<_>>(),
+            [b"a1\n".to_vec()]
+        );
     }
 }

@@ -5,9 +5,9 @@
 //! std's own lock stops trying as soon as one waiter sleeps, and from then on every handover
 //! costs two system calls.
 
-#[cfg(loom)]
+#[cfg(potsdb_loom)]
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
-#[cfg(not(loom))]
+#[cfg(not(potsdb_loom))]
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// How often [`lock`] tries before it lets the kernel put the thread to sleep: some 2 µs.
@@ -15,7 +15,7 @@ const TRIES: u32 = 200;
 
 /// Takes the lock. A poisoned one is taken all the same: whoever panicked under it was the
 /// worker, and its end is written into the state itself.
-#[cfg(not(loom))]
+#[cfg(not(potsdb_loom))]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     use std::sync::{PoisonError, TryLockError};
     for _ in 0..TRIES {
@@ -28,7 +28,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[cfg(loom)]
+#[cfg(potsdb_loom)]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     let _ = TRIES;
     mutex.lock().expect("no thread of a model panics under the lock")

@@ -81,12 +81,18 @@ impl Window {
         self.bytes += held.lines.len();
         self.points += held.lines.points();
         self.end += held.lines.len() as u64;
-        self.entries.push_back(Entry { what: What::Lines(held), end: self.end });
+        self.entries.push_back(Entry {
+            what: What::Lines(held),
+            end: self.end,
+        });
     }
 
     pub(crate) fn push_version(&mut self, now: Duration) {
         self.end += VERSION.len() as u64;
-        self.entries.push_back(Entry { what: What::Version { asked_at: now }, end: self.end });
+        self.entries.push_back(Entry {
+            what: What::Version { asked_at: now },
+            end: self.end,
+        });
     }
 
     /// Bytes of lines without an answer.
@@ -113,18 +119,27 @@ impl Window {
 
     /// Lines behind the last question, as bytes: nothing has asked about them yet.
     pub(crate) fn unasked(&self) -> u64 {
-        let asked = self.entries.iter().rev().find(|entry| matches!(entry.what, What::Version { .. }));
+        let asked = self
+            .entries
+            .iter()
+            .rev()
+            .find(|entry| matches!(entry.what, What::Version { .. }));
         self.end - asked.map_or(self.entries.front().map_or(self.end, Entry::start), |entry| entry.end)
     }
 
     /// Whether a question waits for its answer.
     pub(crate) fn is_asked(&self) -> bool {
-        self.entries.iter().any(|entry| matches!(entry.what, What::Version { .. }))
+        self.entries
+            .iter()
+            .any(|entry| matches!(entry.what, What::Version { .. }))
     }
 
     /// The stream's offset behind the first question without an answer.
     pub(crate) fn first_question(&self) -> Option<u64> {
-        self.entries.iter().find(|entry| matches!(entry.what, What::Version { .. })).map(|entry| entry.end)
+        self.entries
+            .iter()
+            .find(|entry| matches!(entry.what, What::Version { .. }))
+            .map(|entry| entry.end)
     }
 
     /// Whether the last thing pushed was lines whose verdict is posted, or not; `None`: a question.
@@ -145,7 +160,11 @@ impl Window {
 
     pub(crate) fn wrote(&mut self, bytes: u64) {
         self.written += bytes;
-        while self.entries.get(self.next).is_some_and(|entry| entry.end <= self.written) {
+        while self
+            .entries
+            .get(self.next)
+            .is_some_and(|entry| entry.end <= self.written)
+        {
             self.next += 1;
         }
     }
@@ -163,7 +182,10 @@ impl Window {
 
     /// The oldest question was answered: takes out what lay before it. `None`: none was asked.
     pub(crate) fn answered(&mut self) -> Option<Interval> {
-        let question = self.entries.iter().position(|entry| matches!(entry.what, What::Version { .. }))?;
+        let question = self
+            .entries
+            .iter()
+            .position(|entry| matches!(entry.what, What::Version { .. }))?;
         if question >= self.next {
             return None;
         }
@@ -219,7 +241,10 @@ impl Window {
             .filter_map(|entry| {
                 let begun = entry.start() < written;
                 match entry.what {
-                    What::Lines(held) => Some(Held { tried: held.tried || begun, ..held }),
+                    What::Lines(held) => Some(Held {
+                        tried: held.tried || begun,
+                        ..held
+                    }),
                     What::Version { .. } => None,
                 }
             })
@@ -245,7 +270,11 @@ mod tests {
         for line in lines {
             block.append(&[line.as_bytes()], 1);
         }
-        Held { lines: block.into_lines(first, &mut Vec::new()), posted: false, tried: false }
+        Held {
+            lines: block.into_lines(first, &mut Vec::new()),
+            posted: false,
+            tried: false,
+        }
     }
 
     fn unwritten(window: &Window) -> String {
@@ -277,10 +306,16 @@ mod tests {
     #[test]
     fn an_answer_takes_out_the_lines_before_its_question() {
         let mut window = window();
-        assert!(window.answered().is_none(), "a question that was not written has no answer");
+        assert!(
+            window.answered().is_none(),
+            "a question that was not written has no answer"
+        );
         window.wrote(14);
         let interval = window.answered().unwrap();
-        assert_eq!((interval.lines.len(), interval.lines[0].lines.points(), interval.start), (1, 2, 0));
+        assert_eq!(
+            (interval.lines.len(), interval.lines[0].lines.points(), interval.start),
+            (1, 2, 0)
+        );
         assert_eq!((window.bytes(), window.points(), window.unasked()), (2, 1, 2));
         assert!(window.answered().is_none());
         assert_eq!(window.drain()[0].lines.bytes(), b"c\n");
@@ -301,8 +336,16 @@ mod tests {
     #[test]
     fn a_stream_is_torn_within_a_line_and_nowhere_else() {
         let mut window = window();
-        let torn: Vec<bool> = (0..14).map(|_| { let torn = window.is_torn(); window.wrote(1); torn }).collect();
-        let expected = [false, true, false, true, false, false, false, false, false, false, false, false, false, true];
+        let torn: Vec<bool> = (0..14)
+            .map(|_| {
+                let torn = window.is_torn();
+                window.wrote(1);
+                torn
+            })
+            .collect();
+        let expected = [
+            false, true, false, true, false, false, false, false, false, false, false, false, false, true,
+        ];
         assert_eq!(torn, expected);
     }
 

@@ -124,10 +124,13 @@ impl Worker {
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> io::Result<()> {
         let started = Instant::now();
-        let seed = u64::from(std::process::id()) ^ (Arc::as_ptr(&queue) as u64) ^ crate::clock::millis().rotate_left(32);
+        let seed =
+            u64::from(std::process::id()) ^ (Arc::as_ptr(&queue) as u64) ^ crate::clock::millis().rotate_left(32);
         let engine = Engine::new(options, endpoints.iter().map(ToString::to_string).collect(), seed);
         let mut worker = Worker {
-            sockets: (0..endpoints.len() * options.connections).map(|_| Socket::None).collect(),
+            sockets: (0..endpoints.len() * options.connections)
+                .map(|_| Socket::None)
+                .collect(),
             queue: queue.clone(),
             shared: shared.clone(),
             engine,
@@ -143,7 +146,11 @@ impl Worker {
             limiter: Limiter::default(),
             unreported_rejections: 0,
             reported: Reported::default(),
-            rate: Rate { since: started, points: 0, last: 0.0 },
+            rate: Rate {
+                since: started,
+                points: 0,
+                last: 0.0,
+            },
             took: false,
         };
         worker.publish_status();
@@ -156,7 +163,9 @@ impl Worker {
                 Ok(last) => tally = last,
                 Err(panic) => {
                     let words = panic.downcast_ref::<&str>().map(ToString::to_string);
-                    let why = words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+                    let why = words
+                        .or_else(|| panic.downcast_ref::<String>().cloned())
+                        .unwrap_or_default();
                     tally.panics = 1;
                     shared.reports.publish(Report::Panicked { why });
                 }
@@ -220,7 +229,11 @@ impl Worker {
         let mut state = self.queue.lock();
         let started = self.started;
         let phase = EnginePhase::new(state.phase(), |at| at.saturating_duration_since(started));
-        let callers = Input::Callers { queued: state.queued() > 0, urgent: state.is_urgent(), phase };
+        let callers = Input::Callers {
+            queued: state.queued() > 0,
+            urgent: state.is_urgent(),
+            phase,
+        };
         state.wake();
         drop(state);
         self.step(callers);
@@ -250,19 +263,27 @@ impl Worker {
     /// Moves names and attempts to connect along.
     fn connect(&mut self) {
         while let Some(resolved) = self.io.resolved() {
-            let asked = |socket: &Socket| matches!(socket, Socket::Resolving { attempt } if *attempt == resolved.attempt);
+            let asked =
+                |socket: &Socket| matches!(socket, Socket::Resolving { attempt } if *attempt == resolved.attempt);
             // An attempt the engine gave up meanwhile has no socket any more.
-            let Some(link) = self.sockets.iter().position(asked) else { continue };
+            let Some(link) = self.sockets.iter().position(asked) else {
+                continue;
+            };
             match resolved.addresses {
                 Ok(addresses) => self.sockets[link] = Socket::Dialling(Dial::new(addresses, Instant::now())),
                 Err(error) => {
                     self.sockets[link] = Socket::None;
-                    self.step(Input::Refused { link, why: error.to_string() });
+                    self.step(Input::Refused {
+                        link,
+                        why: error.to_string(),
+                    });
                 }
             }
         }
         for link in 0..self.sockets.len() {
-            let Socket::Dialling(dial) = &mut self.sockets[link] else { continue };
+            let Socket::Dialling(dial) = &mut self.sockets[link] else {
+                continue;
+            };
             let tokens = &mut self.tokens;
             let token = || {
                 *tokens += 1;
@@ -276,7 +297,10 @@ impl Worker {
                 }
                 Dialled::Failed(error) => {
                     self.sockets[link] = Socket::None;
-                    self.step(Input::Refused { link, why: error.to_string() });
+                    self.step(Input::Refused {
+                        link,
+                        why: error.to_string(),
+                    });
                 }
             }
         }
@@ -288,7 +312,12 @@ impl Worker {
             let tally = std::mem::take(&mut self.engine.verdicts().tally);
             let (low, since) = self.engine.low().unzip();
             let mut state = self.queue.lock();
-            state.post(&tally, low.unwrap_or(u64::MAX), since, &mut self.engine.verdicts().spare);
+            state.post(
+                &tally,
+                low.unwrap_or(u64::MAX),
+                since,
+                &mut self.engine.verdicts().spare,
+            );
             let taken = state.take(room.bytes, room.points);
             let queued = state.queued() > 0;
             let (urgent, phase) = (state.is_urgent(), state.phase());
@@ -318,7 +347,9 @@ impl Worker {
         self.read(link);
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(64);
         self.engine.unwritten(link, &mut slices);
-        let Socket::Open(connection) = &mut self.sockets[link] else { return };
+        let Socket::Open(connection) = &mut self.sockets[link] else {
+            return;
+        };
         if slices.is_empty() {
             return;
         }
@@ -326,17 +357,22 @@ impl Worker {
         drop(slices);
         match written {
             Ok(0) => {}
-            Ok(bytes) => self.step(Input::Wrote { link, bytes: bytes as u64 }),
+            Ok(bytes) => self.step(Input::Wrote {
+                link,
+                bytes: bytes as u64,
+            }),
             Err(error) => self.broken(link, &error),
         }
     }
 
     fn read(&mut self, link: usize) {
         let mut buffer = std::mem::take(&mut self.buffer);
-        loop {
-            let Socket::Open(connection) = &mut self.sockets[link] else { break };
+        while let Socket::Open(connection) = &mut self.sockets[link] {
             match connection.read(&mut buffer) {
-                Ok(Incoming::Bytes(bytes)) => self.step(Input::Received { link, bytes: &buffer[..bytes] }),
+                Ok(Incoming::Bytes(bytes)) => self.step(Input::Received {
+                    link,
+                    bytes: &buffer[..bytes],
+                }),
                 Ok(Incoming::Nothing) => break,
                 Ok(Incoming::End) => {
                     let kernel = connection.acknowledged();
@@ -353,7 +389,11 @@ impl Worker {
         if let Socket::Open(connection) = &self.sockets[link] {
             let kernel = connection.acknowledged();
             self.sockets[link] = Socket::None;
-            self.step(Input::Broken { link, why: error.to_string(), kernel });
+            self.step(Input::Broken {
+                link,
+                why: error.to_string(),
+                kernel,
+            });
         }
     }
 
@@ -367,7 +407,9 @@ impl Worker {
     fn ask_kernel(&mut self) {
         let due: Vec<usize> = self.engine.asks_kernel().collect();
         for link in due {
-            let Socket::Open(connection) = &self.sockets[link] else { continue };
+            let Socket::Open(connection) = &self.sockets[link] else {
+                continue;
+            };
             // Where the platform cannot tell, written is all there is to know.
             let bytes = connection.acknowledged().unwrap_or(u64::MAX);
             self.step(Input::KernelHas { link, bytes });
@@ -380,7 +422,12 @@ impl Worker {
         self.unreported_rejections += tally.rejected;
         let (low, since) = self.engine.low().unzip();
         let mut state = self.queue.lock();
-        state.post(&tally, low.unwrap_or(u64::MAX), since, &mut self.engine.verdicts().spare);
+        state.post(
+            &tally,
+            low.unwrap_or(u64::MAX),
+            since,
+            &mut self.engine.verdicts().spare,
+        );
         self.queue.announce(state);
         self.engine.verdicts().spare.clear();
     }
@@ -424,7 +471,11 @@ impl Worker {
         let endpoints = self.engine.endpoint_states();
         let elapsed = self.rate.since.elapsed();
         if elapsed >= Duration::from_secs(1) {
-            self.rate = Rate { since: Instant::now(), points: 0, last: self.rate.points as f64 / elapsed.as_secs_f64() };
+            self.rate = Rate {
+                since: Instant::now(),
+                points: 0,
+                last: self.rate.points as f64 / elapsed.as_secs_f64(),
+            };
         }
         let mut status = lock(&self.shared.status);
         status.endpoints = endpoints;
@@ -445,12 +496,17 @@ impl Worker {
         drop(state);
         let mut reports = std::mem::take(&mut self.engine.verdicts().reports);
         if dropped > self.reported.dropped {
-            reports.push(Report::Dropping { points: dropped - self.reported.dropped });
+            reports.push(Report::Dropping {
+                points: dropped - self.reported.dropped,
+            });
         }
         if let Some(known) = series {
             let text = String::from_utf8_lossy(known.text.bytes());
             let series = text.trim_start_matches("put ").trim_end().to_owned();
-            reports.push(Report::Repeating { points: repeated - self.reported.repeated, series });
+            reports.push(Report::Repeating {
+                points: repeated - self.reported.repeated,
+                series,
+            });
         }
         for mut report in reports {
             if !self.limiter.passes(&report, now) {

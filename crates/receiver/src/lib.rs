@@ -1,1 +1,42 @@
-//! The receiver.
+//! An embedded OpenTSDB receiver for development and tests: takes points, remembers them, misbehaves on request.
+//!
+//! ```
+//! use std::io::Write as _;
+//! use std::time::Duration;
+//! use potsdb_receiver::{Config, Receiver};
+//!
+//! let receiver = Receiver::start(Config::default())?;
+//! let mut connection = std::net::TcpStream::connect(receiver.address())?;
+//! connection.write_all(b"put web.latency 1767225600 0.0123 path=/login\n")?;
+//!
+//! assert!(receiver.wait_for(1, Duration::from_secs(5)));
+//! let point = &receiver.points()[0];
+//! assert_eq!((point.series.metric.as_str(), point.value.as_str()), ("web.latency", "0.0123"));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! - [`Receiver`] is the server, [`Config`] everything that can be chosen about it.
+//! - [`Point`] is what it stored, with how often it came; [`Counts`] is everything it counted.
+//! - [`Faults`] and [`FaultSwitch`] make it reset connections, stop reading, stop answering.
+//!
+//! On the wire it is OpenTSDB 2.4.1, replies byte for byte. It keeps its points in memory, bounded; a journal brings them
+//! back after a restart. It is no time series database: no disk format, no cluster, no authentication.
+
+#![forbid(unsafe_code)]
+
+mod connection;
+mod faults;
+mod journal;
+mod number;
+mod personality;
+mod put;
+mod receiver;
+mod series;
+mod store;
+mod table;
+mod telnet;
+
+pub use faults::{FaultSwitch, Faults, Offsets};
+pub use receiver::{Config, Receiver, Stored};
+pub use series::SeriesName;
+pub use store::{Counts, Point};

@@ -106,7 +106,9 @@ enum Ending {
     /// Nothing more is given; the sending side ends when all is written.
     Finishing,
     /// The sending side has ended; the server's end of stream is waited for.
-    HalfClosed { at: Duration },
+    HalfClosed {
+        at: Duration,
+    },
 }
 
 impl Telnet {
@@ -174,7 +176,12 @@ impl Telnet {
             verdicts.send_again(interval.lines);
             return;
         }
-        let unposted: u64 = interval.lines.iter().filter(|held| !held.posted).map(|held| held.lines.points()).sum();
+        let unposted: u64 = interval
+            .lines
+            .iter()
+            .filter(|held| !held.posted)
+            .map(|held| held.lines.points())
+            .sum();
         let rejected = refused.min(unposted);
         verdicts.tally.rejected += rejected;
         verdicts.tally.acknowledged += unposted - rejected;
@@ -200,14 +207,20 @@ impl Telnet {
     }
 
     fn error(&mut self, now: Duration, kind: ErrorKind, text: &[u8], verdicts: &mut Verdicts) {
-        let place = ErrorKind::ALL.iter().position(|other| *other == kind).expect("ALL holds every kind");
+        let place = ErrorKind::ALL
+            .iter()
+            .position(|other| *other == kind)
+            .expect("ALL holds every kind");
         verdicts.tally.errors[place] += 1;
         let words = || String::from_utf8_lossy(text).into_owned();
         match kind.class() {
             Class::Rejected => {
                 self.refused += 1;
                 verdicts.words.push(words());
-                verdicts.reports.push(Report::Rejected { points: 1, words: words() });
+                verdicts.reports.push(Report::Rejected {
+                    points: 1,
+                    words: words(),
+                });
             }
             Class::Again => {
                 self.again = true;
@@ -217,7 +230,11 @@ impl Telnet {
                 verdicts.tally.late_errors += 1;
                 verdicts.reports.push(Report::Throttled { words: words() });
                 self.suspect_to = self.window.written();
-                let held = self.settling.drain().map(|lines| Held { lines, posted: true, tried: true });
+                let held = self.settling.drain().map(|lines| Held {
+                    lines,
+                    posted: true,
+                    tried: true,
+                });
                 verdicts.send_again(held);
                 self.hold_back(now);
             }
@@ -245,7 +262,9 @@ impl Telnet {
     }
 
     fn decide_silent(&mut self, now: Duration, verdicts: &mut Verdicts) {
-        self.knowledge = Knowledge::Silent { until: now + SILENT_FOR };
+        self.knowledge = Knowledge::Silent {
+            until: now + SILENT_FOR,
+        };
         self.refused = 0;
         self.confirm(verdicts);
     }
@@ -378,7 +397,9 @@ impl Exchange for Telnet {
             return Some(Cut::AnswerTimeout);
         }
         match self.ending {
-            Ending::HalfClosed { at } if self.window.is_empty() && now >= at.max(self.progress) + LAST_WORDS => Some(Cut::Finished),
+            Ending::HalfClosed { at } if self.window.is_empty() && now >= at.max(self.progress) + LAST_WORDS => {
+                Some(Cut::Finished)
+            }
             _ => None,
         }
     }
@@ -389,7 +410,9 @@ impl Exchange for Telnet {
         [
             self.paused_until,
             self.unasked_since.filter(|_| answers).map(|since| since + ASK_AFTER),
-            self.settling.due().filter(|_| answers && !self.window.is_asked() && self.ending == Ending::No),
+            self.settling
+                .due()
+                .filter(|_| answers && !self.window.is_asked() && self.ending == Ending::No),
             self.question_received.filter(|_| undecided).map(|at| at + SILENT_AFTER),
             Some(self.write_progress + self.terms.write_timeout).filter(|_| self.window.unwritten() > 0),
             Some(self.progress + self.terms.answer_timeout).filter(|_| !self.window.is_empty()),
@@ -417,7 +440,9 @@ impl Exchange for Telnet {
     fn take_half_close(&mut self) -> bool {
         let due = self.ending == Ending::Finishing && self.window.unwritten() == 0;
         if due {
-            self.ending = Ending::HalfClosed { at: self.write_progress };
+            self.ending = Ending::HalfClosed {
+                at: self.write_progress,
+            };
         }
         due
     }
@@ -433,7 +458,11 @@ impl Exchange for Telnet {
         if closed && self.window.is_empty() {
             self.count_unsettled(verdicts);
         }
-        let settling = self.settling.drain().map(|lines| Held { lines, posted: true, tried: true });
+        let settling = self.settling.drain().map(|lines| Held {
+            lines,
+            posted: true,
+            tried: true,
+        });
         verdicts.send_again(settling);
         verdicts.send_again(self.window.drain());
     }
@@ -460,6 +489,9 @@ impl Exchange for Telnet {
     }
 
     fn low(&self) -> Option<(u64, Instant)> {
-        self.window.lines().map(|held| (held.lines.first(), held.lines.since())).min()
+        self.window
+            .lines()
+            .map(|held| (held.lines.first(), held.lines.since()))
+            .min()
     }
 }

@@ -1,0 +1,402 @@
+//! The store: what arrived, counted, kept within bounds, waited for.
+//!
+//! Connections put points through an [`Intake`], which holds the store's one lock for a read's worth of lines (one lock
+//! per chunk, not per line) and wakes whoever waits when it ends. Nothing under the lock touches a socket or a file.
+//!
+//! ```text
+//! telnet.rs, body.rs --Intake--> table.rs (cells)      + counts, + the lines themselves when asked to keep them
+//!                         '----> journal.rs, after the lock
+//! ```
+//!
+//! Readers copy what they need out: `receiver.rs` for tests, `query.rs` for `/api/query`.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::journal::Journal;
+use crate::put::{Put, Refusal, Rules};
+use crate::series::{Parts, Series, SeriesName, Stored};
+use crate::table::{Limits, Table};
+
+/// One stored point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Metric and tags, shared by all points of the series.
+    pub series: Arc<SeriesName>,
+    /// As it was sent: seconds or milliseconds.
+    pub timestamp: i64,
+    /// The value's text, as it was sent last.
+    pub value: String,
+    /// How many times a line for this series and timestamp was accepted.
+    pub copies: u32,
+    /// True while all those lines were the same bytes.
+    pub identical: bool,
+}
+
+/// What a receiver has counted since it started.
+///
+/// `puts = accepted + refused`, and `accepted` less `duplicates`, `respelled` and `conflicts` is what was stored anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// HTTP requests answered.
+    pub requests: u64,
+    /// Points that arrived, over both wires.
+    pub puts: u64,
+    /// Points taken, copies included.
+    pub accepted: u64,
+    /// Points refused.
+    pub refused: u64,
+    /// Accepted again with the same bytes.
+    pub duplicates: u64,
+    /// Accepted again with the same value, written differently (tags in another order).
+    pub respelled: u64,
+    /// Accepted again with another value; the last one stays.
+    pub conflicts: u64,
+    /// `version` commands.
+    pub versions: u64,
+    /// Telnet lines that are neither `put` nor a known command.
+    pub unknown: u64,
+    /// Lines beyond 1024 bytes that were taken because they arrived whole; OpenTSDB may close on them.
+    pub overlong: u64,
+    /// Connections closed because 1024 bytes came without a newline.
+    pub closed_overlong: u64,
+    /// Connections that ended inside a line, other than by a fault of ours.
+    pub torn: u64,
+    /// Replies not written because the peer did not read.
+    pub suppressed: u64,
+    /// Connections reset or closed by a fault.
+    pub cut: u64,
+    /// Points that went because a bound was reached.
+    pub evicted_points: u64,
+    /// Series that went because a bound was reached.
+    pub evicted_series: u64,
+    /// Points loaded from the journal at the start.
+    pub loaded: u64,
+    /// Lines `keep_lines` had no room for.
+    pub unkept: u64,
+    /// Writes to the journal that failed.
+    pub journal_errors: u64,
+}
+
+impl Counts {
+    /// The counts under OpenTSDB's names for them: name, value, tag.
+    pub(crate) fn as_stats(&self) -> [(&'static str, u64, &'static str); 8] {
+        [
+            ("tsd.connectionmgr.connections", self.open, "type=open"),
+            (
+                "tsd.connectionmgr.connections",
+                self.connections,
+                "type=total",
+            ),
+            ("tsd.rpc.received", self.puts, "type=put"),
+            ("tsd.rpc.errors", self.refused, "type=illegal_arguments"),
+            ("tsd.rpc.errors", self.unknown, "type=unknown_command"),
+            (
+                "tsd.rpc.errors",
+                self.suppressed,
+                "type=socket_writes_blocked",
+            ),
+            ("tsd.http.requests", self.requests, "type=all"),
+            ("tsd.datapoints.added", self.accepted, "type=all"),
+        ]
+    }
+}
+
+pub(crate) struct Store {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+    rules: Rules,
+    keep_lines: bool,
+    pub(crate) journal: Option<Journal>,
+}
+
+struct Inner {
+    table: Table,
+    counts: Counts,
+    /// Put lines as they came, newline-ended, in order of arrival.
+    lines: Vec<u8>,
+}
+
+/// The most bytes of lines kept for tests.
+const MAX_KEPT: usize = 1 << 30;
+
+impl Store {
+    pub(crate) fn new(
+        rules: Rules,
+        limits: Limits,
+        keep_lines: bool,
+        journal: Option<Journal>,
+    ) -> Store {
+        let inner = Inner {
+            table: Table::new(limits),
+            counts: Counts::default(),
+            lines: Vec::new(),
+        };
+        Store {
+            inner: Mutex::new(inner),
+            changed: Condvar::new(),
+            rules,
+            keep_lines,
+            journal,
+        }
+    }
+
+    /// Locks the store for a read's worth of points.
+    pub(crate) fn intake(&self) -> Intake<'_> {
+        Intake {
+            inner: Some(self.lock()),
+            store: self,
+            journal: Vec::new(),
+        }
+    }
+
+    /// Puts the journal's lines back; they are neither counted as puts nor journalled again.
+    pub(crate) fn load(&self, lines: &[u8]) {
+        let mut inner = self.lock();
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            // A torn last line is no point.
+            if let Some(line) = line.strip_suffix(b"\n")
+                && inner
+                    .put_line(line, &self.rules, |bytes| {
+                        String::from_utf8_lossy(bytes).into_owned()
+                    })
+                    .is_ok()
+            {
+                inner.counts.loaded += 1;
+            }
+        }
+    }
+
+    /// Changes the counts of what is not a point, and wakes whoever waits for that.
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.lock().counts);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.lock().counts()
+    }
+
+    /// Waits until the counts are as wanted; false when `timeout` passed first.
+    pub(crate) fn wait_until(&self, timeout: Duration, wanted: impl Fn(&Counts) -> bool) -> bool {
+        let waited = self
+            .changed
+            .wait_timeout_while(self.lock(), timeout, |inner| !wanted(&inner.counts()));
+        let (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        wanted(&inner.counts())
+    }
+
+    /// Every stored point, sorted by series and timestamp.
+    pub(crate) fn points(&self) -> Vec<Point> {
+        let inner = self.lock();
+        let mut series: Vec<&Series> = inner.table.series().collect();
+        series.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut points = Vec::with_capacity(inner.table.points());
+        for series in series {
+            points.extend(series.cells.iter().map(|cell| Point {
+                series: Arc::clone(&series.name),
+                timestamp: cell.timestamp,
+                value: String::from_utf8_lossy(cell.value.bytes()).into_owned(),
+                copies: cell.copies,
+                identical: cell.identical,
+            }));
+        }
+        points
+    }
+
+    /// The kept put lines, newline-ended, in order of arrival.
+    pub(crate) fn lines(&self) -> Vec<u8> {
+        self.lock().lines.clone()
+    }
+
+    /// Runs `read` over all series while nothing arrives.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&mut dyn Iterator<Item = &Series>) -> T) -> T {
+        read(&mut self.lock().table.series())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The store, locked for a read's worth of points.
+pub(crate) struct Intake<'a> {
+    /// Taken when the intake ends; the journal is written after the lock.
+    inner: Option<MutexGuard<'a, Inner>>,
+    store: &'a Store,
+    journal: Vec<u8>,
+}
+
+impl Intake<'_> {
+    /// Takes a telnet put line, without its line end: Latin-1, as OpenTSDB reads it.
+    #[inline]
+    pub(crate) fn line(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        let keep = self.store.keep_lines;
+        let inner = self.inner.as_mut().expect("the lock is held until drop");
+        if keep {
+            inner.keep(line);
+        }
+        let outcome = inner.put_line(line, &self.store.rules, latin1);
+        inner.count(&outcome);
+        if outcome.is_ok() && self.store.journal.is_some() {
+            self.note(line);
+        }
+        outcome.map(drop)
+    }
+
+    /// Takes a point that came over HTTP.
+    pub(crate) fn point(&mut self, put: &Put<'_>) -> Result<(), Refusal> {
+        let keep = self.store.keep_lines;
+        let inner = self.inner.as_mut().expect("the lock is held until drop");
+        let outcome = put
+            .check(&self.store.rules)
+            .map(|_| inner.table.put(put, None));
+        inner.count(&outcome);
+        if keep || self.store.journal.is_some() {
+            let mut line = format!("put {} {} {}", put.metric, put.timestamp, put.value);
+            for (name, value) in &put.tags.0 {
+                line.extend([" ", name, "=", value]);
+            }
+            if keep {
+                inner.keep(line.as_bytes());
+            }
+            if outcome.is_ok() && self.store.journal.is_some() {
+                self.journal.extend_from_slice(line.as_bytes());
+                self.journal.push(b'\n');
+            }
+        }
+        outcome.map(drop)
+    }
+
+    /// The counts, to add what is not a point.
+    pub(crate) fn counts(&mut self) -> &mut Counts {
+        &mut self
+            .inner
+            .as_mut()
+            .expect("the lock is held until drop")
+            .counts
+    }
+
+    /// Journals are UTF-8; all but a rare line is ASCII already.
+    fn note(&mut self, line: &[u8]) {
+        if line.is_ascii() {
+            self.journal.extend_from_slice(line);
+        } else {
+            self.journal.extend_from_slice(latin1(line).as_bytes());
+        }
+        self.journal.push(b'\n');
+    }
+}
+
+impl Drop for Intake<'_> {
+    fn drop(&mut self) {
+        self.inner = None;
+        if let Some(journal) = &self.store.journal
+            && !self.journal.is_empty()
+            && journal.append(std::mem::take(&mut self.journal)).is_err()
+        {
+            self.store.lock().counts.journal_errors += 1;
+        }
+        self.store.changed.notify_all();
+    }
+}
+
+impl Inner {
+    /// Puts one line: by its known spelling, or read and checked word by word.
+    #[inline]
+    fn put_line(
+        &mut self,
+        line: &[u8],
+        rules: &Rules,
+        decode: fn(&[u8]) -> String,
+    ) -> Result<Stored, Refusal> {
+        let words = Words::split(line);
+        if let Some(words) = &words
+            && let Some(stored) = self
+                .table
+                .put_known(words.parts, words.timestamp, words.value)
+        {
+            return Ok(stored);
+        }
+        let text = decode(line);
+        let put = Put::from_line(&text)?;
+        put.check(rules)?;
+        Ok(self.table.put(&put, words.map(|words| words.parts)))
+    }
+
+    fn count(&mut self, outcome: &Result<Stored, Refusal>) {
+        self.counts.puts += 1;
+        match outcome {
+            Err(_) => self.counts.refused += 1,
+            Ok(stored) => {
+                self.counts.accepted += 1;
+                match stored {
+                    Stored::New => {}
+                    Stored::Duplicate => self.counts.duplicates += 1,
+                    Stored::Respelled => self.counts.respelled += 1,
+                    Stored::Conflict => self.counts.conflicts += 1,
+                }
+            }
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let (evicted_points, evicted_series) =
+            (self.table.evicted_points, self.table.evicted_series);
+        Counts {
+            evicted_points,
+            evicted_series,
+            ..self.counts
+        }
+    }
+
+    fn keep(&mut self, line: &[u8]) {
+        if self.lines.len() + line.len() < MAX_KEPT {
+            self.lines.extend_from_slice(line);
+            self.lines.push(b'\n');
+        } else {
+            self.counts.unkept += 1;
+        }
+    }
+}
+
+/// `put metric timestamp value tags`, cut at the first four spaces.
+struct Words<'a> {
+    parts: Parts<'a>,
+    timestamp: &'a [u8],
+    value: &'a [u8],
+}
+
+impl<'a> Words<'a> {
+    /// Only of ASCII: the table's spellings are UTF-8, telnet lines are Latin-1, and ASCII is where both agree.
+    #[inline]
+    fn split(line: &'a [u8]) -> Option<Words<'a>> {
+        if !line.is_ascii() {
+            return None;
+        }
+        let (metric, line) = cut(line.strip_prefix(b"put ")?)?;
+        let (timestamp, line) = cut(line)?;
+        let (value, tags) = cut(line)?;
+        Some(Words {
+            parts: Parts { metric, tags },
+            timestamp,
+            value,
+        })
+    }
+}
+
+#[inline]
+fn cut(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = memchr::memchr(b' ', bytes)?;
+    Some((&bytes[..space], &bytes[space + 1..]))
+}
+
+/// Each byte is the character of its number.
+pub(crate) fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}

@@ -1,0 +1,293 @@
+//! The series table: which series a line belongs to, and which one has to go when there is no room.
+//!
+//! A line names its series by its bytes, `metric` and `k=v k2=v2`. Those bytes are a *spelling*; the first time one is
+//! seen the whole line is checked and the spelling remembered, every later line is one hash look-up and two numbers.
+//! The spelling with sorted tags is the series' own, so two orders of the same tags meet there.
+//!
+//! ```text
+//! spellings: (metric, tags) -> series, spelling number          series: slots, in a ring from oldest to newest touch
+//! ```
+//!
+//! Bounds: cells per series, series, cells in all. What goes is the oldest cell of the series, the series touched longest
+//! ago, the oldest cell of that series; each is counted. Used by `store.rs` under its lock.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::number::{self, Number};
+use crate::put::Put;
+use crate::series::{Parts, Series, SeriesName, Spelling, Stored, UNSPELLED};
+
+/// How much a table holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) points_per_series: usize,
+    pub(crate) series: usize,
+    pub(crate) points: usize,
+}
+
+pub(crate) struct Table {
+    limits: Limits,
+    spellings: HashMap<Spelling, Home>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    oldest: u32,
+    newest: u32,
+    points: usize,
+    pub(crate) evicted_points: u64,
+    pub(crate) evicted_series: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Home {
+    slot: u32,
+    spelling: u8,
+}
+
+/// A series and its neighbours in the order of touching.
+struct Slot {
+    series: Option<Series>,
+    older: u32,
+    newer: u32,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl Table {
+    pub(crate) fn new(limits: Limits) -> Table {
+        // A table without room for one point would have to evict what it is just putting.
+        let at_least_one = Limits {
+            points_per_series: limits.points_per_series.max(1),
+            series: limits.series.clamp(1, NONE as usize - 1),
+            points: limits.points.max(1),
+        };
+        Table {
+            limits: at_least_one,
+            spellings: HashMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            oldest: NONE,
+            newest: NONE,
+            points: 0,
+            evicted_points: 0,
+            evicted_series: 0,
+        }
+    }
+
+    /// Puts a line whose spelling is known, given its words; `None` sends the caller the long way round.
+    ///
+    /// A known spelling was checked when it came first, so only the two numbers can be at fault.
+    #[inline]
+    pub(crate) fn put_known(
+        &mut self,
+        parts: Parts<'_>,
+        timestamp: &[u8],
+        value: &[u8],
+    ) -> Option<Stored> {
+        let home = *self.spellings.get(&parts)?;
+        let timestamp = plain_timestamp(timestamp)?;
+        match Number::parse(str::from_utf8(value).ok()?) {
+            Ok(Number::Float(float)) if float.is_infinite() => None,
+            Ok(_) => Some(self.store(home, timestamp, value)),
+            Err(_) => None,
+        }
+    }
+
+    /// Puts a checked point; `parts` is how it was written, when that is worth remembering.
+    pub(crate) fn put(&mut self, put: &Put<'_>, parts: Option<Parts<'_>>) -> Stored {
+        let mut tags = put.tags.0.clone();
+        tags.sort_unstable();
+        let tags_text = tags
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let own = Parts {
+            metric: put.metric.as_bytes(),
+            tags: tags_text.as_bytes(),
+        };
+        let home = match self.spellings.get(&own) {
+            Some(&home) => home,
+            None => {
+                let tags = tags
+                    .iter()
+                    .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect();
+                self.create(
+                    SeriesName {
+                        metric: put.metric.to_owned(),
+                        tags,
+                    },
+                    own,
+                )
+            }
+        };
+        let spelling = match parts {
+            Some(parts) if parts == own => home.spelling,
+            Some(parts) => self.spell(home.slot, parts),
+            None => UNSPELLED,
+        };
+        self.store(
+            Home { spelling, ..home },
+            put.timestamp,
+            put.value.as_bytes(),
+        )
+    }
+
+    /// All series, in no order.
+    pub(crate) fn series(&self) -> impl Iterator<Item = &Series> {
+        self.slots.iter().filter_map(|slot| slot.series.as_ref())
+    }
+
+    pub(crate) fn points(&self) -> usize {
+        self.points
+    }
+
+    #[inline]
+    fn store(&mut self, home: Home, timestamp: i64, value: &[u8]) -> Stored {
+        self.touch(home.slot);
+        let series = live(&mut self.slots[home.slot as usize]);
+        let stored = series.put(timestamp, value, home.spelling);
+        if stored == Stored::New {
+            self.points += 1;
+            if series.cells.len() > self.limits.points_per_series {
+                self.drop_oldest_cell(home.slot);
+            }
+            if self.points > self.limits.points {
+                self.drop_oldest_cell(self.oldest);
+            }
+        }
+        stored
+    }
+
+    fn drop_oldest_cell(&mut self, slot: u32) {
+        let cells = &mut live(&mut self.slots[slot as usize]).cells;
+        cells.pop_front();
+        let empty = cells.is_empty();
+        self.points -= 1;
+        self.evicted_points += 1;
+        if empty {
+            self.remove(slot);
+        }
+    }
+
+    fn create(&mut self, name: SeriesName, own: Parts<'_>) -> Home {
+        let live_series = self.slots.len() - self.free.len();
+        if live_series >= self.limits.series {
+            let oldest = live(&mut self.slots[self.oldest as usize]);
+            let lost = oldest.cells.len();
+            self.points -= lost;
+            self.evicted_points += lost as u64;
+            self.remove(self.oldest);
+        }
+        let series = Series {
+            name: Arc::new(name),
+            spellings: Vec::new(),
+            cells: VecDeque::new(),
+        };
+        let fresh = Slot {
+            series: Some(series),
+            older: NONE,
+            newer: NONE,
+        };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = fresh;
+                slot
+            }
+            None => {
+                self.slots.push(fresh);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        self.link(slot);
+        Home {
+            slot,
+            spelling: self.spell(slot, own),
+        }
+    }
+
+    /// Remembers one more way of writing a series; beyond 255 ways the long way round will do.
+    fn spell(&mut self, slot: u32, parts: Parts<'_>) -> u8 {
+        if let Some(home) = self.spellings.get(&parts) {
+            return home.spelling;
+        }
+        let spellings = &mut live(&mut self.slots[slot as usize]).spellings;
+        let number = spellings.len() as u8;
+        if number == UNSPELLED {
+            return UNSPELLED;
+        }
+        let spelling = Spelling::new(parts);
+        spellings.push(spelling.clone());
+        self.spellings.insert(
+            spelling,
+            Home {
+                slot,
+                spelling: number,
+            },
+        );
+        number
+    }
+
+    fn remove(&mut self, slot: u32) {
+        self.unlink(slot);
+        if let Some(series) = self.slots[slot as usize].series.take() {
+            for spelling in &series.spellings {
+                self.spellings.remove(spelling);
+            }
+        }
+        self.free.push(slot);
+        self.evicted_series += 1;
+    }
+
+    #[inline]
+    fn touch(&mut self, slot: u32) {
+        if self.newest != slot {
+            self.unlink(slot);
+            self.link(slot);
+        }
+    }
+
+    fn link(&mut self, slot: u32) {
+        let last = std::mem::replace(&mut self.newest, slot);
+        self.slots[slot as usize].older = last;
+        self.slots[slot as usize].newer = NONE;
+        match last {
+            NONE => self.oldest = slot,
+            last => self.slots[last as usize].newer = slot,
+        }
+    }
+
+    fn unlink(&mut self, slot: u32) {
+        let Slot { older, newer, .. } = self.slots[slot as usize];
+        match older {
+            NONE => self.oldest = newer,
+            older => self.slots[older as usize].newer = newer,
+        }
+        match newer {
+            NONE => self.newest = older,
+            newer => self.slots[newer as usize].older = older,
+        }
+    }
+}
+
+/// A timestamp in the form every client should use; anything else goes the long way round.
+#[inline]
+fn plain_timestamp(text: &[u8]) -> Option<i64> {
+    if !(1..=13).contains(&text.len()) || text[0] == b'0' {
+        return None;
+    }
+    let plain = text.iter().all(u8::is_ascii_digit);
+    if plain {
+        number::integer(str::from_utf8(text).ok()?).ok()
+    } else {
+        None
+    }
+}
+
+/// The series of a slot that is linked or named by a spelling; both end when the series does.
+fn live(slot: &mut Slot) -> &mut Series {
+    slot.series.as_mut().expect("a linked slot holds a series")
+}

@@ -68,8 +68,10 @@ fn work(queue: &Queue, flag: &Flag, mut enough: impl FnMut(u64, Phase) -> bool) 
             queue.end(&Tally::default());
             return taken;
         }
-        if state.rest(Rest::Asleep) {
-            drop(state);
+        // As the real worker, which looks for points and decides to sleep in two critical sections.
+        drop(state);
+        let sleeps = queue.lock().rest(Rest::Asleep);
+        if sleeps {
             flag.wait();
         }
     }

@@ -424,7 +424,7 @@ impl Queue {
         let wake = match state.rest {
             Rest::Awake => false,
             Rest::Lingering => state.blocks.len() > 1,
-            Rest::Asleep => self.ledger.queued == 0,
+            Rest::Asleep => true,
         };
         if wake {
             state.rest = Rest::Awake;

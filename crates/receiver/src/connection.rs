@@ -9,10 +9,11 @@ use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
-use tokio::io::Interest;
+use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 
 use crate::faults::{Ending, Fate};
+use crate::http;
 use crate::receiver::Shared;
 use crate::telnet::Telnet;
 
@@ -46,13 +47,16 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 /// Returns the fault that ended it, if one did.
 async fn converse(
     stream: &TcpStream,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     fate: &mut Fate,
 ) -> io::Result<Option<Ending>> {
     let mut telnet = Telnet::default();
+    let mut switched = fate.switched();
     let mut begun = false;
     let mut open = true;
     loop {
+        // What the switch was told before bytes came must hold for them.
+        fate.refresh();
         if let Some(ending) = fate.ending() {
             return Ok(Some(ending));
         }
@@ -61,17 +65,10 @@ async fn converse(
         }
         let reads = open && fate.reads();
         let writes = fate.answers() && !telnet.replies.is_empty();
-        let interest = match (reads, writes) {
-            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
-            (true, false) => Some(Interest::READABLE),
-            (false, true) => Some(Interest::WRITABLE),
-            (false, false) => None,
-        };
         let ready = tokio::select! {
-            ready = ready(stream, interest) => ready?,
-            () = fate.changed() => continue,
+            ready = ready(stream, reads, writes) => ready?,
+            () = switched.changed() => continue,
         };
-        // What the switch was told before these bytes came must hold for them.
         if fate.refresh() {
             continue;
         }
@@ -81,15 +78,21 @@ async fn converse(
         if !reads || !ready.is_readable() {
             continue;
         }
-        match read(stream, shared, fate, &mut telnet, &mut begun) {
-            Ok(0) => open = false,
-            Ok(_) => open = !telnet.is_over(),
+        match read(stream, shared, fate, &mut telnet, begun) {
+            Ok(Taken::Nothing) => open = false,
+            Ok(Taken::Bytes) => {
+                open = !telnet.is_over();
+                // A peer that never pauses would keep the thread for dozens of chunks otherwise.
+                tokio::task::yield_now().await;
+            }
+            Ok(Taken::Http(first)) => return Ok(http::converse(stream, first, shared, fate).await),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(error) => {
                 note_torn(shared, &telnet);
                 return Err(error);
             }
         }
+        begun = true;
         if !open {
             note_torn(shared, &telnet);
         }
@@ -102,34 +105,52 @@ fn note_torn(shared: &Shared, telnet: &Telnet) {
     }
 }
 
-async fn ready(stream: &TcpStream, interest: Option<Interest>) -> io::Result<tokio::io::Ready> {
-    match interest {
-        Some(interest) => stream.ready(interest).await,
-        None => std::future::pending().await,
+async fn ready(stream: &TcpStream, reads: bool, writes: bool) -> io::Result<Ready> {
+    match (reads, writes) {
+        (true, true) => stream.ready(Interest::READABLE | Interest::WRITABLE).await,
+        (true, false) => stream.ready(Interest::READABLE).await,
+        (false, true) => stream.ready(Interest::WRITABLE).await,
+        (false, false) => std::future::pending().await,
     }
 }
 
-/// Reads once and works through what came; `Ok(0)` is the end of the stream.
+/// What a read brought.
+enum Taken {
+    /// The end of the stream.
+    Nothing,
+    /// Telnet bytes, worked through already.
+    Bytes,
+    /// The beginning of an HTTP connection.
+    Http(Vec<u8>),
+}
+
+/// Reads once and works through what came.
 fn read(
     stream: &TcpStream,
     shared: &Shared,
     fate: &mut Fate,
     telnet: &mut Telnet,
-    begun: &mut bool,
-) -> io::Result<usize> {
+    begun: bool,
+) -> io::Result<Taken> {
     BUFFER.with_borrow_mut(|buffer| {
         let room = fate.room(buffer.len());
         let length = stream.try_read(&mut buffer[..room])?;
         fate.received(length);
-        *begun = true;
         let mut rest = &buffer[..length];
+        match rest.first() {
+            None => return Ok(Taken::Nothing),
+            Some(&first) if !begun && shared.personality.is_http(first) => {
+                return Ok(Taken::Http(rest.to_vec()));
+            }
+            Some(_) => {}
+        }
         let mut congested = false;
         while !rest.is_empty() {
             let used = telnet.take(rest, congested, &shared.store, shared.personality.as_ref());
             rest = &rest[used..];
             congested = !fate.answers() || !write(stream, &mut telnet.replies)?;
         }
-        Ok(length)
+        Ok(Taken::Bytes)
     })
 }
 

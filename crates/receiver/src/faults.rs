@@ -263,12 +263,9 @@ impl Fate {
         !self.now.stall_answers
     }
 
-    /// Waits for the next change of the switch and applies it; for ever once the switch is gone.
-    pub(crate) async fn changed(&mut self) {
-        if self.orders.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        self.apply();
+    /// Something to wait on for the next change of the switch; [`Fate::refresh`] then applies it.
+    pub(crate) fn switched(&self) -> Switched {
+        Switched(self.orders.clone())
     }
 
     /// Applies what the switch has been told meanwhile; true if there was anything.
@@ -291,6 +288,18 @@ impl Fate {
                     ending: Ending::Reset,
                 });
             }
+        }
+    }
+}
+
+/// Tells when the switch was turned.
+pub(crate) struct Switched(watch::Receiver<Orders>);
+
+impl Switched {
+    /// Waits for the next change; for ever once the switch is gone.
+    pub(crate) async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 }

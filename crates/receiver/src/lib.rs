@@ -24,19 +24,33 @@
 
 #![forbid(unsafe_code)]
 
+mod aggregate;
+mod body;
 mod connection;
+mod counts;
+mod downsample;
 mod faults;
+mod filter;
+mod http;
+mod inflate;
+mod java;
 mod journal;
+mod names;
 mod number;
 mod personality;
 mod put;
+mod query;
 mod receiver;
+mod result;
 mod series;
 mod store;
+mod stream;
 mod table;
 mod telnet;
+mod time;
 
+pub use counts::Counts;
 pub use faults::{FaultSwitch, Faults, Offsets};
 pub use receiver::{Config, Receiver, Stored};
 pub use series::SeriesName;
-pub use store::{Counts, Point};
+pub use store::Point;

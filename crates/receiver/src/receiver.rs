@@ -21,11 +21,12 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use crate::connection;
+use crate::counts::Counts;
 use crate::faults::{FaultSwitch, Faults};
 use crate::journal::Journal;
 use crate::personality::{OpenTsdb, Personality, Silent};
 use crate::put::Rules;
-use crate::store::{Counts, Point, Store};
+use crate::store::{Point, Store};
 use crate::table::Limits;
 
 /// How a receiver listens, what it keeps and how it misbehaves.

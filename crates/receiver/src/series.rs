@@ -109,7 +109,7 @@ impl Cell {
     }
 }
 
-/// The spelling of a line that no table entry holds: not ASCII, or one of too many.
+/// The spelling of a line that no table entry holds, being one of too many.
 pub(crate) const UNSPELLED: u8 = u8::MAX;
 
 /// A value's text, inline when short.

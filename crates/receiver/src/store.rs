@@ -13,6 +13,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::counts::Counts;
 use crate::journal::Journal;
 use crate::put::{Put, Refusal, Rules};
 use crate::series::{Parts, Series, SeriesName, Stored};
@@ -27,84 +28,10 @@ pub struct Point {
     pub timestamp: i64,
     /// The value's text, as it was sent last.
     pub value: String,
-    /// How many times a line for this series and timestamp was accepted.
+    /// How many times a line for this series and timestamp was accepted, those in a loaded journal included.
     pub copies: u32,
     /// True while all those lines were the same bytes.
     pub identical: bool,
-}
-
-/// What a receiver has counted since it started.
-///
-/// `puts = accepted + refused`, and `accepted` less `duplicates`, `respelled` and `conflicts` is what was stored anew.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Connections accepted.
-    pub connections: u64,
-    /// Connections open now.
-    pub open: u64,
-    /// HTTP requests answered.
-    pub requests: u64,
-    /// Points that arrived, over both wires.
-    pub puts: u64,
-    /// Points taken, copies included.
-    pub accepted: u64,
-    /// Points refused.
-    pub refused: u64,
-    /// Accepted again with the same bytes.
-    pub duplicates: u64,
-    /// Accepted again with the same value, written differently (tags in another order).
-    pub respelled: u64,
-    /// Accepted again with another value; the last one stays.
-    pub conflicts: u64,
-    /// `version` commands.
-    pub versions: u64,
-    /// Telnet lines that are neither `put` nor a known command.
-    pub unknown: u64,
-    /// Lines beyond 1024 bytes that were taken because they arrived whole; OpenTSDB may close on them.
-    pub overlong: u64,
-    /// Connections closed because 1024 bytes came without a newline.
-    pub closed_overlong: u64,
-    /// Connections that ended inside a line, other than by a fault of ours.
-    pub torn: u64,
-    /// Replies not written because the peer did not read.
-    pub suppressed: u64,
-    /// Connections reset or closed by a fault.
-    pub cut: u64,
-    /// Points that went because a bound was reached.
-    pub evicted_points: u64,
-    /// Series that went because a bound was reached.
-    pub evicted_series: u64,
-    /// Points loaded from the journal at the start.
-    pub loaded: u64,
-    /// Lines `keep_lines` had no room for.
-    pub unkept: u64,
-    /// Writes to the journal that failed.
-    pub journal_errors: u64,
-}
-
-impl Counts {
-    /// The counts under OpenTSDB's names for them: name, value, tag.
-    pub(crate) fn as_stats(&self) -> [(&'static str, u64, &'static str); 8] {
-        [
-            ("tsd.connectionmgr.connections", self.open, "type=open"),
-            (
-                "tsd.connectionmgr.connections",
-                self.connections,
-                "type=total",
-            ),
-            ("tsd.rpc.received", self.puts, "type=put"),
-            ("tsd.rpc.errors", self.refused, "type=illegal_arguments"),
-            ("tsd.rpc.errors", self.unknown, "type=unknown_command"),
-            (
-                "tsd.rpc.errors",
-                self.suppressed,
-                "type=socket_writes_blocked",
-            ),
-            ("tsd.http.requests", self.requests, "type=all"),
-            ("tsd.datapoints.added", self.accepted, "type=all"),
-        ]
-    }
 }
 
 pub(crate) struct Store {
@@ -253,15 +180,23 @@ impl Intake<'_> {
     pub(crate) fn point(&mut self, put: &Put<'_>) -> Result<(), Refusal> {
         let keep = self.store.keep_lines;
         let inner = self.inner.as_mut().expect("the lock is held until drop");
+        let tags = put
+            .tags
+            .0
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let parts = Parts {
+            metric: put.metric.as_bytes(),
+            tags: tags.as_bytes(),
+        };
         let outcome = put
             .check(&self.store.rules)
-            .map(|_| inner.table.put(put, None));
+            .map(|_| inner.table.put(put, parts));
         inner.count(&outcome);
         if keep || self.store.journal.is_some() {
-            let mut line = format!("put {} {} {}", put.metric, put.timestamp, put.value);
-            for (name, value) in &put.tags.0 {
-                line.extend([" ", name, "=", value]);
-            }
+            let line = format!("put {} {} {} {tags}", put.metric, put.timestamp, put.value);
             if keep {
                 inner.keep(line.as_bytes());
             }
@@ -315,8 +250,9 @@ impl Inner {
         rules: &Rules,
         decode: fn(&[u8]) -> String,
     ) -> Result<Stored, Refusal> {
-        let words = Words::split(line);
-        if let Some(words) = &words
+        // Spellings are UTF-8 and telnet lines Latin-1: the short way is for ASCII, where both are the same.
+        if line.is_ascii()
+            && let Some(words) = Words::split(line)
             && let Some(stored) = self
                 .table
                 .put_known(words.parts, words.timestamp, words.value)
@@ -326,7 +262,8 @@ impl Inner {
         let text = decode(line);
         let put = Put::from_line(&text)?;
         put.check(rules)?;
-        Ok(self.table.put(&put, words.map(|words| words.parts)))
+        let words = Words::split(text.as_bytes()).expect("a put has all its words");
+        Ok(self.table.put(&put, words.parts))
     }
 
     fn count(&mut self, outcome: &Result<Stored, Refusal>) {
@@ -373,12 +310,8 @@ struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// Only of ASCII: the table's spellings are UTF-8, telnet lines are Latin-1, and ASCII is where both agree.
     #[inline]
     fn split(line: &'a [u8]) -> Option<Words<'a>> {
-        if !line.is_ascii() {
-            return None;
-        }
         let (metric, line) = cut(line.strip_prefix(b"put ")?)?;
         let (timestamp, line) = cut(line)?;
         let (value, tags) = cut(line)?;

@@ -95,8 +95,8 @@ impl Table {
         }
     }
 
-    /// Puts a checked point; `parts` is how it was written, when that is worth remembering.
-    pub(crate) fn put(&mut self, put: &Put<'_>, parts: Option<Parts<'_>>) -> Stored {
+    /// Puts a checked point; `parts` is how its line was written, in UTF-8.
+    pub(crate) fn put(&mut self, put: &Put<'_>, parts: Parts<'_>) -> Stored {
         let mut tags = put.tags.0.clone();
         tags.sort_unstable();
         let tags_text = tags
@@ -124,10 +124,10 @@ impl Table {
                 )
             }
         };
-        let spelling = match parts {
-            Some(parts) if parts == own => home.spelling,
-            Some(parts) => self.spell(home.slot, parts),
-            None => UNSPELLED,
+        let spelling = if parts == own {
+            home.spelling
+        } else {
+            self.spell(home.slot, parts)
         };
         self.store(
             Home { spelling, ..home },

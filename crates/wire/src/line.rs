@@ -17,7 +17,10 @@ use crate::{
     name::{Names, Place, Rules, legal_len},
     series::{PUT, SeriesText, has_tag},
     timestamp::Timestamp,
-    value::{Value, portable, portable_len, portable_value},
+    value::{
+        Value,
+        decimal::{is_within_bounds, portable, portable_len, portable_value},
+    },
 };
 
 /// The parts of a put line.
@@ -172,7 +175,9 @@ fn scan(rules: &Rules, body: &[u8]) -> Option<Parts> {
     if value_len == 0 || body.get(value_end) != Some(&b' ') {
         return None;
     }
-    portable_value(&body[value_start..value_end])?;
+    if !is_within_bounds(&body[value_start..value_end]) {
+        return None;
+    }
     let tags = &body[value_end..];
     let (mut offset, mut count) = (0, 0);
     while offset < tags.len() {

@@ -54,6 +54,19 @@ pub(crate) enum Place {
 #[inline]
 pub(crate) fn find_illegal(names: Names, place: Place, text: &[u8]) -> Option<usize> {
     let allowed = allowed(names, place);
+    // Nearly every text is legal. Asking that of all bytes at once, without a branch for each, is twice as fast.
+    let everywhere = text
+        .iter()
+        .fold(allowed, |classes, &byte| classes & CLASS[usize::from(byte)]);
+    if everywhere != 0 {
+        None
+    } else {
+        locate_illegal(names, allowed, text)
+    }
+}
+
+#[cold]
+fn locate_illegal(names: Names, allowed: u8, text: &[u8]) -> Option<usize> {
     let first = text
         .iter()
         .position(|&byte| CLASS[usize::from(byte)] & allowed == 0)?;

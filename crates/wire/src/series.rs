@@ -16,6 +16,8 @@ use crate::{
     value::Value,
 };
 
+mod cut;
+
 /// The part of a line that all points of a series share: `put <metric> ` and ` <name>=<value>...\n`.
 ///
 /// Make it in this order: [`metric`](Self::metric), [`tag`](Self::tag) for each, [`finish`](Self::finish). A refused
@@ -237,69 +239,6 @@ impl SeriesText {
         self.check_still_distinct()
     }
 
-    /// Takes up to `excess` bytes away, from the longest names first; no name becomes empty.
-    #[cold]
-    fn cut(&mut self, mut excess: usize) {
-        let mut names = self.spans();
-        names.sort_by_key(|&(start, end)| (std::cmp::Reverse(end - start), start));
-        // From the longest on, and shifting nothing that is still to be cut: collect first, then cut from the back.
-        let mut cuts = Vec::new();
-        for (start, end) in names {
-            if excess == 0 {
-                break;
-            }
-            let mut keep = (end - start).saturating_sub(excess).max(1);
-            while keep > 0 && is_continuation(self.bytes[start + keep]) {
-                keep -= 1;
-            }
-            if keep == 0 {
-                keep = 1;
-                while start + keep < end && is_continuation(self.bytes[start + keep]) {
-                    keep += 1;
-                }
-            }
-            if start + keep < end {
-                cuts.push((start + keep, end));
-                excess = excess.saturating_sub(end - start - keep);
-            }
-        }
-        cuts.sort_unstable();
-        for &(start, end) in cuts.iter().rev() {
-            self.bytes.drain(start..end);
-            self.replaced += 1;
-            if start < self.head_len {
-                self.head_len -= end - start;
-            }
-        }
-    }
-
-    /// Lists where the metric, the tags' names and their values lie.
-    fn spans(&self) -> Vec<(usize, usize)> {
-        let mut spans = vec![(PUT.len(), self.head_len - 1)];
-        let mut start = self.head_len + 1;
-        for (offset, &byte) in self.bytes.iter().enumerate().skip(start) {
-            if matches!(byte, b'=' | b' ' | b'\n') {
-                spans.push((start, offset));
-                start = offset + 1;
-            }
-        }
-        spans
-    }
-
-    /// Checks that cutting has not made two tags' names the same.
-    fn check_still_distinct(&self) -> Result<(), InvalidPoint> {
-        let spans = self.spans();
-        for name in spans[1..].chunks(2).map(|pair| pair[0]) {
-            if has_tag(
-                &self.bytes[self.head_len..name.0 - 1],
-                &self.bytes[name.0..name.1],
-            ) {
-                return Err(given_twice(&self.bytes[name.0..name.1]));
-            }
-        }
-        Ok(())
-    }
-
     #[inline]
     fn is_finished(&self) -> bool {
         self.bytes.last() == Some(&b'\n')
@@ -346,10 +285,6 @@ fn too_many_tags(tags: usize, max: usize) -> InvalidPoint {
         fault,
         "the limit is the option max_tags, and the server has its own",
     )
-}
-
-fn is_continuation(byte: u8) -> bool {
-    byte & 0xc0 == 0x80
 }
 
 /// What every line begins with.
@@ -487,37 +422,5 @@ mod tests {
         assert_eq!(series.replaced(), 5);
         assert_eq!(text(&rules, "a", &[("b", "c:d")]).unwrap().replaced(), 0);
         text(&rules, "a", &[("x y", "1"), ("x_y", "2")]).unwrap_err();
-    }
-
-    #[test]
-    fn repair_cuts_the_longest_names_until_every_point_fits() {
-        let rules = repairing();
-        for lens in [
-            (2000, 1, 1),
-            (1, 1, 2000),
-            (700, 1, 700),
-            (1, 2000, 1),
-            (600, 600, 600),
-        ] {
-            let series = text(
-                &rules,
-                &"m".repeat(lens.0),
-                &[(&"n".repeat(lens.1), &"v".repeat(lens.2))],
-            )
-            .unwrap();
-            check_length(series.head_len(), 13, Value::MAX_LEN, series.tail().len()).unwrap();
-            let used = series.bytes().len() + 13 + Value::MAX_LEN;
-            assert_eq!(used, MAX_LINE, "{lens:?}");
-            assert!(series.replaced() > 0);
-        }
-        let utf8 = Rules {
-            names: Names::Utf8,
-            ..rules
-        };
-        let series = text(&utf8, "m", &[("t", &"日".repeat(400))]).unwrap();
-        assert!(str::from_utf8(series.bytes()).unwrap().ends_with("日\n"));
-        // The second is cut to the first one's length, which makes them one name.
-        let (a, b) = ("n".repeat(487), "n".repeat(2000));
-        text(&rules, "m", &[(&a, "1"), (&b, "2")]).unwrap_err();
     }
 }

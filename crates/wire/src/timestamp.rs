@@ -96,7 +96,8 @@ impl Timestamp {
     /// Reads exactly 10 or 13 digits.
     #[inline]
     pub(crate) fn from_digits(text: &[u8]) -> Option<Self> {
-        if !matches!(text.len(), 10 | 13) {
+        // A zero in front would make 13 digits of seconds: InfluxDB goes by the length, the others by the number.
+        if !matches!(text.len(), 10 | 13) || text[0] == b'0' {
             return None;
         }
         let mut number = 0;
@@ -196,6 +197,7 @@ mod tests {
             "1700000000.5",
             "1700000000.123",
             "01700000000",
+            "0001700000000",
             "1.7e9",
             "now",
         ] {

@@ -9,8 +9,8 @@ mod silent;
 pub(crate) use opentsdb::OpenTsdb;
 pub(crate) use silent::Silent;
 
+use crate::counts::Counts;
 use crate::put::Refusal;
-use crate::store::Counts;
 
 /// One server's voice; replies are appended, newline and all.
 pub(crate) trait Personality: Send + Sync {

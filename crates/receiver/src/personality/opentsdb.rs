@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::time::SystemTime;
 
 use super::{Outcome, Personality};
+use crate::counts::Counts;
 use crate::put::Refusal;
-use crate::store::Counts;
 
 pub(crate) struct OpenTsdb;
 

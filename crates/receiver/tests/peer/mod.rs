@@ -59,3 +59,38 @@ pub(crate) fn reply_to(receiver: &Receiver, bytes: impl AsRef<[u8]>) -> String {
     peer.say(bytes);
     peer.finish()
 }
+
+/// One HTTP request on a connection of its own: the status and the body that come back.
+pub(crate) fn request(
+    receiver: &Receiver,
+    method: &str,
+    path: &str,
+    body: impl AsRef<[u8]>,
+) -> (u16, String) {
+    request_with(receiver, method, path, "", body)
+}
+
+/// The same with more header lines, each ending in CRLF.
+pub(crate) fn request_with(
+    receiver: &Receiver,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: impl AsRef<[u8]>,
+) -> (u16, String) {
+    let body = body.as_ref();
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: tsd\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+    );
+    let mut peer = Peer::of(receiver);
+    peer.say([head.as_bytes(), body].concat());
+    let reply = peer.rest().expect("an end of stream");
+    let (head, body) = reply.split_once("\r\n\r\n").expect("a reply");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .expect("a status");
+    (status, body.to_owned())
+}

@@ -1,0 +1,285 @@
+//! The body of `POST /api/put`: read as OpenTSDB 2.4.1 reads it, stored point by point, answered as it answers.
+//!
+//! ```text
+//! flags     all accepted                                 one or more refused (the others are stored all the same)
+//! none      204                                          400 "One or more data points had errors"
+//! summary   200 {"success":3,"failed":0}                 400 {"success":2,"failed":1}
+//! details   200 {"success":3,"failed":0,"errors":[]}     400 {"success":2,"failed":1,"errors":[{"datapoint":..,"error":..}]}
+//! ```
+//!
+//! One object or an array of them. A value may be a number or a string; its text is kept as it came. A field of an
+//! impossible type fails the whole body, before anything is stored. `http.rs` calls this.
+
+use std::borrow::Cow;
+
+use potsdb_wire::json::{Json, Tolerance, parse_with, write_string};
+
+use crate::put::{Put, Refusal, Tags};
+use crate::store::Store;
+
+/// What the URL asks to be told; `sync` and `sync_timeout` change nothing but the shape, since everything is stored at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flags {
+    pub(crate) summary: bool,
+    pub(crate) details: bool,
+    pub(crate) timeouts: bool,
+}
+
+/// What to answer.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// 204, without a body.
+    Nothing,
+    /// 200 or 400, with this body.
+    Counted { accepted: bool, body: Vec<u8> },
+    /// 400, with the usual error body: message and details.
+    Error(&'static str, Option<&'static str>),
+}
+
+/// Stores a body's points.
+pub(crate) fn put(body: &[u8], flags: Flags, store: &Store) -> Answer {
+    let json = match read(body) {
+        Ok(json) => json,
+        Err(message) => return Answer::Error(message, None),
+    };
+    let points: Option<Vec<Option<Point<'_>>>> = match &json {
+        Json::Array(elements) => elements.iter().map(Point::read).collect(),
+        object => Point::read(object).map(|point| vec![point]),
+    };
+    let Some(points) = points else {
+        return Answer::Error(UNPARSABLE, None);
+    };
+    if points.is_empty() {
+        return Answer::Error("No datapoints found in content", None);
+    }
+    let mut errors = Vec::new();
+    let mut intake = store.intake();
+    for point in &points {
+        let Some(point) = point else {
+            errors.push((
+                None,
+                "Unexpected null datapoint encountered in set.".to_owned(),
+            ));
+            continue;
+        };
+        if let Err(reason) = point
+            .put()
+            .and_then(|put| intake.point(&put).map_err(reason))
+        {
+            errors.push((Some(point), reason));
+        }
+    }
+    // Points that never became a put are refused points, too.
+    let unread = errors
+        .iter()
+        .filter(|(point, _)| point.is_none_or(|point| point.put().is_err()))
+        .count() as u64;
+    intake.counts().puts += unread;
+    intake.counts().refused += unread;
+    drop(intake);
+    answer(points.len(), &errors, flags)
+}
+
+const UNPARSABLE: &str = "Unable to parse the given JSON";
+
+fn read(body: &[u8]) -> Result<Json<'_>, &'static str> {
+    let start = body
+        .iter()
+        .find(|byte| !byte.is_ascii_whitespace())
+        .ok_or("Missing request content")?;
+    if !matches!(start, b'{' | b'[') {
+        return Err("The JSON must start as an object or an array");
+    }
+    parse_with(
+        body,
+        Tolerance {
+            non_numbers: true,
+            trailing: true,
+        },
+    )
+    .map_err(|_| UNPARSABLE)
+}
+
+fn reason(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::InvalidValue(_) => "Unable to parse value to a number".into(),
+        Refusal::UnknownMetric(_) => "Unknown metric".into(),
+        Refusal::IllegalArgument(text) => text,
+    }
+}
+
+/// One data point of a body, its fields as they came; nothing where a field is missing or null.
+struct Point<'a> {
+    metric: Option<Cow<'a, str>>,
+    timestamp: i64,
+    value: Option<Cow<'a, str>>,
+    tags: Option<Vec<(&'a str, Cow<'a, str>)>>,
+}
+
+impl<'a> Point<'a> {
+    /// `None`: a type that cannot be, which fails the body. `Some(None)`: a null in the array, which fails itself.
+    fn read(json: &'a Json<'a>) -> Option<Option<Point<'a>>> {
+        if *json == Json::Null {
+            return Some(None);
+        }
+        json.as_object()?;
+        let timestamp = match json.field("timestamp") {
+            None | Some(Json::Null) => 0,
+            Some(Json::Number(text)) => whole(text)?,
+            Some(Json::String(text)) => whole(text)?,
+            Some(_) => return None,
+        };
+        let tags = match json.field("tags") {
+            None | Some(Json::Null) => None,
+            Some(tags) => {
+                let mut read: Vec<(&str, Cow<'_, str>)> = Vec::new();
+                for (name, value) in tags.as_object()? {
+                    let value = text(value)?.unwrap_or_default();
+                    // Of a name that comes twice the last value counts.
+                    read.retain(|(known, _)| known != name);
+                    read.push((name, value));
+                }
+                Some(read)
+            }
+        };
+        let metric = json.field("metric").map_or(Some(None), text)?;
+        let value = json.field("value").map_or(Some(None), text)?;
+        Some(Some(Point {
+            metric,
+            timestamp,
+            value,
+            tags,
+        }))
+    }
+
+    /// The put it stands for, or the reason why it stands for none.
+    fn put(&self) -> Result<Put<'_>, String> {
+        let metric = self
+            .metric
+            .as_deref()
+            .filter(|metric| !metric.is_empty())
+            .ok_or("Metric name was empty")?;
+        if self.timestamp <= 0 {
+            return Err("Invalid timestamp".into());
+        }
+        let value = self
+            .value
+            .as_deref()
+            .filter(|value| !value.is_empty())
+            .ok_or("Empty value")?;
+        let tags = self
+            .tags
+            .as_deref()
+            .filter(|tags| !tags.is_empty())
+            .ok_or("Missing tags")?;
+        let tags = Tags(
+            tags.iter()
+                .map(|(name, value)| (*name, value.as_ref()))
+                .collect(),
+        );
+        Ok(Put {
+            metric,
+            timestamp: self.timestamp,
+            value,
+            tags,
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let field = |name: &str, text: Option<&str>, out: &mut Vec<u8>| {
+            out.extend_from_slice(name.as_bytes());
+            match text {
+                Some(text) => write_string(text, out),
+                None => out.extend_from_slice(b"null"),
+            }
+        };
+        field("{\"metric\":", self.metric.as_deref(), out);
+        out.extend_from_slice(format!(",\"timestamp\":{}", self.timestamp).as_bytes());
+        field(",\"value\":", self.value.as_deref(), out);
+        out.extend_from_slice(b",\"tags\":");
+        match &self.tags {
+            None => out.extend_from_slice(b"null"),
+            Some(tags) => {
+                let tags = Tags(
+                    tags.iter()
+                        .map(|(name, value)| (*name, value.as_ref()))
+                        .collect(),
+                );
+                for (index, (name, value)) in tags.java_order().into_iter().enumerate() {
+                    out.push(if index == 0 { b'{' } else { b',' });
+                    write_string(name, out);
+                    out.push(b':');
+                    write_string(value, out);
+                }
+                out.extend_from_slice(if tags.0.is_empty() { b"{}" } else { b"}" });
+            }
+        }
+        out.push(b'}');
+    }
+}
+
+/// A scalar as text, numbers digit by digit; `None` for an object or an array.
+fn text<'a>(json: &'a Json<'_>) -> Option<Option<Cow<'a, str>>> {
+    match json {
+        Json::Null => Some(None),
+        Json::Bool(bool) => Some(Some(Cow::Borrowed(if *bool { "true" } else { "false" }))),
+        Json::Number(text) => Some(Some(Cow::Borrowed(*text))),
+        Json::String(text) => Some(Some(Cow::Borrowed(text.as_ref()))),
+        Json::Array(_) | Json::Object(_) => None,
+    }
+}
+
+/// A whole number; the fraction of one that is not is cut off.
+fn whole(text: &str) -> Option<i64> {
+    text.trim().parse().ok().or_else(|| {
+        text.trim()
+            .parse::<f64>()
+            .ok()
+            .filter(|n| n.is_finite())
+            .map(|n| n as i64)
+    })
+}
+
+fn answer(points: usize, errors: &[(Option<&Point<'_>>, String)], flags: Flags) -> Answer {
+    if !flags.details && !flags.summary {
+        return match errors.is_empty() {
+            true => Answer::Nothing,
+            false => Answer::Error("One or more data points had errors", Some(SEE_DETAILS)),
+        };
+    }
+    let timeouts = if flags.timeouts {
+        "\"timeouts\":0,"
+    } else {
+        ""
+    };
+    let mut body = format!(
+        "{{\"success\":{},{timeouts}\"failed\":{}",
+        points - errors.len(),
+        errors.len()
+    )
+    .into_bytes();
+    if flags.details {
+        body.extend_from_slice(b",\"errors\":[");
+        for (index, (point, reason)) in errors.iter().enumerate() {
+            if index > 0 {
+                body.push(b',');
+            }
+            body.extend_from_slice(b"{\"datapoint\":");
+            match point {
+                Some(point) => point.write(&mut body),
+                None => body.extend_from_slice(b"null"),
+            }
+            body.extend_from_slice(b",\"error\":");
+            write_string(reason, &mut body);
+            body.push(b'}');
+        }
+        body.push(b']');
+    }
+    body.push(b'}');
+    Answer::Counted {
+        accepted: errors.is_empty(),
+        body,
+    }
+}
+
+const SEE_DETAILS: &str = "Please see the TSD logs or append \"details\" to the put request";

@@ -1,0 +1,78 @@
+//! What a receiver counts: points first, then everything a test may want to know about its connections.
+//!
+//! Kept in the store and changed under its lock, so that one copy is one moment. `personality/` and `http.rs` print the
+//! part of it that OpenTSDB has names for.
+
+/// What a receiver has counted since it started.
+///
+/// `puts = accepted + refused`, and `accepted` less `duplicates`, `respelled` and `conflicts` is what was stored anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// HTTP requests answered.
+    pub requests: u64,
+    /// Points that arrived, over both wires.
+    pub puts: u64,
+    /// Points taken, copies included.
+    pub accepted: u64,
+    /// Points refused.
+    pub refused: u64,
+    /// Accepted again with the same bytes.
+    pub duplicates: u64,
+    /// Accepted again with the same value, written differently (tags in another order).
+    pub respelled: u64,
+    /// Accepted again with another value; the last one stays.
+    pub conflicts: u64,
+    /// `version` commands.
+    pub versions: u64,
+    /// Telnet lines that are neither `put` nor a known command.
+    pub unknown: u64,
+    /// Lines beyond 1024 bytes that were taken because they arrived whole; OpenTSDB may close on them.
+    pub overlong: u64,
+    /// Connections closed because 1024 bytes came without a newline.
+    pub closed_overlong: u64,
+    /// Connections that ended inside a line, other than by a fault of ours.
+    pub torn: u64,
+    /// Replies not written because the peer did not read.
+    pub suppressed: u64,
+    /// Connections reset or closed by a fault.
+    pub cut: u64,
+    /// Points that went because a bound was reached.
+    pub evicted_points: u64,
+    /// Series that went because a bound was reached.
+    pub evicted_series: u64,
+    /// Points loaded from the journal at the start.
+    pub loaded: u64,
+    /// Lines `keep_lines` had no room for.
+    pub unkept: u64,
+    /// Writes to the journal that failed.
+    pub journal_errors: u64,
+}
+
+impl Counts {
+    /// The counts under OpenTSDB's names for them: name, value, tag.
+    pub(crate) fn as_stats(&self) -> [(&'static str, u64, &'static str); 8] {
+        [
+            ("tsd.connectionmgr.connections", self.open, "type=open"),
+            (
+                "tsd.connectionmgr.connections",
+                self.connections,
+                "type=total",
+            ),
+            ("tsd.rpc.received", self.puts, "type=put"),
+            ("tsd.rpc.errors", self.refused, "type=illegal_arguments"),
+            ("tsd.rpc.errors", self.unknown, "type=unknown_command"),
+            (
+                "tsd.rpc.errors",
+                self.suppressed,
+                "type=socket_writes_blocked",
+            ),
+            ("tsd.http.requests", self.requests, "type=all"),
+            ("tsd.datapoints.added", self.accepted, "type=all"),
+        ]
+    }
+}

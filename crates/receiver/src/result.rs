@@ -1,0 +1,233 @@
+//! A query's result: series selected and grouped, each downsampled and rated, each group merged into one run.
+//!
+//! ```text
+//! store --select, by metric and filters--> groups --downsample, rate--> runs --merge--> one run a group --> JSON
+//! ```
+//!
+//! Series are read a little beyond the query's ends, since OpenTSDB reads whole hours: a point outside is where an
+//! interpolated line begins or a first rate starts from. What lies outside is cut at the very end.
+//! `http.rs` calls [`answer`] on a thread that may take its time; only the copying out happens under the store's lock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use potsdb_wire::json::write_string;
+
+use crate::aggregate::{Aggregator, Run, merge};
+use crate::downsample::{Downsample, Fill};
+use crate::java::double;
+use crate::number::Number;
+use crate::query::{Part, Query};
+use crate::series::{Series, SeriesName};
+use crate::store::Store;
+use crate::time;
+
+/// Answers a query as the body of a 200, or says why it cannot be answered.
+pub(crate) fn answer(query: &Query, store: &Store) -> Result<Vec<u8>, String> {
+    let mut out = vec![b'['];
+    for part in &query.parts {
+        for group in groups(part, query, store)? {
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            group.write(query, &mut out);
+        }
+    }
+    out.push(b']');
+    Ok(out)
+}
+
+/// One object of the answer.
+struct Group {
+    names: Vec<Arc<SeriesName>>,
+    run: Run,
+    /// An empty interval is written as `null`, not as `"NaN"`.
+    nulls: bool,
+}
+
+/// Computes a part's groups, in the order of their group tags' values.
+fn groups(part: &Part, query: &Query, store: &Store) -> Result<Vec<Group>, String> {
+    let mut grouped: BTreeMap<Vec<String>, Vec<(Arc<SeriesName>, Run)>> = BTreeMap::new();
+    for (name, run) in select(part, query, store)? {
+        grouped
+            .entry(key(part, &name))
+            .or_default()
+            .push((name, run));
+    }
+    let groups = grouped.into_values().filter_map(|series| {
+        let (names, runs): (Vec<_>, Vec<_>) = series.into_iter().unzip();
+        let runs: Vec<Run> = runs
+            .into_iter()
+            .map(|run| prepare(part, query, run))
+            .collect();
+        let mut run = merge(&runs, part.aggregator, part.rate.is_some());
+        run.retain(|(time, _)| (query.start..=query.end).contains(time));
+        let nulls = part
+            .downsample
+            .is_some_and(|downsample| downsample.fill == Fill::Null);
+        (!run.is_empty()).then_some(Group { names, run, nulls })
+    });
+    Ok(groups.collect())
+}
+
+/// Copies out the series that match, sorted by name.
+fn select(
+    part: &Part,
+    query: &Query,
+    store: &Store,
+) -> Result<Vec<(Arc<SeriesName>, Run)>, String> {
+    const HOUR: i64 = 3_600_000;
+    let reach = part.downsample.map_or(0, Downsample::reach);
+    let start = query.start.saturating_sub(reach);
+    let from = start - start.rem_euclid(HOUR);
+    let to = query.end.saturating_add(reach).saturating_add(HOUR);
+    let mut known = false;
+    let mut selected = store.read(|all| {
+        let of_metric = all
+            .filter(|series| series.name.metric == part.metric)
+            .inspect(|_| known = true);
+        let matching = of_metric.filter(|series| accepts(part, &series.name));
+        matching
+            .map(|series| (Arc::clone(&series.name), copy(series, from, to)))
+            .filter(|(_, run)| !run.is_empty())
+            .collect::<Vec<_>>()
+    });
+    if !known {
+        return Err(format!("No such name for 'metrics': '{}'", part.metric));
+    }
+    selected.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(selected)
+}
+
+fn accepts(part: &Part, name: &SeriesName) -> bool {
+    let explicit =
+        |(tag, _): &(String, String)| part.filters.iter().any(|filter| filter.tag == *tag);
+    part.filters.iter().all(|filter| filter.accepts(name))
+        && (!part.explicit_tags || name.tags.iter().all(explicit))
+}
+
+/// The values from one time to another, in milliseconds; of a second and a millisecond that are the same, the later one.
+fn copy(series: &Series, from: i64, to: i64) -> Run {
+    let mut run = Run::new();
+    let mut sorted = true;
+    for cell in &series.cells {
+        let at = time::of_point(cell.timestamp);
+        if !(from..=to).contains(&at) {
+            continue;
+        }
+        // The text was a number when it was put.
+        let text = str::from_utf8(cell.value.bytes()).unwrap_or_default();
+        if let Ok(number) = Number::parse(text) {
+            sorted &= run.last().is_none_or(|(last, _)| *last < at);
+            run.push((at, number));
+        }
+    }
+    if !sorted {
+        run.sort_by_key(|(at, _)| *at);
+        run.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                *earlier = *later;
+            }
+            same
+        });
+    }
+    run
+}
+
+/// What keeps series apart: the values of the group tags, or everything when nothing is to be aggregated.
+fn key(part: &Part, name: &SeriesName) -> Vec<String> {
+    if part.aggregator == Aggregator::None {
+        return name
+            .tags
+            .iter()
+            .map(|(tag, value)| format!("{tag}={value}"))
+            .collect();
+    }
+    let group_tags: BTreeSet<&str> = part
+        .filters
+        .iter()
+        .filter(|filter| filter.group_by)
+        .map(|filter| filter.tag.as_str())
+        .collect();
+    group_tags
+        .into_iter()
+        .map(|tag| name.tag(tag).unwrap_or_default().to_owned())
+        .collect()
+}
+
+fn prepare(part: &Part, query: &Query, run: Run) -> Run {
+    let run = match part.downsample {
+        Some(downsample) => downsample.apply(&run, query.start, query.end),
+        None => run,
+    };
+    match part.rate {
+        Some(rate) => rate.apply(&run),
+        None => run,
+    }
+}
+
+impl Group {
+    /// Tags that all its series have, with the same value or with several.
+    fn tags(&self) -> (Vec<&(String, String)>, Vec<&str>) {
+        let Some((first, others)) = self.names.split_first() else {
+            return Default::default();
+        };
+        let everywhere = first
+            .tags
+            .iter()
+            .filter(|(tag, _)| others.iter().all(|name| name.tag(tag).is_some()));
+        let (same, several): (Vec<_>, Vec<_>) = everywhere
+            .partition(|(tag, value)| others.iter().all(|name| name.tag(tag) == Some(value)));
+        (
+            same,
+            several.into_iter().map(|(tag, _)| tag.as_str()).collect(),
+        )
+    }
+
+    fn write(&self, query: &Query, out: &mut Vec<u8>) {
+        let (tags, aggregated) = self.tags();
+        out.extend_from_slice(b"{\"metric\":");
+        write_string(self.names.first().map_or("", |name| &name.metric), out);
+        out.extend_from_slice(b",\"tags\":{");
+        for (index, (tag, value)) in tags.into_iter().enumerate() {
+            separate(index, out);
+            write_string(tag, out);
+            out.push(b':');
+            write_string(value, out);
+        }
+        out.extend_from_slice(b"},\"aggregateTags\":[");
+        for (index, tag) in aggregated.into_iter().enumerate() {
+            separate(index, out);
+            write_string(tag, out);
+        }
+        let [open, colon, close] = if query.arrays {
+            ["[", ",", "]"]
+        } else {
+            ["{", ":", "}"]
+        };
+        out.extend_from_slice(format!("],\"dps\":{open}").as_bytes());
+        for (index, (time, number)) in self.run.iter().enumerate() {
+            separate(index, out);
+            let time = if query.millis { *time } else { *time / 1000 };
+            let value = match number {
+                Number::Integer(integer) => integer.to_string(),
+                Number::Float(float) if float.is_nan() && self.nulls => "null".into(),
+                Number::Float(float) => double(*float),
+            };
+            let pair = if query.arrays {
+                format!("[{time}{colon}{value}]")
+            } else {
+                format!("\"{time}\"{colon}{value}")
+            };
+            out.extend_from_slice(pair.as_bytes());
+        }
+        out.extend_from_slice(format!("{close}}}").as_bytes());
+    }
+}
+
+fn separate(index: usize, out: &mut Vec<u8>) {
+    if index > 0 {
+        out.push(b',');
+    }
+}

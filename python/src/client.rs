@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::core::{self, Door, Origin};
 use crate::errors::{self, Refusal};
+use crate::fastcall::Arguments;
 use crate::series::Series;
 use crate::stats::Stats;
 use crate::tags::{Call, Tags, Text};
@@ -18,6 +19,7 @@ use crate::waits::{self, Barrier};
 use crate::{options, values};
 
 /// A client. Made empty, so that a subclass may have an `__init__` of its own; `_open` opens it.
+/// Its method `send` is put in by `fastcall.rs`.
 #[pyclass(frozen, subclass, module = "potsdb._potsdb")]
 pub(crate) struct Client {
     door: OnceLock<Arc<Door>>,
@@ -51,61 +53,18 @@ impl Client {
         Ok(())
     }
 
-    /// Queues one point and returns at once, with the exact line queued.
-    #[pyo3(signature = (name = None, val = None, /, **tags), text_signature = "($self, name, val, /, **tags)")]
-    #[inline]
-    fn send<'py>(
-        &self,
-        py: Python<'py>,
-        name: Option<Bound<'py, PyAny>>,
-        val: Option<Bound<'py, PyAny>>,
-        tags: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Option<Bound<'py, PyString>>> {
-        let core = &***self.door()?;
-        let call = Call::new(name, val, tags)?;
-        let (Some(name), Some(value)) = (&call.name, &call.value) else {
-            return Err(PyTypeError::new_err(
-                "send() wants a name and a value: send(name, val, **tags)",
-            ));
-        };
-        let name = Text::name(name)?;
-        let pairs = call.tags.pairs();
-        let origin = Origin {
-            metric: name.as_str(),
-            tagged: !pairs.is_empty(),
-        };
-        core.check_origin(py, origin)?;
-        let (value, timestamp) = match values::point(value, call.timestamp.as_ref()) {
-            Ok(point) => point,
-            Err(refusal) => {
-                core.refuse_uncounted(py, origin, refusal)?;
-                return Ok(None);
-            }
-        };
-        core.send(
-            py,
-            origin,
-            |wait, line| {
-                core.client
-                    .send_line(origin.metric, value, timestamp, pairs.iter().copied(), wait, line)
-            },
-            |line| core::text(py, line),
-        )
-    }
-
     /// Makes a series: a metric with its tags, checked and rendered once.
     #[pyo3(signature = (name, /, **tags))]
     fn series(&self, py: Python<'_>, name: &Bound<'_, PyAny>, tags: Option<&Bound<'_, PyDict>>) -> PyResult<Series> {
         let door = self.door()?;
         let name = Text::name(name)?;
-        let tags = Tags::new(tags)?;
-        let pairs = tags.pairs();
+        let tags = Tags::of_series(tags)?;
         let origin = Origin {
             metric: name.as_str(),
-            tagged: !pairs.is_empty(),
+            tagged: !tags.is_empty(),
         };
         door.check_origin(py, origin)?;
-        let series = match door.client.series(origin.metric, pairs.iter().copied()) {
+        let series = match door.client.series(origin.metric, tags.iter()) {
             Ok(series) => Ok(series),
             Err(error) => {
                 door.refuse(py, origin, Refusal::Invalid(error.to_string()))?;
@@ -167,7 +126,9 @@ impl Client {
 
     /// Gives up what is queued; the worker ends as soon as it can. Returns at once.
     fn stop(&self) -> PyResult<()> {
-        self.door()?.client.stop();
+        let door = self.door()?;
+        door.client.stop();
+        door.told();
         Ok(())
     }
 
@@ -224,6 +185,40 @@ impl Client {
 }
 
 impl Client {
+    /// Queues one point and returns at once, with the exact line queued.
+    #[inline]
+    pub(crate) fn send<'py>(&self, arguments: &Arguments<'_, 'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        let py = arguments.py();
+        let core = &***self.door()?;
+        let Call {
+            name,
+            value,
+            timestamp,
+            tags,
+        } = Call::new(arguments)?;
+        let origin = Origin {
+            metric: name.as_str(),
+            tagged: !tags.is_empty(),
+        };
+        core.check_origin(py, origin)?;
+        let (value, timestamp) = match values::point(value, timestamp) {
+            Ok(point) => point,
+            Err(refusal) => {
+                core.refuse_uncounted(py, origin, refusal)?;
+                return Ok(None);
+            }
+        };
+        core.send(
+            py,
+            origin,
+            |wait, line| {
+                core.client
+                    .send_line(origin.metric, value, timestamp, tags.iter(), wait, line)
+            },
+            |line| core::text(py, line),
+        )
+    }
+
     #[inline]
     fn door(&self) -> PyResult<&Arc<Door>> {
         self.door

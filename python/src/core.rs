@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use potsdb::{Invalid, InvalidPoint, Overflow, SendError, Sent, Wait};
@@ -29,9 +29,10 @@ pub(crate) struct Core {
     /// `test_mode`: nothing warns or prints.
     silent: bool,
     /// A wait was interrupted: whoever did that wants to leave, so the exit hook only reports.
-    pub(crate) hurried: AtomicBool,
-    /// `close(timeout)` returned the statistics: the exit hook need not repeat them.
-    told: AtomicBool,
+    hurried: InProcess,
+    /// `close(timeout)` returned the statistics, or `stop` gave everything up on purpose: there is
+    /// nothing to say about this client at exit.
+    told: InProcess,
 }
 
 impl Core {
@@ -42,8 +43,8 @@ impl Core {
             invalid: options.invalid,
             silent: options.test_mode,
             client,
-            hurried: AtomicBool::new(false),
-            told: AtomicBool::new(false),
+            hurried: InProcess::default(),
+            told: InProcess::default(),
         }
     }
 
@@ -150,13 +151,22 @@ impl Core {
         self.silent
     }
 
-    /// Notes that the program has the final statistics.
+    /// Notes that the program knows what became of its points.
     pub(crate) fn told(&self) {
-        self.told.store(true, Ordering::Relaxed);
+        self.told.set();
     }
 
     pub(crate) fn is_told(&self) -> bool {
-        self.told.load(Ordering::Relaxed)
+        self.told.is_set()
+    }
+
+    /// Notes that somebody wants to leave.
+    pub(crate) fn hurry(&self) {
+        self.hurried.set();
+    }
+
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.hurried.is_set()
     }
 
     /// Passes on what the worker has to say, on the caller's thread.
@@ -178,11 +188,25 @@ impl Core {
     ) -> PyResult<bool> {
         let outcome = waits::until(py, timeout, reached);
         if outcome.is_err() {
-            self.hurried.store(true, Ordering::Relaxed);
+            self.hurry();
         }
         let reached = outcome?;
         self.report(py)?;
         Ok(reached)
+    }
+}
+
+/// Something that happened in this process, and so not in its forked children.
+#[derive(Default)]
+struct InProcess(AtomicU32);
+
+impl InProcess {
+    fn set(&self) {
+        self.0.store(process::id(), Ordering::Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == process::id()
     }
 }
 

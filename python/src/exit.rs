@@ -8,7 +8,6 @@
 //! `REGISTRY`: a fork, which needs the interpreter lock, always finds the registry free.
 
 use std::process;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,12 +58,10 @@ pub(crate) fn drain_all(py: Python<'_>, grace: f64) -> PyResult<Option<String>> 
         (registry.cores.clone(), registry.past)
     };
     let mut left = Vec::new();
-    for core in &cores {
-        if !core.hurried.load(Ordering::Relaxed) && !core.is_silent() && drain(py, core, deadline).is_err() {
+    for core in cores.iter().filter(|core| !core.is_told()) {
+        if !core.is_hurried() && !core.is_silent() && drain(py, core, deadline).is_err() {
             // Ctrl-C, or whatever a signal handler raised: the program is to end now.
-            cores
-                .iter()
-                .for_each(|core| core.hurried.store(true, Ordering::Relaxed));
+            cores.iter().for_each(|core| core.hurry());
         }
         // The last records: nobody calls this client again. A broken handler changes nothing.
         let _ = core.report(py);

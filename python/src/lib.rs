@@ -9,12 +9,13 @@
 //! Two rules keep it free of deadlocks. No Python object is touched while a lock of the crate is
 //! held, and no lock of this module is held while the interpreter lock is released or Python code
 //! runs. So a `__del__` or a log handler may send, and `fork` finds every lock here free.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod client;
 mod core;
 mod errors;
 mod exit;
+mod fastcall;
 mod options;
 mod records;
 mod series;
@@ -41,4 +42,9 @@ mod _potsdb {
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name for it")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::fastcall::install(pyo3::Bound::py(module))
+    }
 }

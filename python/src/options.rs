@@ -41,11 +41,11 @@ pub(crate) fn apply(options: &mut Options, keywords: &Bound<'_, PyDict>) -> PyRe
         if name == "host_tag" {
             options.host_tag = host_tag(&given)?;
         } else if name == "tags" && given.cast::<PyMapping>().is_ok() {
-            let tags = Tags::from_mapping(&given)?;
+            let mut tags = Tags::default();
+            tags.add_mapping(&given)?;
             options.tags = tags
-                .pairs()
                 .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect();
         } else {
             let text = text(&given)?;

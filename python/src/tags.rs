@@ -10,119 +10,99 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyString};
 use smallvec::SmallVec;
 
-/// The tags of one call, in the order given; keeps the strings alive that `pairs` borrows from.
-pub(crate) struct Tags<'py> {
-    texts: SmallVec<[(Text<'py>, Text<'py>); 8]>,
+use crate::fastcall::{Arguments, Keyword};
+
+/// Tags in the order given.
+#[derive(Default)]
+pub(crate) struct Tags<'a>(SmallVec<[(Text<'a>, Text<'a>); 8]>);
+
+/// Text out of Python.
+pub(crate) enum Text<'a> {
+    /// Borrowed from a string object, which keeps its UTF-8 form.
+    Borrowed(&'a str),
+    Owned(String),
 }
 
-/// Tags as the crate takes them.
-pub(crate) type Pairs<'a> = SmallVec<[(&'a str, &'a str); 8]>;
-
-/// What a call says beside its tags.
-pub(crate) struct Call<'py> {
-    pub(crate) name: Option<Bound<'py, PyAny>>,
-    pub(crate) value: Option<Bound<'py, PyAny>>,
-    pub(crate) timestamp: Option<Bound<'py, PyAny>>,
-    pub(crate) tags: Tags<'py>,
+/// What one call of `send` says.
+pub(crate) struct Call<'a, 'py> {
+    pub(crate) name: Text<'a>,
+    pub(crate) value: &'a Bound<'py, PyAny>,
+    pub(crate) timestamp: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) tags: Tags<'a>,
 }
 
-impl<'py> Call<'py> {
-    /// Sorts the keywords of `send`; `name` and `value` are what came by position.
+impl<'a, 'py: 'a> Call<'a, 'py> {
+    /// Sorts the arguments.
     #[inline]
-    pub(crate) fn new(
-        name: Option<Bound<'py, PyAny>>,
-        value: Option<Bound<'py, PyAny>>,
-        keywords: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Call<'py>> {
-        let mut call = Call {
-            name,
-            value,
-            timestamp: None,
-            tags: Tags { texts: SmallVec::new() },
-        };
-        let Some(keywords) = keywords else { return Ok(call) };
-        for (key, given) in keywords {
-            let key = key.cast_into::<PyString>()?;
-            match key.to_str() {
-                Ok("timestamp") => call.timestamp = Some(given),
-                Ok("name") if call.name.is_none() => call.name = Some(given),
-                Ok("val") if call.value.is_none() => call.value = Some(given),
-                Ok("tags") if given.cast::<PyMapping>().is_ok() => call.tags.add_mapping(&given)?,
-                _ => call.tags.texts.push((Text::of(&key), Text::str(given)?)),
+    pub(crate) fn new(arguments: &Arguments<'a, 'py>) -> PyResult<Call<'a, 'py>> {
+        let mut positional = arguments.positional();
+        let (mut name, mut value, mut timestamp) = (positional.next(), positional.next(), None);
+        if positional.len() > 0 {
+            return Err(PyTypeError::new_err(
+                "send() takes a name and a value by position, and tags by keyword",
+            ));
+        }
+        let mut tags = Tags::default();
+        for (key, given) in arguments.keywords() {
+            match key {
+                Keyword::Name("timestamp") => timestamp = Some(given),
+                Keyword::Name("name") if name.is_none() => name = Some(given),
+                Keyword::Name("val") if value.is_none() => value = Some(given),
+                Keyword::Name("tags") if given.cast::<PyMapping>().is_ok() => tags.add_mapping(given)?,
+                Keyword::Name(key) => tags.0.push((Text::Borrowed(key), Text::printed(given)?)),
+                Keyword::Broken(key) => tags.0.push((Text::Owned(key), Text::printed(given)?)),
             }
         }
-        Ok(call)
+        let missing =
+            |what: &str| PyTypeError::new_err(format!("send() missing 1 required positional argument: '{what}'"));
+        let name = Text::name(name.ok_or_else(|| missing("name"))?)?;
+        Ok(Call {
+            name,
+            value: value.ok_or_else(|| missing("val"))?,
+            timestamp,
+            tags,
+        })
     }
 }
 
-impl<'py> Tags<'py> {
+impl<'a> Tags<'a> {
     /// Sorts the keywords of `series`: everything is a tag, but a mapping called `tags`.
-    pub(crate) fn new(keywords: Option<&Bound<'py, PyDict>>) -> PyResult<Tags<'py>> {
-        let mut tags = Tags { texts: SmallVec::new() };
+    pub(crate) fn of_series(keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Tags<'a>> {
+        let mut tags = Tags::default();
         for (key, given) in keywords.into_iter().flatten() {
-            let key = key.cast_into::<PyString>()?;
-            if key.to_str().is_ok_and(|key| key == "tags") && given.cast::<PyMapping>().is_ok() {
+            let key = Text::copied(&key)?;
+            if key.as_str() == "tags" && given.cast::<PyMapping>().is_ok() {
                 tags.add_mapping(&given)?;
             } else {
-                tags.texts.push((Text::of(&key), Text::str(given)?));
+                tags.0.push((key, Text::copied(&given)?));
             }
         }
         Ok(tags)
     }
 
-    /// Tags out of a mapping, as the option `tags` takes them.
-    pub(crate) fn from_mapping(given: &Bound<'py, PyAny>) -> PyResult<Tags<'py>> {
-        let mut tags = Tags { texts: SmallVec::new() };
-        tags.add_mapping(given)?;
-        Ok(tags)
-    }
-
-    fn add_mapping(&mut self, given: &Bound<'py, PyAny>) -> PyResult<()> {
+    /// Adds the items of a mapping: the call's `tags=`, or the option.
+    pub(crate) fn add_mapping(&mut self, given: &Bound<'_, PyAny>) -> PyResult<()> {
         for item in given.cast::<PyMapping>()?.items()?.iter() {
-            let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item.extract()?;
-            self.texts.push((Text::str(key)?, Text::str(value)?));
+            let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+            self.0.push((Text::copied(&key)?, Text::copied(&value)?));
         }
         Ok(())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     #[inline]
-    pub(crate) fn pairs(&self) -> Pairs<'_> {
-        self.texts
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 }
 
-/// Text out of Python.
-pub(crate) enum Text<'py> {
-    /// Borrowed from the string object, which holds its UTF-8 form from the first time on.
-    Python(Bound<'py, PyString>),
-    /// A string with lone surrogates has no UTF-8 form: a control character stands for them, which
-    /// every rule about names refuses.
-    Broken(String),
-}
-
-impl<'py> Text<'py> {
-    #[inline]
-    fn of(text: &Bound<'py, PyString>) -> Text<'py> {
-        match text.to_str() {
-            Ok(_) => Text::Python(text.clone()),
-            Err(_) => Text::Broken(text.to_string_lossy().replace(char::REPLACEMENT_CHARACTER, "\u{80}")),
-        }
-    }
-
-    #[inline]
-    fn str(given: Bound<'py, PyAny>) -> PyResult<Text<'py>> {
-        match given.cast_into_exact::<PyString>() {
-            Ok(text) => Ok(Text::of(&text)),
-            Err(other) => Ok(Text::of(&other.into_inner().str()?)),
-        }
-    }
-
+impl<'a> Text<'a> {
     /// A metric name is text already: potsdb 1.0.3 refused everything else with this type.
     #[inline]
-    pub(crate) fn name(given: &Bound<'py, PyAny>) -> PyResult<Text<'py>> {
+    pub(crate) fn name(given: &'a Bound<'_, PyAny>) -> PyResult<Text<'a>> {
         match given.cast::<PyString>() {
             Ok(text) => Ok(Text::of(text)),
             Err(_) => Err(PyTypeError::new_err(format!(
@@ -132,11 +112,40 @@ impl<'py> Text<'py> {
         }
     }
 
+    /// What `str()` makes of a tag's value.
+    #[inline]
+    fn printed(given: &'a Bound<'_, PyAny>) -> PyResult<Text<'a>> {
+        match given.cast_exact::<PyString>() {
+            Ok(text) => Ok(Text::of(text)),
+            Err(_) => Text::copied(given),
+        }
+    }
+
+    fn copied(given: &Bound<'_, PyAny>) -> PyResult<Text<'a>> {
+        let text = given.str()?;
+        Ok(Text::Owned(Text::of(&text).as_str().to_owned()))
+    }
+
+    #[inline]
+    fn of(text: &'a Bound<'_, PyString>) -> Text<'a> {
+        match text.to_str() {
+            Ok(text) => Text::Borrowed(text),
+            Err(_) => Text::Owned(broken(text)),
+        }
+    }
+
     #[inline]
     pub(crate) fn as_str(&self) -> &str {
         match self {
-            Text::Python(text) => text.to_str().unwrap_or_default(),
-            Text::Broken(text) => text,
+            Text::Borrowed(text) => text,
+            Text::Owned(text) => text,
         }
     }
+}
+
+/// A string with lone surrogates has no UTF-8 form: a control character stands for each, which every
+/// rule about names refuses.
+#[cold]
+pub(crate) fn broken(text: &Bound<'_, PyString>) -> String {
+    text.to_string_lossy().replace(char::REPLACEMENT_CHARACTER, "\u{80}")
 }

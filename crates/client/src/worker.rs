@@ -90,6 +90,8 @@ pub(crate) struct Worker {
     rate: Rate,
     /// Lines were taken since the last rest: more may be on their way.
     took: bool,
+    /// What the engine was last told: that points are queued.
+    told_queued: bool,
 }
 
 /// What the last reports told of, to say how many more there are.
@@ -152,6 +154,7 @@ impl Worker {
                 last: 0.0,
             },
             took: false,
+            told_queued: false,
         };
         worker.publish_status();
         std::thread::Builder::new().name("potsdb".to_owned()).spawn(move || {
@@ -229,8 +232,9 @@ impl Worker {
         let mut state = self.queue.lock();
         let started = self.started;
         let phase = EnginePhase::new(state.phase(), |at| at.saturating_duration_since(started));
+        self.told_queued = state.queued() > 0;
         let callers = Input::Callers {
-            queued: state.queued() > 0,
+            queued: self.told_queued,
             urgent: state.is_urgent(),
             phase,
         };
@@ -328,6 +332,7 @@ impl Worker {
             let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
             self.step(Input::Lines { link, lines });
             if !queued {
+                self.told_queued = queued;
                 let started = self.started;
                 let phase = EnginePhase::new(phase, |at| at.saturating_duration_since(started));
                 self.step(Input::Callers { queued, urgent, phase });
@@ -445,7 +450,9 @@ impl Worker {
         let took = std::mem::take(&mut self.took);
         let mut state = self.queue.lock();
         let waiting = state.queued() > 0;
-        if waiting && self.engine.wants().is_some() {
+        // Points that came after the engine was last told have no connection asked for, and no caller wakes a
+        // worker that looks awake.
+        if waiting && (!self.told_queued || self.engine.wants().is_some()) {
             return Some(Duration::ZERO);
         }
         if !waiting && took && !state.is_urgent() && !self.linger.is_zero() {

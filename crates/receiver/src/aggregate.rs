@@ -76,7 +76,7 @@ impl Aggregator {
         }
     }
 
-    /// The aggregate of values that are not all missing; missing ones (NaN, from a fill) are left out.
+    /// The aggregate; missing values (NaN, from a fill) are left out, but may be the first or the last.
     pub(crate) fn of(self, values: &[f64]) -> f64 {
         let present = || values.iter().copied().filter(|value| !value.is_nan());
         let count = present().count();
@@ -95,8 +95,8 @@ impl Aggregator {
             Aggregator::Max | Aggregator::Mimmax => present().fold(f64::NEG_INFINITY, f64::max),
             Aggregator::Count => count as f64,
             Aggregator::Dev => deviation(present()),
-            Aggregator::First | Aggregator::None => present().next().unwrap_or(f64::NAN),
-            Aggregator::Last => present().next_back().unwrap_or(f64::NAN),
+            Aggregator::First | Aggregator::None => values.first().copied().unwrap_or(f64::NAN),
+            Aggregator::Last => values.last().copied().unwrap_or(f64::NAN),
         }
     }
 
@@ -217,8 +217,7 @@ fn float_at(cursors: &[Cursor<'_>], now: i64, aggregator: Aggregator, rates: boo
                 }
                 Interpolation::Zero => 0.0,
                 Interpolation::Largest => f64::MAX,
-                // Java's Double.MIN_VALUE, which OpenTSDB uses here, is the smallest positive double.
-                Interpolation::Smallest => f64::from_bits(1),
+                Interpolation::Smallest => f64::MIN,
             }),
             _ => None,
         })
@@ -371,6 +370,13 @@ mod tests {
                 "{name}"
             );
         }
+        assert!(
+            Aggregator::First.of(&[f64::NAN, 1.0]).is_nan()
+                && Aggregator::Last.of(&[1.0, f64::NAN]).is_nan()
+        );
+        assert!(
+            Aggregator::Sum.of(&[f64::NAN]).is_nan() && Aggregator::Count.of(&[f64::NAN]) == 0.0
+        );
         assert_eq!(Aggregator::named("median"), None);
     }
 }

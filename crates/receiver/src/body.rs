@@ -113,8 +113,11 @@ struct Point<'a> {
     metric: Option<Cow<'a, str>>,
     timestamp: i64,
     value: Option<Cow<'a, str>>,
-    tags: Option<Vec<(&'a str, Option<Cow<'a, str>>)>>,
+    tags: Option<Vec<Tag<'a>>>,
 }
+
+/// A tag's name, and its value unless that is null.
+type Tag<'a> = (&'a str, Option<Cow<'a, str>>);
 
 impl<'a> Point<'a> {
     /// `None`: a type that cannot be, which fails the body. `Some(None)`: a null in the array, which fails itself.
@@ -134,7 +137,7 @@ impl<'a> Point<'a> {
         let tags = match json.field("tags") {
             None | Some(Json::Null) => None,
             Some(tags) => {
-                let mut read: Vec<(&str, Option<Cow<'_, str>>)> = Vec::new();
+                let mut read: Vec<Tag<'_>> = Vec::new();
                 for (name, value) in tags.as_object()? {
                     let value = text(value)?;
                     // Of a name that comes twice the last value counts.

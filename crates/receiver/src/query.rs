@@ -126,20 +126,17 @@ impl Part {
                 part.downsample = Some(Downsample::parse(option)?);
             }
         }
-        let (metric, braces) = metric.split_at(metric.find('{').unwrap_or(metric.len()));
-        part.metric = metric.to_owned();
-        for (index, inside) in groups(braces)
-            .ok_or_else(|| format!("Missing '}}' at the end of: {text}"))?
-            .into_iter()
-            .enumerate()
-        {
+        let (name, braces) = metric.split_at(metric.find('{').unwrap_or(metric.len()));
+        part.metric = name.to_owned();
+        let groups =
+            groups(braces).ok_or_else(|| format!("Missing '}}' at the end of: {metric}"))?;
+        for (index, inside) in groups.into_iter().enumerate() {
             for tag in outside_braces(inside, ',')
                 .into_iter()
                 .filter(|tag| !tag.is_empty())
             {
-                let (name, value) = tag
-                    .split_once('=')
-                    .ok_or_else(|| format!("invalid tag: {tag}"))?;
+                let invalid = || format!("When parsing tag '{tag}': invalid tag: {tag}");
+                let (name, value) = tag.split_once('=').ok_or_else(invalid)?;
                 part.filters
                     .push(Filter::from_tag(name, value, index == 0)?);
             }
@@ -327,8 +324,8 @@ mod tests {
             ("m", "Invalid parameter m=m (not enough :-separated parts)"),
             ("median:m", "No such aggregation function: median"),
             ("sum:", "Missing the metric or tsuids, provide at least one"),
-            ("sum:m{host=a", "Missing '}' at the end of: sum:m{host=a"),
-            ("sum:m{host}", "invalid tag: host"),
+            ("sum:m{host=a", "Missing '}' at the end of: m{host=a"),
+            ("sum:m{host}", "When parsing tag 'host': invalid tag: host"),
             (
                 "sum:rate{counter,x}:m",
                 "Invalid rate options: rate{counter,x}",

@@ -142,10 +142,11 @@ impl<'a> Unknown<'a> {
 }
 
 fn accepts(part: &Part, name: &SeriesName) -> bool {
-    let explicit =
+    let filtered =
         |(tag, _): &(String, String)| part.filters.iter().any(|filter| filter.tag == *tag);
-    part.filters.iter().all(|filter| filter.accepts(name))
-        && (!part.explicit_tags || name.tags.iter().all(explicit))
+    // Without filters there is nothing for the tags to be explicit about.
+    let explicit = !part.explicit_tags || part.filters.is_empty() || name.tags.iter().all(filtered);
+    explicit && part.filters.iter().all(|filter| filter.accepts(name))
 }
 
 /// The values of a range, in milliseconds; of a second and a millisecond that are the same, the later one.

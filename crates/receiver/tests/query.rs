@@ -114,6 +114,7 @@ fn a_star_groups_and_a_bar_chooses() {
         format!("[{a}]")
     );
     assert_eq!(ask(&receiver, "sum:m{host=nob*}"), "[]");
+    assert!(ask(&receiver, "sum:explicit_tags:m").contains(r#""aggregateTags":["dc","host"]"#));
     assert_eq!(
         ask(&receiver, "sum:explicit_tags:m{host=*}"),
         "[]",

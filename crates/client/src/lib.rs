@@ -1,1 +1,69 @@
-//! The client.
+//! A client for OpenTSDB, and everything that speaks its write protocol, that never makes the sender
+//! wait and accounts for every point.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! let client = potsdb::Client::open("tsdb://localhost:4242")?;
+//! client.send("web.requests", 1, [("path", "/login")])?;
+//!
+//! let latency = client.series("web.latency", [("path", "/login")])?; // checked and rendered once
+//! latency.send(0.0123)?;
+//!
+//! client.flush(Duration::from_secs(5))?;
+//! let stats = client.close(Duration::from_secs(5));
+//! println!("{stats}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - [`Client`] sends, flushes, closes; [`Series`] is a metric with its tags, for many points.
+//! - [`Builder`] and [`Options`] set what can be set; [`ConfigError`] says what was wrong.
+//! - [`Stats`] says where every point is: `accepted = acknowledged + unconfirmed + rejected + dropped
+//!   + pending`, always.
+//! - [`InvalidPoint`], [`SendError`] and [`FlushError`] are what calls return; trouble with the server
+//!   is never among them.
+//!
+//! Not here: aggregation, queries, an async runtime. One background thread per client does everything
+//! that can block.
+
+#![deny(unsafe_code)]
+
+mod backoff;
+mod block;
+mod builder;
+mod bulk;
+mod client;
+mod clock;
+mod connection;
+mod endpoint;
+mod engine;
+mod exchange;
+mod home;
+mod io;
+mod kernel;
+mod ledger;
+#[cfg(all(test, potsdb_loom))]
+mod models;
+mod options;
+mod pace;
+mod queue;
+mod repeat;
+mod report;
+mod series;
+mod settling;
+mod sync;
+mod window;
+mod worker;
+
+pub use potsdb_wire::{InvalidPoint, Names, Rules, Server, Timestamp, Value};
+
+pub use crate::builder::Builder;
+pub use crate::client::{BadLine, Barrier, Client, FlushError, NO_TAGS, SendError, SentLines};
+pub use crate::endpoint::{DEFAULT_PORT, Endpoint};
+pub use crate::ledger::{Dropped, EndpointState, Stats};
+pub use crate::options::{
+    Ack, ConfigError, HostTag, Invalid, OPTIONS, OptionSpec, Options, Overflow, Precision, Repeats,
+};
+pub use crate::queue::{Sent, Wait};
+pub use crate::report::Report;
+pub use crate::series::{IntoValue, Series};

@@ -16,6 +16,8 @@ use crate::{
     value::Value,
 };
 
+mod cut;
+
 /// The part of a line that all points of a series share: `put <metric> ` and ` <name>=<value>...\n`.
 ///
 /// Make it in this order: [`metric`](Self::metric), [`tag`](Self::tag) for each, [`finish`](Self::finish). A refused
@@ -25,6 +27,7 @@ pub struct SeriesText {
     bytes: Vec<u8>,
     head_len: usize,
     tags: usize,
+    names: NameBits,
     replaced: u32,
 }
 
@@ -40,17 +43,13 @@ impl SeriesText {
         self.bytes.clear();
         self.head_len = 0;
         self.tags = 0;
+        self.names = NameBits::default();
         self.replaced = 0;
     }
 
     /// Begins a new text with the metric `prefix` + `metric`.
     #[inline]
-    pub fn metric(
-        &mut self,
-        rules: &Rules,
-        prefix: &str,
-        metric: &str,
-    ) -> Result<(), InvalidPoint> {
+    pub fn metric(&mut self, rules: &Rules, prefix: &str, metric: &str) -> Result<(), InvalidPoint> {
         self.metric_bytes(rules, prefix.as_bytes(), metric.as_bytes())
     }
 
@@ -110,12 +109,7 @@ impl SeriesText {
     }
 
     #[inline]
-    pub(crate) fn metric_bytes(
-        &mut self,
-        rules: &Rules,
-        prefix: &[u8],
-        metric: &[u8],
-    ) -> Result<(), InvalidPoint> {
+    pub(crate) fn metric_bytes(&mut self, rules: &Rules, prefix: &[u8], metric: &[u8]) -> Result<(), InvalidPoint> {
         self.clear();
         self.bytes.extend_from_slice(PUT);
         self.bytes.extend_from_slice(prefix);
@@ -138,12 +132,7 @@ impl SeriesText {
     }
 
     #[inline]
-    pub(crate) fn tag_bytes(
-        &mut self,
-        rules: &Rules,
-        name: &[u8],
-        value: &[u8],
-    ) -> Result<(), InvalidPoint> {
+    pub(crate) fn tag_bytes(&mut self, rules: &Rules, name: &[u8], value: &[u8]) -> Result<(), InvalidPoint> {
         if self.is_finished() {
             self.bytes.pop();
         }
@@ -162,7 +151,7 @@ impl SeriesText {
         self.bytes.extend_from_slice(name);
         self.check(rules, Place::TagName, start + 1, || Field::TagName)?;
         let (tail, name_on_line) = self.bytes[self.head_len..].split_at(start - self.head_len);
-        if has_tag(tail, &name_on_line[1..]) {
+        if self.names.may_repeat(&name_on_line[1..]) && has_tag(tail, &name_on_line[1..]) {
             return Err(given_twice(&name_on_line[1..]));
         }
         self.bytes.push(b'=');
@@ -202,12 +191,7 @@ impl SeriesText {
 
     /// Finishes the text for timestamps and values of these lengths.
     #[inline]
-    pub(crate) fn finish_for(
-        &mut self,
-        rules: &Rules,
-        timestamp: usize,
-        value: usize,
-    ) -> Result<(), InvalidPoint> {
+    pub(crate) fn finish_for(&mut self, rules: &Rules, timestamp: usize, value: usize) -> Result<(), InvalidPoint> {
         if self.head_len == 0 {
             return Err(InvalidPoint::empty(Field::Metric));
         }
@@ -228,76 +212,8 @@ impl SeriesText {
         let room = MAX_LINE.saturating_sub(timestamp + value);
         // One space is not in the bytes yet, one newline does not count.
         self.cut(self.bytes.len() - room);
-        check_length(
-            self.head_len,
-            timestamp,
-            value,
-            self.bytes.len() - self.head_len,
-        )?;
+        check_length(self.head_len, timestamp, value, self.bytes.len() - self.head_len)?;
         self.check_still_distinct()
-    }
-
-    /// Takes up to `excess` bytes away, from the longest names first; no name becomes empty.
-    #[cold]
-    fn cut(&mut self, mut excess: usize) {
-        let mut names = self.spans();
-        names.sort_by_key(|&(start, end)| (std::cmp::Reverse(end - start), start));
-        // From the longest on, and shifting nothing that is still to be cut: collect first, then cut from the back.
-        let mut cuts = Vec::new();
-        for (start, end) in names {
-            if excess == 0 {
-                break;
-            }
-            let mut keep = (end - start).saturating_sub(excess).max(1);
-            while keep > 0 && is_continuation(self.bytes[start + keep]) {
-                keep -= 1;
-            }
-            if keep == 0 {
-                keep = 1;
-                while start + keep < end && is_continuation(self.bytes[start + keep]) {
-                    keep += 1;
-                }
-            }
-            if start + keep < end {
-                cuts.push((start + keep, end));
-                excess = excess.saturating_sub(end - start - keep);
-            }
-        }
-        cuts.sort_unstable();
-        for &(start, end) in cuts.iter().rev() {
-            self.bytes.drain(start..end);
-            self.replaced += 1;
-            if start < self.head_len {
-                self.head_len -= end - start;
-            }
-        }
-    }
-
-    /// Lists where the metric, the tags' names and their values lie.
-    fn spans(&self) -> Vec<(usize, usize)> {
-        let mut spans = vec![(PUT.len(), self.head_len - 1)];
-        let mut start = self.head_len + 1;
-        for (offset, &byte) in self.bytes.iter().enumerate().skip(start) {
-            if matches!(byte, b'=' | b' ' | b'\n') {
-                spans.push((start, offset));
-                start = offset + 1;
-            }
-        }
-        spans
-    }
-
-    /// Checks that cutting has not made two tags' names the same.
-    fn check_still_distinct(&self) -> Result<(), InvalidPoint> {
-        let spans = self.spans();
-        for name in spans[1..].chunks(2).map(|pair| pair[0]) {
-            if has_tag(
-                &self.bytes[self.head_len..name.0 - 1],
-                &self.bytes[name.0..name.1],
-            ) {
-                return Err(given_twice(&self.bytes[name.0..name.1]));
-            }
-        }
-        Ok(())
     }
 
     #[inline]
@@ -306,20 +222,33 @@ impl SeriesText {
     }
 }
 
+/// A filter in front of [`has_tag`]: of two names with different bits nobody has to ask whether they are the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NameBits(u64);
+
+impl NameBits {
+    /// Every name may have been added before.
+    pub(crate) const FULL: Self = Self(u64::MAX);
+
+    /// Adds a name, and returns whether it may have been added before.
+    #[inline]
+    pub(crate) fn may_repeat(&mut self, name: &[u8]) -> bool {
+        let (first, last) = (name[0] as usize, name[name.len() - 1] as usize);
+        let bit = 1 << ((first ^ last << 2 ^ name.len() << 4) % 64);
+        let may_repeat = self.0 & bit != 0;
+        self.0 |= bit;
+        may_repeat
+    }
+}
+
 /// Returns whether ` <name>=<value>...` holds a tag of this name.
 pub(crate) fn has_tag(tags: &[u8], name: &[u8]) -> bool {
     let mut rest = tags;
     while let [b' ', tag @ ..] = rest {
-        if tag
-            .strip_prefix(name)
-            .is_some_and(|after| after.first() == Some(&b'='))
-        {
+        if tag.strip_prefix(name).is_some_and(|after| after.first() == Some(&b'=')) {
             return true;
         }
-        let end = tag
-            .iter()
-            .position(|&byte| byte == b' ')
-            .unwrap_or(tag.len());
+        let end = tag.iter().position(|&byte| byte == b' ').unwrap_or(tag.len());
         rest = &tag[end..];
     }
     false
@@ -348,10 +277,6 @@ fn too_many_tags(tags: usize, max: usize) -> InvalidPoint {
     )
 }
 
-fn is_continuation(byte: u8) -> bool {
-    byte & 0xc0 == 0x80
-}
-
 /// What every line begins with.
 pub(crate) const PUT: &[u8] = b"put ";
 
@@ -360,11 +285,7 @@ mod tests {
     use super::*;
     use crate::name::Names;
 
-    fn text(
-        rules: &Rules,
-        metric: &str,
-        tags: &[(&str, &str)],
-    ) -> Result<SeriesText, InvalidPoint> {
+    fn text(rules: &Rules, metric: &str, tags: &[(&str, &str)]) -> Result<SeriesText, InvalidPoint> {
         let mut series = SeriesText::new();
         series.metric(rules, "", metric)?;
         for (name, value) in tags {
@@ -397,14 +318,8 @@ mod tests {
         let mut series = SeriesText::new();
         series.metric(&rules, "app.", "m").unwrap();
         assert_eq!(series.head(), b"put app.m ");
-        assert_eq!(
-            series.metric(&rules, "a b.", "m").unwrap_err().offset(),
-            Some(1)
-        );
-        assert_eq!(
-            series.metric(&rules, "app.", "").unwrap_err().field(),
-            &Field::Metric
-        );
+        assert_eq!(series.metric(&rules, "a b.", "m").unwrap_err().offset(), Some(1));
+        assert_eq!(series.metric(&rules, "app.", "").unwrap_err().field(), &Field::Metric);
     }
 
     #[test]
@@ -448,10 +363,7 @@ mod tests {
         let error = text(&rules, "a b", &[]).unwrap_err();
         assert!(error.to_string().contains("invalid metric name"), "{error}");
         let error = text(&rules, "m", &[]).unwrap_err();
-        assert!(
-            error.to_string().contains("Need at least one tag"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("Need at least one tag"), "{error}");
     }
 
     #[test]
@@ -459,10 +371,7 @@ mod tests {
         let names: Vec<String> = (0..9).map(|n| format!("t{n}")).collect();
         let tags: Vec<_> = names.iter().map(|name| (name.as_str(), "v")).collect();
         text(&Rules::default(), "m", &tags[..8]).unwrap();
-        assert_eq!(
-            text(&Rules::default(), "m", &tags).unwrap_err().field(),
-            &Field::Tags
-        );
+        assert_eq!(text(&Rules::default(), "m", &tags).unwrap_err().field(), &Field::Tags);
         let unlimited = Rules {
             max_tags: 0,
             ..Rules::default()
@@ -487,37 +396,5 @@ mod tests {
         assert_eq!(series.replaced(), 5);
         assert_eq!(text(&rules, "a", &[("b", "c:d")]).unwrap().replaced(), 0);
         text(&rules, "a", &[("x y", "1"), ("x_y", "2")]).unwrap_err();
-    }
-
-    #[test]
-    fn repair_cuts_the_longest_names_until_every_point_fits() {
-        let rules = repairing();
-        for lens in [
-            (2000, 1, 1),
-            (1, 1, 2000),
-            (700, 1, 700),
-            (1, 2000, 1),
-            (600, 600, 600),
-        ] {
-            let series = text(
-                &rules,
-                &"m".repeat(lens.0),
-                &[(&"n".repeat(lens.1), &"v".repeat(lens.2))],
-            )
-            .unwrap();
-            check_length(series.head_len(), 13, Value::MAX_LEN, series.tail().len()).unwrap();
-            let used = series.bytes().len() + 13 + Value::MAX_LEN;
-            assert_eq!(used, MAX_LINE, "{lens:?}");
-            assert!(series.replaced() > 0);
-        }
-        let utf8 = Rules {
-            names: Names::Utf8,
-            ..rules
-        };
-        let series = text(&utf8, "m", &[("t", &"日".repeat(400))]).unwrap();
-        assert!(str::from_utf8(series.bytes()).unwrap().ends_with("日\n"));
-        // The second is cut to the first one's length, which makes them one name.
-        let (a, b) = ("n".repeat(487), "n".repeat(2000));
-        text(&rules, "m", &[(&a, "1"), (&b, "2")]).unwrap_err();
     }
 }

@@ -1,0 +1,82 @@
+//! Bulk: many lines at once, checked and brought into canonical form.
+//!
+//! Lines are gathered in small batches, so that the queue's lock is taken once per batch and a
+//! batch fits the open block most of the time. A bad line is noted with its number and stops
+//! nothing.
+
+use std::time::Instant;
+
+use potsdb_wire::{MAX_LINE, Rules, SeriesText, line};
+
+use crate::client::{BadLine, SendError, SentLines};
+use crate::queue::{Queue, Refused};
+
+/// What is appended at once, at most.
+const BATCH_BYTES: usize = 8 * 1024;
+
+pub(crate) fn send(
+    queue: &Queue,
+    rules: &Rules,
+    input: &[u8],
+    deadline: Option<Instant>,
+) -> Result<SentLines, SendError> {
+    let most = queue.limit_points();
+    let mut sent = SentLines::default();
+    let mut batch = Batch {
+        bytes: Vec::with_capacity(BATCH_BYTES),
+        points: 0,
+    };
+    let mut scratch = SeriesText::new();
+    let mut rest = input;
+    let mut number = 0;
+    while !rest.is_empty() {
+        let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
+        let (text, after) = rest.split_at(length);
+        rest = after;
+        number += 1;
+        let text = text.trim_ascii();
+        if !text.is_empty() {
+            match line::canonical_with(&mut scratch, rules, text, &mut batch.bytes) {
+                Ok(()) => {
+                    batch.points += 1;
+                    if scratch.replaced() > 0 {
+                        queue.count_replaced(scratch.replaced());
+                    }
+                }
+                Err(error) => {
+                    queue.count_invalid();
+                    sent.bad.push(BadLine { number, error });
+                }
+            }
+        }
+        if batch.bytes.len() + MAX_LINE >= BATCH_BYTES || u64::from(batch.points) >= most || rest.is_empty() {
+            match batch.append(queue, deadline) {
+                Ok(points) => sent.queued += points,
+                Err(Refused::Closed) if sent.queued == 0 && sent.bad.is_empty() => return Err(SendError::Closed),
+                // What was not taken can be given again: the bad lines of this batch with it.
+                Err(_) => {
+                    sent.bad.retain(|bad| bad.number <= sent.lines);
+                    return Ok(sent);
+                }
+            }
+            sent.consumed = input.len() - rest.len();
+            sent.lines = number;
+        }
+    }
+    Ok(sent)
+}
+
+struct Batch {
+    bytes: Vec<u8>,
+    points: u32,
+}
+
+impl Batch {
+    fn append(&mut self, queue: &Queue, deadline: Option<Instant>) -> Result<u64, Refused> {
+        if self.points > 0 {
+            queue.append_lines(&self.bytes, self.points, deadline)?;
+        }
+        self.bytes.clear();
+        Ok(u64::from(std::mem::take(&mut self.points)))
+    }
+}

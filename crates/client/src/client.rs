@@ -1,0 +1,595 @@
+//! The client: the handle callers hold.
+//!
+//! Everything here runs on the caller's thread: check, render, append under a short lock. The worker
+//! (`worker.rs`) does the rest. Clones share one queue and one worker; the last handle to go closes.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use potsdb_wire::{InvalidPoint, Rules, SeriesText, Timestamp, Value, line};
+
+use crate::builder::Builder;
+use crate::clock;
+use crate::endpoint::Endpoint;
+use crate::home::Home;
+use crate::ledger::Stats;
+use crate::options::{ConfigError, Options, Precision, Repeats};
+use crate::queue::{Refused, Sent, Wait};
+use crate::repeat::Known;
+use crate::report::Report;
+use crate::series::{IntoValue, Series};
+
+/// For points whose only tags are the client's own: an empty list whose type is known.
+pub const NO_TAGS: [(&str, &str); 0] = [];
+
+/// Time the worker gets beyond a close's deadline to write its last words into the ledger. It never
+/// blocks, so this passes only on a machine that gives it no processor.
+const LAST_TURN: Duration = Duration::from_secs(2);
+
+thread_local! {
+    /// Where `send` renders names and tags. Taken out while in use: an `AsRef` that sends finds none
+    /// and makes one.
+    static SCRATCH: Cell<Option<SeriesText>> = const { Cell::new(None) };
+}
+
+/// A client of one store: takes points without ever waiting, and accounts for each.
+///
+/// `Client` is cheap to clone and usable from any number of threads. The last handle to go, clones
+/// and [`Series`] included, closes the client with [`Options::close_grace`]; a client in a `static`
+/// is never dropped and is to be closed by the program. After a fork the child starts empty.
+///
+/// ```no_run
+/// let client = potsdb::Client::open("tsdb://localhost:4242")?;
+/// client.send("web.requests", 1, [("path", "/login")])?;
+/// let stats = client.close(std::time::Duration::from_secs(5));
+/// assert_eq!(stats.delivered(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    endpoints: Vec<Endpoint>,
+    options: Options,
+    rules: Rules,
+    host_tag: Option<String>,
+    home: Home,
+    detached: AtomicBool,
+}
+
+impl Client {
+    /// Opens a client: `tsdb://host:4242?option=value`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Builder::build`].
+    pub fn open(url: &str) -> Result<Client, ConfigError> {
+        Client::builder(url).build()
+    }
+
+    /// Opens the client that the environment variable `POTSDB_URL` describes.
+    ///
+    /// # Errors
+    ///
+    /// The variable is missing; and see [`Builder::build`].
+    pub fn from_env() -> Result<Client, ConfigError> {
+        match std::env::var("POTSDB_URL") {
+            Ok(url) => Client::open(&url),
+            Err(_) => Builder::failed(ConfigError::environment()).build(),
+        }
+    }
+
+    /// Begins to build a client.
+    pub fn builder(url: &str) -> Builder {
+        Builder::new(url)
+    }
+
+    /// Begins to build a client over defaults of the caller's: the URL's query goes before them.
+    pub fn builder_over(defaults: Options, url: &str) -> Builder {
+        Builder::over(defaults, url)
+    }
+
+    pub(crate) fn start(
+        endpoints: Vec<Endpoint>,
+        options: Options,
+        rules: Rules,
+        host_tag: Option<String>,
+    ) -> Result<Client, ConfigError> {
+        let home = Home::start(&options, &endpoints).map_err(ConfigError::start)?;
+        let detached = AtomicBool::new(false);
+        Ok(Client {
+            handle: Arc::new(Handle {
+                endpoints,
+                options,
+                rules,
+                host_tag,
+                home,
+                detached,
+            }),
+        })
+    }
+
+    /// Sends a point, at the present time.
+    ///
+    /// Never blocks and never does I/O, but for `overflow=block`. The line carries `tags` in their
+    /// order, then the client's own, then `host`; an own tag that is among `tags` is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Invalid`] names what is illegal and the rule; [`SendError::Full`] under
+    /// `overflow=block`; [`SendError::Closed`]. What is wrong with the server is never an error here.
+    pub fn send<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        value: impl IntoValue,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Sent, SendError> {
+        self.put(metric, value, None, tags, Wait::Configured, None)
+    }
+
+    /// Sends a point at a time of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// See [`send`](Client::send).
+    pub fn send_at<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        value: impl IntoValue,
+        timestamp: Timestamp,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Sent, SendError> {
+        self.put(metric, value, Some(timestamp), tags, Wait::Configured, None)
+    }
+
+    /// Sends a point, waits for room as `wait` says, and leaves the line that was queued, newline
+    /// included, in `line`.
+    ///
+    /// # Errors
+    ///
+    /// See [`send`](Client::send); [`SendError::WouldBlock`] where `wait` forbids waiting.
+    pub fn send_line<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        value: impl IntoValue,
+        timestamp: Option<Timestamp>,
+        tags: impl IntoIterator<Item = (K, V)>,
+        wait: Wait,
+        line: &mut Vec<u8>,
+    ) -> Result<Sent, SendError> {
+        self.put(metric, value, timestamp, tags, wait, Some(line))
+    }
+
+    /// Makes a series: checks and renders metric and tags once, for many points.
+    ///
+    /// # Errors
+    ///
+    /// What is illegal, and the rule.
+    pub fn series<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Series, InvalidPoint> {
+        let home = self.home();
+        self.rendered(home, metric, tags, |text| Series {
+            client: self.clone(),
+            known: home.intern(text),
+        })
+    }
+
+    /// Sends many points given as lines, with or without `put`; blank lines are passed over.
+    ///
+    /// Lines are taken as they are: prefix, own tags and host are for points made by calls, and
+    /// repeats are not looked for. Waits for room when the queue is full, until `timeout` if given.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] when nothing at all was taken because the client is closed.
+    pub fn send_lines(&self, lines: &[u8], timeout: Option<Duration>) -> Result<SentLines, SendError> {
+        crate::bulk::send(
+            self.home().queue(),
+            &self.handle.rules,
+            lines,
+            timeout.map(|timeout| Instant::now() + timeout),
+        )
+    }
+
+    /// Waits until every point accepted before the call has its verdict and no re-send of it is under
+    /// way, at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The deadline came first; says how many points of the client were without a verdict then.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        match self.barrier().wait(timeout) {
+            true => Ok(()),
+            false => Err(FlushError {
+                pending: self.stats().pending(),
+            }),
+        }
+    }
+
+    /// Marks this place in the order of sending, to wait for it in slices or from elsewhere.
+    pub fn barrier(&self) -> Barrier {
+        let home = self.existing_home();
+        Barrier {
+            home: home.map(Home::id),
+            to: home.map_or(0, |home| home.queue().barrier()),
+            client: self.clone(),
+        }
+    }
+
+    /// Stops accepting, waits until everything has its verdict, at most `timeout`, and returns the
+    /// final statistics: what was pending at the deadline is dropped, with the reason `closed`.
+    ///
+    /// All clones are closed with it. A second close returns the statistics as they are.
+    pub fn close(&self, timeout: Duration) -> Stats {
+        let deadline = Instant::now() + timeout;
+        if let Some(home) = self.existing_home() {
+            home.queue().close(Some(deadline));
+            home.queue().wait_ended(Some(deadline + LAST_TURN));
+        }
+        self.stats()
+    }
+
+    /// Stops accepting and returns at once; the worker writes what is queued, however long that
+    /// takes, and ends.
+    pub fn begin_close(&self) {
+        self.home().queue().close(None);
+    }
+
+    /// Gives a close that is under way a deadline, from now.
+    pub fn end_by(&self, timeout: Duration) {
+        if let Some(home) = self.existing_home() {
+            home.queue().close(Some(Instant::now() + timeout));
+        }
+    }
+
+    /// Waits for the worker's end, at most `timeout`; returns whether it has ended.
+    #[must_use]
+    pub fn wait_closed(&self, timeout: Duration) -> bool {
+        self.existing_home()
+            .is_none_or(|home| home.queue().wait_ended(Some(Instant::now() + timeout)))
+    }
+
+    /// Gives up what is queued and in flight, with the reason `stopped`, and returns at once. Points
+    /// sent from then on are accepted and dropped for the same reason.
+    pub fn stop(&self) {
+        self.home().queue().stop();
+    }
+
+    /// Whether the client was closed, or is closing.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        use crate::queue::Phase;
+        self.existing_home()
+            .is_some_and(|home| matches!(home.queue().lock().phase(), Phase::Closing(_)))
+    }
+
+    /// Whether the worker has not ended. In a forked child that has not sent yet: true.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.existing_home().is_none_or(|home| !home.queue().lock().has_ended())
+    }
+
+    /// Counts a point that was refused before it came here: for bindings whose numbers and times can
+    /// be what no [`Value`] or [`Timestamp`] is.
+    pub fn count_invalid(&self) {
+        self.home().queue().count_invalid();
+    }
+
+    /// The statistics at this instant.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.existing_home().map(Home::stats).unwrap_or_default()
+    }
+
+    /// The options the client was built with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.handle.options
+    }
+
+    /// Where it sends to.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.handle.endpoints
+    }
+
+    /// The value of the tag `host` that points without one get.
+    #[must_use]
+    pub fn host_tag(&self) -> Option<&str> {
+        self.handle.host_tag.as_deref()
+    }
+
+    /// Makes dropping the last handle return at once: it begins to close and does not wait. For
+    /// bindings whose deallocation must never wait.
+    pub fn detach(&self) {
+        self.handle.detached.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`take_reports`](Client::take_reports) has something to take. One load.
+    #[inline]
+    #[must_use]
+    pub fn has_reports(&self) -> bool {
+        self.handle.home.is_current() && self.handle.home.shared().reports.has_any()
+            || !self.handle.home.is_current()
+                && self.existing_home().is_some_and(|home| home.shared().reports.has_any())
+    }
+
+    /// Takes the reports that were made since the last call, for a program's own log. They went to
+    /// the `log` facade already.
+    #[must_use]
+    pub fn take_reports(&self) -> Vec<Report> {
+        self.existing_home()
+            .map(|home| home.shared().reports.take())
+            .unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn home(&self) -> &Home {
+        self.handle.home.current(&self.handle.options, &self.handle.endpoints)
+    }
+
+    fn existing_home(&self) -> Option<&Home> {
+        self.handle.home.existing()
+    }
+
+    fn put<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        value: impl IntoValue,
+        timestamp: Option<Timestamp>,
+        tags: impl IntoIterator<Item = (K, V)>,
+        wait: Wait,
+        line: Option<&mut Vec<u8>>,
+    ) -> Result<Sent, SendError> {
+        let home = self.home();
+        let value = value.into_value().map_err(|error| self.invalid(home, error))?;
+        let sent = self.rendered(home, metric, tags, |text| {
+            let known = (self.handle.options.repeats == Repeats::First).then(|| home.intern(text));
+            self.append(home, text, known.as_ref(), value, timestamp, wait, line)
+        });
+        sent.map_err(SendError::Invalid)?
+    }
+
+    /// Renders metric and tags, and calls `with` on the result. Counts what is illegal.
+    fn rendered<K: AsRef<str>, V: AsRef<str>, T>(
+        &self,
+        home: &Home,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+        with: impl FnOnce(&SeriesText) -> T,
+    ) -> Result<T, InvalidPoint> {
+        let mut text = SCRATCH.take().unwrap_or_default();
+        text.clear();
+        let rendered = self.render(&mut text, metric, tags);
+        let result = rendered.map(|()| with(&text));
+        match &result {
+            Ok(_) if text.replaced() > 0 => home.queue().count_replaced(text.replaced()),
+            Ok(_) => {}
+            Err(_) => home.queue().count_invalid(),
+        }
+        SCRATCH.set(Some(text));
+        result
+    }
+
+    fn render<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        text: &mut SeriesText,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<(), InvalidPoint> {
+        let Handle {
+            rules,
+            options,
+            host_tag,
+            ..
+        } = &*self.handle;
+        text.metric(rules, &options.prefix, metric)?;
+        for (name, value) in tags {
+            text.tag(rules, name.as_ref(), value.as_ref())?;
+        }
+        let own = options.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in own.chain(host_tag.as_deref().map(|host| ("host", host))) {
+            if !text.has_tag(name) {
+                text.tag(rules, name, value)?;
+            }
+        }
+        text.finish(rules)
+    }
+
+    /// Appends one point of a rendered series to the queue.
+    #[inline]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one point and where they go; a struct would be built for this call alone"
+    )]
+    pub(crate) fn append(
+        &self,
+        home: &Home,
+        text: &SeriesText,
+        known: Option<&Arc<Known>>,
+        value: Value,
+        timestamp: Option<Timestamp>,
+        wait: Wait,
+        out: Option<&mut Vec<u8>>,
+    ) -> Result<Sent, SendError> {
+        let timestamp = match timestamp {
+            Some(timestamp) => timestamp,
+            None => self.now().map_err(|error| self.invalid(home, error))?,
+        };
+        let (mut timestamp_text, mut value_text) = ([0; 13], [0; Value::MAX_LEN]);
+        let (timestamp_text, value_text) = (timestamp.text(&mut timestamp_text), value.text(&mut value_text));
+        line::check_length(
+            text.head().len(),
+            timestamp_text.len(),
+            value_text.len(),
+            text.tail().len(),
+        )
+        .map_err(|error| self.invalid(home, error))?;
+        let parts = [text.head(), timestamp_text, b" ", value_text, text.tail()];
+        if let Some(out) = out {
+            out.clear();
+            for part in parts {
+                out.extend_from_slice(part);
+            }
+        }
+        let repeat = match (known, self.handle.options.repeats) {
+            (Some(known), Repeats::First) => Some((known, home.id(), timestamp)),
+            _ => None,
+        };
+        home.queue().append(&parts, repeat, wait).map_err(SendError::from)
+    }
+
+    /// Counts an illegal point that was refused.
+    #[cold]
+    pub(crate) fn invalid(&self, home: &Home, error: InvalidPoint) -> SendError {
+        home.queue().count_invalid();
+        SendError::Invalid(error)
+    }
+
+    fn now(&self) -> Result<Timestamp, InvalidPoint> {
+        match self.handle.options.precision {
+            Precision::Seconds => Timestamp::from_secs(clock::seconds()),
+            Precision::Milliseconds => Timestamp::from_millis(clock::millis()),
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoints: Vec<String> = self.handle.endpoints.iter().map(ToString::to_string).collect();
+        write!(f, "Client({})", endpoints.join(","))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // A home inherited by fork is the parent's to close; a child without one has nothing to.
+        let Some(home) = self.home.existing() else { return };
+        if self.detached.load(Ordering::Relaxed) || crate::worker::is_current_thread() {
+            home.queue().close(None);
+        } else {
+            let deadline = Instant::now() + self.options.close_grace;
+            home.queue().close(Some(deadline));
+            home.queue().wait_ended(Some(deadline + LAST_TURN));
+        }
+    }
+}
+
+/// A place in the order of sending. From [`Client::barrier`].
+#[derive(Clone, Debug)]
+#[must_use = "a barrier is there to be waited for"]
+pub struct Barrier {
+    client: Client,
+    home: Option<u64>,
+    to: u64,
+}
+
+impl Barrier {
+    /// Whether every point sent before it has its verdict, and none is being sent again.
+    pub fn is_reached(&self) -> bool {
+        self.in_home().is_none_or(|home| home.queue().is_reached(self.to))
+    }
+
+    /// Waits for that, at most `timeout`; returns whether it came.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        self.in_home()
+            .is_none_or(|home| home.queue().wait_reached(self.to, Some(Instant::now() + timeout)))
+    }
+
+    /// The home it was made in: after a fork its points are the parent's to wait for.
+    fn in_home(&self) -> Option<&Home> {
+        self.client.existing_home().filter(|home| Some(home.id()) == self.home)
+    }
+}
+
+/// A point that was not accepted.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// Its content is illegal; counted `invalid`.
+    Invalid(InvalidPoint),
+    /// The queue had no room in time, under `overflow=block`; counted `full`.
+    Full,
+    /// The client is closed.
+    Closed,
+    /// The queue has no room, and the caller asked not to wait; not counted.
+    WouldBlock,
+}
+
+impl From<Refused> for SendError {
+    fn from(refused: Refused) -> SendError {
+        match refused {
+            Refused::Closed => SendError::Closed,
+            Refused::Full => SendError::Full,
+            Refused::WouldBlock => SendError::WouldBlock,
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendError::Invalid(error) => error.fmt(f),
+            SendError::Full => f.write_str("the queue is full and had no room in time"),
+            SendError::Closed => f.write_str("the client is closed"),
+            SendError::WouldBlock => f.write_str("the queue is full"),
+        }
+    }
+}
+
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SendError::Invalid(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A flush that did not reach its barrier in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlushError {
+    /// Points of the client without a verdict at the deadline.
+    pub pending: u64,
+}
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the flush reached its deadline with {} points pending", self.pending)
+    }
+}
+
+impl std::error::Error for FlushError {}
+
+/// What became of lines handed to [`Client::send_lines`].
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SentLines {
+    /// Lines queued.
+    pub queued: u64,
+    /// Lines refused, in their order.
+    pub bad: Vec<BadLine>,
+    /// Bytes of the input that were dealt with. Less than all of them when the timeout came, or the
+    /// client was closed: the rest can be given again.
+    pub consumed: usize,
+    /// How many lines, blank ones included, those bytes were.
+    pub lines: u64,
+}
+
+/// A line that was refused.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct BadLine {
+    /// Its number in the input of the call, from 1, blank lines included.
+    pub number: u64,
+    /// What is illegal, and the rule.
+    pub error: InvalidPoint,
+}

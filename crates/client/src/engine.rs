@@ -1,0 +1,622 @@
+//! The engine: every decision about connections and lines, without I/O.
+//!
+//! ```text
+//!   link:  idle --connect--> connecting --connected--> live (an exchange) --ended, cut--> idle
+//!            ^                    |                                                        |
+//!            +---- back-off ------+--------------------------------------------------------+
+//! ```
+//!
+//! `step(now, input)` is all there is: the worker, or a simulation, says what happened and when,
+//! and takes [`Output`]s from [`poll`](Engine::poll). Time is a `Duration` since the client was
+//! opened; randomness comes from a seed. Equal inputs give equal outputs.
+//!
+//! A *door* is what is known of an endpoint over all its connections; a *link* is the place of one
+//! connection. Lines that lost their connection wait in `verdicts.again` and go before new ones.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::time::{Duration, Instant};
+
+use potsdb_wire::Server;
+
+use crate::backoff::{Backoff, Random};
+use crate::block::Lines;
+use crate::exchange::{Cut, Exchange, Knowledge, Room, Telnet, Terms, Verdicts};
+use crate::ledger::EndpointState;
+use crate::options::{Ack, Options};
+use crate::pace::Pace;
+use crate::queue::Phase;
+use crate::report::Report;
+use crate::window::Held;
+
+/// How long a connection attempt has for itself before another endpoint is tried beside it.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Input<'a> {
+    /// Where the callers are, also when only time has passed: whether points are queued, whether someone waits, and the phase;
+    /// a closing phase's deadline is in the engine's time.
+    Callers {
+        queued: bool,
+        urgent: bool,
+        phase: EnginePhase,
+    },
+    /// Lines were taken from the queue for a link, as [`Engine::wants`] asked.
+    Lines {
+        link: usize,
+        lines: Lines,
+    },
+    Connected {
+        link: usize,
+    },
+    /// No connection could be made.
+    Refused {
+        link: usize,
+        why: String,
+    },
+    Wrote {
+        link: usize,
+        bytes: u64,
+    },
+    Received {
+        link: usize,
+        bytes: &'a [u8],
+    },
+    /// The peer's kernel has acknowledged so many bytes of a link's stream.
+    KernelHas {
+        link: usize,
+        bytes: u64,
+    },
+    /// The server ended its side; with what its kernel had acknowledged, where that is known.
+    Ended {
+        link: usize,
+        kernel: Option<u64>,
+    },
+    /// The connection failed.
+    Broken {
+        link: usize,
+        why: String,
+        kernel: Option<u64>,
+    },
+}
+
+/// What callers want, in the engine's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EnginePhase {
+    Open,
+    Closing { deadline: Option<Duration> },
+    Stopped,
+}
+
+impl EnginePhase {
+    pub(crate) fn new(phase: Phase, to_engine: impl Fn(Instant) -> Duration) -> EnginePhase {
+        match phase {
+            Phase::Open => EnginePhase::Open,
+            Phase::Closing(deadline) => EnginePhase::Closing {
+                deadline: deadline.map(to_engine),
+            },
+            Phase::Stopped => EnginePhase::Stopped,
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Connect this link to this endpoint.
+    Connect { link: usize, endpoint: usize },
+    /// End the sending side of this link.
+    HalfClose { link: usize },
+    /// Drop this link's connection, or the attempt to make one.
+    Disconnect { link: usize },
+}
+
+struct Door {
+    name: String,
+    knowledge: Knowledge,
+    backoff: Backoff,
+    not_before: Duration,
+    lost: bool,
+    last_error: Option<String>,
+}
+
+struct Link {
+    door: usize,
+    state: State,
+}
+
+enum State {
+    Idle,
+    Connecting { since: Duration },
+    Live(Box<dyn Exchange>),
+}
+
+pub(crate) struct Engine {
+    terms: Terms,
+    connect_timeout: Duration,
+    fixed: Option<Knowledge>,
+    test_mode: bool,
+    pace: Pace,
+    random: Random,
+    doors: Vec<Door>,
+    links: Vec<Link>,
+    verdicts: Verdicts,
+    outputs: VecDeque<Output>,
+    now: Duration,
+    queued: bool,
+    urgent: bool,
+    phase: EnginePhase,
+    done: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(options: &Options, endpoints: Vec<String>, seed: u64) -> Engine {
+        let connections = endpoints.len() * options.connections;
+        let fixed = match (options.ack, options.server) {
+            (Ack::None, _) => Some(Knowledge::Silent { until: Duration::MAX }),
+            (_, Some(server)) if server.answers_version() => Some(Knowledge::Answers(server)),
+            (_, Some(_)) => Some(Knowledge::Silent { until: Duration::MAX }),
+            (_, None) => None,
+        };
+        Engine {
+            terms: Terms {
+                window_bytes: options.window_bytes,
+                window_points: if options.queue_points == 0 {
+                    u64::MAX
+                } else {
+                    options.queue_points as u64
+                },
+                settle: options.settle,
+                settle_bytes: options.settle_bytes / connections,
+                write_timeout: options.write_timeout,
+                answer_timeout: options.answer_timeout,
+                must_answer: options.ack == Ack::Accepted,
+            },
+            connect_timeout: options.connect_timeout,
+            fixed,
+            test_mode: options.test_mode,
+            pace: Pace::new(options.mps),
+            random: Random::new(seed),
+            links: (0..connections)
+                .map(|link| Link {
+                    door: link % endpoints.len(),
+                    state: State::Idle,
+                })
+                .collect(),
+            doors: endpoints
+                .into_iter()
+                .map(|name| Door {
+                    name,
+                    knowledge: fixed.unwrap_or(Knowledge::Unknown),
+                    backoff: Backoff::new(options.backoff),
+                    not_before: Duration::ZERO,
+                    lost: false,
+                    last_error: None,
+                })
+                .collect(),
+            verdicts: Verdicts::default(),
+            outputs: VecDeque::new(),
+            now: Duration::ZERO,
+            queued: false,
+            urgent: false,
+            phase: EnginePhase::Open,
+            done: false,
+        }
+    }
+
+    /// Takes in what happened and decides. The outputs are taken from [`poll`](Engine::poll).
+    pub(crate) fn step(&mut self, now: Duration, input: Input<'_>) {
+        if self.done {
+            return;
+        }
+        self.now = self.now.max(now);
+        match input {
+            Input::Callers { queued, urgent, phase } => {
+                self.queued = queued;
+                self.urgent = urgent;
+                self.phase = phase;
+            }
+            Input::Lines { link, lines } => self.take(link, lines),
+            Input::Connected { link } => self.connected(link),
+            Input::Refused { link, why } => self.lost(link, why),
+            Input::Wrote { link, bytes } => {
+                if let State::Live(exchange) = &mut self.links[link].state {
+                    exchange.wrote(now, bytes);
+                    self.verdicts.tally.bytes_written += bytes;
+                }
+            }
+            Input::Received { link, bytes } => {
+                if let State::Live(exchange) = &mut self.links[link].state {
+                    exchange.received(now, bytes, &mut self.verdicts);
+                }
+            }
+            Input::KernelHas { link, bytes } => self.kernel_has(link, bytes),
+            Input::Ended { link, kernel } => {
+                let kernel = kernel.unwrap_or(u64::MAX);
+                self.kernel_has(link, kernel);
+                self.end(link, true, "the server closed the connection".to_owned());
+            }
+            Input::Broken { link, why, kernel } => {
+                // Where the kernel cannot tell, what it took counts as received.
+                self.kernel_has(link, kernel.unwrap_or(u64::MAX));
+                self.end(link, false, why);
+            }
+        }
+        self.advance();
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Which link takes new lines now, and how many.
+    pub(crate) fn wants(&mut self) -> Option<(usize, Room)> {
+        let allowance = self.pace.allowance(self.now);
+        if allowance == 0 || self.done || !self.verdicts.again.is_empty() {
+            return None;
+        }
+        if self.test_mode {
+            return Some((
+                0,
+                Room {
+                    bytes: usize::MAX,
+                    points: allowance,
+                },
+            ));
+        }
+        let (link, room) = self.roomiest(false)?;
+        Some((
+            link,
+            Room {
+                points: room.points.min(allowance),
+                ..room
+            },
+        ))
+    }
+
+    /// When to step again, whatever else happens.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        let mut next: Option<Duration> = None;
+        let mut consider = |at: Option<Duration>| next = next.into_iter().chain(at).min();
+        let waiting = self.queued || !self.verdicts.again.is_empty();
+        for link in &self.links {
+            match &link.state {
+                State::Idle => consider(Some(self.doors[link.door].not_before).filter(|at| waiting && *at > self.now)),
+                State::Connecting { since } => {
+                    consider(Some(*since + self.connect_timeout));
+                    consider(Some(*since + STAGGER).filter(|at| self.links.len() > 1 && *at > self.now));
+                }
+                State::Live(exchange) => {
+                    consider(exchange.deadline());
+                    consider(exchange.ask_kernel_at());
+                }
+            }
+        }
+        if waiting {
+            consider(self.pace.ready_at().filter(|at| *at > self.now));
+        }
+        if let EnginePhase::Closing { deadline } = self.phase {
+            consider(deadline);
+        }
+        next
+    }
+
+    /// The bytes a link is to write next.
+    pub(crate) fn unwritten<'a>(&'a self, link: usize, slices: &mut Vec<IoSlice<'a>>) {
+        if let State::Live(exchange) = &self.links[link].state {
+            exchange.unwritten(slices);
+        }
+    }
+
+    /// The links whose kernel is to be asked now.
+    pub(crate) fn asks_kernel(&self) -> impl Iterator<Item = usize> {
+        let due = |link: &Link| match &link.state {
+            State::Live(exchange) => exchange.ask_kernel_at().is_some_and(|at| at <= self.now),
+            _ => false,
+        };
+        self.links
+            .iter()
+            .enumerate()
+            .filter(move |(_, link)| due(link))
+            .map(|(index, _)| index)
+    }
+
+    /// Everything has its verdict and every connection has ended.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// What was learned since the last call; the caller posts it.
+    pub(crate) fn verdicts(&mut self) -> &mut Verdicts {
+        &mut self.verdicts
+    }
+
+    /// The lowest position held without a verdict or for a re-send, and since when its point waits.
+    pub(crate) fn low(&self) -> Option<(u64, Instant)> {
+        let live = self.links.iter().filter_map(|link| match &link.state {
+            State::Live(exchange) => exchange.low(),
+            _ => None,
+        });
+        let again = self
+            .verdicts
+            .again
+            .iter()
+            .map(|held| (held.lines.first(), held.lines.since()));
+        live.chain(again).min()
+    }
+
+    pub(crate) fn endpoint_states(&self) -> Vec<EndpointState> {
+        self.doors
+            .iter()
+            .enumerate()
+            .map(|(index, door)| self.endpoint_state(index, door))
+            .collect()
+    }
+
+    fn endpoint_state(&self, index: usize, door: &Door) -> EndpointState {
+        let links = || self.links.iter().filter(|link| link.door == index);
+        let live = links().find_map(|link| match &link.state {
+            State::Live(exchange) => Some(exchange.knowledge()),
+            _ => None,
+        });
+        let knowledge = live.unwrap_or(door.knowledge);
+        let manner = match knowledge {
+            Knowledge::Unknown => "",
+            Knowledge::Answers(_) => ", answers",
+            Knowledge::Silent { .. } => ", silent",
+        };
+        let doing = if live.is_some() {
+            "connected".to_owned()
+        } else if links().any(|link| matches!(link.state, State::Connecting { .. })) {
+            "connecting".to_owned()
+        } else if door.lost {
+            "lost".to_owned()
+        } else {
+            "idle".to_owned()
+        };
+        EndpointState {
+            name: door.name.clone(),
+            state: doing + manner,
+            server: match knowledge {
+                Knowledge::Answers(server) => Some(server),
+                _ => None::<Server>,
+            },
+            last_error: door.last_error.clone(),
+        }
+    }
+
+    /// New lines from the queue.
+    fn take(&mut self, link: usize, lines: Lines) {
+        self.pace.take(lines.points());
+        if self.test_mode {
+            self.verdicts.tally.dropped.test_mode += lines.points();
+            return self.verdicts.release(lines);
+        }
+        let held = Held {
+            lines,
+            posted: false,
+            tried: false,
+        };
+        match &mut self.links[link].state {
+            State::Live(exchange) => exchange.give(self.now, held),
+            // The link was lost between asking for lines and getting them.
+            _ => self.verdicts.send_again([held]),
+        }
+    }
+
+    fn connected(&mut self, link: usize) {
+        let door = &mut self.doors[self.links[link].door];
+        if !matches!(self.links[link].state, State::Connecting { .. }) {
+            return;
+        }
+        self.verdicts.tally.connects += 1;
+        let mut knowledge = self.fixed.unwrap_or(door.knowledge);
+        if self.terms.must_answer && matches!(knowledge, Knowledge::Silent { .. }) {
+            knowledge = Knowledge::Unknown;
+        }
+        if std::mem::take(&mut door.lost) {
+            self.verdicts.reports.push(Report::ServerFound {
+                endpoint: door.name.clone(),
+            });
+        }
+        self.links[link].state = State::Live(Box::new(Telnet::new(self.terms, knowledge, self.now)));
+    }
+
+    fn kernel_has(&mut self, link: usize, bytes: u64) {
+        if let State::Live(exchange) = &mut self.links[link].state {
+            exchange.kernel_has(self.now, bytes, &mut self.verdicts);
+        }
+    }
+
+    /// A live connection is gone.
+    fn end(&mut self, link: usize, clean: bool, why: String) {
+        if let State::Live(exchange) = &mut self.links[link].state {
+            exchange.ended(clean, &mut self.verdicts);
+        }
+        self.lost(link, why);
+    }
+
+    /// A link is without a connection from now on.
+    fn lost(&mut self, link: usize, why: String) {
+        let state = std::mem::replace(&mut self.links[link].state, State::Idle);
+        let door = &mut self.doors[self.links[link].door];
+        if let State::Live(exchange) = &state {
+            door.knowledge = exchange.knowledge();
+            if exchange.has_proved(self.now) {
+                door.backoff.reset();
+            }
+        }
+        let finishing = self.phase != EnginePhase::Open && !self.queued && self.verdicts.again.is_empty();
+        if finishing || matches!(state, State::Idle) {
+            return;
+        }
+        door.not_before = self.now + door.backoff.failed(&mut self.random);
+        door.last_error = Some(why.clone());
+        if !std::mem::replace(&mut door.lost, true) {
+            self.verdicts.reports.push(Report::ServerLost {
+                endpoint: door.name.clone(),
+                why,
+            });
+        }
+    }
+
+    /// Everything that follows from the state as it is now.
+    fn advance(&mut self) {
+        match self.phase {
+            EnginePhase::Stopped => return self.give_up(),
+            EnginePhase::Closing {
+                deadline: Some(deadline),
+            } if deadline <= self.now => return self.give_up(),
+            _ => {}
+        }
+        for link in 0..self.links.len() {
+            self.tick(link);
+        }
+        self.write_again();
+        self.connect();
+        if self.phase != EnginePhase::Open && !self.queued && self.verdicts.again.is_empty() {
+            self.finish();
+        }
+    }
+
+    fn tick(&mut self, link: usize) {
+        let urgent = self.urgent && !self.queued && self.verdicts.again.is_empty();
+        let cut = match &mut self.links[link].state {
+            State::Idle => return,
+            State::Connecting { since } if self.now < *since + self.connect_timeout => return,
+            State::Connecting { .. } => {
+                self.outputs.push_back(Output::Disconnect { link });
+                return self.lost(link, "connect timeout".to_owned());
+            }
+            State::Live(exchange) => exchange.tick(self.now, urgent, &mut self.verdicts),
+        };
+        if let Some(cut) = cut {
+            self.outputs.push_back(Output::Disconnect { link });
+            if let State::Live(exchange) = &self.links[link].state {
+                exchange.count_torn(&mut self.verdicts);
+            }
+            self.end(link, cut == Cut::Finished, cut.words().to_owned());
+            if matches!(cut, Cut::ReadOnly | Cut::CannotAnswer) {
+                // Not a passing fault: look again at the back-off's cap.
+                let door = self.links[link].door;
+                self.doors[door].not_before = self.now + Duration::from_secs(30);
+            }
+        }
+        if let State::Live(exchange) = &mut self.links[link].state
+            && exchange.take_half_close()
+        {
+            self.outputs.push_back(Output::HalfClose { link });
+        }
+    }
+
+    /// Gives lines that lost their connection to links that have room.
+    fn write_again(&mut self) {
+        while let Some(next) = self.verdicts.again.first() {
+            let allowance = self.pace.allowance(self.now);
+            let Some((link, room)) = self.roomiest(next.posted) else {
+                return;
+            };
+            let held = &mut self.verdicts.again[0];
+            let Some(lines) = held.lines.split_front(room.bytes, room.points.min(allowance)) else {
+                return;
+            };
+            let held = Held { lines, ..*held };
+            if self.verdicts.again[0].lines.points() == 0 {
+                self.verdicts.again.remove(0);
+            }
+            self.pace.take(held.lines.points());
+            if held.tried {
+                self.verdicts.tally.resent += held.lines.points();
+            }
+            if let State::Live(exchange) = &mut self.links[link].state {
+                exchange.give(self.now, held);
+            }
+        }
+    }
+
+    /// The live link with the most room, if any has some.
+    fn roomiest(&self, posted: bool) -> Option<(usize, Room)> {
+        let room = |link: &Link| match &link.state {
+            State::Live(exchange) => exchange.room(posted),
+            _ => None,
+        };
+        let rooms = self
+            .links
+            .iter()
+            .enumerate()
+            .filter_map(|(index, link)| Some((index, room(link)?)));
+        rooms.max_by_key(|(index, room)| (room.bytes, usize::MAX - index))
+    }
+
+    /// Opens a connection when there is something to write and no live one takes it. One at a
+    /// time, [`STAGGER`] apart: a silent connection would block VictoriaMetrics' port.
+    fn connect(&mut self) {
+        let waiting = self
+            .verdicts
+            .again
+            .first()
+            .map(|held| held.posted)
+            .or(self.queued.then_some(false));
+        let Some(posted) = waiting else { return };
+        let trying = |link: &Link| matches!(link.state, State::Connecting { since } if self.now < since + STAGGER);
+        if self.test_mode || self.roomiest(posted).is_some() || self.links.iter().any(trying) {
+            return;
+        }
+        let ready = |link: &Link| matches!(link.state, State::Idle) && self.doors[link.door].not_before <= self.now;
+        // The endpoint that has been left alone the longest, so that a dead one does not go first for ever.
+        let candidates = self.links.iter().enumerate().filter(|(_, link)| ready(link));
+        if let Some((link, _)) = candidates.min_by_key(|(index, link)| (self.doors[link.door].not_before, *index)) {
+            self.links[link].state = State::Connecting { since: self.now };
+            self.outputs.push_back(Output::Connect {
+                link,
+                endpoint: self.links[link].door,
+            });
+        }
+    }
+
+    /// Closing, and nothing is left to be given: ends every connection in good order.
+    fn finish(&mut self) {
+        for (index, link) in self.links.iter_mut().enumerate() {
+            match &mut link.state {
+                State::Idle => {}
+                State::Connecting { .. } => {
+                    link.state = State::Idle;
+                    self.outputs.push_back(Output::Disconnect { link: index });
+                }
+                State::Live(exchange) => {
+                    exchange.finish(self.now);
+                    if exchange.take_half_close() {
+                        self.outputs.push_back(Output::HalfClose { link: index });
+                    }
+                }
+            }
+        }
+        self.done = self.links.iter().all(|link| matches!(link.state, State::Idle));
+    }
+
+    /// The deadline, or `stop`: what is held gets its verdict now.
+    fn give_up(&mut self) {
+        for (index, link) in self.links.iter_mut().enumerate() {
+            if let State::Live(exchange) = &mut link.state {
+                exchange.abandoned(&mut self.verdicts);
+            }
+            if !matches!(link.state, State::Idle) {
+                link.state = State::Idle;
+                self.outputs.push_back(Output::Disconnect { link: index });
+            }
+        }
+        let left: u64 = self
+            .verdicts
+            .again
+            .drain(..)
+            .filter(|held| !held.posted)
+            .map(|held| held.lines.points())
+            .sum();
+        match self.phase {
+            EnginePhase::Stopped => self.verdicts.tally.dropped.stopped += left,
+            _ => self.verdicts.tally.dropped.closed += left,
+        }
+        self.done = true;
+    }
+}

@@ -1,0 +1,496 @@
+//! The telnet exchange: put lines down, `version` as the question, replies as they come.
+//!
+//! ```text
+//!            first lines, <version>          an answer of a known shape
+//!  Unknown ---------------------------> asked -------------------------> Answers
+//!     ^                                   | 2 s after the kernel's          ^
+//!     | 10 minutes                        | acknowledgement, or the end     | a late answer
+//!     |                                   v of the stream                   |
+//!     +-------------------------------- Silent -----------------------------+
+//! ```
+//!
+//! A connection begins with put lines, never with `version`: VictoriaMetrics would take it for
+//! HTTP. **Answers**: `version` is asked again and again, and each answer covers the lines before
+//! it; errors that name no point are held until then. **Silent**: a line is unconfirmed once the
+//! peer's kernel has it. **Unknown**: lines stay re-sendable until it is decided.
+//!
+//! What an answer is worth on which server is the README's table.
+
+use std::io::IoSlice;
+use std::time::{Duration, Instant};
+
+use potsdb_wire::reply::{Class, ErrorKind, Replies, Reply};
+
+use super::{Cut, Exchange, Knowledge, Room, Verdicts};
+use crate::block::BLOCK_BYTES;
+use crate::report::Report;
+use crate::settling::Settling;
+use crate::window::{Held, Window};
+
+/// Unwritten bytes above which no more lines are taken: what the worker has not taken can still be
+/// dropped as the oldest, and what it has taken cannot.
+const AHEAD: u64 = 4 * BLOCK_BYTES as u64;
+
+/// Lines are asked about after so many bytes...
+const ASK_BYTES: u64 = 4 * BLOCK_BYTES as u64;
+
+/// ... or after this long.
+const ASK_AFTER: Duration = Duration::from_millis(100);
+
+/// How long a server may leave the first question unanswered after its kernel has it.
+const SILENT_AFTER: Duration = Duration::from_secs(2);
+
+/// How long a silent server is not asked.
+const SILENT_FOR: Duration = Duration::from_secs(600);
+
+/// A connection that lived this long with acknowledged bytes works.
+const PROVED_AFTER: Duration = Duration::from_secs(10);
+
+/// How long to wait for the server's end of stream once everything is answered.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The first pause when the server asks for one; it doubles up to the second.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How often the kernel is asked: while someone waits, and otherwise.
+const KERNEL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
+
+/// What the options say about every exchange.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) window_bytes: usize,
+    pub(crate) window_points: u64,
+    pub(crate) settle: Duration,
+    pub(crate) settle_bytes: usize,
+    pub(crate) write_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
+    /// `ack=accepted`: a silent server is of no use.
+    pub(crate) must_answer: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Telnet {
+    terms: Terms,
+    window: Window,
+    settling: Settling,
+    replies: Replies,
+    knowledge: Knowledge,
+    opened: Duration,
+    urgent: bool,
+    /// When the oldest lines nobody asked about were given.
+    unasked_since: Option<Duration>,
+    /// Errors of the interval that the next answer ends: refused lines; and whether it goes again.
+    refused: u64,
+    again: bool,
+    read_only: bool,
+    /// Lines before this offset of the stream go again even if answered: a late error may be theirs.
+    suspect_to: u64,
+    /// Bytes the peer's kernel has acknowledged.
+    acknowledged: u64,
+    kernel_asked: Duration,
+    /// When the kernel's acknowledgement of the first question was seen.
+    question_received: Option<Duration>,
+    answered: bool,
+    write_progress: Duration,
+    progress: Duration,
+    /// Throttled: nothing is taken until then.
+    paused_until: Option<Duration>,
+    pause: Duration,
+    ending: Ending,
+}
+
+/// How far the end of the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    /// Nothing more is given; the sending side ends when all is written.
+    Finishing,
+    /// The sending side has ended; the server's end of stream is waited for.
+    HalfClosed {
+        at: Duration,
+    },
+}
+
+impl Telnet {
+    pub(crate) fn new(terms: Terms, knowledge: Knowledge, now: Duration) -> Telnet {
+        let knowledge = match knowledge {
+            Knowledge::Silent { until } if until <= now => Knowledge::Unknown,
+            other => other,
+        };
+        Telnet {
+            terms,
+            window: Window::default(),
+            settling: Settling::new(terms.settle, terms.settle_bytes),
+            replies: Replies::new(),
+            knowledge,
+            opened: now,
+            urgent: false,
+            unasked_since: None,
+            refused: 0,
+            again: false,
+            read_only: false,
+            suspect_to: 0,
+            acknowledged: 0,
+            kernel_asked: now,
+            question_received: None,
+            answered: false,
+            write_progress: now,
+            progress: now,
+            paused_until: None,
+            pause: PAUSE.0,
+            ending: Ending::No,
+        }
+    }
+
+    fn ask(&mut self, now: Duration) {
+        self.window.push_version(now);
+        self.unasked_since = None;
+    }
+
+    /// Whether a question is worth asking now.
+    fn should_ask(&self, now: Duration) -> bool {
+        match self.knowledge {
+            Knowledge::Silent { .. } => false,
+            Knowledge::Unknown => !self.window.is_asked() && !self.window.is_empty(),
+            Knowledge::Answers(_) => match self.unasked_since {
+                Some(since) => {
+                    self.urgent
+                        || self.ending != Ending::No
+                        || now >= since + ASK_AFTER
+                        || self.window.unasked() >= ASK_BYTES
+                        || self.window.bytes() >= self.terms.window_bytes / 2
+                }
+                None => !self.window.is_asked() && self.settling.due().is_some_and(|due| now >= due),
+            },
+        }
+    }
+
+    /// The oldest question was answered.
+    fn answer(&mut self, now: Duration, verdicts: &mut Verdicts) {
+        self.answered = true;
+        let Some(interval) = self.window.answered() else { return };
+        let refused = std::mem::take(&mut self.refused);
+        verdicts.last_answer = Some(now.saturating_sub(interval.asked_at));
+        if std::mem::take(&mut self.again) {
+            self.hold_back(now);
+            verdicts.send_again(interval.lines);
+            return;
+        }
+        let unposted: u64 = interval
+            .lines
+            .iter()
+            .filter(|held| !held.posted)
+            .map(|held| held.lines.points())
+            .sum();
+        let rejected = refused.min(unposted);
+        verdicts.tally.rejected += rejected;
+        verdicts.tally.acknowledged += unposted - rejected;
+        let suspect = interval.start < self.suspect_to;
+        for held in interval.lines {
+            if suspect {
+                verdicts.send_again([Held { posted: true, ..held }]);
+            } else if self.settling.is_off() {
+                verdicts.release(held.lines);
+            } else {
+                for lines in self.settling.hold(now, held.lines) {
+                    verdicts.tally.released_early += lines.points();
+                    verdicts.release(lines);
+                }
+            }
+        }
+        for lines in self.settling.release(interval.asked_at) {
+            verdicts.release(lines);
+        }
+        if !suspect && self.paused_until.is_none() {
+            self.pause = PAUSE.0;
+        }
+    }
+
+    fn error(&mut self, now: Duration, kind: ErrorKind, text: &[u8], verdicts: &mut Verdicts) {
+        let place = ErrorKind::ALL
+            .iter()
+            .position(|other| *other == kind)
+            .expect("ALL holds every kind");
+        verdicts.tally.errors[place] += 1;
+        let words = || String::from_utf8_lossy(text).into_owned();
+        match kind.class() {
+            Class::Rejected => {
+                self.refused += 1;
+                verdicts.words.push(words());
+                verdicts.reports.push(Report::Rejected {
+                    points: 1,
+                    words: words(),
+                });
+            }
+            Class::Again => {
+                self.again = true;
+                verdicts.reports.push(Report::Throttled { words: words() });
+            }
+            Class::Late => {
+                verdicts.tally.late_errors += 1;
+                verdicts.reports.push(Report::Throttled { words: words() });
+                self.suspect_to = self.window.written();
+                let held = self.settling.drain().map(|lines| Held {
+                    lines,
+                    posted: true,
+                    tried: true,
+                });
+                verdicts.send_again(held);
+                self.hold_back(now);
+            }
+            Class::ReadOnly => self.read_only = true,
+            _ => {}
+        }
+    }
+
+    /// The server asked for less: takes nothing for a while, longer each time.
+    fn hold_back(&mut self, now: Duration) {
+        if self.paused_until.is_none_or(|until| until <= now) {
+            self.paused_until = Some(now + self.pause);
+            self.pause = (self.pause * 2).min(PAUSE.1);
+        }
+    }
+
+    /// What the peer's kernel has is unconfirmed from now on, on a server that cannot say more.
+    fn confirm(&mut self, verdicts: &mut Verdicts) {
+        for held in self.window.received(self.acknowledged) {
+            if !held.posted {
+                verdicts.tally.unconfirmed += held.lines.points();
+            }
+            verdicts.release(held.lines);
+        }
+    }
+
+    fn decide_silent(&mut self, now: Duration, verdicts: &mut Verdicts) {
+        self.knowledge = Knowledge::Silent {
+            until: now + SILENT_FOR,
+        };
+        self.refused = 0;
+        self.confirm(verdicts);
+    }
+
+    fn count_unsettled(&mut self, verdicts: &mut Verdicts) {
+        verdicts.tally.unsettled += self.settling.points();
+        for lines in self.settling.drain() {
+            verdicts.release(lines);
+        }
+    }
+}
+
+impl Exchange for Telnet {
+    fn room(&self, posted: bool) -> Option<Room> {
+        let pure = self.knowledge != Knowledge::Unknown || self.window.lines().all(|held| held.posted == posted);
+        if !pure || self.ending != Ending::No || self.paused_until.is_some() || self.window.unwritten() >= AHEAD {
+            return None;
+        }
+        let first = self.knowledge == Knowledge::Unknown && self.window.is_empty();
+        let bytes = self.terms.window_bytes.saturating_sub(self.window.bytes());
+        let bytes = if first { bytes.min(BLOCK_BYTES) } else { bytes };
+        let points = self.terms.window_points.saturating_sub(self.window.points());
+        // A block's worth or nothing: a window that is almost full must not chop blocks to pieces.
+        (bytes >= BLOCK_BYTES && points > 0).then_some(Room { bytes, points })
+    }
+
+    fn give(&mut self, now: Duration, held: Held) {
+        if self.window.is_empty() {
+            self.progress = now;
+        }
+        if self.window.unwritten() == 0 {
+            self.write_progress = now;
+        }
+        if matches!(self.knowledge, Knowledge::Silent { until } if until <= now) {
+            self.knowledge = Knowledge::Unknown;
+            self.question_received = None;
+        }
+        let mixed = self.window.last_posted().is_some_and(|posted| posted != held.posted);
+        if mixed && matches!(self.knowledge, Knowledge::Answers(_)) {
+            self.ask(now);
+        }
+        self.window.push_lines(held);
+        self.unasked_since.get_or_insert(now);
+        if self.should_ask(now) {
+            self.ask(now);
+        }
+    }
+
+    fn unwritten<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) {
+        self.window.slices(slices, 64);
+    }
+
+    fn wrote(&mut self, now: Duration, bytes: u64) {
+        self.window.wrote(bytes);
+        self.write_progress = now;
+        self.progress = now;
+    }
+
+    fn received(&mut self, now: Duration, bytes: &[u8], verdicts: &mut Verdicts) {
+        self.progress = now;
+        let mut replies = std::mem::take(&mut self.replies);
+        replies.push(bytes);
+        while let Some(reply) = replies.next() {
+            match reply {
+                Reply::Version(server) => {
+                    self.answer(now, verdicts);
+                    self.knowledge = Knowledge::Answers(server);
+                }
+                Reply::Error { kind, text } => self.error(now, kind, text, verdicts),
+                // A continuation of an error, or a banner: nothing follows from it.
+                _ => {}
+            }
+        }
+        self.replies = replies;
+    }
+
+    fn kernel_has(&mut self, now: Duration, bytes: u64, verdicts: &mut Verdicts) {
+        self.kernel_asked = now;
+        let bytes = bytes.min(self.window.written());
+        if bytes > self.acknowledged {
+            self.acknowledged = bytes;
+            self.progress = now;
+        }
+        match self.knowledge {
+            Knowledge::Silent { .. } => self.confirm(verdicts),
+            Knowledge::Unknown if self.window.first_question().is_some_and(|end| end <= self.acknowledged) => {
+                self.question_received.get_or_insert(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn ask_kernel_at(&self) -> Option<Duration> {
+        let needed = match self.knowledge {
+            Knowledge::Unknown => self.question_received.is_none(),
+            Knowledge::Silent { .. } => true,
+            Knowledge::Answers(_) => false,
+        };
+        if !needed || self.window.is_empty() || self.acknowledged >= self.window.written() {
+            return None;
+        }
+        let pressing = self.urgent || self.ending != Ending::No || self.window.bytes() >= self.terms.window_bytes / 2;
+        Some(self.kernel_asked + if pressing { KERNEL.0 } else { KERNEL.1 })
+    }
+
+    fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<Cut> {
+        self.urgent = urgent;
+        if self.paused_until.is_some_and(|until| until <= now) {
+            self.paused_until = None;
+        }
+        if self.read_only {
+            return Some(Cut::ReadOnly);
+        }
+        if self.knowledge == Knowledge::Unknown && self.question_received.is_some_and(|at| now >= at + SILENT_AFTER) {
+            if self.terms.must_answer {
+                return Some(Cut::CannotAnswer);
+            }
+            self.decide_silent(now, verdicts);
+        }
+        if self.ending == Ending::No && self.should_ask(now) {
+            if self.window.is_empty() {
+                self.progress = now;
+            }
+            self.ask(now);
+        }
+        if self.window.unwritten() > 0 && now >= self.write_progress + self.terms.write_timeout {
+            return Some(Cut::WriteTimeout);
+        }
+        if !self.window.is_empty() && now >= self.progress + self.terms.answer_timeout {
+            return Some(Cut::AnswerTimeout);
+        }
+        match self.ending {
+            Ending::HalfClosed { at } if self.window.is_empty() && now >= at.max(self.progress) + LAST_WORDS => {
+                Some(Cut::Finished)
+            }
+            _ => None,
+        }
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        let open = self.ending == Ending::No;
+        let asks = open && matches!(self.knowledge, Knowledge::Answers(_));
+        let undecided = self.knowledge == Knowledge::Unknown;
+        [
+            self.paused_until,
+            self.unasked_since.filter(|_| asks).map(|since| since + ASK_AFTER),
+            self.settling.due().filter(|_| asks && !self.window.is_asked()),
+            self.question_received.filter(|_| undecided).map(|at| at + SILENT_AFTER),
+            Some(self.write_progress + self.terms.write_timeout).filter(|_| self.window.unwritten() > 0),
+            Some(self.progress + self.terms.answer_timeout).filter(|_| !self.window.is_empty()),
+            match self.ending {
+                Ending::HalfClosed { at } if self.window.is_empty() => Some(at.max(self.progress) + LAST_WORDS),
+                _ => None,
+            },
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn finish(&mut self, now: Duration) {
+        if self.ending != Ending::No {
+            return;
+        }
+        self.ending = Ending::Finishing;
+        let asks = !matches!(self.knowledge, Knowledge::Silent { .. });
+        if asks && self.window.unasked() > 0 {
+            self.ask(now);
+        }
+    }
+
+    fn take_half_close(&mut self) -> bool {
+        let due = self.ending == Ending::Finishing && self.window.unwritten() == 0;
+        if due {
+            self.ending = Ending::HalfClosed {
+                at: self.write_progress,
+            };
+        }
+        due
+    }
+
+    fn ended(&mut self, clean: bool, verdicts: &mut Verdicts) {
+        let closed = clean && matches!(self.ending, Ending::HalfClosed { .. });
+        if closed && self.knowledge == Knowledge::Unknown && self.window.is_asked() && !self.terms.must_answer {
+            // The server read to the end of the stream and ended its own without an answer.
+            self.decide_silent(self.progress, verdicts);
+        } else if matches!(self.knowledge, Knowledge::Silent { .. }) {
+            self.confirm(verdicts);
+        }
+        if closed && self.window.is_empty() {
+            self.count_unsettled(verdicts);
+        }
+        let settling = self.settling.drain().map(|lines| Held {
+            lines,
+            posted: true,
+            tried: true,
+        });
+        verdicts.send_again(settling);
+        verdicts.send_again(self.window.drain());
+    }
+
+    fn abandoned(&mut self, verdicts: &mut Verdicts) {
+        self.count_torn(verdicts);
+        if matches!(self.knowledge, Knowledge::Silent { .. }) {
+            self.confirm(verdicts);
+        }
+        self.count_unsettled(verdicts);
+        verdicts.again.extend(self.window.drain());
+    }
+
+    fn count_torn(&self, verdicts: &mut Verdicts) {
+        verdicts.tally.torn += u64::from(self.window.is_torn());
+    }
+
+    fn knowledge(&self) -> Knowledge {
+        self.knowledge
+    }
+
+    fn has_proved(&self, now: Duration) -> bool {
+        self.answered || (self.acknowledged > 0 && now >= self.opened + PROVED_AFTER)
+    }
+
+    fn low(&self) -> Option<(u64, Instant)> {
+        self.window
+            .lines()
+            .map(|held| (held.lines.first(), held.lines.since()))
+            .min()
+    }
+}

@@ -1,0 +1,600 @@
+//! The options of a client: one set, the same names everywhere.
+//!
+//! Rust's builder, a URL's query, the environment, Python's keywords and the command's flags all
+//! end in [`Options::set`]. [`OPTIONS`] is the table: a name, what it does, and how its text is
+//! read. A default is written once, in [`Options::default`].
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+use std::time::Duration;
+
+use potsdb_wire::{InvalidPoint, Names, Server};
+
+use crate::block::BLOCK_BYTES;
+
+/// What `send` does when the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// The oldest queued point is dropped.
+    DropOldest,
+    /// The new point is dropped.
+    DropNewest,
+    /// The caller waits for room, up to this long if given.
+    Block(Option<Duration>),
+}
+
+/// What happens to a second point of one series at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeats {
+    /// The first is kept; the second is counted and not queued.
+    First,
+    /// Both are sent. The server keeps one of them, or fails queries: README.
+    Keep,
+}
+
+/// The unit of automatic timestamps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Whole seconds.
+    Seconds,
+    /// Milliseconds.
+    Milliseconds,
+}
+
+/// Which answers are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ack {
+    /// Whatever the wire and the server can tell; found out by asking.
+    Auto,
+    /// None: points are unconfirmed.
+    None,
+    /// As `auto`, but a server that cannot answer is not used.
+    Accepted,
+}
+
+/// What a face does with an illegal point. The crate always returns the error, and repairs under
+/// `replace`; `drop` and `raise` are for faces with exceptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invalid {
+    /// Counted and logged; the caller is not disturbed.
+    Drop,
+    /// An exception.
+    Raise,
+    /// Each illegal character becomes `_`; too long is cut.
+    Replace,
+}
+
+/// The `host` tag of points that have none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostTag {
+    /// This machine's name.
+    Hostname,
+    /// This value.
+    Value(String),
+    /// No tag.
+    None,
+}
+
+/// Every option, typed. The table in the documentation says what each does.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "the fields are the options of the same names: OPTIONS documents each"
+)]
+pub struct Options {
+    pub server: Option<Server>,
+    pub queue_points: usize,
+    /// `None`: [`Options::queue_bytes`] derives it.
+    pub queue_bytes: Option<usize>,
+    pub overflow: Overflow,
+    pub host_tag: HostTag,
+    pub tags: Vec<(String, String)>,
+    pub prefix: String,
+    pub names: Names,
+    pub max_tags: usize,
+    pub invalid: Invalid,
+    pub mps: f64,
+    pub repeats: Repeats,
+    pub precision: Precision,
+    pub ack: Ack,
+    pub window_bytes: usize,
+    pub settle: Duration,
+    pub settle_bytes: usize,
+    pub connect_timeout: Duration,
+    pub write_timeout: Duration,
+    pub answer_timeout: Duration,
+    pub backoff: (Duration, Duration),
+    pub connections: usize,
+    pub linger: Duration,
+    pub close_grace: Duration,
+    pub check_host: bool,
+    pub test_mode: bool,
+}
+
+const MIB: usize = 1024 * 1024;
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            server: None,
+            queue_points: 100_000,
+            queue_bytes: None,
+            overflow: Overflow::DropOldest,
+            host_tag: HostTag::Hostname,
+            tags: Vec::new(),
+            prefix: String::new(),
+            names: Names::OpenTsdb,
+            max_tags: 8,
+            invalid: Invalid::Raise,
+            mps: 0.0,
+            repeats: Repeats::First,
+            precision: Precision::Seconds,
+            ack: Ack::Auto,
+            window_bytes: 4 * MIB,
+            settle: Duration::from_secs(2),
+            settle_bytes: 32 * MIB,
+            connect_timeout: Duration::from_secs(3),
+            write_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(10),
+            backoff: (Duration::from_millis(100), Duration::from_secs(30)),
+            connections: 1,
+            linger: Duration::from_millis(10),
+            close_grace: Duration::from_secs(5),
+            check_host: false,
+            test_mode: false,
+        }
+    }
+}
+
+impl Options {
+    /// The queue's bound in bytes: as given, else 64 MiB, or 1 GiB where more points than the
+    /// default, or any number of them, were asked for.
+    #[must_use]
+    pub fn queue_bytes(&self) -> usize {
+        let many = self.queue_points == 0 || self.queue_points > Options::default().queue_points;
+        self.queue_bytes.unwrap_or(if many { 1024 * MIB } else { 64 * MIB })
+    }
+
+    /// Sets an option by its name.
+    ///
+    /// # Errors
+    ///
+    /// An unknown name (the nearest is suggested), or a value the option does not take.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        let Some(spec) = OPTIONS.iter().find(|spec| spec.name == name) else {
+            return Err(ConfigError(Kind::Unknown {
+                name: name.to_owned(),
+                nearest: nearest(name),
+            }));
+        };
+        (spec.set)(self, value).map_err(|rule| {
+            ConfigError(Kind::Value {
+                name: spec.name,
+                value: value.to_owned(),
+                rule,
+            })
+        })
+    }
+}
+
+/// One row of [`OPTIONS`].
+pub struct OptionSpec {
+    /// The option's name.
+    pub name: &'static str,
+    /// What it does and what it takes, in one line.
+    pub help: &'static str,
+    set: fn(&mut Options, &str) -> Result<(), String>,
+}
+
+impl fmt::Debug for OptionSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.help)
+    }
+}
+
+/// Declares the table: name, help, and the assignment from the text `$v` into the options `$o`.
+macro_rules! options {
+    ($(($name:ident, $help:literal, |$o:ident, $v:ident| $set:expr)),* $(,)?) => {
+        /// All options that [`Options::set`] takes, in the order of the documentation.
+        pub static OPTIONS: &[OptionSpec] = &[
+            $(OptionSpec { name: stringify!($name), help: $help, set: |$o, $v| { $set; Ok(()) } }),*
+        ];
+    };
+}
+
+options![
+    (
+        server,
+        "what the server is, instead of finding out: opentsdb, victoriametrics, influxdb, kairosdb",
+        |o, v| o.server = if v == "auto" {
+            None
+        } else {
+            Some(word(v, "auto, opentsdb, victoriametrics, influxdb or kairosdb")?)
+        }
+    ),
+    (
+        queue_points,
+        "most points in the queue; 0: no limit but queue_bytes",
+        |o, v| o.queue_points = number(v)?
+    ),
+    (queue_bytes, "most bytes in the queue: 64MiB", |o, v| o.queue_bytes =
+        Some(bytes(v)?)),
+    (
+        overflow,
+        "when the queue is full: drop_oldest, drop_newest, block, block:5s",
+        |o, v| o.overflow = overflow(v)?
+    ),
+    (
+        host_tag,
+        "the tag host of points without one: true (this machine's name), false (none), or its value",
+        |o, v| o.host_tag = match v {
+            "true" => HostTag::Hostname,
+            "false" | "" => HostTag::None,
+            value => HostTag::Value(value.to_owned()),
+        }
+    ),
+    (tags, "tags of every point: k=v,k2=v2", |o, v| o.tags = tags(v)?),
+    (prefix, "goes before every metric", |o, v| o.prefix = v.to_owned()),
+    (names, "what names may hold: opentsdb, ascii, utf8", |o, v| o.names =
+        word(v, "opentsdb, ascii or utf8")?),
+    (max_tags, "most tags of a point; 0: no limit", |o, v| o.max_tags =
+        number(v)?),
+    (
+        invalid,
+        "an illegal point: drop, raise, replace",
+        |o, v| o.invalid = match v {
+            "drop" => Invalid::Drop,
+            "raise" => Invalid::Raise,
+            "replace" => Invalid::Replace,
+            _ => return Err("drop, raise or replace".to_owned()),
+        }
+    ),
+    (mps, "points per second written at most; 0: no limit", |o, v| o.mps =
+        rate(v)?),
+    (
+        repeats,
+        "a second point of a series at one time: first (is kept), keep (both)",
+        |o, v| o.repeats = match v {
+            "first" => Repeats::First,
+            "keep" => Repeats::Keep,
+            _ => return Err("first or keep".to_owned()),
+        }
+    ),
+    (precision, "of automatic timestamps: seconds, milliseconds", |o, v| o
+        .precision = match v {
+        "seconds" => Precision::Seconds,
+        "milliseconds" => Precision::Milliseconds,
+        _ => return Err("seconds or milliseconds".to_owned()),
+    }),
+    (ack, "answers asked for: auto, none, accepted", |o, v| o.ack = match v {
+        "auto" => Ack::Auto,
+        "none" => Ack::None,
+        "accepted" => Ack::Accepted,
+        "stored" =>
+            return Err(
+                "auto, none or accepted: only HTTP can tell what is stored, and this version does not speak it"
+                    .to_owned()
+            ),
+        _ => return Err("auto, none or accepted".to_owned()),
+    }),
+    (
+        window_bytes,
+        "written and unanswered at most, per connection: 4MiB",
+        |o, v| o.window_bytes = bytes(v)?
+    ),
+    (settle, "how long answered points stay re-sendable: 2s", |o, v| o
+        .settle =
+        duration(v)?),
+    (settle_bytes, "most bytes settling: 32MiB", |o, v| o.settle_bytes =
+        bytes(v)?),
+    (connect_timeout, "for a connection to be made: 3s", |o, v| o
+        .connect_timeout =
+        positive(v)?),
+    (write_timeout, "without progress while writing: 10s", |o, v| o
+        .write_timeout =
+        positive(v)?),
+    (
+        answer_timeout,
+        "without progress while an answer is due: 10s",
+        |o, v| o.answer_timeout = positive(v)?
+    ),
+    (backoff, "between attempts to connect: 100ms..30s", |o, v| o.backoff =
+        backoff(v)?),
+    (connections, "connections per endpoint at most", |o, v| o.connections =
+        at_least_one(v)?),
+    (
+        linger,
+        "how long the worker gathers points between two writes: 10ms",
+        |o, v| o.linger = duration(v)?
+    ),
+    (
+        close_grace,
+        "for draining when the last handle goes or the program ends: 5s",
+        |o, v| o.close_grace = duration(v)?
+    ),
+    (
+        check_host,
+        "connect once while building, and fail if that fails: true, false",
+        |o, v| o.check_host = boolean(v)?
+    ),
+    (
+        test_mode,
+        "do everything but talk to the network: true, false",
+        |o, v| o.test_mode = boolean(v)?
+    ),
+];
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number from 0 up".to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    number(text)
+        .ok()
+        .filter(|n| (1..=64).contains(n))
+        .ok_or_else(|| "a whole number from 1 to 64".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|rate: &f64| rate.is_finite() && *rate >= 0.0)
+        .ok_or_else(|| "a number from 0 up".to_owned())
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" => Ok(false),
+        _ => Err("true or false".to_owned()),
+    }
+}
+
+fn word<T: FromStr>(text: &str, choices: &str) -> Result<T, String> {
+    text.parse().map_err(|_| choices.to_owned())
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match &text[split..] {
+        "" | "B" => 1,
+        "kB" | "KB" => 1000,
+        "KiB" | "K" | "k" => 1024,
+        "MB" => 1_000_000,
+        "MiB" | "M" => MIB,
+        "GB" => 1_000_000_000,
+        "GiB" | "G" => 1024 * MIB,
+        _ => 0,
+    };
+    let product = text[..split].parse::<usize>().ok().and_then(|n| n.checked_mul(unit));
+    product
+        .filter(|&bytes| bytes >= BLOCK_BYTES)
+        .ok_or_else(|| "a number of bytes of at least 64KiB: 67108864, 64MiB".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let unit = match &text[split..] {
+        "" | "s" => Some(1.0),
+        "ms" => Some(1e-3),
+        "us" => Some(1e-6),
+        "m" | "min" => Some(60.0),
+        "h" => Some(3600.0),
+        _ => None,
+    };
+    let seconds = unit.and_then(|unit| Some(text[..split].trim().parse::<f64>().ok()? * unit));
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "a duration: 5s, 250ms, 1.5 (seconds)".to_owned())
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    duration(text)?
+        .checked_sub(Duration::from_millis(1))
+        .map(|less| less + Duration::from_millis(1))
+        .ok_or_else(|| "a duration of at least 1ms".to_owned())
+}
+
+fn overflow(text: &str) -> Result<Overflow, String> {
+    match text {
+        "drop_oldest" => Ok(Overflow::DropOldest),
+        "drop_newest" => Ok(Overflow::DropNewest),
+        "block" => Ok(Overflow::Block(None)),
+        _ => match text.strip_prefix("block:") {
+            Some(deadline) => Ok(Overflow::Block(Some(duration(deadline)?))),
+            None => Err("drop_oldest, drop_newest, block or block:5s".to_owned()),
+        },
+    }
+}
+
+fn backoff(text: &str) -> Result<(Duration, Duration), String> {
+    let range = text
+        .split_once("..")
+        .and_then(|(low, high)| Some((positive(low).ok()?, duration(high).ok()?)));
+    range
+        .filter(|(low, high)| low <= high)
+        .ok_or_else(|| "two durations, the smaller first: 100ms..30s".to_owned())
+}
+
+fn tags(text: &str) -> Result<Vec<(String, String)>, String> {
+    let pair = |pair: &str| {
+        pair.split_once('=')
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    text.split(',')
+        .filter(|pair| !pair.is_empty())
+        .map(pair)
+        .collect::<Option<_>>()
+        .ok_or_else(|| "k=v,k2=v2".to_owned())
+}
+
+/// The option whose name differs least, if any is near enough to have been meant.
+fn nearest(name: &str) -> Option<&'static str> {
+    let (distance, spec) = OPTIONS
+        .iter()
+        .map(|spec| (distance(name, spec.name), spec))
+        .min_by_key(|(distance, _)| *distance)?;
+    (distance <= 1 + name.len() / 3).then_some(spec.name)
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let cost = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// A client that cannot be built, and why.
+#[derive(Debug)]
+pub struct ConfigError(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Unknown {
+        name: String,
+        nearest: Option<&'static str>,
+    },
+    Value {
+        name: &'static str,
+        value: String,
+        rule: String,
+    },
+    Url {
+        text: String,
+        rule: &'static str,
+    },
+    Environment,
+    Tag(InvalidPoint),
+    Unreachable {
+        endpoint: String,
+        source: io::Error,
+    },
+    Start(io::Error),
+}
+
+impl ConfigError {
+    pub(crate) fn url(text: &str, rule: &'static str) -> ConfigError {
+        ConfigError(Kind::Url {
+            text: text.to_owned(),
+            rule,
+        })
+    }
+
+    pub(crate) fn environment() -> ConfigError {
+        ConfigError(Kind::Environment)
+    }
+
+    pub(crate) fn tag(error: InvalidPoint) -> ConfigError {
+        ConfigError(Kind::Tag(error))
+    }
+
+    pub(crate) fn unreachable(endpoint: String, source: io::Error) -> ConfigError {
+        ConfigError(Kind::Unreachable { endpoint, source })
+    }
+
+    pub(crate) fn start(source: io::Error) -> ConfigError {
+        ConfigError(Kind::Start(source))
+    }
+
+    /// Whether an option of this name does not exist (and so its value was not looked at).
+    #[must_use]
+    pub fn is_unknown_option(&self) -> bool {
+        matches!(self.0, Kind::Unknown { .. })
+    }
+
+    /// The socket layer's error, when `check_host` found no server.
+    #[must_use]
+    pub fn unreachable_by(&self) -> Option<&io::Error> {
+        match &self.0 {
+            Kind::Unreachable { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Unknown {
+                name,
+                nearest: Some(nearest),
+            } => write!(f, "unknown option {name:?}: did you mean {nearest:?}?"),
+            Kind::Unknown { name, nearest: None } => write!(f, "unknown option {name:?}"),
+            Kind::Value { name, value, rule } => write!(f, "option {name}: {value:?} is not {rule}"),
+            Kind::Url { text, rule } => write!(f, "{text:?}: {rule}"),
+            Kind::Environment => write!(f, "POTSDB_URL is not set: tsdb://host:4242"),
+            Kind::Tag(error) => write!(f, "a tag of every point: {error}"),
+            Kind::Unreachable { endpoint, source } => write!(f, "{endpoint}: {source}"),
+            Kind::Start(source) => write!(f, "the worker could not be started: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Kind::Unreachable { source, .. } | Kind::Start(source) => Some(source),
+            Kind::Tag(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(name: &str, value: &str) -> Result<Options, ConfigError> {
+        let mut options = Options::default();
+        options.set(name, value).map(|()| options)
+    }
+
+    #[test]
+    fn values_are_read_in_the_forms_people_write() {
+        assert_eq!(
+            set("overflow", "block:1.5s").unwrap().overflow,
+            Overflow::Block(Some(Duration::from_millis(1500)))
+        );
+        assert_eq!(set("queue_bytes", "2MiB").unwrap().queue_bytes(), 2 * MIB);
+        assert_eq!(set("settle", "0").unwrap().settle, Duration::ZERO);
+        assert_eq!(set("backoff", "10ms..2s").unwrap().backoff.1, Duration::from_secs(2));
+        assert_eq!(set("tags", "a=b,c=d").unwrap().tags.len(), 2);
+        assert_eq!(
+            set("host_tag", "web1").unwrap().host_tag,
+            HostTag::Value("web1".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_wrong_name_suggests_the_nearest_and_a_wrong_value_the_rule() {
+        let said = |name, value| set(name, value).unwrap_err().to_string();
+        assert_eq!(
+            said("overflaw", "x"),
+            "unknown option \"overflaw\": did you mean \"overflow\"?"
+        );
+        assert_eq!(said("zzzzzz", "x"), "unknown option \"zzzzzz\"");
+        assert_eq!(said("mps", "-1"), "option mps: \"-1\" is not a number from 0 up");
+        assert_eq!(
+            said("queue_bytes", "12 parsecs"),
+            "option queue_bytes: \"12 parsecs\" is not a number of bytes of at least 64KiB: 67108864, 64MiB"
+        );
+        assert!(said("write_timeout", "0").contains("at least 1ms"));
+        assert!(said("backoff", "3s..1s").contains("the smaller first"));
+    }
+
+    #[test]
+    fn more_points_than_usual_get_more_bytes() {
+        assert_eq!(Options::default().queue_bytes(), 64 * MIB);
+        assert_eq!(set("queue_points", "0").unwrap().queue_bytes(), 1024 * MIB);
+        assert_eq!(set("queue_points", "5").unwrap().queue_bytes(), 64 * MIB);
+    }
+}

@@ -1,0 +1,93 @@
+//! The pace: at most `mps` points written per second.
+//!
+//! A token bucket: tokens accrue with time up to a twentieth of a second's worth (at least one),
+//! and every written point, re-sent ones included, takes one. Short bursts keep the number of
+//! writes low; the average is exact. Time is an argument.
+
+use std::time::Duration;
+
+/// How much of a second's points may be written at once.
+const BURST: f64 = 0.05;
+
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// Points per second; 0 is no limit.
+    rate: f64,
+    tokens: f64,
+    at: Duration,
+}
+
+impl Pace {
+    pub(crate) fn new(rate: f64) -> Pace {
+        Pace {
+            rate,
+            tokens: 1.0,
+            at: Duration::ZERO,
+        }
+    }
+
+    /// How many points may be written now.
+    pub(crate) fn allowance(&mut self, now: Duration) -> u64 {
+        if self.rate == 0.0 {
+            return u64::MAX;
+        }
+        let burst = (self.rate * BURST).max(1.0);
+        let accrued = now.saturating_sub(self.at).as_secs_f64() * self.rate;
+        self.tokens = (self.tokens + accrued).min(burst);
+        self.at = self.at.max(now);
+        self.tokens as u64
+    }
+
+    /// Takes what was written.
+    pub(crate) fn take(&mut self, points: u64) {
+        if self.rate > 0.0 {
+            self.tokens -= points as f64;
+        }
+    }
+
+    /// When a burst's worth will be allowed: waking for every single point would waste wake-ups.
+    pub(crate) fn ready_at(&self) -> Option<Duration> {
+        if self.rate == 0.0 {
+            return None;
+        }
+        let missing = (self.rate * BURST).max(1.0) - self.tokens;
+        Some(self.at + Duration::from_secs_f64((missing / self.rate).max(0.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_average_is_the_rate_and_a_burst_is_a_twentieth() {
+        let mut pace = Pace::new(1000.0);
+        let mut now = Duration::ZERO;
+        let mut written = 0;
+        while now < Duration::from_secs(10) {
+            let points = pace.allowance(now);
+            assert!(points <= 50);
+            pace.take(points);
+            written += points;
+            now = pace.ready_at().unwrap().max(now + Duration::from_millis(1));
+        }
+        assert!((9_900..=10_051).contains(&written), "{written}");
+    }
+
+    #[test]
+    fn a_slow_pace_still_writes_one_at_a_time() {
+        let mut pace = Pace::new(0.5);
+        assert_eq!(pace.allowance(Duration::ZERO), 1);
+        pace.take(1);
+        assert_eq!(pace.allowance(Duration::from_millis(1999)), 0);
+        assert_eq!(pace.ready_at(), Some(Duration::from_secs(2)));
+        assert_eq!(pace.allowance(Duration::from_secs(100)), 1);
+    }
+
+    #[test]
+    fn without_a_limit_everything_is_allowed() {
+        let mut pace = Pace::new(0.0);
+        pace.take(1_000_000);
+        assert_eq!((pace.allowance(Duration::ZERO), pace.ready_at()), (u64::MAX, None));
+    }
+}

@@ -1,0 +1,588 @@
+//! The queue: bounded memory between callers and the worker, with the ledger under the same lock.
+//!
+//! ```text
+//!          oldest                                   newest
+//!   take <-- [block] [block] [block] [block, open] <-- append
+//!              ^ full: the oldest line goes, counted
+//! ```
+//!
+//! Callers append on their own threads; the worker takes blocks from the front, posts verdicts and
+//! goes to sleep, each in one short critical section. Under the lock nothing is logged, no I/O is
+//! done and nothing is allocated: a new block's memory is fetched with the lock released.
+//!
+//! **Sleeping.** The worker says how it sleeps in [`Rest`], under the lock and only while there is
+//! nothing for it to take. Whoever changes that sees it under the same lock and wakes the worker
+//! after releasing it. So no wake-up is lost, and none is paid while the worker is awake.
+//!
+//! **Positions** number the queued points from 0. A flush is the wait for the lowest position
+//! without a verdict to reach the next position at the time of the call: it needs no place in the
+//! queue.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use potsdb_wire::Timestamp;
+
+use crate::block::{BLOCK_BYTES, Block};
+use crate::ledger::{Ledger, Tally};
+use crate::options::Overflow;
+use crate::repeat::Known;
+use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+
+/// Empty blocks kept for callers.
+const SPARE_BLOCKS: usize = 8;
+
+/// Added to the end of a slice, so that `Full` is never what a slice ends with.
+const SLACK: Duration = Duration::from_millis(1);
+
+/// What became of a point handed to `send`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sent {
+    /// It is queued, and will have its verdict in the statistics.
+    Queued,
+    /// Its series already has a point at that time: counted, not queued.
+    Repeated,
+    /// Accepted and given up at once, counted: the client was stopped, or its queue is full under
+    /// `overflow=drop_newest`.
+    Dropped,
+}
+
+/// Why a point was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Closed,
+    /// No room within the time given.
+    Full,
+    /// No room, and the caller asked not to wait: nothing was counted.
+    WouldBlock,
+}
+
+/// How long a caller is prepared to wait for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// As the option `overflow` says.
+    Configured,
+    /// Not at all: [`SendError::WouldBlock`](crate::SendError::WouldBlock) where `overflow=block`
+    /// would wait.
+    No,
+    /// Until then, where `overflow=block` would wait.
+    Until(Instant),
+    /// As `Until`, but time that runs out is [`SendError::WouldBlock`](crate::SendError::WouldBlock)
+    /// and counts nothing: for bindings that wait in slices.
+    Slice(Instant),
+}
+
+/// How the worker is resting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// It runs, or waits for something other than points.
+    Awake,
+    /// It gathers points for a few milliseconds: a full block wakes it.
+    Lingering,
+    /// Any point wakes it.
+    Asleep,
+}
+
+/// What callers want of the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Open,
+    /// Drain, until then if given.
+    Closing(Option<Instant>),
+    /// Give everything up.
+    Stopped,
+}
+
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    /// Something waited for may have come: room, a barrier, the end.
+    changed: Condvar,
+    wake: Box<dyn Fn() + Send + Sync>,
+    limit_points: u64,
+    limit_bytes: usize,
+    overflow: Overflow,
+}
+
+pub(crate) struct State {
+    blocks: VecDeque<Block>,
+    spare: Vec<Vec<u8>>,
+    queued_bytes: usize,
+    next: u64,
+    ledger: Ledger,
+    phase: Phase,
+    rest: Rest,
+    /// The worker has ended; nothing is pending any more.
+    ended: bool,
+    waiting: u32,
+    flush_to: u64,
+    /// The lowest position the worker holds without a verdict, or holds for a re-send.
+    held_low: u64,
+    held_since: Option<Instant>,
+    /// A series that was repeated, for the worker's next report.
+    repeated: Option<Arc<Known>>,
+}
+
+impl Queue {
+    pub(crate) fn new(
+        limit_points: usize,
+        limit_bytes: usize,
+        overflow: Overflow,
+        wake: Box<dyn Fn() + Send + Sync>,
+    ) -> Queue {
+        Queue {
+            state: Mutex::new(State {
+                blocks: VecDeque::with_capacity(128),
+                spare: Vec::with_capacity(SPARE_BLOCKS),
+                queued_bytes: 0,
+                next: 0,
+                ledger: Ledger::default(),
+                phase: Phase::Open,
+                rest: Rest::Awake,
+                ended: false,
+                waiting: 0,
+                flush_to: 0,
+                held_low: u64::MAX,
+                held_since: None,
+                repeated: None,
+            }),
+            changed: Condvar::new(),
+            wake,
+            limit_points: if limit_points == 0 {
+                u64::MAX
+            } else {
+                limit_points as u64
+            },
+            limit_bytes,
+            overflow,
+        }
+    }
+
+    /// Takes the lock: the worker's side of the queue is the methods of [`State`].
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Appends one point's line, given in parts. `repeat` is the series' memory and whose it is.
+    pub(crate) fn append(
+        &self,
+        parts: &[&[u8]],
+        repeat: Option<(&Arc<Known>, u64, Timestamp)>,
+        wait: Wait,
+    ) -> Result<Sent, Refused> {
+        let bytes = parts.iter().map(|part| part.len()).sum();
+        let mut fresh = None;
+        let mut deadline = None;
+        let mut state = self.lock();
+        loop {
+            if let Some(done) = state.without_queueing()? {
+                return Ok(done);
+            }
+            if let Some((known, home, timestamp)) = repeat
+                && known.recent.holds(home, timestamp)
+            {
+                state.ledger.repeated += 1;
+                state.repeated.get_or_insert_with(|| known.clone());
+                return Ok(Sent::Repeated);
+            }
+            if !self.has_room(&state, 1, bytes) {
+                match self.overflow {
+                    Overflow::DropOldest => self.make_room(&mut state, bytes),
+                    Overflow::DropNewest => {
+                        state.ledger.accepted += 1;
+                        state.ledger.dropped_by_callers.queue_full += 1;
+                        return Ok(Sent::Dropped);
+                    }
+                    Overflow::Block(limit) => {
+                        let until = match wait {
+                            Wait::No => return Err(Refused::WouldBlock),
+                            Wait::Until(instant) => Some(instant),
+                            Wait::Slice(instant) => match instant.checked_duration_since(Instant::now()) {
+                                Some(left) if !left.is_zero() => Some(instant + SLACK),
+                                _ => return Err(Refused::WouldBlock),
+                            },
+                            Wait::Configured => {
+                                *deadline.get_or_insert_with(|| limit.map(|limit| Instant::now() + limit))
+                            }
+                        };
+                        state = self.wait_for_room(state, until)?;
+                        continue;
+                    }
+                }
+            }
+            if state.has_block_for(bytes, &mut fresh) {
+                break;
+            }
+            drop(state);
+            fresh = Some(Vec::with_capacity(BLOCK_BYTES));
+            state = self.lock();
+        }
+        state.push(parts, 1);
+        if let Some((known, home, timestamp)) = repeat {
+            known.recent.remember(home, timestamp);
+        }
+        self.release(state);
+        Ok(Sent::Queued)
+    }
+
+    /// Appends whole canonical lines, at most 8 KiB and a queueful of them, waiting for room
+    /// until `deadline`.
+    pub(crate) fn append_lines(&self, lines: &[u8], points: u32, deadline: Option<Instant>) -> Result<Sent, Refused> {
+        let mut fresh = None;
+        let mut state = self.lock();
+        loop {
+            match state.phase {
+                Phase::Open => {}
+                Phase::Closing(_) => return Err(Refused::Closed),
+                Phase::Stopped => {
+                    state.ledger.accepted += u64::from(points);
+                    state.ledger.dropped_by_callers.stopped += u64::from(points);
+                    return Ok(Sent::Dropped);
+                }
+            }
+            if !self.has_room(&state, u64::from(points), lines.len()) && state.ledger.queued > 0 {
+                state = self.wait_for_room(state, deadline)?;
+            } else if state.has_block_for(lines.len(), &mut fresh) {
+                break;
+            } else {
+                drop(state);
+                fresh = Some(Vec::with_capacity(BLOCK_BYTES));
+                state = self.lock();
+            }
+        }
+        state.push(&[lines], points);
+        self.release(state);
+        Ok(Sent::Queued)
+    }
+
+    /// The most points that [`append_lines`](Queue::append_lines) takes at once.
+    pub(crate) fn limit_points(&self) -> u64 {
+        self.limit_points
+    }
+
+    /// Counts a call that never became a point.
+    pub(crate) fn count_invalid(&self) {
+        self.lock().ledger.invalid += 1;
+    }
+
+    /// Counts repairs made under `invalid=replace`.
+    pub(crate) fn count_replaced(&self, replaced: u32) {
+        self.lock().ledger.replaced += u64::from(replaced);
+    }
+
+    /// The position a flush called now has to wait for; tells the worker that someone waits.
+    pub(crate) fn barrier(&self) -> u64 {
+        let mut state = self.lock();
+        let to = state.next;
+        if state.low() < to && !state.ended {
+            state.flush_to = state.flush_to.max(to);
+            drop(state);
+            (self.wake)();
+        }
+        to
+    }
+
+    /// Whether every point below `to` has its verdict.
+    pub(crate) fn is_reached(&self, to: u64) -> bool {
+        self.lock().is_reached(to)
+    }
+
+    /// Waits for [`is_reached`](Queue::is_reached) until `deadline`; returns whether it came.
+    pub(crate) fn wait_reached(&self, to: u64, deadline: Option<Instant>) -> bool {
+        self.wait_until(deadline, |state| state.is_reached(to))
+    }
+
+    /// Waits for the worker's end.
+    pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
+        self.wait_until(deadline, |state| state.ended)
+    }
+
+    /// Begins to close, or moves the deadline of a close under way. The earliest deadline counts.
+    pub(crate) fn close(&self, deadline: Option<Instant>) {
+        let mut state = self.lock();
+        state.phase = match state.phase {
+            Phase::Open => Phase::Closing(deadline),
+            Phase::Closing(None) => Phase::Closing(deadline),
+            Phase::Closing(Some(earlier)) => Phase::Closing(Some(deadline.map_or(earlier, |new| new.min(earlier)))),
+            Phase::Stopped => Phase::Stopped,
+        };
+        drop(state);
+        self.changed.notify_all();
+        (self.wake)();
+    }
+
+    /// Gives up what is queued, and tells the worker to give up the rest.
+    pub(crate) fn stop(&self) {
+        let mut state = self.lock();
+        state.phase = Phase::Stopped;
+        let queued = state.clear();
+        state.ledger.dropped_by_callers.stopped += queued;
+        drop(state);
+        self.changed.notify_all();
+        (self.wake)();
+    }
+
+    /// The worker's last act, also after a panic: nothing is pending any more.
+    pub(crate) fn end(&self, tally: &Tally) {
+        let mut state = self.lock();
+        state.ledger.post(tally);
+        let given_up = state.clear() + std::mem::take(&mut state.ledger.in_flight);
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closing(None);
+        }
+        match state.phase {
+            Phase::Stopped => state.ledger.dropped_by_callers.stopped += given_up,
+            _ => state.ledger.dropped_by_callers.closed += given_up,
+        }
+        state.held_low = u64::MAX;
+        state.held_since = None;
+        state.ended = true;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn has_room(&self, state: &State, points: u64, bytes: usize) -> bool {
+        state.ledger.queued + points <= self.limit_points && state.queued_bytes + bytes <= self.limit_bytes
+    }
+
+    /// Drops the oldest lines until one of `bytes` fits.
+    fn make_room(&self, state: &mut State, bytes: usize) {
+        while !self.has_room(state, 1, bytes) && state.drop_oldest() {
+            state.ledger.dropped_by_callers.queue_full += 1;
+        }
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for a change while the queue is full. Bounded by `deadline`, and by close and stop.
+    fn wait_for_room<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        deadline: Option<Instant>,
+    ) -> Result<MutexGuard<'a, State>, Refused> {
+        // The worker makes the room: if it is the one that sends (a log record of its own), no
+        // waiting helps.
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) || crate::worker::is_current_thread() {
+            state.ledger.full += 1;
+            return Err(Refused::Full);
+        }
+        if state.rest != Rest::Awake {
+            state.rest = Rest::Awake;
+            (self.wake)();
+        }
+        Ok(self.wait_change(state, left))
+    }
+
+    fn wait_until(&self, deadline: Option<Instant>, mut reached: impl FnMut(&State) -> bool) -> bool {
+        let mut state = self.lock();
+        loop {
+            if reached(&state) {
+                return true;
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) || crate::worker::is_current_thread() {
+                return false;
+            }
+            state = self.wait_change(state, left);
+        }
+    }
+
+    #[cfg(not(potsdb_loom))]
+    fn wait_change<'a>(&self, mut state: MutexGuard<'a, State>, left: Option<Duration>) -> MutexGuard<'a, State> {
+        use std::sync::PoisonError;
+        state.waiting += 1;
+        let mut state = match left {
+            Some(left) => {
+                self.changed
+                    .wait_timeout(state, left)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+        };
+        state.waiting -= 1;
+        state
+    }
+
+    /// A model has no clock: it waits without a limit.
+    #[cfg(potsdb_loom)]
+    fn wait_change<'a>(&self, mut state: MutexGuard<'a, State>, _left: Option<Duration>) -> MutexGuard<'a, State> {
+        state.waiting += 1;
+        let mut state = self
+            .changed
+            .wait(state)
+            .expect("no thread of a model panics under the lock");
+        state.waiting -= 1;
+        state
+    }
+
+    /// Releases the lock after an append, and wakes the worker if it sleeps.
+    fn release(&self, mut state: MutexGuard<'_, State>) {
+        let wake = match state.rest {
+            Rest::Awake => false,
+            Rest::Lingering => state.blocks.len() > 1,
+            Rest::Asleep => true,
+        };
+        if wake {
+            state.rest = Rest::Awake;
+            drop(state);
+            (self.wake)();
+        }
+    }
+
+    /// Lets everybody who waits look again; called by the worker after it posted or took.
+    pub(crate) fn announce(&self, state: MutexGuard<'_, State>) {
+        let waiting = state.waiting > 0;
+        drop(state);
+        if waiting {
+            self.changed.notify_all();
+        }
+    }
+}
+
+impl State {
+    /// Posts what the worker learned, what it still holds, and memory it no longer needs.
+    pub(crate) fn post(&mut self, tally: &Tally, held_low: u64, held_since: Option<Instant>, spare: &mut Vec<Vec<u8>>) {
+        self.ledger.post(tally);
+        self.held_low = held_low;
+        self.held_since = held_since;
+        let room = SPARE_BLOCKS - self.spare.len().min(SPARE_BLOCKS);
+        self.spare.extend(spare.drain(..room.min(spare.len())));
+    }
+
+    /// Takes lines from the front, at most `bytes` and `points`, and the position of the first.
+    pub(crate) fn take(&mut self, bytes: usize, points: u64) -> Option<(Block, u64)> {
+        let first = self.next - self.ledger.queued;
+        let points = u32::try_from(points).unwrap_or(u32::MAX);
+        let front = self.blocks.front_mut()?;
+        let block = if front.len() <= bytes && front.points() <= points {
+            self.blocks.pop_front()?
+        } else {
+            front.split_front(bytes, points)
+        };
+        let taken = u64::from(block.points());
+        self.queued_bytes -= block.len();
+        self.ledger.queued -= taken;
+        self.ledger.in_flight += taken;
+        // From here on the worker answers for them: a barrier must not slip through in between.
+        self.held_low = self.held_low.min(first);
+        Some((block, first))
+    }
+
+    /// Says how the worker is about to rest. Returns `false`, and leaves it awake, when there is
+    /// something to take after all.
+    pub(crate) fn rest(&mut self, rest: Rest) -> bool {
+        let idle = match rest {
+            Rest::Awake => true,
+            Rest::Lingering => self.blocks.len() <= 1,
+            Rest::Asleep => self.ledger.queued == 0,
+        };
+        self.rest = if idle { rest } else { Rest::Awake };
+        idle
+    }
+
+    pub(crate) fn wake(&mut self) {
+        self.rest = Rest::Awake;
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(crate) fn queued(&self) -> u64 {
+        self.ledger.queued
+    }
+
+    /// Whether a caller waits for a verdict or for room: no lingering then.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.waiting > 0 || self.low() < self.flush_to || self.phase != Phase::Open
+    }
+
+    pub(crate) fn take_repeated(&mut self) -> Option<Arc<Known>> {
+        self.repeated.take()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.ledger
+    }
+
+    /// When the oldest point without a verdict was accepted, to within a block.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        let queued = self.blocks.front().map(Block::since);
+        [self.held_since, queued].into_iter().flatten().min()
+    }
+
+    /// What close and stop make of a call, before anything is looked at.
+    fn without_queueing(&mut self) -> Result<Option<Sent>, Refused> {
+        match self.phase {
+            Phase::Open => Ok(None),
+            Phase::Closing(_) => Err(Refused::Closed),
+            Phase::Stopped => {
+                self.ledger.accepted += 1;
+                self.ledger.dropped_by_callers.stopped += 1;
+                Ok(Some(Sent::Dropped))
+            }
+        }
+    }
+
+    /// Whether the open block takes `bytes`; begins a new one from memory at hand if it does not.
+    fn has_block_for(&mut self, bytes: usize, fresh: &mut Option<Vec<u8>>) -> bool {
+        if self.blocks.back().is_some_and(|block| block.fits(bytes)) {
+            return true;
+        }
+        match fresh.take().or_else(|| self.spare.pop()) {
+            Some(memory) => {
+                self.blocks.push_back(Block::new(memory));
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn push(&mut self, parts: &[&[u8]], points: u32) {
+        let block = self.blocks.back_mut().expect("has_block_for made one");
+        let before = block.len();
+        block.append(parts, points);
+        self.queued_bytes += block.len() - before;
+        self.next += u64::from(points);
+        self.ledger.accepted += u64::from(points);
+        self.ledger.queued += u64::from(points);
+    }
+
+    /// Cuts the oldest line off. The caller counts it.
+    fn drop_oldest(&mut self) -> bool {
+        let Some(front) = self.blocks.front_mut() else {
+            return false;
+        };
+        self.queued_bytes -= front.drop_first();
+        self.ledger.queued -= 1;
+        if front.points() == 0 {
+            let memory = self.blocks.pop_front().map(Block::into_bytes);
+            self.spare.extend(memory.filter(|_| self.spare.len() < SPARE_BLOCKS));
+        }
+        true
+    }
+
+    /// Empties the queue; returns how many points were in it. The caller counts them.
+    fn clear(&mut self) -> u64 {
+        self.blocks.clear();
+        self.queued_bytes = 0;
+        std::mem::take(&mut self.ledger.queued)
+    }
+
+    /// The lowest position without a verdict.
+    fn low(&self) -> u64 {
+        (self.next - self.ledger.queued).min(self.held_low)
+    }
+
+    fn is_reached(&self, to: u64) -> bool {
+        self.ended || self.low() >= to
+    }
+}

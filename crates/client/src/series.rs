@@ -1,0 +1,100 @@
+//! A series: metric and tags, checked and rendered once, for many points.
+
+use std::sync::Arc;
+
+use potsdb_wire::{InvalidPoint, Timestamp, Value};
+
+use crate::client::{Client, SendError};
+use crate::queue::{Sent, Wait};
+use crate::repeat::Known;
+
+/// A metric with its tags, made once by [`Client::series`] and used for many points.
+///
+/// Sending through a series does no check and no formatting but that of the number. Cheap to clone;
+/// usable from any number of threads. It keeps its client open.
+#[derive(Clone)]
+pub struct Series {
+    pub(crate) client: Client,
+    pub(crate) known: Arc<Known>,
+}
+
+impl Series {
+    /// Sends a value, at the present time. Never blocks, but for `overflow=block`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Client::send`].
+    #[inline]
+    pub fn send(&self, value: impl IntoValue) -> Result<Sent, SendError> {
+        self.put(value, None, Wait::Configured, None)
+    }
+
+    /// Sends a value at a time of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// See [`Client::send`].
+    #[inline]
+    pub fn send_at(&self, value: impl IntoValue, timestamp: Timestamp) -> Result<Sent, SendError> {
+        self.put(value, Some(timestamp), Wait::Configured, None)
+    }
+
+    /// Sends a value, waits for room as `wait` says, and leaves the line that was queued, newline
+    /// included, in `line`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Client::send`]; [`SendError::WouldBlock`] where `wait` forbids waiting for room.
+    #[inline]
+    pub fn send_line(
+        &self,
+        value: impl IntoValue,
+        timestamp: Option<Timestamp>,
+        wait: Wait,
+        line: &mut Vec<u8>,
+    ) -> Result<Sent, SendError> {
+        self.put(value, timestamp, wait, Some(line))
+    }
+
+    #[inline]
+    fn put(
+        &self,
+        value: impl IntoValue,
+        timestamp: Option<Timestamp>,
+        wait: Wait,
+        line: Option<&mut Vec<u8>>,
+    ) -> Result<Sent, SendError> {
+        let home = self.client.home();
+        let value = value.into_value().map_err(|error| self.client.invalid(home, error))?;
+        self.client
+            .append(home, &self.known.text, Some(&self.known), value, timestamp, wait, line)
+    }
+}
+
+impl std::fmt::Debug for Series {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = String::from_utf8_lossy(self.known.text.bytes());
+        write!(f, "Series({})", text.trim_start_matches("put ").trim_end())
+    }
+}
+
+/// What can be a value: every integer that fits an `i64`, finite floats, and [`Value`] itself.
+pub trait IntoValue {
+    /// Makes the value.
+    ///
+    /// # Errors
+    ///
+    /// NaN, infinity, and integers beyond `i64`.
+    fn into_value(self) -> Result<Value, InvalidPoint>;
+}
+
+impl<T> IntoValue for T
+where
+    T: TryInto<Value>,
+    InvalidPoint: From<T::Error>,
+{
+    #[inline]
+    fn into_value(self) -> Result<Value, InvalidPoint> {
+        self.try_into().map_err(InvalidPoint::from)
+    }
+}

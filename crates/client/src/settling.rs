@@ -1,0 +1,112 @@
+//! Settling: lines that were answered for and are kept re-sendable for a while.
+//!
+//! OpenTSDB answers `version` up to a second before HBase has the points, and forgets them if it
+//! is killed in between. So answered lines stay here until a question asked a whole settle period
+//! after their answer is answered too. They have their verdict; nothing here is in the ledger's sum.
+//! The bound is in bytes: beyond it the oldest are let go early and counted, never slowing anyone.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::block::Lines;
+
+#[derive(Debug)]
+pub(crate) struct Settling {
+    period: Duration,
+    limit: usize,
+    groups: VecDeque<(Duration, Lines)>,
+    bytes: usize,
+}
+
+impl Settling {
+    pub(crate) fn new(period: Duration, limit: usize) -> Settling {
+        Settling {
+            period,
+            limit,
+            groups: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Keeps lines answered at `now`. Returns those let go because of the bound.
+    pub(crate) fn hold(&mut self, now: Duration, lines: Lines) -> Vec<Lines> {
+        self.bytes += lines.len();
+        self.groups.push_back((now, lines));
+        let mut early = Vec::new();
+        while self.bytes > self.limit {
+            early.extend(self.pop());
+        }
+        early
+    }
+
+    /// A question asked at `asked_at` was answered: returns the lines that have settled.
+    pub(crate) fn release(&mut self, asked_at: Duration) -> Vec<Lines> {
+        let mut settled = Vec::new();
+        while self.due().is_some_and(|due| due <= asked_at) {
+            settled.extend(self.pop());
+        }
+        settled
+    }
+
+    /// When a question about the oldest lines is worth asking.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        self.groups.front().map(|(answered_at, _)| *answered_at + self.period)
+    }
+
+    /// Whether anything is kept at all, or let go at once.
+    pub(crate) fn is_off(&self) -> bool {
+        self.period.is_zero()
+    }
+
+    pub(crate) fn points(&self) -> u64 {
+        self.groups.iter().map(|(_, lines)| lines.points()).sum()
+    }
+
+    /// Takes everything out, oldest first.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Lines> {
+        self.bytes = 0;
+        std::mem::take(&mut self.groups).into_iter().map(|(_, lines)| lines)
+    }
+
+    fn pop(&mut self) -> Option<Lines> {
+        let (_, lines) = self.groups.pop_front()?;
+        self.bytes -= lines.len();
+        Some(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::{BLOCK_BYTES, Block};
+
+    fn lines(text: &str) -> Lines {
+        let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
+        block.append(&[text.as_bytes()], 1);
+        block.into_lines(0, &mut Vec::new())
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn lines_settle_when_a_question_asked_a_period_later_is_answered() {
+        let mut settling = Settling::new(2 * SECOND, 1000);
+        assert!(settling.hold(SECOND, lines("a\n")).is_empty());
+        assert!(settling.hold(2 * SECOND, lines("b\n")).is_empty());
+        assert_eq!(settling.due(), Some(3 * SECOND));
+        assert!(settling.release(3 * SECOND - Duration::from_millis(1)).is_empty());
+        assert_eq!(settling.release(3 * SECOND).len(), 1);
+        assert_eq!((settling.points(), settling.drain().count()), (1, 1));
+    }
+
+    #[test]
+    fn beyond_the_bound_the_oldest_go_early() {
+        let mut settling = Settling::new(2 * SECOND, 5);
+        settling.hold(SECOND, lines("a1\n"));
+        let early = settling.hold(SECOND, lines("b2\n"));
+        assert_eq!(
+            early.iter().map(|lines| lines.bytes().to_vec()).collect::<Vec<_>>(),
+            [b"a1\n".to_vec()]
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! The lock, in the form the queue uses it: std's, or loom's when a model checks it.
+//!
+//! [`lock`] tries for a while before it sleeps. Senders hold the queue's lock for tens of
+//! nanoseconds, so whoever finds it taken almost always gets it within a few hundred more;
+//! std's own lock stops trying as soon as one waiter sleeps, and from then on every handover
+//! costs two system calls.
+
+#[cfg(potsdb_loom)]
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(not(potsdb_loom))]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+
+/// How often [`lock`] tries before it lets the kernel put the thread to sleep: some 2 µs.
+const TRIES: u32 = 200;
+
+/// Takes the lock. A poisoned one is taken all the same: whoever panicked under it was the
+/// worker, and its end is written into the state itself.
+#[cfg(not(potsdb_loom))]
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    use std::sync::{PoisonError, TryLockError};
+    for _ in 0..TRIES {
+        match mutex.try_lock() {
+            Ok(guard) => return guard,
+            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+        }
+    }
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(potsdb_loom)]
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    let _ = TRIES;
+    mutex.lock().expect("no thread of a model panics under the lock")
+}

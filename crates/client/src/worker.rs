@@ -1,0 +1,524 @@
+//! The worker: the one thread that touches sockets. It decides nothing.
+//!
+//! Each turn tells the engine where the callers are and what the sockets said, does what the engine
+//! puts out, moves lines from the queue to the connections and posts verdicts. Then it rests: until
+//! a socket, a timer of the engine's or a caller has something. See `queue.rs` for how it sleeps
+//! without missing a point, and `engine.rs` for everything that is decided.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io;
+use std::io::IoSlice;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token, Waker};
+
+use crate::connection::{Connection, Dial, Dialled, Incoming};
+use crate::endpoint::Endpoint;
+use crate::engine::{Engine, EnginePhase, Input, Output};
+use crate::io::Io;
+use crate::ledger::{EndpointState, Tally};
+use crate::options::Options;
+use crate::queue::{Queue, Rest};
+use crate::report::{Limiter, Report, Reports};
+use crate::sync::{Mutex, lock};
+
+/// The server's words for refused points that are kept.
+const WORDS: usize = 16;
+
+/// How often the status is brought up to date while the worker is busy.
+const STATUS_EVERY: Duration = Duration::from_millis(20);
+
+/// Rounds of filling and writing before replies and callers are looked at again.
+const ROUNDS: usize = 32;
+
+const WAKE: Token = Token(0);
+
+thread_local! {
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is a worker: it must never wait for one.
+pub(crate) fn is_current_thread() -> bool {
+    IS_WORKER.get()
+}
+
+/// What [`Stats`](crate::Stats) says beyond the ledger.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Status {
+    pub(crate) endpoints: Vec<EndpointState>,
+    pub(crate) words: VecDeque<String>,
+    pub(crate) last_answer: Option<Duration>,
+    pub(crate) rate: f64,
+    pub(crate) rated_at: Option<Instant>,
+}
+
+/// What the worker shares with the handles.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) status: Mutex<Status>,
+    pub(crate) reports: Reports,
+}
+
+enum Socket {
+    None,
+    Resolving { attempt: u64 },
+    Dialling(Dial),
+    Open(Connection),
+}
+
+pub(crate) struct Worker {
+    queue: Arc<Queue>,
+    shared: Arc<Shared>,
+    engine: Engine,
+    endpoints: Vec<Endpoint>,
+    linger: Duration,
+    poll: Poll,
+    io: Io,
+    started: Instant,
+    sockets: Vec<Socket>,
+    tokens: usize,
+    attempts: u64,
+    buffer: Vec<u8>,
+    status_at: Duration,
+    limiter: Limiter,
+    /// Points refused by the server that no report has told of yet.
+    unreported_rejections: u64,
+    reported: Reported,
+    rate: Rate,
+    /// Lines were taken since the last rest: more may be on their way.
+    took: bool,
+}
+
+/// What the last reports told of, to say how many more there are.
+#[derive(Default)]
+struct Reported {
+    dropped: u64,
+    repeated: u64,
+}
+
+/// Points taken in the second under way.
+struct Rate {
+    since: Instant,
+    points: u64,
+    last: f64,
+}
+
+impl Worker {
+    /// Makes a worker and the function that wakes it. Nothing runs yet.
+    pub(crate) fn waker() -> io::Result<(Poll, Arc<Waker>)> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        Ok((poll, waker))
+    }
+
+    /// Starts the thread.
+    pub(crate) fn start(
+        options: &Options,
+        endpoints: Vec<Endpoint>,
+        queue: Arc<Queue>,
+        shared: Arc<Shared>,
+        poll: Poll,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> io::Result<()> {
+        let started = Instant::now();
+        let seed =
+            u64::from(std::process::id()) ^ (Arc::as_ptr(&queue) as u64) ^ crate::clock::millis().rotate_left(32);
+        let engine = Engine::new(options, endpoints.iter().map(ToString::to_string).collect(), seed);
+        let mut worker = Worker {
+            sockets: (0..endpoints.len() * options.connections)
+                .map(|_| Socket::None)
+                .collect(),
+            queue: queue.clone(),
+            shared: shared.clone(),
+            engine,
+            endpoints,
+            linger: options.linger,
+            poll,
+            io: Io::new(wake),
+            started,
+            tokens: 0,
+            attempts: 0,
+            buffer: vec![0; 64 * 1024],
+            status_at: Duration::ZERO,
+            limiter: Limiter::default(),
+            unreported_rejections: 0,
+            reported: Reported::default(),
+            rate: Rate {
+                since: started,
+                points: 0,
+                last: 0.0,
+            },
+            took: false,
+        };
+        worker.publish_status();
+        std::thread::Builder::new().name("potsdb".to_owned()).spawn(move || {
+            IS_WORKER.set(true);
+            // A panic is a defect of ours. It must not leave anybody waiting for a dead thread.
+            let end = std::panic::catch_unwind(AssertUnwindSafe(|| worker.run()));
+            let mut tally = Tally::default();
+            match end {
+                Ok(last) => tally = last,
+                Err(panic) => {
+                    let words = panic.downcast_ref::<&str>().map(ToString::to_string);
+                    let why = words
+                        .or_else(|| panic.downcast_ref::<String>().cloned())
+                        .unwrap_or_default();
+                    tally.panics = 1;
+                    shared.reports.publish(Report::Panicked { why });
+                }
+            }
+            drop(worker);
+            queue.end(&tally);
+        })?;
+        Ok(())
+    }
+
+    /// Runs until everything has its verdict; returns what is still to be posted.
+    fn run(&mut self) -> Tally {
+        let mut events = Events::with_capacity(64);
+        loop {
+            self.turn();
+            if self.engine.is_done() {
+                self.sockets.clear();
+                self.report();
+                self.publish_status();
+                return std::mem::take(&mut self.engine.verdicts().tally);
+            }
+            let timeout = self.rest();
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                panic!("waiting for sockets failed: {error}");
+            }
+            self.queue.lock().wake();
+            for event in &events {
+                self.ready(event.token());
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn step(&mut self, input: Input<'_>) {
+        let now = self.now();
+        self.engine.step(now, input);
+        while let Some(output) = self.engine.poll() {
+            match output {
+                Output::Connect { link, endpoint } => {
+                    self.attempts += 1;
+                    self.sockets[link] = Socket::Resolving { attempt: self.attempts };
+                    self.io.resolve(self.attempts, &self.endpoints[endpoint]);
+                }
+                Output::HalfClose { link } => {
+                    if let Socket::Open(connection) = &self.sockets[link] {
+                        connection.half_close();
+                    }
+                }
+                Output::Disconnect { link } => self.sockets[link] = Socket::None,
+            }
+        }
+    }
+
+    /// One round over callers, sockets and lines.
+    fn turn(&mut self) {
+        let mut state = self.queue.lock();
+        let started = self.started;
+        let phase = EnginePhase::new(state.phase(), |at| at.saturating_duration_since(started));
+        let callers = Input::Callers {
+            queued: state.queued() > 0,
+            urgent: state.is_urgent(),
+            phase,
+        };
+        state.wake();
+        drop(state);
+        self.step(callers);
+        self.connect();
+        for _ in 0..ROUNDS {
+            let before = self.engine_bytes();
+            self.fill();
+            for link in 0..self.sockets.len() {
+                self.write(link);
+            }
+            if self.engine_bytes() == before {
+                break;
+            }
+        }
+        self.ask_kernel();
+        self.post();
+        self.report();
+        if self.now() >= self.status_at + STATUS_EVERY {
+            self.publish_status();
+        }
+    }
+
+    fn engine_bytes(&mut self) -> u64 {
+        self.engine.verdicts().tally.bytes_written
+    }
+
+    /// Moves names and attempts to connect along.
+    fn connect(&mut self) {
+        while let Some(resolved) = self.io.resolved() {
+            let asked =
+                |socket: &Socket| matches!(socket, Socket::Resolving { attempt } if *attempt == resolved.attempt);
+            // An attempt the engine gave up meanwhile has no socket any more.
+            let Some(link) = self.sockets.iter().position(asked) else {
+                continue;
+            };
+            match resolved.addresses {
+                Ok(addresses) => self.sockets[link] = Socket::Dialling(Dial::new(addresses, Instant::now())),
+                Err(error) => {
+                    self.sockets[link] = Socket::None;
+                    self.step(Input::Refused {
+                        link,
+                        why: error.to_string(),
+                    });
+                }
+            }
+        }
+        for link in 0..self.sockets.len() {
+            let Socket::Dialling(dial) = &mut self.sockets[link] else {
+                continue;
+            };
+            let tokens = &mut self.tokens;
+            let token = || {
+                *tokens += 1;
+                Token(*tokens)
+            };
+            match dial.advance(Instant::now(), self.poll.registry(), token) {
+                Dialled::Waiting => {}
+                Dialled::Connected(connection) => {
+                    self.sockets[link] = Socket::Open(connection);
+                    self.step(Input::Connected { link });
+                }
+                Dialled::Failed(error) => {
+                    self.sockets[link] = Socket::None;
+                    self.step(Input::Refused {
+                        link,
+                        why: error.to_string(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Takes lines from the queue for the links that want some.
+    fn fill(&mut self) {
+        while let Some((link, room)) = self.engine.wants() {
+            let tally = std::mem::take(&mut self.engine.verdicts().tally);
+            let (low, since) = self.engine.low().unzip();
+            let mut state = self.queue.lock();
+            state.post(
+                &tally,
+                low.unwrap_or(u64::MAX),
+                since,
+                &mut self.engine.verdicts().spare,
+            );
+            let taken = state.take(room.bytes, room.points);
+            let queued = state.queued() > 0;
+            let (urgent, phase) = (state.is_urgent(), state.phase());
+            self.queue.announce(state);
+            let Some((block, first)) = taken else { return };
+            self.took = true;
+            self.rate.points += u64::from(block.points());
+            let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
+            self.step(Input::Lines { link, lines });
+            if !queued {
+                let started = self.started;
+                let phase = EnginePhase::new(phase, |at| at.saturating_duration_since(started));
+                self.step(Input::Callers { queued, urgent, phase });
+            }
+        }
+    }
+
+    /// Writes what a link has to write, after a look at what the server said: once it has ended its
+    /// side a write would still succeed, and be lost.
+    fn write(&mut self, link: usize) {
+        let mut slices = Vec::new();
+        self.engine.unwritten(link, &mut slices);
+        if slices.is_empty() {
+            return;
+        }
+        drop(slices);
+        self.read(link);
+        let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(64);
+        self.engine.unwritten(link, &mut slices);
+        let Socket::Open(connection) = &mut self.sockets[link] else {
+            return;
+        };
+        if slices.is_empty() {
+            return;
+        }
+        let written = connection.write(&slices);
+        drop(slices);
+        match written {
+            Ok(0) => {}
+            Ok(bytes) => self.step(Input::Wrote {
+                link,
+                bytes: bytes as u64,
+            }),
+            Err(error) => self.broken(link, &error),
+        }
+    }
+
+    fn read(&mut self, link: usize) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        while let Socket::Open(connection) = &mut self.sockets[link] {
+            match connection.read(&mut buffer) {
+                Ok(Incoming::Bytes(bytes)) => self.step(Input::Received {
+                    link,
+                    bytes: &buffer[..bytes],
+                }),
+                Ok(Incoming::Nothing) => break,
+                Ok(Incoming::End) => {
+                    let kernel = connection.acknowledged();
+                    self.sockets[link] = Socket::None;
+                    self.step(Input::Ended { link, kernel });
+                }
+                Err(error) => self.broken(link, &error),
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    fn broken(&mut self, link: usize, error: &io::Error) {
+        if let Socket::Open(connection) = &self.sockets[link] {
+            let kernel = connection.acknowledged();
+            self.sockets[link] = Socket::None;
+            self.step(Input::Broken {
+                link,
+                why: error.to_string(),
+                kernel,
+            });
+        }
+    }
+
+    fn ready(&mut self, token: Token) {
+        let owner = |socket: &Socket| matches!(socket, Socket::Open(connection) if connection.token() == token);
+        if let Some(link) = self.sockets.iter().position(owner) {
+            self.read(link);
+        }
+    }
+
+    fn ask_kernel(&mut self) {
+        let due: Vec<usize> = self.engine.asks_kernel().collect();
+        for link in due {
+            let Socket::Open(connection) = &self.sockets[link] else {
+                continue;
+            };
+            // Where the platform cannot tell, written is all there is to know.
+            let bytes = connection.acknowledged().unwrap_or(u64::MAX);
+            self.step(Input::KernelHas { link, bytes });
+        }
+    }
+
+    /// Posts what was learned in one critical section, and lets waiting callers look.
+    fn post(&mut self) {
+        let tally = std::mem::take(&mut self.engine.verdicts().tally);
+        self.unreported_rejections += tally.rejected;
+        let (low, since) = self.engine.low().unzip();
+        let mut state = self.queue.lock();
+        state.post(
+            &tally,
+            low.unwrap_or(u64::MAX),
+            since,
+            &mut self.engine.verdicts().spare,
+        );
+        self.queue.announce(state);
+        self.engine.verdicts().spare.clear();
+    }
+
+    /// Decides how to rest and for how long at most.
+    fn rest(&mut self) -> Option<Duration> {
+        let now = self.now();
+        let mut until = self.engine.deadline();
+        for socket in &self.sockets {
+            if let Socket::Dialling(dial) = socket {
+                let dial = dial.deadline().map(|at| at.saturating_duration_since(self.started));
+                until = until.into_iter().chain(dial).min();
+            }
+        }
+        let took = std::mem::take(&mut self.took);
+        let mut state = self.queue.lock();
+        let waiting = state.queued() > 0;
+        if waiting && self.engine.wants().is_some() {
+            return Some(Duration::ZERO);
+        }
+        if !waiting && took && !state.is_urgent() && !self.linger.is_zero() {
+            if state.rest(Rest::Lingering) {
+                let linger = now + self.linger;
+                return Some(until.map_or(linger, |until| until.min(linger)).saturating_sub(now));
+            }
+        } else if !waiting {
+            state.rest(Rest::Asleep);
+        }
+        drop(state);
+        if until.is_none_or(|until| until > now + STATUS_EVERY) {
+            self.publish_status();
+        }
+        until.map(|until| until.saturating_sub(self.now()))
+    }
+
+    fn publish_status(&mut self) {
+        self.status_at = self.now();
+        let verdicts = self.engine.verdicts();
+        let words = std::mem::take(&mut verdicts.words);
+        let last_answer = verdicts.last_answer;
+        let endpoints = self.engine.endpoint_states();
+        let elapsed = self.rate.since.elapsed();
+        if elapsed >= Duration::from_secs(1) {
+            self.rate = Rate {
+                since: Instant::now(),
+                points: 0,
+                last: self.rate.points as f64 / elapsed.as_secs_f64(),
+            };
+        }
+        let mut status = lock(&self.shared.status);
+        status.endpoints = endpoints;
+        status.words.extend(words);
+        let excess = status.words.len().saturating_sub(WORDS);
+        status.words.drain(..excess);
+        status.last_answer = last_answer;
+        status.rate = self.rate.last;
+        status.rated_at = Some(Instant::now());
+    }
+
+    /// Passes on what the engine and the ledger have to report, at most one of a kind in a while.
+    fn report(&mut self) {
+        let now = self.now();
+        let mut state = self.queue.lock();
+        let (dropped, repeated) = (state.ledger().dropped_by_callers.queue_full, state.ledger().repeated);
+        let series = state.take_repeated();
+        drop(state);
+        let mut reports = std::mem::take(&mut self.engine.verdicts().reports);
+        if dropped > self.reported.dropped {
+            reports.push(Report::Dropping {
+                points: dropped - self.reported.dropped,
+            });
+        }
+        if let Some(known) = series {
+            let text = String::from_utf8_lossy(known.text.bytes());
+            let series = text.trim_start_matches("put ").trim_end().to_owned();
+            reports.push(Report::Repeating {
+                points: repeated - self.reported.repeated,
+                series,
+            });
+        }
+        for mut report in reports {
+            if !self.limiter.passes(&report, now) {
+                continue;
+            }
+            match &mut report {
+                Report::Dropping { .. } => self.reported.dropped = dropped,
+                Report::Repeating { .. } => self.reported.repeated = repeated,
+                Report::Rejected { points, .. } => *points = std::mem::take(&mut self.unreported_rejections).max(1),
+                _ => {}
+            }
+            self.shared.reports.publish(report);
+        }
+    }
+}

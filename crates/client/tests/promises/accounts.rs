@@ -1,0 +1,133 @@
+//! Every point is accounted for, with its reason.
+
+use std::collections::HashSet;
+use std::net::TcpListener;
+
+use potsdb::{SendError, Sent, Wait};
+
+use super::*;
+
+/// A server that accepts nothing: the port is bound and nobody listens behind it for long.
+fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!(
+        "tsdb://{}?host_tag=false&backoff=1ms..10ms",
+        listener.local_addr().unwrap()
+    )
+}
+
+#[test]
+fn what_the_server_refuses_is_rejected_with_its_words_and_the_others_go_on() {
+    let known = HashSet::from(["good".to_owned()]);
+    let receiver = receiver(Config {
+        known_metrics: Some(known),
+        ..Config::default()
+    });
+    let client = open(&receiver);
+    for n in 0..100 {
+        let metric = if n % 10 == 3 { "bad" } else { "good" };
+        client.send_at(metric, n, at(n), [("h", "a")]).unwrap();
+    }
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.acknowledged, stats.rejected), (90, 10));
+    assert_eq!(stats.rejections, [("unknown metric", 10)]);
+    assert!(
+        stats
+            .last_rejections
+            .last()
+            .unwrap()
+            .contains("No such name for 'metrics': 'bad'")
+    );
+}
+
+#[test]
+fn a_full_queue_drops_the_oldest_and_counts_them_exactly() {
+    let client = Client::builder(&nobody()).set("queue_points", "100").build().unwrap();
+    send(&client, 0, 1_000);
+    let stats = client.stats();
+    assert!(stats.is_balanced());
+    assert_eq!(
+        (stats.accepted, stats.dropped.queue_full, stats.queued),
+        (1_000, 900, 100)
+    );
+    client.stop();
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.dropped.queue_full, stats.dropped.stopped), (900, 100));
+}
+
+#[test]
+fn the_newest_go_under_drop_newest() {
+    let client = Client::builder(&nobody())
+        .set("queue_points", "10")
+        .set("overflow", "drop_newest")
+        .build()
+        .unwrap();
+    send(&client, 0, 10);
+    assert_eq!(client.send_at("m", 1, at(0), [("h", "a")]).unwrap(), Sent::Dropped);
+    let stats = client.close(Duration::ZERO);
+    ended(&stats);
+    assert_eq!((stats.dropped.queue_full, stats.dropped.closed), (1, 10));
+}
+
+#[test]
+fn what_does_not_get_in_under_block_was_never_accepted() {
+    let client = Client::builder(&nobody())
+        .set("queue_points", "10")
+        .set("overflow", "block:1ms")
+        .build()
+        .unwrap();
+    send(&client, 0, 10);
+    assert_eq!(client.send_at("m", 1, at(0), [("h", "a")]), Err(SendError::Full));
+    let series = client.series("m", [("h", "b")]).unwrap();
+    assert_eq!(
+        series.send_line(1, Some(at(0)), Wait::No, &mut Vec::new()),
+        Err(SendError::WouldBlock)
+    );
+    let stats = client.close(Duration::ZERO);
+    ended(&stats);
+    assert_eq!((stats.accepted, stats.full, stats.dropped.closed), (10, 1, 10));
+}
+
+#[test]
+fn the_bound_in_bytes_holds_as_well() {
+    let client = Client::builder(&nobody())
+        .set("queue_points", "0")
+        .set("queue_bytes", "64KiB")
+        .build()
+        .unwrap();
+    send(&client, 0, 10_000);
+    let stats = client.stats();
+    assert!(stats.is_balanced());
+    let line = "put test.points 1700000000 9999 h=a\n".len() as u64;
+    assert!(
+        stats.queued * line <= 64 * 1024 && (stats.queued + 2) * line > 64 * 1024,
+        "{stats:?}"
+    );
+    ended(&client.close(Duration::ZERO));
+}
+
+#[test]
+fn what_is_sent_after_stop_is_accepted_and_dropped() {
+    let client = Client::open(&nobody()).unwrap();
+    send(&client, 0, 5);
+    client.stop();
+    assert_eq!(client.send_at("m", 1, at(0), [("h", "a")]).unwrap(), Sent::Dropped);
+    assert!(client.wait_closed(LONG));
+    let stats = client.stats();
+    ended(&stats);
+    assert_eq!((stats.accepted, stats.dropped.stopped), (6, 6));
+}
+
+#[test]
+fn test_mode_consumes_everything_and_touches_no_network() {
+    let client = Client::builder(&nobody()).set("test_mode", "true").build().unwrap();
+    send(&client, 0, 1_000);
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!(
+        (stats.dropped.test_mode, stats.connects, stats.bytes_written),
+        (1_000, 0, 0)
+    );
+}

@@ -1,0 +1,158 @@
+//! What is sent arrives, as it was sent, once.
+
+use potsdb::{NO_TAGS, Sent, Server};
+
+use super::*;
+
+#[test]
+fn a_point_is_acknowledged_and_on_the_wire_as_the_documentation_shows_it() {
+    let receiver = recording();
+    let client = builder(&receiver)
+        .set("host_tag", "web1")
+        .set("tags", "dc=eu")
+        .set("prefix", "app.")
+        .build()
+        .unwrap();
+    client.send_at("requests", 1, at(0), [("path", "/login")]).unwrap();
+    client.send_at("latency", 0.0123, at(0), [("dc", "us")]).unwrap();
+    client.send_at("up", true as i64, at(0), NO_TAGS).unwrap();
+    client.flush(LONG).unwrap();
+    assert_eq!(
+        receiver.lines(),
+        [
+            "put app.requests 1700000000 1 path=/login dc=eu host=web1",
+            "put app.latency 1700000000 0.0123 dc=us host=web1",
+            "put app.up 1700000000 1 dc=eu host=web1",
+        ]
+    );
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!(
+        (stats.acknowledged, stats.endpoints[0].server),
+        (3, Some(Server::OpenTsdb))
+    );
+}
+
+#[test]
+fn many_points_from_many_threads_all_arrive() {
+    let receiver = receiver(Config::default());
+    let client = builder(&receiver).set("overflow", "block").build().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let client = &client;
+            scope.spawn(move || {
+                let series = client.series("test.threads", [("thread", thread.to_string())]).unwrap();
+                for n in 0..25_000 {
+                    assert_eq!(series.send_at(n, at(n)).unwrap(), Sent::Queued);
+                }
+            });
+        }
+    });
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!(
+        (
+            stats.acknowledged,
+            receiver.counts().accepted,
+            receiver.counts().duplicates
+        ),
+        (200_000, 200_000, 0)
+    );
+}
+
+#[test]
+fn a_server_that_never_answers_gets_its_points_too_and_they_are_unconfirmed() {
+    let receiver = receiver(Config {
+        silent: true,
+        keep_lines: true,
+        ..Config::default()
+    });
+    let client = open(&receiver);
+    send(&client, 0, 5_000);
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.unconfirmed, stats.acknowledged), (5_000, 0));
+    assert!(receiver.wait_for(5_000, LONG));
+    stored(&receiver, 5_000);
+    assert!(
+        receiver.raw_lines().starts_with(b"put "),
+        "never begins with a question"
+    );
+}
+
+#[test]
+fn a_silent_server_named_in_advance_is_never_asked() {
+    let receiver = receiver(Config {
+        silent: true,
+        ..Config::default()
+    });
+    let client = builder(&receiver).set("server", "victoriametrics").build().unwrap();
+    send(&client, 0, 1_000);
+    client.flush(LONG).unwrap();
+    assert_eq!(client.stats().unconfirmed, 1_000);
+    ended(&client.close(LONG));
+    assert!(receiver.wait_for(1_000, LONG));
+    assert_eq!((receiver.counts().versions, receiver.counts().unknown), (0, 0));
+}
+
+#[test]
+fn bulk_lines_are_taken_as_they_are_and_bad_ones_are_named() {
+    let receiver = recording();
+    let client = builder(&receiver)
+        .set("host_tag", "web1")
+        .set("prefix", "p.")
+        .build()
+        .unwrap();
+    let input = b"put a 1700000000 1 h=x\nb 1700000000 2.50 h=x\n\nput c 17 1 h=x\nput d 1700000000 +3  h=x \r\nlast 1700000000 4 h=x";
+    let sent = client.send_lines(input, None).unwrap();
+    assert_eq!((sent.queued, sent.lines, sent.consumed), (4, 6, input.len()));
+    assert_eq!(sent.bad.len(), 1);
+    assert_eq!(sent.bad[0].number, 4);
+    client.flush(LONG).unwrap();
+    let expected = [
+        "put a 1700000000 1 h=x",
+        "put b 1700000000 2.50 h=x",
+        "put d 1700000000 3 h=x",
+        "put last 1700000000 4 h=x",
+    ];
+    assert_eq!(receiver.lines(), expected);
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.acknowledged, stats.invalid), (4, 1));
+}
+
+#[test]
+fn a_second_point_of_a_series_at_one_time_is_counted_and_not_sent() {
+    let receiver = recording();
+    let client = open(&receiver);
+    let series = client.series("twice", [("a", "1"), ("b", "2")]).unwrap();
+    assert_eq!(series.send_at(1, at(0)).unwrap(), Sent::Queued);
+    assert_eq!(series.send_at(2, at(0)).unwrap(), Sent::Repeated);
+    // The same series, made another way; the order of tags is part of it, as on the wire.
+    assert_eq!(
+        client.send_at("twice", 3, at(0), [("a", "1"), ("b", "2")]).unwrap(),
+        Sent::Repeated
+    );
+    assert_eq!(
+        client.send_at("twice", 4, at(0), [("b", "2"), ("a", "1")]).unwrap(),
+        Sent::Queued
+    );
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.acknowledged, stats.repeated), (2, 2));
+}
+
+#[test]
+fn the_pace_is_kept_and_nothing_is_lost_by_it() {
+    let receiver = receiver(Config::default());
+    let client = builder(&receiver).set("mps", "1000").build().unwrap();
+    let started = std::time::Instant::now();
+    send(&client, 0, 500);
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!(stats.acknowledged, 500);
+    assert!(
+        started.elapsed() >= Duration::from_millis(400),
+        "500 points at 1000 a second take half a second"
+    );
+}

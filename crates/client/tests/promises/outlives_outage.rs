@@ -1,0 +1,126 @@
+//! At least once, over resets, restarts and silence, byte for byte the same.
+
+use std::net::{SocketAddr, TcpListener};
+
+use potsdb_receiver::{Faults, Offsets};
+
+use super::*;
+
+#[test]
+fn connections_reset_at_random_places_lose_nothing() {
+    for seed in 0..5 {
+        let reset_after = Offsets::Random {
+            seed,
+            below: 300_000,
+            connections: 12,
+        };
+        let receiver = receiver(Config {
+            faults: Faults {
+                reset_after,
+                ..Faults::default()
+            },
+            ..Config::default()
+        });
+        let client = builder(&receiver)
+            .set("backoff", "1ms..20ms")
+            .set("overflow", "block")
+            .build()
+            .unwrap();
+        send(&client, 0, 50_000);
+        let stats = client.close(LONG);
+        ended(&stats);
+        assert_eq!(stats.acknowledged, 50_000, "seed {seed}");
+        stored(&receiver, 50_000);
+        assert!(stats.connects > 1, "seed {seed}: the fault never struck");
+    }
+}
+
+#[test]
+fn a_silent_server_that_resets_gets_the_rest_again_and_nothing_twice() {
+    let reset_after = Offsets::Each(vec![200_000, 300_000]);
+    let faults = Faults {
+        reset_after,
+        ..Faults::default()
+    };
+    let receiver = receiver(Config {
+        silent: true,
+        faults,
+        ..Config::default()
+    });
+    let client = builder(&receiver)
+        .set("server", "victoriametrics")
+        .set("backoff", "1ms..20ms")
+        .build()
+        .unwrap();
+    send(&client, 0, 50_000);
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.unconfirmed, stats.connects), (50_000, 3));
+    // What the peer's kernel had and its program never read is what this wire cannot know; all
+    // else arrives, and nothing that was known to have arrived is written again.
+    assert!(receiver.wait_until(LONG, |counts| counts.open == 0));
+    assert_eq!(receiver.counts().duplicates, 0);
+    let last = receiver.points().iter().map(|point| point.timestamp).max();
+    assert_eq!(last, Some(i64::try_from(at(49_999).as_u64()).unwrap()));
+}
+
+#[test]
+fn a_server_that_starts_late_gets_everything() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
+    drop(listener);
+    let client = Client::open(&format!("tsdb://{address}?host_tag=false&backoff=1ms..20ms")).unwrap();
+    send(&client, 0, 1_000);
+    assert!(client.flush(Duration::from_millis(20)).is_err());
+    let receiver = receiver(Config {
+        listen: address,
+        ..Config::default()
+    });
+    client.flush(LONG).unwrap();
+    ended(&client.close(LONG));
+    stored(&receiver, 1_000);
+}
+
+#[test]
+fn a_server_that_stops_answering_is_left_after_the_timeout_and_its_points_go_again() {
+    let receiver = receiver(Config::default());
+    let client = builder(&receiver)
+        .set("answer_timeout", "200ms")
+        .set("backoff", "1ms..20ms")
+        .build()
+        .unwrap();
+    send(&client, 0, 10);
+    client.flush(LONG).unwrap();
+    receiver.faults().stall_answers(true);
+    send(&client, 10, 10);
+    assert!(
+        receiver.wait_until(LONG, |counts| counts.duplicates >= 10),
+        "they never went again"
+    );
+    receiver.faults().resume();
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!(stats.acknowledged, 20);
+    stored(&receiver, 20);
+}
+
+#[test]
+fn answered_points_are_written_again_when_the_connection_dies_before_they_settled() {
+    let receiver = receiver(Config::default());
+    let client = builder(&receiver).set("backoff", "1ms..20ms").build().unwrap();
+    send(&client, 0, 100);
+    client.flush(LONG).unwrap();
+    receiver.faults().reset_all(0);
+    assert!(
+        receiver.wait_until(LONG, |counts| counts.duplicates >= 100),
+        "they never went again"
+    );
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!(
+        (stats.acknowledged, stats.resent),
+        (100, 100),
+        "a verdict is posted once"
+    );
+    stored(&receiver, 100);
+}

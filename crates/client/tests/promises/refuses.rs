@@ -1,0 +1,68 @@
+//! Nothing but points gets out: what is illegal is refused at the call, by name.
+
+use potsdb::{NO_TAGS, SendError};
+
+use super::*;
+
+#[test]
+fn illegal_input_is_refused_counted_and_never_written() {
+    let receiver = recording();
+    let client = open(&receiver);
+    let refused: Vec<Result<_, SendError>> = vec![
+        client.send_at("", 1, at(0), [("h", "a")]),
+        client.send_at("a b", 1, at(0), [("h", "a")]),
+        client.send_at("a\nput x", 1, at(0), [("h", "a")]),
+        client.send_at("m\0", 1, at(0), [("h", "a")]),
+        client.send_at("mé", 1, at(0), [("h", "a")]),
+        client.send_at("m", 1, at(0), [("", "a")]),
+        client.send_at("m", 1, at(0), [("h", "")]),
+        client.send_at("m", 1, at(0), [("h", "x\ndiediedie")]),
+        client.send_at("m", 1, at(0), [("h", "a=b")]),
+        client.send_at("m", 1, at(0), [("h", "a"), ("h", "b")]),
+        client.send_at("m", 1, at(0), NO_TAGS),
+        client.send_at("m", 1, at(0), (0..9).map(|n| (format!("t{n}"), "v"))),
+        client.send_at("m", 1, at(0), [("h", "x".repeat(1024))]),
+        client.send_at("m", f64::NAN, at(0), [("h", "a")]),
+        client.send_at("m", f64::INFINITY, at(0), [("h", "a")]),
+        client.send_at("m", u64::MAX, at(0), [("h", "a")]),
+    ];
+    let count = refused.len() as u64;
+    for result in refused {
+        assert!(matches!(result, Err(SendError::Invalid(_))), "{result:?}");
+    }
+    client.send_at("m", 1, at(0), [("h", "a")]).unwrap();
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.invalid, stats.accepted), (count, 1));
+    assert_eq!(receiver.lines(), ["put m 1700000000 1 h=a"]);
+}
+
+#[test]
+fn replace_repairs_names_and_counts_them() {
+    let receiver = recording();
+    let client = builder(&receiver).set("invalid", "replace").build().unwrap();
+    client.send_at("a b", 1, at(0), [("h", "x\ny")]).unwrap();
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!(
+        (receiver.lines(), stats.replaced),
+        (vec!["put a_b 1700000000 1 h=x_y".to_owned()], 2)
+    );
+}
+
+#[test]
+fn a_client_whose_every_line_would_be_illegal_is_not_built() {
+    for (name, value) in [("host_tag", "a b"), ("tags", "a b=c"), ("prefix", "a b")] {
+        let error = Client::builder("tsdb://127.0.0.1:4242")
+            .set(name, value)
+            .build()
+            .unwrap_err();
+        assert!(error.to_string().starts_with("a tag of every point:"), "{error}");
+    }
+    assert!(
+        Client::builder("tsdb://127.0.0.1:4242")
+            .set("check_host", "maybe")
+            .build()
+            .is_err()
+    );
+}

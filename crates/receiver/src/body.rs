@@ -56,16 +56,10 @@ pub(crate) fn put(body: &[u8], flags: Flags, store: &Store) -> Answer {
     let mut intake = store.intake();
     for point in &points {
         let Some(point) = point else {
-            errors.push((
-                None,
-                "Unexpected null datapoint encountered in set.".to_owned(),
-            ));
+            errors.push((None, "Unexpected null datapoint encountered in set.".to_owned()));
             continue;
         };
-        if let Err(reason) = point
-            .put()
-            .and_then(|put| intake.point(&put).map_err(reason))
-        {
+        if let Err(reason) = point.put().and_then(|put| intake.point(&put).map_err(reason)) {
             errors.push((Some(point), reason));
         }
     }
@@ -260,11 +254,7 @@ fn answer(points: usize, errors: &[(Option<&Point<'_>>, String)], flags: Flags) 
             false => Answer::Error("One or more data points had errors", Some(SEE_DETAILS)),
         };
     }
-    let timeouts = if flags.timeouts {
-        "\"timeouts\":0,"
-    } else {
-        ""
-    };
+    let timeouts = if flags.timeouts { "\"timeouts\":0," } else { "" };
     let mut body = format!(
         "{{\"success\":{},{timeouts}\"failed\":{}",
         points - errors.len(),

@@ -63,23 +63,14 @@ impl Server {
             .expect("a process");
         let mut output = BufReader::new(process.stdout.take().expect("it is piped")).lines();
         let address = output
-            .find_map(|line| {
-                line.ok()?
-                    .split_once("listening on ")?
-                    .1
-                    .trim()
-                    .parse()
-                    .ok()
-            })
+            .find_map(|line| line.ok()?.split_once("listening on ")?.1.trim().parse().ok())
             .expect("it says where");
         Server { process, address }
     }
 
     fn peer(&self) -> Peer {
         let stream = TcpStream::connect(self.address).expect("it listens");
-        stream
-            .set_read_timeout(Some(SOON))
-            .expect("a timeout can be set");
+        stream.set_read_timeout(Some(SOON)).expect("a timeout can be set");
         Peer(stream)
     }
 
@@ -95,16 +86,11 @@ fn stored(journal: &Path) -> u64 {
         journal: Some(journal.to_owned()),
         ..Config::default()
     };
-    Receiver::start(config)
-        .expect("a free port")
-        .counts()
-        .loaded
+    Receiver::start(config).expect("a free port").counts().loaded
 }
 
 fn lines(count: usize) -> String {
-    (1..=count)
-        .map(|second| format!("put m {second} 1 h=a\n"))
-        .collect()
+    (1..=count).map(|second| format!("put m {second} 1 h=a\n")).collect()
 }
 
 #[test]
@@ -114,9 +100,7 @@ fn everything_answered_survives_when_nothing_is_forgotten() {
     for round in 1..=3 {
         let server = Server::start(&journal, None);
         let mut peer = server.peer();
-        peer.say(lines(20_000))
-            .say("version\n")
-            .hear("net.opentsdb.tools");
+        peer.say(lines(20_000)).say("version\n").hear("net.opentsdb.tools");
         server.kill();
         assert_eq!(stored(&journal), 20_000 * round);
     }
@@ -128,9 +112,7 @@ fn what_is_younger_dies_with_the_process() {
     let journal = folder.path().join("points");
     let server = Server::start(&journal, Some(3_600_000));
     let mut peer = server.peer();
-    peer.say(lines(20_000))
-        .say("version\n")
-        .hear("net.opentsdb.tools");
+    peer.say(lines(20_000)).say("version\n").hear("net.opentsdb.tools");
     server.kill();
     assert_eq!(stored(&journal), 0, "answered, and gone");
 }
@@ -141,16 +123,11 @@ fn what_is_older_survives() {
     let journal = folder.path().join("points");
     let server = Server::start(&journal, Some(10));
     let mut peer = server.peer();
-    peer.say(lines(1000))
-        .say("version\n")
-        .hear("net.opentsdb.tools");
+    peer.say(lines(1000)).say("version\n").hear("net.opentsdb.tools");
     let deadline = std::time::Instant::now() + SOON;
     let written = || std::fs::metadata(&journal).map_or(0, |file| file.len());
     while written() < lines(1000).len() as u64 {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "it is never old enough"
-        );
+        assert!(std::time::Instant::now() < deadline, "it is never old enough");
         std::thread::yield_now();
     }
     server.kill();

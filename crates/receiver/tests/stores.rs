@@ -137,20 +137,6 @@ fn waiting_ends_at_the_point_or_at_the_deadline() {
 }
 
 #[test]
-fn a_thousand_connections_are_served_at_once() {
-    let receiver = receiver(Config::default());
-    let mut peers: Vec<Peer> = (0..1000).map(|_| Peer::of(&receiver)).collect();
-    for (number, peer) in peers.iter_mut().enumerate() {
-        peer.say(format!("put m {} 1 h=a\nversion\n", number + 1));
-    }
-    for peer in &mut peers {
-        peer.hear("net.opentsdb.tools");
-    }
-    assert_eq!(receiver.counts().open, 1000);
-    assert_eq!(receiver.points().len(), 1000);
-}
-
-#[test]
 fn a_stopped_receiver_frees_its_port_and_closes_its_connections() {
     let first = receiver(Config::default());
     let mut peer = Peer::of(&first);

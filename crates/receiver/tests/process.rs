@@ -1,4 +1,4 @@
-//! A receiver killed with -9 and started again: what the journal owes, and what `forget` takes away.
+//! A receiver in a process of its own: killed with -9 and started again, or holding as many connections as it may.
 //!
 //! The server is this test binary, run again as a process of its own with the journal's name in its environment.
 
@@ -132,4 +132,21 @@ fn what_is_older_survives() {
     }
     server.kill();
     assert_eq!(stored(&journal), 1000);
+}
+
+/// The usual limit of 1024 descriptors a process leaves room for this many on either side.
+#[test]
+fn nine_hundred_connections_are_served_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let journal = folder.path().join("points");
+    let server = Server::start(&journal, None);
+    let mut peers: Vec<Peer> = (0..900).map(|_| server.peer()).collect();
+    for (second, peer) in (1..).zip(&mut peers) {
+        peer.say(format!("put m {second} 1 h=a\nversion\n"));
+    }
+    for peer in &mut peers {
+        peer.hear("net.opentsdb.tools");
+    }
+    server.kill();
+    assert_eq!(stored(&journal), 900);
 }

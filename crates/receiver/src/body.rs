@@ -56,16 +56,10 @@ pub(crate) fn put(body: &[u8], flags: Flags, store: &Store) -> Answer {
     let mut intake = store.intake();
     for point in &points {
         let Some(point) = point else {
-            errors.push((
-                None,
-                "Unexpected null datapoint encountered in set.".to_owned(),
-            ));
+            errors.push((None, "Unexpected null datapoint encountered in set.".to_owned()));
             continue;
         };
-        if let Err(reason) = point
-            .put()
-            .and_then(|put| intake.point(&put).map_err(reason))
-        {
+        if let Err(reason) = point.put().and_then(|put| intake.point(&put).map_err(reason)) {
             errors.push((Some(point), reason));
         }
     }
@@ -113,8 +107,11 @@ struct Point<'a> {
     metric: Option<Cow<'a, str>>,
     timestamp: i64,
     value: Option<Cow<'a, str>>,
-    tags: Option<Vec<(&'a str, Option<Cow<'a, str>>)>>,
+    tags: Option<Vec<Tag<'a>>>,
 }
+
+/// A tag's name, and its value unless that is null.
+type Tag<'a> = (&'a str, Option<Cow<'a, str>>);
 
 impl<'a> Point<'a> {
     /// `None`: a type that cannot be, which fails the body. `Some(None)`: a null in the array, which fails itself.
@@ -134,7 +131,7 @@ impl<'a> Point<'a> {
         let tags = match json.field("tags") {
             None | Some(Json::Null) => None,
             Some(tags) => {
-                let mut read: Vec<(&str, Option<Cow<'_, str>>)> = Vec::new();
+                let mut read: Vec<Tag<'_>> = Vec::new();
                 for (name, value) in tags.as_object()? {
                     let value = text(value)?;
                     // Of a name that comes twice the last value counts.
@@ -257,11 +254,7 @@ fn answer(points: usize, errors: &[(Option<&Point<'_>>, String)], flags: Flags) 
             false => Answer::Error("One or more data points had errors", Some(SEE_DETAILS)),
         };
     }
-    let timeouts = if flags.timeouts {
-        "\"timeouts\":0,"
-    } else {
-        ""
-    };
+    let timeouts = if flags.timeouts { "\"timeouts\":0," } else { "" };
     let mut body = format!(
         "{{\"success\":{},{timeouts}\"failed\":{}",
         points - errors.len(),

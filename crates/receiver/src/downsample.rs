@@ -7,7 +7,8 @@
 
 use std::ops::Range;
 
-use crate::aggregate::{Aggregator, Run};
+use crate::aggregate::Aggregator;
+use crate::merge::Run;
 use crate::number::Number;
 use crate::time;
 
@@ -38,8 +39,7 @@ impl Downsample {
     /// Reads `1m-avg`, `1m-avg-zero`, `0all-sum`.
     pub(crate) fn parse(text: &str) -> Result<Downsample, String> {
         let mut words = text.split('-');
-        let (interval, aggregator, fill) =
-            (words.next().unwrap_or_default(), words.next(), words.next());
+        let (interval, aggregator, fill) = (words.next().unwrap_or_default(), words.next(), words.next());
         let (Some(aggregator), None) = (aggregator, words.next()) else {
             return Err(format!("Invalid downsampling specifier: {text}"));
         };
@@ -47,9 +47,7 @@ impl Downsample {
             Interval::All
         } else {
             // A trailing c asks for calendar boundaries; in UTC they are those of the interval, but for months.
-            Interval::Millis(time::duration(
-                interval.strip_suffix('c').unwrap_or(interval),
-            )?)
+            Interval::Millis(time::duration(interval.strip_suffix('c').unwrap_or(interval))?)
         };
         let aggregator = match Aggregator::named(aggregator) {
             Some(Aggregator::None) => {
@@ -86,11 +84,7 @@ impl Downsample {
             let inside = run.iter().filter(|(time, _)| query.contains(time));
             let inside: Vec<f64> = inside.map(|(_, number)| number.as_f64()).collect();
             let one = (query.start, Number::Float(self.aggregator.of(&inside)));
-            return if inside.is_empty() {
-                Run::new()
-            } else {
-                vec![one]
-            };
+            return if inside.is_empty() { Run::new() } else { vec![one] };
         };
         let bucket_of = |time: i64| time - time.rem_euclid(interval);
         let mut buckets = Run::new();
@@ -201,25 +195,11 @@ mod tests {
     fn values_of_an_interval_become_one_at_its_beginning() {
         let points = [(1_000, 1.0), (1_500, 3.0), (2_000, 5.0), (4_999, 7.0)];
         let avg = down("1s-avg", &points, 0..5_000);
-        assert_eq!(
-            avg,
-            [
-                (1_000, "2".into()),
-                (2_000, "5".into()),
-                (4_000, "7".into())
-            ]
-        );
+        assert_eq!(avg, [(1_000, "2".into()), (2_000, "5".into()), (4_000, "7".into())]);
         let sum = down("2s-sum", &points, 0..5_000);
-        assert_eq!(
-            sum,
-            [(0, "4".into()), (2_000, "5".into()), (4_000, "7".into())]
-        );
+        assert_eq!(sum, [(0, "4".into()), (2_000, "5".into()), (4_000, "7".into())]);
         let count = down("1s-count", &points, 1_200..5_000);
-        assert_eq!(
-            count,
-            [(2_000, "1".into()), (4_000, "1".into())],
-            "not whole: left out"
-        );
+        assert_eq!(count, [(2_000, "1".into()), (4_000, "1".into())], "not whole: left out");
         let all = down("0all-max", &points, 0..5_000);
         assert_eq!(all, [(0, "5".into())], "the query's end itself is outside");
     }
@@ -273,10 +253,7 @@ mod tests {
             reset_value: 40.0,
             ..counter
         };
-        assert_eq!(
-            reset.apply(&run),
-            floats(&[(2_000, 5.0), (4_000, 2.0), (6_000, 0.0)])
-        );
+        assert_eq!(reset.apply(&run), floats(&[(2_000, 5.0), (4_000, 2.0), (6_000, 0.0)]));
         let dropped = Rate {
             drop_resets: true,
             ..counter

@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 use potsdb_wire::json::write_string;
 
-use crate::aggregate::{Aggregator, Run, merge};
+use crate::aggregate::Aggregator;
 use crate::downsample::{Downsample, Fill};
 use crate::java::double;
+use crate::merge::{Run, merge};
 use crate::number::Number;
 use crate::query::{Part, Query};
 use crate::series::{Series, SeriesName};
@@ -51,22 +52,14 @@ fn groups(part: &Part, query: &Query, store: &Store) -> Result<Vec<Group>, Strin
     let scan = scan(part, query);
     let mut grouped: BTreeMap<Vec<String>, Vec<(Arc<SeriesName>, Run)>> = BTreeMap::new();
     for (name, run) in select(part, &scan, store)? {
-        grouped
-            .entry(key(part, &name))
-            .or_default()
-            .push((name, run));
+        grouped.entry(key(part, &name)).or_default().push((name, run));
     }
     let groups = grouped.into_values().map(|series| {
         let (names, runs): (Vec<_>, Vec<_>) = series.into_iter().unzip();
-        let runs: Vec<Run> = runs
-            .into_iter()
-            .map(|run| prepare(part, query, &scan, run))
-            .collect();
+        let runs: Vec<Run> = runs.into_iter().map(|run| prepare(part, query, &scan, run)).collect();
         let mut run = merge(&runs, part.aggregator, part.rate.is_some());
         run.retain(|(time, _)| (query.start..=query.end).contains(time));
-        let nulls = part
-            .downsample
-            .is_some_and(|downsample| downsample.fill == Fill::Null);
+        let nulls = part.downsample.is_some_and(|downsample| downsample.fill == Fill::Null);
         Group { names, run, nulls }
     });
     Ok(groups.collect())
@@ -82,30 +75,20 @@ fn scan(part: &Part, query: &Query) -> Range<i64> {
     let end = down_to(query.end.saturating_add(SECOND - 1), SECOND);
     let end = match interval {
         // The end of the interval the query ends in, up to the hour when it is not one already.
-        Some(interval) => down_to(
-            down_to(end, interval).saturating_add(interval + HOUR - 1),
-            HOUR,
-        ),
+        Some(interval) => down_to(down_to(end, interval).saturating_add(interval + HOUR - 1), HOUR),
         None => down_to(end, HOUR).saturating_add(HOUR),
     };
     start..end
 }
 
 /// Copies out the series that match, sorted by name; a name nobody ever put is an error.
-fn select(
-    part: &Part,
-    scan: &Range<i64>,
-    store: &Store,
-) -> Result<Vec<(Arc<SeriesName>, Run)>, String> {
+fn select(part: &Part, scan: &Range<i64>, store: &Store) -> Result<Vec<(Arc<SeriesName>, Run)>, String> {
     let mut unknown = Unknown::of(part);
     let mut selected = store.read(|all| {
         let all = all.inspect(|series| unknown.meet(&series.name));
-        let matching =
-            all.filter(|series| series.name.metric == part.metric && accepts(part, &series.name));
+        let matching = all.filter(|series| series.name.metric == part.metric && accepts(part, &series.name));
         let copies = matching.map(|series| (Arc::clone(&series.name), copy(series, scan)));
-        copies
-            .filter(|(_, run)| !run.is_empty())
-            .collect::<Vec<_>>()
+        copies.filter(|(_, run)| !run.is_empty()).collect::<Vec<_>>()
     });
     if let Some((kind, name)) = unknown.0.first() {
         return Err(format!("No such name for '{kind}': '{name}'"));
@@ -122,12 +105,7 @@ impl<'a> Unknown<'a> {
         let mut names = vec![("metrics", part.metric.as_str())];
         for filter in &part.filters {
             names.push(("tagk", &filter.tag));
-            names.extend(
-                filter
-                    .literals()
-                    .iter()
-                    .map(|value| ("tagv", value.as_str())),
-            );
+            names.extend(filter.literals().iter().map(|value| ("tagv", value.as_str())));
         }
         Unknown(names)
     }
@@ -142,10 +120,10 @@ impl<'a> Unknown<'a> {
 }
 
 fn accepts(part: &Part, name: &SeriesName) -> bool {
-    let explicit =
-        |(tag, _): &(String, String)| part.filters.iter().any(|filter| filter.tag == *tag);
-    part.filters.iter().all(|filter| filter.accepts(name))
-        && (!part.explicit_tags || name.tags.iter().all(explicit))
+    let filtered = |(tag, _): &(String, String)| part.filters.iter().any(|filter| filter.tag == *tag);
+    // Without filters there is nothing for the tags to be explicit about.
+    let explicit = !part.explicit_tags || part.filters.is_empty() || name.tags.iter().all(filtered);
+    explicit && part.filters.iter().all(|filter| filter.accepts(name))
 }
 
 /// The values of a range, in milliseconds; of a second and a millisecond that are the same, the later one.
@@ -180,11 +158,7 @@ fn copy(series: &Series, range: &Range<i64>) -> Run {
 /// What keeps series apart: the values of the group tags, or everything when nothing is to be aggregated.
 fn key(part: &Part, name: &SeriesName) -> Vec<String> {
     if part.aggregator == Aggregator::None {
-        return name
-            .tags
-            .iter()
-            .map(|(tag, value)| format!("{tag}={value}"))
-            .collect();
+        return name.tags.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
     }
     let group_tags: BTreeSet<&str> = part
         .filters
@@ -219,12 +193,9 @@ impl Group {
             .tags
             .iter()
             .filter(|(tag, _)| others.iter().all(|name| name.tag(tag).is_some()));
-        let (same, several): (Vec<_>, Vec<_>) = everywhere
-            .partition(|(tag, value)| others.iter().all(|name| name.tag(tag) == Some(value)));
-        (
-            same,
-            several.into_iter().map(|(tag, _)| tag.as_str()).collect(),
-        )
+        let (same, several): (Vec<_>, Vec<_>) =
+            everywhere.partition(|(tag, value)| others.iter().all(|name| name.tag(tag) == Some(value)));
+        (same, several.into_iter().map(|(tag, _)| tag.as_str()).collect())
     }
 
     fn write(&self, query: &Query, out: &mut Vec<u8>) {
@@ -243,11 +214,7 @@ impl Group {
             separate(index, out);
             write_string(tag, out);
         }
-        let [open, colon, close] = if query.arrays {
-            ["[", ",", "]"]
-        } else {
-            ["{", ":", "}"]
-        };
+        let [open, colon, close] = if query.arrays { ["[", ",", "]"] } else { ["{", ":", "}"] };
         out.extend_from_slice(format!("],\"dps\":{open}").as_bytes());
         for (index, (time, number)) in self.run.iter().enumerate() {
             separate(index, out);

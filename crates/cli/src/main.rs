@@ -5,6 +5,7 @@
 //! | `send`, `pipe` | points to a server |
 //! | `check` | what is at a URL, in plain words |
 //! | `serve` | the embedded receiver |
+//! | `demo` | this machine's own figures there and back |
 //! | `completions`, `man` | for the shell and the manual |
 //! | `options`, `statistics`, `output`, `signals`, `request` | what the subcommands share |
 //!
@@ -14,6 +15,7 @@
 
 mod check;
 mod completions;
+mod demo;
 mod man;
 mod options;
 mod output;
@@ -51,6 +53,7 @@ enum Command {
     Pipe(pipe::Pipe),
     Check(check::Check),
     Serve(serve::Serve),
+    Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Pipe(pipe) => pipe.run(&output),
         Command::Check(check) => check.run(&output),
         Command::Serve(serve) => serve.run(&output),
+        Command::Demo(demo) => demo.run(&output),
         Command::Completions(completions) => completions.run(&output),
         Command::Man(man) => man.run(&output),
     };

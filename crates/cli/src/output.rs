@@ -1,7 +1,8 @@
 //! The only place that prints.
 //!
 //! Results go to standard output, everything said along the way to standard error. A reader that went away
-//! (`potsdb pipe --json | head -0`) is no failure: what follows is swallowed. Any other failure of standard output (a full disk) is kept and reported by
+//! (`potsdb pipe --json | head -0`) is no failure: what follows is swallowed, and `is_closed` tells a long-running
+//! subcommand that nobody is watching. Any other failure of standard output (a full disk) is kept and reported by
 //! `finish`, so that no subcommand has to check each line.
 
 use std::fmt::Display;
@@ -60,6 +61,11 @@ impl Output {
     /// Writes text as it is to standard error: a progress line that redraws itself.
     pub(crate) fn progress(&self, text: &str) {
         let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    /// Returns true when the reader of standard output went away.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sink().closed
     }
 
     /// Returns the first failure of standard output but a reader that went away.

@@ -43,6 +43,21 @@ pub(crate) fn all_delivered(stats: &Stats) -> bool {
     stats.accepted + stats.adopted == stats.delivered()
 }
 
+/// The statistics in a sentence: `130 accepted: 130 acknowledged; 4052 bytes over 1 connection`.
+pub(crate) fn words(stats: &Stats) -> String {
+    let connections = plural(stats.connects, "connection");
+    let mut words = format!("{stats}; {} bytes over {connections}", stats.bytes_written);
+    for (count, what) in [(stats.resent, "written again"), (stats.repeated, "repeated")] {
+        if count > 0 {
+            words.push_str(&format!(", {} {what}", points(count)));
+        }
+    }
+    if let Some(latency) = stats.last_answer {
+        words.push_str(&format!(", last answer after {:.1} ms", latency.as_secs_f64() * 1000.0));
+    }
+    words
+}
+
 /// Says which points were not delivered and why, a line each; nothing when all were.
 pub(crate) fn undelivered(stats: &Stats) -> Vec<String> {
     if all_delivered(stats) {

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use potsdb_wire::{MAX_LINE, Rules, line};
+use potsdb_wire::{MAX_LINE, Rules, SeriesText, line};
 
 use crate::client::{BadLine, SendError, SentLines};
 use crate::queue::{Queue, Refused};
@@ -26,6 +26,7 @@ pub(crate) fn send(
         bytes: Vec::with_capacity(BATCH_BYTES),
         points: 0,
     };
+    let mut scratch = SeriesText::new();
     let mut rest = input;
     let mut number = 0;
     while !rest.is_empty() {
@@ -35,8 +36,13 @@ pub(crate) fn send(
         number += 1;
         let text = text.trim_ascii();
         if !text.is_empty() {
-            match line::canonical(rules, text, &mut batch.bytes) {
-                Ok(()) => batch.points += 1,
+            match line::canonical_with(&mut scratch, rules, text, &mut batch.bytes) {
+                Ok(()) => {
+                    batch.points += 1;
+                    if scratch.replaced() > 0 {
+                        queue.count_replaced(scratch.replaced());
+                    }
+                }
                 Err(error) => {
                     queue.count_invalid();
                     sent.bad.push(BadLine { number, error });

@@ -3,7 +3,11 @@
 //! OpenTSDB's rules: the result has a value at each time any series has one. A series without a value there takes part by
 //! the line between its neighbours (or as zero, or as the extreme that cannot win), but only between its first and its last
 //! point. While every value in play is an integer so is the result, division and interpolation included; one float,
-//! current or next, makes it a float. Rates are not interpolated: the last one counts.
+//! current or next, makes it a float.
+//!
+//! Rates are not interpolated: the last one counts. A series' first rate, its change since 1970, is never a point of the
+//! result, but stands for the series until its second one. That skews the beginning of an aggregated rate; it is what
+//! OpenTSDB 2.4.1 answers.
 //!
 //! Pure; `result.rs` calls it with series that are sorted by time. `downsample.rs` uses [`Aggregator::of`] for its buckets.
 
@@ -54,11 +58,9 @@ impl Aggregator {
     ];
 
     /// Finds an aggregator by name.
-    pub(crate) fn named(name: &str) -> Result<Aggregator, String> {
+    pub(crate) fn named(name: &str) -> Option<Aggregator> {
         let found = Aggregator::ALL.iter().find(|(known, _)| *known == name);
-        found
-            .map(|&(_, aggregator)| aggregator)
-            .ok_or_else(|| format!("No such aggregator: {name}"))
+        found.map(|&(_, aggregator)| aggregator)
     }
 
     fn interpolation(self) -> Interpolation {
@@ -122,7 +124,7 @@ impl Aggregator {
     }
 }
 
-/// The standard deviation of a sample, by Welford's method: one pass, no cancellation.
+/// The standard deviation of a whole population, by Welford's method: one pass, no cancellation.
 fn deviation(values: impl Iterator<Item = f64>) -> f64 {
     let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
     for value in values {
@@ -134,7 +136,7 @@ fn deviation(values: impl Iterator<Item = f64>) -> f64 {
     if count < 2.0 {
         0.0
     } else {
-        f64::sqrt(squares / (count - 1.0))
+        f64::sqrt(squares / count)
     }
 }
 
@@ -144,16 +146,22 @@ pub(crate) type Timed = (i64, Number);
 /// Values by time, times strictly rising.
 pub(crate) type Run = Vec<Timed>;
 
-/// Makes one run of many. `steps` is for rates: a series without a value counts with its last one.
-pub(crate) fn merge(runs: &[Run], aggregator: Aggregator, steps: bool) -> Run {
-    let mut cursors: Vec<Cursor<'_>> = runs.iter().map(|run| Cursor { run, next: 0 }).collect();
+/// Makes one run of many. `rates` says that each begins with its change since 1970.
+pub(crate) fn merge(runs: &[Run], aggregator: Aggregator, rates: bool) -> Run {
+    let whole = runs.iter().filter(|run| !rates || run.len() > 1);
+    let mut cursors: Vec<Cursor<'_>> = whole
+        .map(|run| Cursor {
+            run,
+            next: usize::from(rates),
+        })
+        .collect();
     let mut merged = Run::new();
     while let Some(now) = cursors.iter().filter_map(Cursor::next_time).min() {
         for cursor in &mut cursors {
             cursor.advance(now);
         }
-        let number = match steps || cursors.iter().any(Cursor::in_floats) {
-            true => Number::Float(float_at(&cursors, now, aggregator, steps)),
+        let number = match rates || cursors.iter().any(|cursor| cursor.in_floats(now)) {
+            true => Number::Float(float_at(&cursors, now, aggregator, rates)),
             false => Number::Integer(integer_at(&cursors, now, aggregator)),
         };
         merged.push((now, number));
@@ -186,21 +194,22 @@ impl Cursor<'_> {
         )
     }
 
-    fn in_floats(&self) -> bool {
-        let (current, next) = self.around();
-        [current, next]
-            .into_iter()
-            .flatten()
-            .any(|(_, number)| matches!(number, Number::Float(_)))
+    /// True when a float takes part now; a run that has ended takes none.
+    fn in_floats(&self, now: i64) -> bool {
+        let float = |point: Option<Timed>| matches!(point, Some((_, Number::Float(_))));
+        match self.around() {
+            (Some((time, _)), None) if time < now => false,
+            (current, next) => float(current) || float(next),
+        }
     }
 }
 
-fn float_at(cursors: &[Cursor<'_>], now: i64, aggregator: Aggregator, steps: bool) -> f64 {
+fn float_at(cursors: &[Cursor<'_>], now: i64, aggregator: Aggregator, rates: bool) -> f64 {
     let values: Vec<f64> = cursors
         .iter()
         .filter_map(|cursor| match cursor.around() {
             (Some((time, number)), _) if time == now => Some(number.as_f64()),
-            (Some((_, number)), Some(_)) if steps => Some(number.as_f64()),
+            (Some((_, number)), Some(_)) if rates => Some(number.as_f64()),
             (Some((before, from)), Some((after, to))) => Some(match aggregator.interpolation() {
                 Interpolation::Linear => {
                     let (from, to) = (from.as_f64(), to.as_f64());
@@ -327,12 +336,15 @@ mod tests {
     }
 
     #[test]
-    fn rates_keep_their_last_value() {
-        let a = floats(&[(0, 1.0), (20, 3.0)]);
-        let b = floats(&[(10, 5.0), (20, 7.0)]);
+    fn rates_keep_their_last_value_and_begin_with_the_first() {
+        let a = floats(&[(0, 0.5), (10, 1.0), (20, 3.0)]);
+        let b = floats(&[(5, 0.25), (15, 5.0), (20, 7.0)]);
+        // At 10 b still stands at its first rate, at 15 a at its second.
+        let merged = merge(&[a, b], Aggregator::Sum, true);
+        assert_eq!(merged, floats(&[(10, 1.25), (15, 6.0), (20, 10.0)]));
         assert_eq!(
-            merge(&[a, b], Aggregator::Sum, true),
-            floats(&[(0, 1.0), (10, 6.0), (20, 10.0)])
+            merge(&[floats(&[(0, 0.5)])], Aggregator::Sum, true),
+            Run::new()
         );
     }
 
@@ -348,17 +360,17 @@ mod tests {
             ("max", 7.0),
             ("mimmax", 7.0),
             ("count", 3.0),
-            ("dev", 3.0),
+            ("dev", f64::sqrt(6.0)),
             ("first", 4.0),
             ("last", 7.0),
         ];
         for (name, value) in expected {
             assert_eq!(
                 Aggregator::named(name).map(|aggregator| aggregator.of(&values)),
-                Ok(value),
+                Some(value),
                 "{name}"
             );
         }
-        assert!(Aggregator::named("median").is_err());
+        assert_eq!(Aggregator::named("median"), None);
     }
 }

@@ -147,6 +147,18 @@ impl Filter {
         Filter::new(kind, tag, filter, group_by)
     }
 
+    /// The values a series must have one of, letter by letter: the store has to know each of them.
+    pub(crate) fn literals(&self) -> &[String] {
+        match &self.rule {
+            Rule::Literal {
+                values,
+                any_case: false,
+                negated: false,
+            } => values,
+            _ => &[],
+        }
+    }
+
     /// Whether a series passes.
     pub(crate) fn accepts(&self, series: &SeriesName) -> bool {
         let Some(value) = series.tag(&self.tag) else {

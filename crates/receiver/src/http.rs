@@ -190,7 +190,11 @@ fn suggest(body: &[u8], parameters: &Parameters, shared: &Shared) -> Response<Fu
             .or_else(|| parameters.value(name))
     };
     let Some(kind) = field("type") else {
-        return error(StatusCode::BAD_REQUEST, "Missing 'type' parameter", None);
+        return error(
+            StatusCode::BAD_REQUEST,
+            "Missing parameter <code>type</code>",
+            None,
+        );
     };
     let max = body
         .field("max")

@@ -44,7 +44,9 @@ pub(crate) struct Part {
 impl Query {
     /// Reads the parameters of a GET query.
     pub(crate) fn from_parameters(parameters: &Parameters, now: i64) -> Result<Query, String> {
-        let start = parameters.value("start").ok_or("Missing start time")?;
+        let start = parameters
+            .value("start")
+            .ok_or("Missing parameter <code>start</code>")?;
         let end = parameters.value("end");
         let query = Query {
             start: time::millis(start, now)?,
@@ -109,7 +111,7 @@ impl Part {
         };
         let mut part = Part {
             metric: String::new(),
-            aggregator: Aggregator::named(aggregator)?,
+            aggregator: aggregator_named(aggregator)?,
             downsample: None,
             rate: None,
             filters: Vec::new(),
@@ -127,7 +129,7 @@ impl Part {
         let (metric, braces) = metric.split_at(metric.find('{').unwrap_or(metric.len()));
         part.metric = metric.to_owned();
         for (index, inside) in groups(braces)
-            .ok_or_else(|| format!("Missing '}}' in: {text}"))?
+            .ok_or_else(|| format!("Missing '}}' at the end of: {text}"))?
             .into_iter()
             .enumerate()
         {
@@ -184,7 +186,7 @@ impl Part {
         }
         let part = Part {
             metric: text("metric").unwrap_or_default().to_owned(),
-            aggregator: Aggregator::named(
+            aggregator: aggregator_named(
                 text("aggregator").ok_or("Missing the aggregation function")?,
             )?,
             downsample,
@@ -246,6 +248,10 @@ impl Rate {
             drop_resets: flag(options, "dropResets"),
         }
     }
+}
+
+fn aggregator_named(name: &str) -> Result<Aggregator, String> {
+    Aggregator::named(name).ok_or_else(|| format!("No such aggregation function: {name}"))
 }
 
 fn flag(object: &Json<'_>, name: &str) -> bool {
@@ -319,9 +325,9 @@ mod tests {
     fn what_is_missing_is_said() {
         let cases = [
             ("m", "Invalid parameter m=m (not enough :-separated parts)"),
-            ("median:m", "No such aggregator: median"),
+            ("median:m", "No such aggregation function: median"),
             ("sum:", "Missing the metric or tsuids, provide at least one"),
-            ("sum:m{host=a", "Missing '}' in: sum:m{host=a"),
+            ("sum:m{host=a", "Missing '}' at the end of: sum:m{host=a"),
             ("sum:m{host}", "invalid tag: host"),
             (
                 "sum:rate{counter,x}:m",
@@ -335,7 +341,7 @@ mod tests {
             Query::from_parameters(&Parameters::default(), 0)
                 .err()
                 .as_deref(),
-            Some("Missing start time")
+            Some("Missing parameter <code>start</code>")
         );
     }
 }

@@ -118,6 +118,11 @@ fn each_fault_has_opentsdbs_reason() {
         (point(m, t, r#""""#, tags), "Empty value"),
         (point(m, t, v, "{}"), "Missing tags"),
         (point(m, t, v, "null"), "Missing tags"),
+        (point(m, r#""""#, v, tags), "Invalid timestamp"),
+        (
+            point(m, t, v, r#"{"h":null}"#),
+            "Invalid tag value with key [h]: null",
+        ),
         (
             point(m, t, "NaN", tags),
             "Unable to parse value to a number",
@@ -156,7 +161,27 @@ fn each_fault_has_opentsdbs_reason() {
         );
     }
     let counts = receiver.counts();
-    assert_eq!((counts.puts, counts.refused), (16, 16));
+    assert_eq!((counts.puts, counts.refused), (18, 18));
+}
+
+#[test]
+fn a_refused_point_is_shown_without_what_it_lacks() {
+    let receiver = receiver();
+    let shown = |body: &str| put(&receiver, "?details", body).1;
+    assert_eq!(
+        shown("{}"),
+        r#"{"success":0,"failed":1,"errors":[{"datapoint":{"timestamp":0},"error":"Metric name was empty"}]}"#
+    );
+    assert_eq!(
+        shown(r#"{"metric":"m","timestamp":"1700000000","value":[],"tags":{}}"#),
+        r#"{"error":{"code":400,"message":"Unable to parse the given JSON"}}"#
+    );
+    assert_eq!(
+        shown(
+            r#"{"tags":{"host":"a","dc":null},"value":1.50,"timestamp":1700000000,"metric":"m"}"#
+        ),
+        r#"{"success":0,"failed":1,"errors":[{"datapoint":{"metric":"m","timestamp":1700000000,"value":"1.50","tags":{"host":"a","dc":null}},"error":"Invalid tag value with key [dc]: null"}]}"#
+    );
 }
 
 #[test]
@@ -189,6 +214,28 @@ fn bodies_opentsdb_takes_are_taken() {
             (1_700_000_000_123, "9223372036854775807", "zürich"),
         ]
     );
+}
+
+#[test]
+fn a_journal_keeps_what_came_over_http() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = Config {
+        journal: Some(folder.path().join("points")),
+        keep_lines: true,
+        ..Config::default()
+    };
+    let receiver = Receiver::start(config.clone()).expect("a free port");
+    // Java reads a float with a newline at its end; it must not become a line of its own.
+    let body = r#"[{"metric":"m","timestamp":1700000000,"value":"1.5\n","tags":{"h":"zürich","a":"b"}},
+        {"metric":"m\nput x 1 1 h=a","timestamp":1700000000,"value":1,"tags":{"h":"a"}}]"#;
+    assert_eq!(
+        put(&receiver, "?summary", body),
+        (400, r#"{"success":1,"failed":1}"#.into())
+    );
+    assert_eq!(receiver.lines(), ["put m 1700000000 1.5 h=zürich a=b"]);
+    let before = receiver.stop();
+    let receiver = Receiver::start(config).expect("a free port");
+    assert_eq!(receiver.points(), before.points);
 }
 
 #[test]

@@ -13,8 +13,8 @@
 mod badlines;
 mod input;
 mod reader;
+mod watch;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -29,6 +29,7 @@ use crate::options::{self, Destination};
 use crate::output::Output;
 use crate::{Outcome, signals, statistics};
 use reader::{Reader, Summary};
+use watch::Watch;
 
 /// Send the points on standard input, one line each
 ///
@@ -68,9 +69,10 @@ impl Pipe {
             let grace = client.options().close_grace;
             move |count| {
                 let _ = events.send(Event::Interrupted);
-                // A close is under way after the end of the input, or after the first signal.
-                if client.is_closed() {
-                    client.end_by(if count == 1 { grace } else { Duration::ZERO });
+                if count > 1 {
+                    client.end_by(Duration::ZERO);
+                } else if client.is_closed() {
+                    client.end_by(grace); // after the end of the input, when nothing but this ends the wait
                 }
             }
         })?;
@@ -83,24 +85,16 @@ impl Pipe {
             }
         })?;
 
-        let started = Instant::now();
-        let progress = std::io::stderr().is_terminal() && !std::io::stdin().is_terminal();
+        let watch = Watch::new(&client, output);
         let (ended, stats) = loop {
-            match event.recv_timeout(Duration::from_secs(1)) {
-                Ok(Event::Ended(ended)) => break (ended, drain(&client, self.timeout, &event)),
-                Ok(Event::Interrupted) => break (Ok(()), interrupted(&client, &reader, &event)),
-                Err(RecvTimeoutError::Timeout) if progress => {
-                    draw(output, &client.stats(), started);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    unreachable!("the signal thread keeps its end for ever")
-                }
+            match event.recv_timeout(Watch::PERIOD) {
+                Ok(Event::Ended(ended)) => break (ended, drain(&client, self.timeout, &event, &watch)),
+                Ok(Event::Interrupted) => break (Ok(()), interrupted(&client, &reader)),
+                Err(RecvTimeoutError::Timeout) => watch.look(),
+                Err(RecvTimeoutError::Disconnected) => unreachable!("the signal thread keeps its end for ever"),
             }
         };
-        if progress {
-            output.progress("\r\x1b[K");
-        }
+        watch.end();
         let taken = reader.summary();
         tell(output, &taken, &stats);
         if self.json {
@@ -138,37 +132,30 @@ fn tell(output: &Output, taken: &Summary, stats: &Stats) {
 }
 
 /// After the end of the input: until everything is delivered, or as long as was said.
-fn drain(client: &Client, timeout: Option<Duration>, event: &mpsc::Receiver<Event>) -> Stats {
+fn drain(client: &Client, timeout: Option<Duration>, event: &mpsc::Receiver<Event>, watch: &Watch<'_>) -> Stats {
     client.begin_close();
     if let Ok(Event::Interrupted) = event.try_recv() {
         // The signal came before the close, so that its thread saw none to give a deadline to.
         client.end_by(client.options().close_grace);
-    }
-    if let Some(timeout) = timeout {
+    } else if let Some(timeout) = timeout {
         client.end_by(timeout);
     }
-    while !client.wait_closed(Duration::from_secs(3600)) {}
+    while !client.wait_closed(Watch::PERIOD) {
+        watch.look();
+    }
     client.stats()
 }
 
 /// After a signal: the lines in hand go on to the client, and the grace covers that and their delivery.
-fn interrupted(client: &Client, reader: &Reader, event: &mpsc::Receiver<Event>) -> Stats {
-    let mut deadline = Instant::now() + client.options().close_grace;
-    if reader.stop() {
-        // It waits for room in the queue, not for input: that ends by itself, or by the close below.
-        match event.recv_timeout(deadline - Instant::now()) {
-            Ok(Event::Interrupted) => deadline = Instant::now(),
-            Ok(Event::Ended(_)) | Err(_) => {}
-        }
-    }
-    client.close(deadline.saturating_duration_since(Instant::now()))
+fn interrupted(client: &Client, reader: &Reader) -> Stats {
+    let deadline = Instant::now() + client.options().close_grace;
+    let left = || deadline.saturating_duration_since(Instant::now());
+    reader.stop(left());
+    let stats = client.close(left());
+    // The close ended its wait for room, if there was one; what it then had left is counted.
+    reader.stop(LAST_TURN);
+    stats
 }
 
-fn draw(output: &Output, stats: &Stats, started: Instant) {
-    let seconds = started.elapsed().as_secs();
-    let (delivered, pending) = (stats.delivered(), stats.pending());
-    let rate = stats.rate;
-    output.progress(&format!(
-        "\r\x1b[K{seconds} s: {delivered} delivered, {pending} pending, {rate:.0} points/s"
-    ));
-}
+/// Time the reader gets to count what it has in hand once nothing keeps it from doing so.
+const LAST_TURN: Duration = Duration::from_secs(1);

@@ -1,13 +1,14 @@
 //! The reader: its thread takes lines from the inputs and hands them to the client.
 //!
 //! It is always in one of two places: waiting for input, where nothing is in hand and the thread may be left behind,
-//! or handing lines to the client, which may wait for room. `stop` tells the main thread which, and from then on no
-//! further line is taken.
+//! or handing lines to the client, which may wait for room. `stop` waits for the end of the second only, and from then
+//! on no further line is taken.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use flate2::read::MultiGzDecoder;
@@ -22,6 +23,8 @@ pub(super) struct Reader {
     client: Client,
     output: Output,
     state: Mutex<State>,
+    /// Notified when the lines in hand have gone on.
+    idle: Condvar,
 }
 
 /// What the reader has taken so far, in lines.
@@ -48,6 +51,7 @@ impl Reader {
             client,
             output,
             state: Mutex::default(),
+            idle: Condvar::new(),
         }
     }
 
@@ -73,11 +77,11 @@ impl Reader {
         Ok(())
     }
 
-    /// Takes no further line from here on; returns true while lines are in hand.
-    pub(super) fn stop(&self) -> bool {
+    /// Takes no further line from here on, and waits until none is in hand, at most `timeout`.
+    pub(super) fn stop(&self, timeout: Duration) {
         let mut state = self.state();
         state.stopping = true;
-        state.handing_over
+        let _ = self.idle.wait_timeout_while(state, timeout, |state| state.handing_over);
     }
 
     pub(super) fn summary(&self) -> Summary {
@@ -101,6 +105,7 @@ impl Reader {
             state.taken.lines += taken.lines;
             state.taken.bad += taken.bad;
             state.taken.unsent += taken.unsent;
+            self.idle.notify_all();
             if taken.unsent > 0 {
                 return Ok(false);
             }

@@ -89,4 +89,4 @@ fn the_manual_has_a_page_for_every_subcommand() {
     assert!(pages.join("potsdb.1").exists());
 }
 
-const SUBCOMMANDS: [&str; 6] = ["send", "pipe", "check", "serve", "completions", "man"];
+const SUBCOMMANDS: [&str; 7] = ["send", "pipe", "check", "serve", "demo", "completions", "man"];

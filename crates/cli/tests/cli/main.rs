@@ -2,6 +2,7 @@
 
 mod check;
 mod command;
+mod demo;
 mod help;
 mod pipe;
 mod send;

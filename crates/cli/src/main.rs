@@ -1,2 +1,101 @@
-//! The command.
-fn main() {}
+//! The command `potsdb`: what it can do is this file, how is a file per subcommand.
+//!
+//! | file | |
+//! |---|---|
+//! | `send`, `pipe` | points to a server |
+//! | `check` | what is at a URL, in plain words |
+//! | `serve` | the embedded receiver |
+//! | `demo` | this machine's own figures there and back |
+//! | `completions`, `man` | for the shell and the manual |
+//! | `options`, `statistics`, `output`, `signals`, `request` | what the subcommands share |
+//!
+//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod completions;
+mod demo;
+mod man;
+mod options;
+mod output;
+mod pipe;
+mod request;
+mod send;
+mod serve;
+mod signals;
+mod statistics;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::output::Output;
+
+/// Points to OpenTSDB, or to anything that speaks its write protocol, every one accounted for
+#[derive(Debug, Parser)]
+#[command(
+    name = "potsdb",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+#[command(after_help = "Exit codes: 0 all delivered, 1 some points were not, 2 could not run.")]
+struct Potsdb {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Send(send::Send),
+    Pipe(pipe::Pipe),
+    Check(check::Check),
+    Serve(serve::Serve),
+    Demo(demo::Demo),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+/// What a subcommand that could run ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    AllDelivered,
+    NotAllDelivered,
+}
+
+impl Outcome {
+    fn delivered(all: bool) -> Outcome {
+        if all {
+            Outcome::AllDelivered
+        } else {
+            Outcome::NotAllDelivered
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let output = Output::default();
+    let outcome = match Potsdb::parse().command {
+        Command::Send(send) => send.run(&output),
+        Command::Pipe(pipe) => pipe.run(&output),
+        Command::Check(check) => check.run(&output),
+        Command::Serve(serve) => serve.run(&output),
+        Command::Demo(demo) => demo.run(&output),
+        Command::Completions(completions) => completions.run(&output),
+        Command::Man(man) => man.run(&output),
+    };
+    let outcome = outcome.and_then(|outcome| {
+        output.finish()?;
+        Ok(outcome)
+    });
+    match outcome {
+        Ok(Outcome::AllDelivered) => ExitCode::SUCCESS,
+        Ok(Outcome::NotAllDelivered) => ExitCode::from(1),
+        Err(error) => {
+            output.note(format_args!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}

@@ -4,17 +4,25 @@
 //! at once when that one failed; the first to connect wins (RFC 8305). So a dead IPv6 route costs a
 //! quarter of a second, not a timeout. Called by the worker only; decides nothing else.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 use crate::kernel;
 
 /// The head start of an address over the next one.
 const STAGGER: Duration = Duration::from_millis(250);
+
+/// Apple's sockets are told once, by mio, when they are made.
+const NO_SIGNAL: SendFlags = if cfg!(target_vendor = "apple") {
+    SendFlags::empty()
+} else {
+    SendFlags::from_bits_retain(libc::MSG_NOSIGNAL as _)
+};
 
 /// Attempts to connect, until one succeeds.
 pub(crate) struct Dial {
@@ -151,10 +159,20 @@ impl Connection {
         }
     }
 
-    /// Writes what the kernel takes; 0: nothing for now.
+    /// Writes what the kernel takes; 0: nothing for now. Never raises SIGPIPE, which std's vectored
+    /// write would in a program that wants the signal for its own pipes.
     pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         loop {
-            match self.stream.write_vectored(slices) {
+            // Through mio, so that a write that would block is waited for.
+            let sent = self.stream.try_io(|| {
+                Ok(sendmsg(
+                    &self.stream,
+                    slices,
+                    &mut SendAncillaryBuffer::default(),
+                    NO_SIGNAL,
+                )?)
+            });
+            match sent {
                 Ok(bytes) => return Ok(bytes),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -29,13 +29,17 @@ use crate::faults::{Ending, Fate};
 use crate::filter::FILTERS;
 use crate::inflate;
 use crate::names;
-use crate::query::{Parameters, Query};
+use crate::parameters::Parameters;
+use crate::query::Query;
 use crate::receiver::Shared;
 use crate::result;
 use crate::stream::{Stream, lock};
 
 /// The largest body taken, as sent.
 const MAX_BODY: usize = 64 << 20;
+
+/// How many names or series come back unless asked otherwise.
+const DEFAULT_MOST: usize = 25;
 
 /// Serves HTTP to the connection's end; `first` was read already. Returns the fault that ended it, if one did.
 pub(crate) async fn converse(
@@ -89,7 +93,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
         .get(CONTENT_ENCODING)
         .map(HeaderValue::as_bytes);
     let body = inflate::body(encoding, body.to_bytes())?;
-    let parameters = parameters(head.uri.query().unwrap_or_default());
+    let parameters = Parameters::parse(head.uri.query().unwrap_or_default());
     let path = head.uri.path().to_ascii_lowercase();
     let path = path
         .trim_end_matches('/')
@@ -104,10 +108,10 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
         (Some("query"), method) => not_allowed(method),
         (Some("suggest"), _) => suggest(&body, &parameters, &shared),
         (Some("search/lookup"), _) => {
-            let limit = number(&parameters, "limit", 25);
+            let limit = parameters.number("limit").unwrap_or(DEFAULT_MOST);
             json_or_400(names::lookup(
                 &shared.store,
-                value(&parameters, "m").unwrap_or_default(),
+                parameters.value("m").unwrap_or_default(),
                 limit,
             ))
         }
@@ -123,11 +127,12 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
 }
 
 fn put(body: &[u8], parameters: &Parameters, shared: &Shared) -> Response<Full<Bytes>> {
-    let given = |name| value(parameters, name).is_some();
-    let timeouts = value(parameters, "sync_timeout").is_some_and(|millis| millis != "0");
+    let timeouts = parameters
+        .value("sync_timeout")
+        .is_some_and(|millis| millis != "0");
     let flags = Flags {
-        summary: given("summary"),
-        details: given("details"),
+        summary: parameters.given("summary"),
+        details: parameters.given("details"),
         timeouts,
     };
     match body::put(body, flags, &shared.store) {
@@ -151,7 +156,7 @@ fn put(body: &[u8], parameters: &Parameters, shared: &Shared) -> Response<Full<B
 async fn query(
     method: Method,
     body: Bytes,
-    parameters: Vec<(String, String)>,
+    parameters: Parameters,
     shared: Arc<Shared>,
 ) -> Response<Full<Bytes>> {
     let now = SystemTime::now()
@@ -162,8 +167,7 @@ async fn query(
             Query::from_parameters(&parameters, now)
         } else {
             let body = parse(&body).map_err(|_| "Unable to parse the given JSON")?;
-            let arrays = value(&parameters, "arrays").is_some_and(|value| value != "false");
-            Query::from_json(&body, arrays, now)
+            Query::from_json(&body, parameters.flag("arrays"), now)
         };
         result::answer(&query?, &shared.store)
     });
@@ -183,7 +187,7 @@ fn suggest(body: &[u8], parameters: &Parameters, shared: &Shared) -> Response<Fu
     let field = |name| {
         body.field(name)
             .and_then(Json::as_str)
-            .or_else(|| value(parameters, name))
+            .or_else(|| parameters.value(name))
     };
     let Some(kind) = field("type") else {
         return error(StatusCode::BAD_REQUEST, "Missing 'type' parameter", None);
@@ -192,7 +196,9 @@ fn suggest(body: &[u8], parameters: &Parameters, shared: &Shared) -> Response<Fu
         .field("max")
         .and_then(Json::as_number)
         .and_then(|text| text.parse().ok());
-    let most = max.unwrap_or_else(|| number(parameters, "max", 25));
+    let most = max
+        .or_else(|| parameters.number("max"))
+        .unwrap_or(DEFAULT_MOST);
     json_or_400(names::suggest(
         &shared.store,
         kind,
@@ -287,46 +293,4 @@ fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Resp
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     reply
-}
-
-fn value<'a>(parameters: &'a Parameters, name: &str) -> Option<&'a str> {
-    parameters
-        .iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, value)| value.as_str())
-}
-
-fn number(parameters: &Parameters, name: &str, standard: usize) -> usize {
-    value(parameters, name)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(standard)
-}
-
-/// The parameters of a URL: `+` is a space, `%XX` a byte, bytes are UTF-8.
-fn parameters(query: &str) -> Vec<(String, String)> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (decode(name), decode(value)))
-        .collect()
-}
-
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        let hex = after
-            .get(..2)
-            .and_then(|hex| u8::from_str_radix(str::from_utf8(hex).ok()?, 16).ok());
-        match (byte, hex) {
-            (b'%', Some(decoded)) => {
-                bytes.push(decoded);
-                rest = &after[2..];
-            }
-            (b'+', _) => bytes.push(b' '),
-            _ => bytes.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

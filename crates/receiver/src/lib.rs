@@ -37,6 +37,7 @@ mod java;
 mod journal;
 mod names;
 mod number;
+mod parameters;
 mod personality;
 mod put;
 mod query;

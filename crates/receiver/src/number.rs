@@ -116,7 +116,8 @@ fn plain_float(text: &str) -> Option<f64> {
 
 /// Java complains of a second point before it looks at anything that follows.
 fn has_two_points(text: &str) -> bool {
-    text.trim_start_matches(['+', '-'])
+    text.strip_prefix(['+', '-'])
+        .unwrap_or(text)
         .bytes()
         .take_while(|byte| byte.is_ascii_digit() || *byte == b'.')
         .filter(|byte| *byte == b'.')
@@ -136,7 +137,7 @@ fn hex_float(text: &str) -> Option<f64> {
         .or_else(|| text.strip_prefix("0X"))?;
     let text = text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text);
     let (mantissa, exponent) = text.split_once(['p', 'P'])?;
-    let exponent: i32 = exponent.parse().ok()?;
+    let exponent = exponent_of(exponent)?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     if whole.is_empty() && fraction.is_empty() {
         return None;
@@ -145,8 +146,22 @@ fn hex_float(text: &str) -> Option<f64> {
     for digit in whole.chars().chain(fraction.chars()) {
         sum = sum * 16.0 + f64::from(digit.to_digit(16)?);
     }
-    let scale = exponent.checked_sub(4 * i32::try_from(fraction.len()).ok()?)?;
+    let scale = exponent.saturating_sub(4 * i32::try_from(fraction.len()).ok()?);
     Some(sign * sum * 2.0_f64.powi(scale))
+}
+
+/// An exponent of any length; beyond the range of doubles one is as good as another.
+fn exponent_of(text: &str) -> Option<i32> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let limit = if text.starts_with('-') {
+        i32::MIN
+    } else {
+        i32::MAX
+    };
+    Some(text.parse().unwrap_or(limit))
 }
 
 #[cfg(test)]
@@ -208,6 +223,56 @@ mod tests {
         ];
         for (text, words) in cases {
             assert_eq!(Number::parse(text), Err(words.into()), "{text}");
+        }
+    }
+
+    /// Golden: what JDK 17's `Double.parseDouble` makes of each text.
+    #[test]
+    fn floats_are_javas() {
+        let taken = [
+            ("-.5", -0.5),
+            ("1.e5", 100_000.0),
+            ("0x.8p1", 1.0),
+            ("0x1.8P-2d", 0.375),
+            ("1e+5", 100_000.0),
+            ("1.5e5d", 150_000.0),
+            ("0x1.p1", 2.0),
+            ("0X1.8p+3f", 12.0),
+            ("1e99999999999", f64::INFINITY),
+            ("0x1.8p99999999999", f64::INFINITY),
+        ];
+        for (text, value) in taken {
+            assert_eq!(float(text), Ok(value), "{text}");
+        }
+        for text in ["..", "1.2.3", "1..", "1.2.x"] {
+            assert_eq!(float(text), Err("multiple points".into()), "{text}");
+        }
+        let refused = [
+            "+.",
+            "0x1p1.",
+            "0x.p1",
+            "1.5ff",
+            "e5",
+            "-e",
+            "1.2e3.4",
+            "Infinitye",
+            "1.0e",
+            "1e-",
+            "++1.5",
+            "++1..",
+            "1_0.5",
+            "1,5.0",
+            "1.5 2",
+            "1.e",
+            ".e1",
+            "0x1.8p",
+        ];
+        for text in refused {
+            assert_eq!(
+                float(text),
+                Err(format!("For input string: \"{text}\"")),
+                "{text}"
+            );
         }
     }
 

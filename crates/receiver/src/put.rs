@@ -198,6 +198,12 @@ impl<'a> Tags<'a> {
         Ok(tags)
     }
 
+    /// `k=v k2=v2`, in the order they came.
+    pub(crate) fn line_text(&self) -> String {
+        let tags = self.0.iter().map(|(name, value)| format!("{name}={value}"));
+        tags.collect::<Vec<_>>().join(" ")
+    }
+
     /// `{k=v, k2=v2}` as Java prints its map.
     pub(crate) fn java_text(&self) -> String {
         let mut text = String::from("{");
@@ -279,6 +285,20 @@ mod tests {
             words_for(line),
             "illegal argument: Too many tags: 9 maximum allowed: 8, tags: \
              {t4=v, t5=v, t6=v, t7=v, t8=v, t0=v, t1=v, t2=v, t3=v}"
+        );
+    }
+
+    /// Golden: the order JDK 17 prints them in, when its table has doubled once.
+    #[test]
+    fn many_tags_print_in_the_order_of_a_larger_map() {
+        let names = [
+            "host", "dc", "rack", "cpu", "type", "env", "app", "zone", "url", "ünï", "name", "os",
+            "ver", "x1",
+        ];
+        let tags = Tags(names.into_iter().map(|name| (name, "v")).collect());
+        assert_eq!(
+            tags.java_text(),
+            "{app=v, rack=v, ver=v, os=v, cpu=v, type=v, env=v, url=v, zone=v, host=v, name=v, x1=v, ünï=v, dc=v}"
         );
     }
 }

@@ -13,6 +13,7 @@ use potsdb_wire::json::Json;
 use crate::aggregate::Aggregator;
 use crate::downsample::{Downsample, Rate};
 use crate::filter::Filter;
+use crate::parameters::Parameters;
 use crate::time;
 
 /// Everything one request asks.
@@ -40,29 +41,20 @@ pub(crate) struct Part {
     pub(crate) explicit_tags: bool,
 }
 
-/// The parameters of a URL, decoded, in order.
-pub(crate) type Parameters = [(String, String)];
-
 impl Query {
     /// Reads the parameters of a GET query.
     pub(crate) fn from_parameters(parameters: &Parameters, now: i64) -> Result<Query, String> {
-        let value = |name: &str| {
-            parameters
-                .iter()
-                .find(|(known, _)| known == name)
-                .map(|(_, value)| value.as_str())
-        };
-        let flag = |name| value(name).is_some_and(|value| value != "false");
-        let parts = parameters
-            .iter()
-            .filter(|(name, _)| name == "m")
-            .map(|(_, text)| Part::from_text(text));
+        let start = parameters.value("start").ok_or("Missing start time")?;
+        let end = parameters.value("end");
         let query = Query {
-            start: time::millis(value("start").ok_or("Missing start time")?, now)?,
-            end: value("end").map_or(Ok(now), |end| time::millis(end, now))?,
-            millis: flag("ms"),
-            arrays: flag("arrays"),
-            parts: parts.collect::<Result<_, _>>()?,
+            start: time::millis(start, now)?,
+            end: end.map_or(Ok(now), |end| time::millis(end, now))?,
+            millis: parameters.flag("ms"),
+            arrays: parameters.flag("arrays"),
+            parts: parameters
+                .all("m")
+                .map(Part::from_text)
+                .collect::<Result<_, _>>()?,
         };
         query.checked()
     }
@@ -291,10 +283,7 @@ mod tests {
     use super::*;
 
     fn read(m: &str) -> Result<Part, String> {
-        let parameters = [
-            ("start".to_owned(), "1".to_owned()),
-            ("m".to_owned(), m.to_owned()),
-        ];
+        let parameters = Parameters::parse(&format!("start=1&m={m}"));
         Query::from_parameters(&parameters, 10_000).map(|mut query| query.parts.remove(0))
     }
 
@@ -343,7 +332,9 @@ mod tests {
             assert_eq!(read(m).err().as_deref(), Some(message), "{m}");
         }
         assert_eq!(
-            Query::from_parameters(&[], 0).err().as_deref(),
+            Query::from_parameters(&Parameters::default(), 0)
+                .err()
+                .as_deref(),
             Some("Missing start time")
         );
     }

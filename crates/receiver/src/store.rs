@@ -176,36 +176,37 @@ impl Intake<'_> {
         outcome.map(drop)
     }
 
-    /// Takes a point that came over HTTP.
+    /// Takes a point that came over HTTP; it is kept and journalled as the line it stands for.
     pub(crate) fn point(&mut self, put: &Put<'_>) -> Result<(), Refusal> {
-        let keep = self.store.keep_lines;
+        let outcome = put.check(&self.store.rules);
         let inner = self.inner.as_mut().expect("the lock is held until drop");
-        let tags = put
-            .tags
-            .0
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect::<Vec<_>>()
-            .join(" ");
+        if let Err(refusal) = outcome {
+            inner.count(&Err(()));
+            return Err(refusal);
+        }
+        // Java takes blanks around a float, newlines even; a line has no room for them.
+        let put = Put {
+            value: put.value.trim_matches(|c| c <= ' '),
+            ..put.clone()
+        };
+        let tags = put.tags.line_text();
         let parts = Parts {
             metric: put.metric.as_bytes(),
             tags: tags.as_bytes(),
         };
-        let outcome = put
-            .check(&self.store.rules)
-            .map(|_| inner.table.put(put, parts));
-        inner.count(&outcome);
-        if keep || self.store.journal.is_some() {
+        let stored = inner.table.put(&put, parts);
+        inner.count(&Ok::<_, ()>(stored));
+        if self.store.keep_lines || self.store.journal.is_some() {
             let line = format!("put {} {} {} {tags}", put.metric, put.timestamp, put.value);
-            if keep {
+            if self.store.keep_lines {
                 inner.keep(line.as_bytes());
             }
-            if outcome.is_ok() && self.store.journal.is_some() {
+            if self.store.journal.is_some() {
                 self.journal.extend_from_slice(line.as_bytes());
                 self.journal.push(b'\n');
             }
         }
-        outcome.map(drop)
+        Ok(())
     }
 
     /// The counts, to add what is not a point.
@@ -266,7 +267,7 @@ impl Inner {
         Ok(self.table.put(&put, words.parts))
     }
 
-    fn count(&mut self, outcome: &Result<Stored, Refusal>) {
+    fn count<E>(&mut self, outcome: &Result<Stored, E>) {
         self.counts.puts += 1;
         match outcome {
             Err(_) => self.counts.refused += 1,
@@ -332,4 +333,61 @@ fn cut(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Each byte is the character of its number.
 pub(crate) fn latin1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn inner() -> Inner {
+        let limits = Limits {
+            points_per_series: 1000,
+            series: 1000,
+            points: 1000,
+        };
+        Inner {
+            table: Table::new(limits),
+            counts: Counts::default(),
+            lines: Vec::new(),
+        }
+    }
+
+    fn token() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z0-9.+-]{0,4}",
+            "[0-9]{1,14}",
+            "-?[0-9]{0,20}(\\.[0-9]{0,3})?(e[0-9]{0,3})?[fdx]?",
+            "\\PC{0,3}",
+            Just("1700000000".to_owned()),
+            Just("NaN".to_owned()),
+        ]
+    }
+
+    proptest! {
+        /// A line of a known spelling takes a way of its own: it must end where the long way ends.
+        #[test]
+        fn the_short_way_and_the_long_way_agree(timestamp in token(), value in token()) {
+            let rules = Rules { known_metrics: None, max_tags: 8 };
+            let line = format!("put m {timestamp} {value} b=1 a=2");
+            let mut fresh = inner();
+            let long = fresh.put_line(line.as_bytes(), &rules, latin1);
+            let mut knowing = inner();
+            prop_assert!(knowing.put_line(b"put m 1 1 b=1 a=2", &rules, latin1).is_ok());
+            prop_assert_eq!(knowing.put_line(line.as_bytes(), &rules, latin1).map(drop), long.clone().map(drop));
+            if long.is_ok() {
+                // And once more the point is there already, however it was stored.
+                prop_assert_eq!(fresh.put_line(line.as_bytes(), &rules, latin1), Ok(Stored::Duplicate));
+                let stored: Vec<_> = fresh.table.series().flat_map(|series| &series.cells).map(|cell| cell.copies).collect();
+                prop_assert_eq!(stored, [2]);
+            }
+        }
+
+        #[test]
+        fn no_bytes_are_too_strange_to_be_refused(line in prop::collection::vec(any::<u8>(), 0..80)) {
+            let rules = Rules { known_metrics: None, max_tags: 8 };
+            let _ = inner().put_line(&[b"put ".as_slice(), &line].concat(), &rules, latin1);
+        }
+    }
 }

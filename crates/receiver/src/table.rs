@@ -97,13 +97,9 @@ impl Table {
 
     /// Puts a checked point; `parts` is how its line was written, in UTF-8.
     pub(crate) fn put(&mut self, put: &Put<'_>, parts: Parts<'_>) -> Stored {
-        let mut tags = put.tags.0.clone();
-        tags.sort_unstable();
-        let tags_text = tags
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect::<Vec<_>>()
-            .join(" ");
+        let mut tags = put.tags.clone();
+        tags.0.sort_unstable();
+        let tags_text = tags.line_text();
         let own = Parts {
             metric: put.metric.as_bytes(),
             tags: tags_text.as_bytes(),
@@ -112,6 +108,7 @@ impl Table {
             Some(&home) => home,
             None => {
                 let tags = tags
+                    .0
                     .iter()
                     .map(|&(name, value)| (name.to_owned(), value.to_owned()))
                     .collect();

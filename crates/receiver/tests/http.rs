@@ -192,6 +192,28 @@ fn bodies_opentsdb_takes_are_taken() {
 }
 
 #[test]
+fn a_journal_keeps_what_came_over_http() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = Config {
+        journal: Some(folder.path().join("points")),
+        keep_lines: true,
+        ..Config::default()
+    };
+    let receiver = Receiver::start(config.clone()).expect("a free port");
+    // Java reads a float with a newline at its end; it must not become a line of its own.
+    let body = r#"[{"metric":"m","timestamp":1700000000,"value":"1.5\n","tags":{"h":"zürich","a":"b"}},
+        {"metric":"m\nput x 1 1 h=a","timestamp":1700000000,"value":1,"tags":{"h":"a"}}]"#;
+    assert_eq!(
+        put(&receiver, "?summary", body),
+        (400, r#"{"success":1,"failed":1}"#.into())
+    );
+    assert_eq!(receiver.lines(), ["put m 1700000000 1.5 h=zürich a=b"]);
+    let before = receiver.stop();
+    let receiver = Receiver::start(config).expect("a free port");
+    assert_eq!(receiver.points(), before.points);
+}
+
+#[test]
 fn a_body_that_is_no_list_of_points_stores_nothing() {
     let receiver = receiver();
     let cases = [

@@ -161,11 +161,7 @@ impl fmt::Display for Field {
 
 /// Writes `text` in quotes, escaped, and shortened so that the character at `offset` stays in sight.
 pub(crate) fn excerpt(text: &[u8], offset: usize) -> Box<str> {
-    let start = if offset < SHOWN {
-        0
-    } else {
-        offset - SHOWN / 2
-    };
+    let start = if offset < SHOWN { 0 } else { offset - SHOWN / 2 };
     let mut shown = String::from("\"");
     let mut cut = false;
     if start > 0 {
@@ -212,17 +208,8 @@ fn describe(text: &[u8]) -> Box<str> {
         }
         byte if byte.is_ascii() => "control character",
         byte => {
-            return match text
-                .utf8_chunks()
-                .next()
-                .and_then(|chunk| chunk.valid().chars().next())
-            {
-                Some(character) => format!(
-                    "\"{}\" (U+{:04X})",
-                    character.escape_debug(),
-                    character as u32
-                )
-                .into(),
+            return match text.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next()) {
+                Some(character) => format!("\"{}\" (U+{:04X})", character.escape_debug(), character as u32).into(),
                 None => format!("byte {byte:#04x}, which is not UTF-8,").into(),
             };
         }

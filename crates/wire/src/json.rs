@@ -40,11 +40,7 @@ pub enum Json<'a> {
 impl<'a> Json<'a> {
     /// Returns the object's field of this name, the last of several; `None` for anything but an object.
     pub fn field(&self, name: &str) -> Option<&Json<'a>> {
-        let (_, value) = self
-            .as_object()?
-            .iter()
-            .rev()
-            .find(|(field, _)| field == name)?;
+        let (_, value) = self.as_object()?.iter().rev().find(|(field, _)| field == name)?;
         Some(value)
     }
 
@@ -138,10 +134,7 @@ pub fn write_point(line: &Line<'_>, out: &mut Vec<u8>) {
 }
 
 /// Appends canonical lines as an array of points, and returns how many; at a line that is not canonical appends nothing.
-pub fn write_body<'a>(
-    lines: impl IntoIterator<Item = &'a [u8]>,
-    out: &mut Vec<u8>,
-) -> Result<usize, InvalidPoint> {
+pub fn write_body<'a>(lines: impl IntoIterator<Item = &'a [u8]>, out: &mut Vec<u8>) -> Result<usize, InvalidPoint> {
     let start = out.len();
     let mut count = 0;
     out.push(b'[');
@@ -235,10 +228,7 @@ mod tests {
     fn the_last_of_several_fields_is_found_and_all_are_kept() {
         let json = parse(br#"{"a":1,"b":true,"a":[null]}"#).unwrap();
         assert_eq!(json.as_object().unwrap().len(), 3);
-        assert_eq!(
-            json.field("a").and_then(Json::as_array),
-            Some(&[Json::Null][..])
-        );
+        assert_eq!(json.field("a").and_then(Json::as_array), Some(&[Json::Null][..]));
         assert_eq!(json.field("b").and_then(Json::as_bool), Some(true));
         assert_eq!(json.field("c"), None);
         assert_eq!(Json::Null.field("a"), None);

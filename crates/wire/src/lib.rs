@@ -28,7 +28,7 @@
 //!
 //! - [`Rules`] and [`Names`] say which names are legal; [`InvalidPoint`] says which rule was broken, and where.
 //! - [`SeriesText`] is the part of a line that a series repeats; [`Value`] and [`Timestamp`] are the part that changes.
-//! - [`line`] puts them together, reads lines back, and brings foreign lines into canonical form.
+//! - [`mod@line`] puts them together, reads lines back, and brings foreign lines into canonical form.
 //! - [`json`] is the body of `/api/put`, both directions.
 //! - [`reply`] is what a server's telnet answer means.
 //!

@@ -15,7 +15,7 @@ use crate::{
     MAX_LINE,
     error::{Field, InvalidPoint, excerpt},
     name::{Names, Place, Rules, legal_len},
-    series::{PUT, SeriesText, has_tag},
+    series::{NameBits, PUT, SeriesText, has_tag},
     timestamp::Timestamp,
     value::{
         Value,
@@ -75,19 +75,10 @@ pub fn render(head: &[u8], timestamp: &[u8], value: &[u8], tail: &[u8], out: &mu
 
 /// Checks that a line of parts of these lengths fits [`MAX_LINE`]; the tail's newline does not count.
 #[inline]
-pub fn check_length(
-    head: usize,
-    timestamp: usize,
-    value: usize,
-    tail: usize,
-) -> Result<(), InvalidPoint> {
+pub fn check_length(head: usize, timestamp: usize, value: usize, tail: usize) -> Result<(), InvalidPoint> {
     // The space before the value stands for the newline that does not count.
     let len = head + timestamp + value + tail;
-    if len <= MAX_LINE {
-        Ok(())
-    } else {
-        Err(too_long(len))
-    }
+    if len <= MAX_LINE { Ok(()) } else { Err(too_long(len)) }
 }
 
 /// Reads a canonical line, its newline optional, into its parts, without copying.
@@ -98,14 +89,12 @@ pub fn parse(line: &[u8]) -> Result<Line<'_>, InvalidPoint> {
     if let Some(body) = line.strip_prefix(PUT)
         && let Some(parts) = scan(&WIDEST, body)
     {
-        let text = |from: usize, to: usize| {
-            str::from_utf8(&body[from..to]).expect("scanned characters are UTF-8")
-        };
+        let text = str::from_utf8(body).expect("scanned characters are UTF-8");
         return Ok(Line {
-            metric: text(0, parts.metric_end),
+            metric: &text[..parts.metric_end],
             timestamp: parts.timestamp,
-            value: text(parts.value_start, parts.value_end),
-            tags: Tags(text(parts.value_end, body.len())),
+            value: &text[parts.value_start..parts.value_end],
+            tags: Tags(&text[parts.value_end..]),
         });
     }
     Err(not_canonical(line))
@@ -179,15 +168,16 @@ fn scan(rules: &Rules, body: &[u8]) -> Option<Parts> {
         return None;
     }
     let tags = &body[value_end..];
-    let (mut offset, mut count) = (0, 0);
+    let (mut offset, mut count, mut names) = (0, 0, NameBits::default());
     while offset < tags.len() {
         // Here stands the space before a tag.
         let tag = &tags[offset + 1..];
         let name_len = legal_len(rules.names, Place::TagName, tag);
-        if name_len == 0
-            || tag.get(name_len) != Some(&b'=')
-            || has_tag(&tags[..offset], &tag[..name_len])
-        {
+        if name_len == 0 || tag.get(name_len) != Some(&b'=') {
+            return None;
+        }
+        let name = &tag[..name_len];
+        if names.may_repeat(name) && has_tag(&tags[..offset], name) {
             return None;
         }
         let value_len = legal_len(rules.names, Place::TagValue, &tag[name_len + 1..]);
@@ -209,12 +199,7 @@ fn scan(rules: &Rules, body: &[u8]) -> Option<Parts> {
 }
 
 /// Brings a line into canonical form field by field, in the order they are read.
-fn rewrite(
-    scratch: &mut SeriesText,
-    rules: &Rules,
-    input: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), InvalidPoint> {
+fn rewrite(scratch: &mut SeriesText, rules: &Rules, input: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidPoint> {
     let text = input.strip_suffix(b"\r").unwrap_or(input);
     let mut fields = text
         .split(|byte| matches!(byte, b' ' | b'\t'))
@@ -237,11 +222,7 @@ fn rewrite(
     for tag in fields {
         let Some(equals) = memchr::memchr(b'=', tag) else {
             let fault = format!("{} has no \"=\"", excerpt(tag, 0));
-            return Err(InvalidPoint::new(
-                Field::Tags,
-                fault,
-                "name=value is needed",
-            ));
+            return Err(InvalidPoint::new(Field::Tags, fault, "name=value is needed"));
         };
         scratch.tag_bytes(rules, &tag[..equals], &tag[equals + 1..])?;
     }
@@ -271,11 +252,7 @@ fn not_canonical(line: &[u8]) -> InvalidPoint {
 
 #[cold]
 fn too_long(len: usize) -> InvalidPoint {
-    InvalidPoint::new(
-        Field::Line,
-        format!("{len} bytes long"),
-        "at most 1024 are allowed",
-    )
+    InvalidPoint::new(Field::Line, format!("{len} bytes long"), "at most 1024 are allowed")
 }
 
 #[cold]
@@ -366,18 +343,17 @@ mod tests {
     #[test]
     fn what_collectd_writes_is_brought_into_form() {
         assert_eq!(
-            canon("put load.load.shortterm 1795349405 11.29248046875 fqdn=web01.example.com  dc=eu status=production\r")
-                .unwrap(),
+            canon(
+                "put load.load.shortterm 1795349405 11.29248046875 fqdn=web01.example.com  dc=eu status=production\r"
+            )
+            .unwrap(),
             "put load.load.shortterm 1795349405 11.29248046875 fqdn=web01.example.com dc=eu status=production\n"
         );
         assert_eq!(
             canon("put m 1795349405 1 fqdn=web01.example.com  \r").unwrap(),
             "put m 1795349405 1 fqdn=web01.example.com\n"
         );
-        assert_eq!(
-            canon("  m\t1795349405  +1 a=b").unwrap(),
-            "put m 1795349405 1 a=b\n"
-        );
+        assert_eq!(canon("  m\t1795349405  +1 a=b").unwrap(), "put m 1795349405 1 a=b\n");
     }
 
     #[test]
@@ -446,22 +422,13 @@ mod tests {
 
     #[test]
     fn repair_leaves_values_and_timestamps_alone_and_counts_per_line() {
-        let rules = Rules {
-            repair: true,
-            ..ASCII
-        };
+        let rules = Rules { repair: true, ..ASCII };
         let (mut scratch, mut out) = (SeriesText::new(), Vec::new());
         canonical_with(&mut scratch, &rules, b"m:x 1700000000 1 a=b=c", &mut out).unwrap();
         assert_eq!(scratch.replaced(), 2);
         canonical_with(&mut scratch, &rules, b"m 1700000000 1 a=b", &mut out).unwrap();
         assert_eq!(scratch.replaced(), 0);
-        canonical_with(
-            &mut scratch,
-            &rules,
-            b"m\xff 1700000000 1 a=b\nexit",
-            &mut out,
-        )
-        .unwrap();
+        canonical_with(&mut scratch, &rules, b"m\xff 1700000000 1 a=b\nexit", &mut out).unwrap();
         assert_eq!(scratch.replaced(), 2);
         assert_eq!(
             out,

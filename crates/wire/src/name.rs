@@ -67,9 +67,7 @@ pub(crate) fn find_illegal(names: Names, place: Place, text: &[u8]) -> Option<us
 
 #[cold]
 fn locate_illegal(names: Names, allowed: u8, text: &[u8]) -> Option<usize> {
-    let first = text
-        .iter()
-        .position(|&byte| CLASS[usize::from(byte)] & allowed == 0)?;
+    let first = text.iter().position(|&byte| CLASS[usize::from(byte)] & allowed == 0)?;
     if names != Names::Utf8 || text[first] < 0x80 {
         return Some(first);
     }
@@ -80,19 +78,12 @@ fn locate_illegal(names: Names, allowed: u8, text: &[u8]) -> Option<usize> {
 #[inline]
 pub(crate) fn legal_len(names: Names, place: Place, text: &[u8]) -> usize {
     let allowed = allowed(names, place);
-    let accepted = if names == Names::Utf8 {
-        allowed | HIGH
-    } else {
-        allowed
-    };
+    let accepted = if names == Names::Utf8 { allowed | HIGH } else { allowed };
     let len = text
         .iter()
         .position(|&byte| CLASS[usize::from(byte)] & accepted == 0)
         .unwrap_or(text.len());
-    if names == Names::Utf8
-        && !text[..len].is_ascii()
-        && find_illegal_utf8(allowed, &text[..len], 0).is_some()
-    {
+    if names == Names::Utf8 && !text[..len].is_ascii() && find_illegal_utf8(allowed, &text[..len], 0).is_some() {
         return 0;
     }
     len
@@ -131,10 +122,7 @@ pub(crate) fn repair(names: Names, place: Place, text: &[u8], out: &mut Vec<u8>)
         out.extend_from_slice(&rest[..offset]);
         out.push(b'_');
         replaced += 1;
-        let chunk = rest[offset..]
-            .utf8_chunks()
-            .next()
-            .expect("the illegal byte is there");
+        let chunk = rest[offset..].utf8_chunks().next().expect("the illegal byte is there");
         let len = match chunk.valid().chars().next() {
             Some(character) => character.len_utf8(),
             None => chunk.invalid().len(),
@@ -147,13 +135,7 @@ pub(crate) fn repair(names: Names, place: Place, text: &[u8], out: &mut Vec<u8>)
 
 /// Makes the refusal of the byte at `offset` of `text`.
 #[cold]
-pub(crate) fn refuse(
-    names: Names,
-    place: Place,
-    field: Field,
-    text: &[u8],
-    offset: usize,
-) -> InvalidPoint {
+pub(crate) fn refuse(names: Names, place: Place, field: Field, text: &[u8], offset: usize) -> InvalidPoint {
     let rule = match (names, place) {
         (Names::Ascii, Place::TagValue) => r#"printable ASCII but space and "=" is allowed"#,
         (Names::Utf8, Place::TagValue) => {
@@ -231,10 +213,7 @@ pub struct UnknownNames(Box<str>);
 impl fmt::Display for UnknownNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = crate::error::excerpt(self.0.as_bytes(), 0);
-        write!(
-            f,
-            "names: {shown} is unknown: opentsdb, ascii or utf8 is allowed"
-        )
+        write!(f, "names: {shown} is unknown: opentsdb, ascii or utf8 is allowed")
     }
 }
 
@@ -259,10 +238,7 @@ mod tests {
                     );
                 }
             }
-            assert_eq!(
-                find_illegal(Names::OpenTsdb, Place::TagValue, &[byte]).is_none(),
-                legal
-            );
+            assert_eq!(find_illegal(Names::OpenTsdb, Place::TagValue, &[byte]).is_none(), legal);
         }
     }
 
@@ -284,11 +260,7 @@ mod tests {
     fn what_is_not_ascii_passes_only_as_utf8() {
         for text in ["zürich", "Ж", "日本", "\u{1f600}"] {
             for place in [Place::Metric, Place::TagName, Place::TagValue] {
-                assert_eq!(
-                    find_illegal(Names::Utf8, place, text.as_bytes()),
-                    None,
-                    "{text}"
-                );
+                assert_eq!(find_illegal(Names::Utf8, place, text.as_bytes()), None, "{text}");
                 for names in [Names::OpenTsdb, Names::Ascii] {
                     let first = text.bytes().position(|byte| byte >= 0x80);
                     assert_eq!(find_illegal(names, place, text.as_bytes()), first, "{text}");
@@ -300,25 +272,17 @@ mod tests {
     #[test]
     fn utf8_refuses_controls_blanks_and_what_is_not_utf8() {
         for bad in [
-            "\u{80}", "\u{85}", "\u{a0}", "\u{2028}", "\u{2029}", "\u{3000}", "\u{9f}", " ", "\n",
-            "\0", "=",
+            "\u{80}", "\u{85}", "\u{a0}", "\u{2028}", "\u{2029}", "\u{3000}", "\u{9f}", " ", "\n", "\0", "=",
         ] {
             let text = format!("é{bad}é");
             for place in [Place::Metric, Place::TagName, Place::TagValue] {
-                assert_eq!(
-                    find_illegal(Names::Utf8, place, text.as_bytes()),
-                    Some(2),
-                    "{text:?}"
-                );
+                assert_eq!(find_illegal(Names::Utf8, place, text.as_bytes()), Some(2), "{text:?}");
             }
         }
         for bad in [&b"\xe9\x80\xff"[..], b"\xe9\x80\xed\xa0\x80"] {
             assert_eq!(find_illegal(Names::Utf8, Place::TagValue, bad), Some(0));
         }
-        assert_eq!(
-            find_illegal(Names::Utf8, Place::Metric, "aé:".as_bytes()),
-            Some(3)
-        );
+        assert_eq!(find_illegal(Names::Utf8, Place::Metric, "aé:".as_bytes()), Some(3));
     }
 
     #[test]
@@ -332,11 +296,7 @@ mod tests {
             (b"fine", b"fine", 0),
         ] {
             let mut out = Vec::new();
-            assert_eq!(
-                repair(Names::Ascii, Place::TagValue, text, &mut out),
-                count,
-                "{text:?}"
-            );
+            assert_eq!(repair(Names::Ascii, Place::TagValue, text, &mut out), count, "{text:?}");
             assert_eq!(out, repaired);
         }
     }

@@ -126,10 +126,7 @@ impl ErrorKind {
     /// Returns what is to be done about it.
     pub fn class(self) -> Class {
         match self {
-            Self::InvalidValue
-            | Self::IllegalArgument
-            | Self::UnknownMetric
-            | Self::NoSuchRollup => Class::Rejected,
+            Self::InvalidValue | Self::IllegalArgument | Self::UnknownMetric | Self::NoSuchRollup => Class::Rejected,
             Self::ThrottlingException | Self::RequestTimedOut => Class::Again,
             Self::PleaseThrottle | Self::HBaseError => Class::Late,
             Self::ReadOnly => Class::ReadOnly,
@@ -168,9 +165,7 @@ impl ErrorKind {
             return None;
         }
         let text = &line[colon + 2..];
-        let (_, kind) = ERRORS
-            .iter()
-            .find(|(words, _)| text.starts_with(words.as_bytes()))?;
+        let (_, kind) = ERRORS.iter().find(|(words, _)| text.starts_with(words.as_bytes()))?;
         Some(*kind)
     }
 }

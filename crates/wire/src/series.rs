@@ -27,6 +27,7 @@ pub struct SeriesText {
     bytes: Vec<u8>,
     head_len: usize,
     tags: usize,
+    names: NameBits,
     replaced: u32,
 }
 
@@ -42,17 +43,13 @@ impl SeriesText {
         self.bytes.clear();
         self.head_len = 0;
         self.tags = 0;
+        self.names = NameBits::default();
         self.replaced = 0;
     }
 
     /// Begins a new text with the metric `prefix` + `metric`.
     #[inline]
-    pub fn metric(
-        &mut self,
-        rules: &Rules,
-        prefix: &str,
-        metric: &str,
-    ) -> Result<(), InvalidPoint> {
+    pub fn metric(&mut self, rules: &Rules, prefix: &str, metric: &str) -> Result<(), InvalidPoint> {
         self.metric_bytes(rules, prefix.as_bytes(), metric.as_bytes())
     }
 
@@ -112,12 +109,7 @@ impl SeriesText {
     }
 
     #[inline]
-    pub(crate) fn metric_bytes(
-        &mut self,
-        rules: &Rules,
-        prefix: &[u8],
-        metric: &[u8],
-    ) -> Result<(), InvalidPoint> {
+    pub(crate) fn metric_bytes(&mut self, rules: &Rules, prefix: &[u8], metric: &[u8]) -> Result<(), InvalidPoint> {
         self.clear();
         self.bytes.extend_from_slice(PUT);
         self.bytes.extend_from_slice(prefix);
@@ -140,12 +132,7 @@ impl SeriesText {
     }
 
     #[inline]
-    pub(crate) fn tag_bytes(
-        &mut self,
-        rules: &Rules,
-        name: &[u8],
-        value: &[u8],
-    ) -> Result<(), InvalidPoint> {
+    pub(crate) fn tag_bytes(&mut self, rules: &Rules, name: &[u8], value: &[u8]) -> Result<(), InvalidPoint> {
         if self.is_finished() {
             self.bytes.pop();
         }
@@ -164,7 +151,7 @@ impl SeriesText {
         self.bytes.extend_from_slice(name);
         self.check(rules, Place::TagName, start + 1, || Field::TagName)?;
         let (tail, name_on_line) = self.bytes[self.head_len..].split_at(start - self.head_len);
-        if has_tag(tail, &name_on_line[1..]) {
+        if self.names.may_repeat(&name_on_line[1..]) && has_tag(tail, &name_on_line[1..]) {
             return Err(given_twice(&name_on_line[1..]));
         }
         self.bytes.push(b'=');
@@ -204,12 +191,7 @@ impl SeriesText {
 
     /// Finishes the text for timestamps and values of these lengths.
     #[inline]
-    pub(crate) fn finish_for(
-        &mut self,
-        rules: &Rules,
-        timestamp: usize,
-        value: usize,
-    ) -> Result<(), InvalidPoint> {
+    pub(crate) fn finish_for(&mut self, rules: &Rules, timestamp: usize, value: usize) -> Result<(), InvalidPoint> {
         if self.head_len == 0 {
             return Err(InvalidPoint::empty(Field::Metric));
         }
@@ -230,12 +212,7 @@ impl SeriesText {
         let room = MAX_LINE.saturating_sub(timestamp + value);
         // One space is not in the bytes yet, one newline does not count.
         self.cut(self.bytes.len() - room);
-        check_length(
-            self.head_len,
-            timestamp,
-            value,
-            self.bytes.len() - self.head_len,
-        )?;
+        check_length(self.head_len, timestamp, value, self.bytes.len() - self.head_len)?;
         self.check_still_distinct()
     }
 
@@ -245,20 +222,33 @@ impl SeriesText {
     }
 }
 
+/// A filter in front of [`has_tag`]: of two names with different bits nobody has to ask whether they are the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NameBits(u64);
+
+impl NameBits {
+    /// Every name may have been added before.
+    pub(crate) const FULL: Self = Self(u64::MAX);
+
+    /// Adds a name, and returns whether it may have been added before.
+    #[inline]
+    pub(crate) fn may_repeat(&mut self, name: &[u8]) -> bool {
+        let (first, last) = (name[0] as usize, name[name.len() - 1] as usize);
+        let bit = 1 << ((first ^ last << 2 ^ name.len() << 4) % 64);
+        let may_repeat = self.0 & bit != 0;
+        self.0 |= bit;
+        may_repeat
+    }
+}
+
 /// Returns whether ` <name>=<value>...` holds a tag of this name.
 pub(crate) fn has_tag(tags: &[u8], name: &[u8]) -> bool {
     let mut rest = tags;
     while let [b' ', tag @ ..] = rest {
-        if tag
-            .strip_prefix(name)
-            .is_some_and(|after| after.first() == Some(&b'='))
-        {
+        if tag.strip_prefix(name).is_some_and(|after| after.first() == Some(&b'=')) {
             return true;
         }
-        let end = tag
-            .iter()
-            .position(|&byte| byte == b' ')
-            .unwrap_or(tag.len());
+        let end = tag.iter().position(|&byte| byte == b' ').unwrap_or(tag.len());
         rest = &tag[end..];
     }
     false
@@ -295,11 +285,7 @@ mod tests {
     use super::*;
     use crate::name::Names;
 
-    fn text(
-        rules: &Rules,
-        metric: &str,
-        tags: &[(&str, &str)],
-    ) -> Result<SeriesText, InvalidPoint> {
+    fn text(rules: &Rules, metric: &str, tags: &[(&str, &str)]) -> Result<SeriesText, InvalidPoint> {
         let mut series = SeriesText::new();
         series.metric(rules, "", metric)?;
         for (name, value) in tags {
@@ -332,14 +318,8 @@ mod tests {
         let mut series = SeriesText::new();
         series.metric(&rules, "app.", "m").unwrap();
         assert_eq!(series.head(), b"put app.m ");
-        assert_eq!(
-            series.metric(&rules, "a b.", "m").unwrap_err().offset(),
-            Some(1)
-        );
-        assert_eq!(
-            series.metric(&rules, "app.", "").unwrap_err().field(),
-            &Field::Metric
-        );
+        assert_eq!(series.metric(&rules, "a b.", "m").unwrap_err().offset(), Some(1));
+        assert_eq!(series.metric(&rules, "app.", "").unwrap_err().field(), &Field::Metric);
     }
 
     #[test]
@@ -383,10 +363,7 @@ mod tests {
         let error = text(&rules, "a b", &[]).unwrap_err();
         assert!(error.to_string().contains("invalid metric name"), "{error}");
         let error = text(&rules, "m", &[]).unwrap_err();
-        assert!(
-            error.to_string().contains("Need at least one tag"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("Need at least one tag"), "{error}");
     }
 
     #[test]
@@ -394,10 +371,7 @@ mod tests {
         let names: Vec<String> = (0..9).map(|n| format!("t{n}")).collect();
         let tags: Vec<_> = names.iter().map(|name| (name.as_str(), "v")).collect();
         text(&Rules::default(), "m", &tags[..8]).unwrap();
-        assert_eq!(
-            text(&Rules::default(), "m", &tags).unwrap_err().field(),
-            &Field::Tags
-        );
+        assert_eq!(text(&Rules::default(), "m", &tags).unwrap_err().field(), &Field::Tags);
         let unlimited = Rules {
             max_tags: 0,
             ..Rules::default()

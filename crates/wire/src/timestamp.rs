@@ -57,8 +57,7 @@ impl Timestamp {
         if let Some(offset) = text.iter().position(|byte| !byte.is_ascii_digit()) {
             return Err(InvalidPoint::illegal(Field::Timestamp, text, offset, RULE));
         }
-        Self::from_digits(text)
-            .ok_or_else(|| InvalidPoint::new(Field::Timestamp, excerpt(text, 0), RULE))
+        Self::from_digits(text).ok_or_else(|| InvalidPoint::new(Field::Timestamp, excerpt(text, 0), RULE))
     }
 
     /// Returns the number as it stands on the wire.
@@ -76,11 +75,7 @@ impl Timestamp {
     /// Returns the instant in milliseconds, whichever unit it was given in.
     #[inline]
     pub fn as_millis(self) -> u64 {
-        if self.is_millis() {
-            self.0
-        } else {
-            self.0 * 1000
-        }
+        if self.is_millis() { self.0 } else { self.0 * 1000 }
     }
 
     /// Writes the digits into `buffer` and returns them.
@@ -129,7 +124,8 @@ fn refuse(number: impl fmt::Display, rule: &'static str) -> InvalidPoint {
     InvalidPoint::new(Field::Timestamp, number.to_string(), rule)
 }
 
-const RULE: &str = "seconds (1000000000 to 4294967295) or milliseconds (1000000000000 to 4294967295999) since 1970 are allowed";
+const RULE: &str =
+    "seconds (1000000000 to 4294967295) or milliseconds (1000000000000 to 4294967295999) since 1970 are allowed";
 const RULE_SECONDS: &str = "seconds from 1000000000 to 4294967295 are allowed";
 const RULE_MILLIS: &str = "milliseconds from 1000000000000 to 4294967295999 are allowed";
 
@@ -139,12 +135,7 @@ mod tests {
 
     #[test]
     fn the_bounds_are_where_every_server_agrees() {
-        for good in [
-            1_000_000_000_u64,
-            4_294_967_295,
-            1_000_000_000_000,
-            4_294_967_295_999,
-        ] {
+        for good in [1_000_000_000_u64, 4_294_967_295, 1_000_000_000_000, 4_294_967_295_999] {
             let timestamp = Timestamp::from_number(good).unwrap();
             assert_eq!(timestamp.as_u64(), good);
             assert_eq!(timestamp.text(&mut [0; 13]), good.to_string().as_bytes());
@@ -163,10 +154,7 @@ mod tests {
             assert!(Timestamp::from_number(bad).is_err(), "{bad}");
             assert!(Timestamp::from_secs(bad).is_err(), "{bad}");
             assert!(Timestamp::from_millis(bad).is_err(), "{bad}");
-            assert!(
-                Timestamp::parse(bad.to_string().as_bytes()).is_err(),
-                "{bad}"
-            );
+            assert!(Timestamp::parse(bad.to_string().as_bytes()).is_err(), "{bad}");
         }
         assert!(Timestamp::from_number(-1_700_000_000).is_err());
         assert!(Timestamp::from_number(i128::MAX).is_err());
@@ -181,9 +169,7 @@ mod tests {
             1_700_000_000_000
         );
         assert_eq!(
-            Timestamp::from_millis(1_700_000_000_123)
-                .unwrap()
-                .as_millis(),
+            Timestamp::from_millis(1_700_000_000_123).unwrap().as_millis(),
             1_700_000_000_123
         );
     }

@@ -98,11 +98,7 @@ fn float_text(float: f64, buffer: &mut ValueBuffer) -> &[u8] {
     // `1e+22` becomes `1.0e22`: KairosDB drops an exponent without a point before it.
     let (mantissa, exponent) = shortest.split_at(e);
     let exponent = exponent.strip_prefix(b"e+").unwrap_or(&exponent[1..]);
-    let point: &[u8] = if mantissa.contains(&b'.') {
-        b"e"
-    } else {
-        b".0e"
-    };
+    let point: &[u8] = if mantissa.contains(&b'.') { b"e" } else { b".0e" };
     let mut len = 0;
     for part in [mantissa, point, exponent] {
         buffer[len..len + part.len()].copy_from_slice(part);
@@ -113,11 +109,7 @@ fn float_text(float: f64, buffer: &mut ValueBuffer) -> &[u8] {
 
 #[cold]
 fn not_finite(number: f64) -> InvalidPoint {
-    InvalidPoint::new(
-        Field::Value,
-        format!("{number} is not a finite number"),
-        RULE_FINITE,
-    )
+    InvalidPoint::new(Field::Value, format!("{number} is not a finite number"), RULE_FINITE)
 }
 
 #[cold]
@@ -131,8 +123,7 @@ fn beyond_i64(number: &str) -> InvalidPoint {
 }
 
 const I64_LIMIT: f64 = 9_223_372_036_854_775_808.0;
-const RULE_FINITE: &str =
-    "numbers from -1.7976931348623157e308 to 1.7976931348623157e308 are allowed";
+const RULE_FINITE: &str = "numbers from -1.7976931348623157e308 to 1.7976931348623157e308 are allowed";
 
 macro_rules! from_small_integers {
     ($($integer:ty)*) => {$(
@@ -222,10 +213,7 @@ mod tests {
             assert_eq!(Value::try_from(float).unwrap().to_string(), text);
         }
         assert_eq!(Value::try_from(0.5_f32).unwrap().to_string(), "0.5");
-        assert_eq!(
-            Value::try_from(0.1_f32).unwrap().as_f64(),
-            f64::from(0.1_f32)
-        );
+        assert_eq!(Value::try_from(0.1_f32).unwrap().as_f64(), f64::from(0.1_f32));
     }
 
     #[test]

@@ -5,10 +5,7 @@ use std::{fs, path::Path};
 #[test]
 fn no_source_names_sockets_threads_files_or_clocks() {
     let mut seen = 0;
-    check(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
-        &mut seen,
-    );
+    check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut seen);
     assert!(seen >= 9, "only {seen} sources were found");
 }
 
@@ -26,22 +23,14 @@ fn check(folder: &Path, seen: &mut usize) {
             .split("use std::{")
             .skip(1)
             .filter_map(|rest| rest.split('}').next());
-        let words: Vec<_> = imports
-            .flat_map(|list| list.split([',', ':', ' ', '\n']))
-            .collect();
-        for module in [
-            "net", "thread", "fs", "time", "io", "env", "process", "sync",
-        ] {
+        let words: Vec<_> = imports.flat_map(|list| list.split([',', ':', ' ', '\n'])).collect();
+        for module in ["net", "thread", "fs", "time", "io", "env", "process", "sync"] {
             assert!(
                 !source.contains(&format!("std::{module}")),
                 "{} uses std::{module}",
                 path.display()
             );
-            assert!(
-                !words.contains(&module),
-                "{} imports {module}",
-                path.display()
-            );
+            assert!(!words.contains(&module), "{} imports {module}", path.display());
         }
     }
 }

@@ -1,9 +1,7 @@
 //! Every input OpenTSDB, or a server like it, refuses, misreads or silently drops: refused here with the field and the
 //! byte to blame, or shown what it becomes. One row per case, in the order of the put line.
 
-use potsdb_wire::{
-    Field, InvalidPoint, MAX_LINE, Names, Rules, SeriesText, Timestamp, Value, line,
-};
+use potsdb_wire::{Field, InvalidPoint, MAX_LINE, Names, Rules, SeriesText, Timestamp, Value, line};
 
 /// What becomes of a line.
 enum Outcome {
@@ -30,10 +28,7 @@ fn frames_that_are_not_one_put_line_are_refused() {
         ("dropcaches", Refused(Field::Command, None)),
         ("stats", Refused(Field::Command, None)),
         ("help", Refused(Field::Command, None)),
-        (
-            "rollup 1h-sum m 1700000000 1 h=a",
-            Refused(Field::Command, None),
-        ),
+        ("rollup 1h-sum m 1700000000 1 h=a", Refused(Field::Command, None)),
         (
             "histogram m 1700000000 u=0:o=0:0,1=5 h=a",
             Refused(Field::Command, None),
@@ -42,46 +37,19 @@ fn frames_that_are_not_one_put_line_are_refused() {
             "put m 1700000000 1 h=a\nput m 1700000001 1 h=a",
             Refused(tag("h"), Some(1)),
         ),
-        (
-            "put m 1700000000 1 h=a\ndiediedie",
-            Refused(tag("h"), Some(1)),
-        ),
+        ("put m 1700000000 1 h=a\ndiediedie", Refused(tag("h"), Some(1))),
         ("put m 1700000000 1 h=a\n", Refused(tag("h"), Some(1))),
         ("put m 1700000000 1\n h=a", Refused(Field::Value, Some(1))),
-        (
-            "put m 1700000000\n 1 h=a",
-            Refused(Field::Timestamp, Some(10)),
-        ),
+        ("put m 1700000000\n 1 h=a", Refused(Field::Timestamp, Some(10))),
         ("put m\n 1700000000 1 h=a", Refused(Field::Metric, Some(1))),
         ("put m 1700000000 1 h=a\rb", Refused(tag("h"), Some(1))),
-        (
-            "put m 1700000000 1 h=a\r",
-            Becomes("put m 1700000000 1 h=a\n"),
-        ),
-        (
-            " put m 1700000000 1 h=a",
-            Becomes("put m 1700000000 1 h=a\n"),
-        ),
-        (
-            "put  m 1700000000 1 h=a",
-            Becomes("put m 1700000000 1 h=a\n"),
-        ),
-        (
-            "put m  1700000000 1 h=a",
-            Becomes("put m 1700000000 1 h=a\n"),
-        ),
-        (
-            "put m 1700000000  1 h=a",
-            Becomes("put m 1700000000 1 h=a\n"),
-        ),
-        (
-            "put m 1700000000 1  h=a  g=b ",
-            Becomes("put m 1700000000 1 h=a g=b\n"),
-        ),
-        (
-            "put\tm\t1700000000\t1\th=a",
-            Becomes("put m 1700000000 1 h=a\n"),
-        ),
+        ("put m 1700000000 1 h=a\r", Becomes("put m 1700000000 1 h=a\n")),
+        (" put m 1700000000 1 h=a", Becomes("put m 1700000000 1 h=a\n")),
+        ("put  m 1700000000 1 h=a", Becomes("put m 1700000000 1 h=a\n")),
+        ("put m  1700000000 1 h=a", Becomes("put m 1700000000 1 h=a\n")),
+        ("put m 1700000000  1 h=a", Becomes("put m 1700000000 1 h=a\n")),
+        ("put m 1700000000 1  h=a  g=b ", Becomes("put m 1700000000 1 h=a g=b\n")),
+        ("put\tm\t1700000000\t1\th=a", Becomes("put m 1700000000 1 h=a\n")),
     ]);
 }
 
@@ -133,22 +101,10 @@ fn timestamps_some_server_reads_as_another_time_are_refused() {
         ("put m notatime 1 h=a", refused(Some(0))),
         ("put m \u{661}\u{667} 1 h=a", refused(Some(0))),
         ("put m 1700000000\0 1 h=a", refused(Some(10))),
-        (
-            "put m 1000000000 1 h=a",
-            Becomes("put m 1000000000 1 h=a\n"),
-        ),
-        (
-            "put m 4294967295 1 h=a",
-            Becomes("put m 4294967295 1 h=a\n"),
-        ),
-        (
-            "put m 1700000000123 1 h=a",
-            Becomes("put m 1700000000123 1 h=a\n"),
-        ),
-        (
-            "put m 4294967295999 1 h=a",
-            Becomes("put m 4294967295999 1 h=a\n"),
-        ),
+        ("put m 1000000000 1 h=a", Becomes("put m 1000000000 1 h=a\n")),
+        ("put m 4294967295 1 h=a", Becomes("put m 4294967295 1 h=a\n")),
+        ("put m 1700000000123 1 h=a", Becomes("put m 1700000000123 1 h=a\n")),
+        ("put m 4294967295999 1 h=a", Becomes("put m 4294967295999 1 h=a\n")),
     ]);
 }
 
@@ -197,10 +153,7 @@ fn values_some_server_drops_are_rewritten_or_refused() {
         ("=1", Some(0)),
         ("1=", Some(1)),
     ] {
-        check(&[(
-            &format!("put m 1700000000 {text} h=a"),
-            Refused(Field::Value, offset),
-        )]);
+        check(&[(&format!("put m 1700000000 {text} h=a"), Refused(Field::Value, offset))]);
     }
     for (text, expected) in [
         ("1", "1"),
@@ -232,10 +185,7 @@ fn values_some_server_drops_are_rewritten_or_refused() {
     for float in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         assert_eq!(Value::try_from(float).unwrap_err().field(), &Field::Value);
     }
-    assert_eq!(
-        Value::try_from(1_u64 << 63).unwrap_err().field(),
-        &Field::Value
-    );
+    assert_eq!(Value::try_from(1_u64 << 63).unwrap_err().field(), &Field::Value);
 }
 
 #[test]
@@ -269,8 +219,7 @@ fn bad_tags_are_refused() {
         ),
     ]);
     let mut out = Vec::new();
-    let latin_1 =
-        line::canonical(&Rules::default(), b"m 1700000000 1 h=z\xfcrich", &mut out).unwrap_err();
+    let latin_1 = line::canonical(&Rules::default(), b"m 1700000000 1 h=z\xfcrich", &mut out).unwrap_err();
     assert_eq!((latin_1.offset(), latin_1.byte()), (Some(1), Some(0xfc)));
 }
 
@@ -292,15 +241,8 @@ fn every_byte_that_could_end_or_split_a_line_is_refused_in_every_name_under_ever
                 in_tag(&rules, &text, "v").unwrap_err(),
                 in_tag(&rules, "t", &text).unwrap_err(),
             ] {
-                assert_eq!(
-                    (error.offset(), error.byte()),
-                    (Some(1), Some(byte)),
-                    "{error}"
-                );
-                assert!(
-                    error.to_string().contains(&format!("({byte:#04x})")),
-                    "{error}"
-                );
+                assert_eq!((error.offset(), error.byte()), (Some(1), Some(byte)), "{error}");
+                assert!(error.to_string().contains(&format!("({byte:#04x})")), "{error}");
             }
         }
     }
@@ -310,16 +252,10 @@ fn every_byte_that_could_end_or_split_a_line_is_refused_in_every_name_under_ever
 fn empty_names_are_refused_and_named() {
     let rules = Rules::default();
     assert_eq!(
-        SeriesText::new()
-            .metric(&rules, "", "")
-            .unwrap_err()
-            .to_string(),
+        SeriesText::new().metric(&rules, "", "").unwrap_err().to_string(),
         "invalid metric name: is empty: at least one character is needed"
     );
-    assert_eq!(
-        in_tag(&rules, "", "v").unwrap_err().field(),
-        &Field::TagName
-    );
+    assert_eq!(in_tag(&rules, "", "v").unwrap_err().field(), &Field::TagName);
     assert_eq!(in_tag(&rules, "t", "").unwrap_err().field(), &tag("t"));
 }
 
@@ -350,23 +286,13 @@ fn a_series_that_fits_a_short_value_may_not_fit_a_long_one() {
     let mut series = SeriesText::new();
     series.metric(&rules, "", "m").unwrap();
     series
-        .tag(
-            &rules,
-            "t",
-            &"v".repeat(MAX_LINE - "put m 1700000000 1 t=".len()),
-        )
+        .tag(&rules, "t", &"v".repeat(MAX_LINE - "put m 1700000000 1 t=".len()))
         .unwrap();
     series.finish(&rules).unwrap();
     let (head, tail) = (series.head_len(), series.tail().len());
     line::check_length(head, 10, 1, tail).unwrap();
-    assert_eq!(
-        line::check_length(head, 10, 2, tail).unwrap_err().field(),
-        &Field::Line
-    );
-    assert_eq!(
-        line::check_length(head, 13, 1, tail).unwrap_err().field(),
-        &Field::Line
-    );
+    assert_eq!(line::check_length(head, 10, 2, tail).unwrap_err().field(), &Field::Line);
+    assert_eq!(line::check_length(head, 13, 1, tail).unwrap_err().field(), &Field::Line);
 }
 
 #[test]
@@ -390,9 +316,7 @@ fn a_message_says_thing_value_and_rule() {
     );
     let value = Value::try_from(f64::NAN).unwrap_err();
     assert!(
-        value
-            .to_string()
-            .starts_with("value: NaN is not a finite number: "),
+        value.to_string().starts_with("value: NaN is not a finite number: "),
         "{value}"
     );
 }
@@ -416,11 +340,7 @@ fn check(cases: &[(&str, Outcome)]) {
         match (outcome, made) {
             (Becomes(expected), Ok(())) => assert_eq!(added, *expected, "{input:?}"),
             (Refused(field, offset), Err(error)) => {
-                assert_eq!(
-                    (error.field(), error.offset()),
-                    (field, *offset),
-                    "{input:?}: {error}"
-                );
+                assert_eq!((error.field(), error.offset()), (field, *offset), "{input:?}: {error}");
                 assert_eq!(added, "", "{input:?}");
             }
             (Becomes(_), Err(error)) => panic!("{input:?} was refused: {error}"),

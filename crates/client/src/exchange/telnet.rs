@@ -405,14 +405,13 @@ impl Exchange for Telnet {
     }
 
     fn deadline(&self) -> Option<Duration> {
-        let answers = matches!(self.knowledge, Knowledge::Answers(_));
+        let open = self.ending == Ending::No;
+        let asks = open && matches!(self.knowledge, Knowledge::Answers(_));
         let undecided = self.knowledge == Knowledge::Unknown;
         [
             self.paused_until,
-            self.unasked_since.filter(|_| answers).map(|since| since + ASK_AFTER),
-            self.settling
-                .due()
-                .filter(|_| answers && !self.window.is_asked() && self.ending == Ending::No),
+            self.unasked_since.filter(|_| asks).map(|since| since + ASK_AFTER),
+            self.settling.due().filter(|_| asks && !self.window.is_asked()),
             self.question_received.filter(|_| undecided).map(|at| at + SILENT_AFTER),
             Some(self.write_progress + self.terms.write_timeout).filter(|_| self.window.unwritten() > 0),
             Some(self.progress + self.terms.answer_timeout).filter(|_| !self.window.is_empty()),

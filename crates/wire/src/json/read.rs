@@ -37,9 +37,7 @@ pub fn parse(text: &[u8]) -> Result<Json<'_>, JsonError> {
 pub fn parse_with(text: &[u8], tolerance: Tolerance) -> Result<Json<'_>, JsonError> {
     let text = match str::from_utf8(text) {
         Ok(text) => text,
-        Err(error) if tolerance.trailing => {
-            str::from_utf8(&text[..error.valid_up_to()]).expect("valid up to here")
-        }
+        Err(error) if tolerance.trailing => str::from_utf8(&text[..error.valid_up_to()]).expect("valid up to here"),
         Err(error) => {
             let offset = error.valid_up_to();
             let rule = "UTF-8 is expected";
@@ -131,10 +129,7 @@ impl<'a> Reader<'a> {
         let mut unescaped = String::new();
         loop {
             let rest = &self.text[self.offset..];
-            let Some(len) = rest
-                .bytes()
-                .position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))
-            else {
+            let Some(len) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20)) else {
                 self.offset = self.text.len();
                 return Err(self.error("the string's closing quote is expected"));
             };
@@ -184,9 +179,7 @@ impl<'a> Reader<'a> {
             0xd800..=0xdbff => {
                 let before = self.offset;
                 match self.unit() {
-                    Ok(second @ 0xdc00..=0xdfff) => {
-                        0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
-                    }
+                    Ok(second @ 0xdc00..=0xdfff) => 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00),
                     _ => {
                         self.offset = before;
                         return Err(self.error("the second of a pair of surrogates is expected"));
@@ -195,17 +188,14 @@ impl<'a> Reader<'a> {
             }
             _ => first,
         };
-        char::from_u32(code)
-            .ok_or_else(|| self.error("the first of a pair of surrogates is expected"))
+        char::from_u32(code).ok_or_else(|| self.error("the first of a pair of surrogates is expected"))
     }
 
     /// Reads one `\uXXXX`.
     fn unit(&mut self) -> Result<u32, JsonError> {
         let rule = "\\u and four hexadecimal digits are expected";
         let rest = self.text.as_bytes()[self.offset..].strip_prefix(b"\\u");
-        let digits = rest
-            .and_then(|rest| rest.first_chunk::<4>())
-            .ok_or(self.error(rule))?;
+        let digits = rest.and_then(|rest| rest.first_chunk::<4>()).ok_or(self.error(rule))?;
         let mut unit = 0;
         for &digit in digits {
             unit = unit * 16 + char::from(digit).to_digit(16).ok_or(self.error(rule))?;
@@ -251,9 +241,7 @@ impl<'a> Reader<'a> {
             Ok(Json::Bool(true))
         } else if self.skip_word("false") {
             Ok(Json::Bool(false))
-        } else if self.tolerance.non_numbers
-            && (self.skip_word("NaN") || self.skip_word("Infinity"))
-        {
+        } else if self.tolerance.non_numbers && (self.skip_word("NaN") || self.skip_word("Infinity")) {
             Ok(Json::Number(&self.text[start..self.offset]))
         } else {
             Err(self.error("a value is expected"))
@@ -311,9 +299,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_value_is_read() {
-        let json =
-            parse(b" { \"a\" : [ null , true,false,-0.5E+3, \"x\" ] , \"b\" : { } , \"c\":[] }\n")
-                .unwrap();
+        let json = parse(b" { \"a\" : [ null , true,false,-0.5E+3, \"x\" ] , \"b\" : { } , \"c\":[] }\n").unwrap();
         let array = vec![
             Json::Null,
             Json::Bool(true),
@@ -364,10 +350,7 @@ mod tests {
             error(r#""\x""#),
             (1, "one of \"\\/bfnrtu is expected after a backslash")
         );
-        assert_eq!(
-            error(r#""\u12""#),
-            (1, "\\u and four hexadecimal digits are expected")
-        );
+        assert_eq!(error(r#""\u12""#), (1, "\\u and four hexadecimal digits are expected"));
         assert_eq!(
             error(r#""\ud83d""#),
             (7, "the second of a pair of surrogates is expected")
@@ -380,7 +363,13 @@ mod tests {
             error(r#""\ude00""#),
             (7, "the first of a pair of surrogates is expected")
         );
-        assert_eq!(parse(b"\"\xff\"").unwrap_err().offset, 1);
+        for text in [&b"\"\xff\""[..], b"1\xff"] {
+            let error = parse(text).unwrap_err();
+            assert_eq!((error.offset, error.rule), (1, "UTF-8 is expected"));
+        }
+        for control in '\0'..' ' {
+            assert_eq!(error(&format!("\"{control}\"")).0, 1);
+        }
         assert_eq!(error("1 x"), (2, "the end is expected"));
         assert_eq!(error("NaN"), (0, "a value is expected"));
     }
@@ -392,15 +381,9 @@ mod tests {
             trailing: true,
         };
         for text in ["NaN", "Infinity", "-Infinity"] {
-            assert_eq!(
-                parse_with(text.as_bytes(), tolerance),
-                Ok(Json::Number(text))
-            );
+            assert_eq!(parse_with(text.as_bytes(), tolerance), Ok(Json::Number(text)));
         }
-        assert_eq!(
-            parse_with(b"[] garbage", tolerance),
-            Ok(Json::Array(vec![]))
-        );
+        assert_eq!(parse_with(b"[] garbage", tolerance), Ok(Json::Array(vec![])));
     }
 
     #[test]

@@ -189,14 +189,8 @@ mod tests {
     #[test]
     fn each_server_is_known_by_its_version() {
         assert_eq!(all(OPENTSDB), ["version opentsdb"]);
-        assert_eq!(
-            all("KairosDB 1.3.0-1.20210808223203\n"),
-            ["version kairosdb"]
-        );
-        assert_eq!(
-            all(&"InfluxDB TSDB proxy".repeat(3)),
-            ["version influxdb"; 3]
-        );
+        assert_eq!(all("KairosDB 1.3.0-1.20210808223203\n"), ["version kairosdb"]);
+        assert_eq!(all(&"InfluxDB TSDB proxy".repeat(3)), ["version influxdb"; 3]);
         assert_eq!(all("111"), ["version tdengine"; 3]);
     }
 
@@ -236,21 +230,13 @@ mod tests {
                 ErrorKind::UnknownMetric,
                 Class::Rejected,
             ),
-            (
-                "rollup: No such rollup: 1x",
-                ErrorKind::NoSuchRollup,
-                Class::Rejected,
-            ),
+            ("rollup: No such rollup: 1x", ErrorKind::NoSuchRollup, Class::Rejected),
             (
                 "put: Throttling exception: x",
                 ErrorKind::ThrottlingException,
                 Class::Again,
             ),
-            (
-                "put: Request timed out: x",
-                ErrorKind::RequestTimedOut,
-                Class::Again,
-            ),
+            ("put: Request timed out: x", ErrorKind::RequestTimedOut, Class::Again),
             (
                 "put: Please throttle writes: 10000 RPCs waiting on \"tsdb,,1.17f9.\" to come back online",
                 ErrorKind::PleaseThrottle,
@@ -298,6 +284,25 @@ mod tests {
                 "other get: HBase error: x"
             ]
         );
+    }
+
+    #[test]
+    fn a_line_at_the_limit_is_whole_and_one_byte_more_is_cut_however_it_is_split() {
+        for (len, end) in [(0, "\n"), (0, "\r\n"), (1, "\n"), (2, "\r\n")] {
+            let line = "x".repeat(Replies::MAX_REPLY + len) + end;
+            let whole = all(&(line.clone() + "end\n"));
+            assert_eq!(whole.len(), 2, "{len} {end:?}");
+            assert_eq!(whole[0].len(), "other ".len() + Replies::MAX_REPLY);
+            for cut in [1, line.len() - 3, line.len() - 2, line.len() - 1, line.len()] {
+                let mut replies = Replies::new();
+                replies.push(&line.as_bytes()[..cut]);
+                let mut parts = read(&mut replies);
+                replies.push(&line.as_bytes()[cut..]);
+                replies.push(b"end\n");
+                parts.extend(read(&mut replies));
+                assert_eq!(parts, whole, "{len} {end:?} {cut}");
+            }
+        }
     }
 
     #[test]

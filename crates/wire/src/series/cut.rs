@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 
-use super::{PUT, SeriesText, given_twice, has_tag};
+use super::{NameBits, PUT, SeriesText, given_twice, has_tag};
 use crate::error::InvalidPoint;
 
 impl SeriesText {
@@ -35,6 +35,8 @@ impl SeriesText {
                 excess = excess.saturating_sub(end - start - keep);
             }
         }
+        // A tag added later may have the name that one was cut to.
+        self.names = NameBits::FULL;
         cuts.sort_unstable();
         for &(start, end) in cuts.iter().rev() {
             self.bytes.drain(start..end);
@@ -62,10 +64,7 @@ impl SeriesText {
     pub(super) fn check_still_distinct(&self) -> Result<(), InvalidPoint> {
         let spans = self.spans();
         for name in spans[1..].chunks(2).map(|pair| pair[0]) {
-            if has_tag(
-                &self.bytes[self.head_len..name.0 - 1],
-                &self.bytes[name.0..name.1],
-            ) {
+            if has_tag(&self.bytes[self.head_len..name.0 - 1], &self.bytes[name.0..name.1]) {
                 return Err(given_twice(&self.bytes[name.0..name.1]));
             }
         }
@@ -86,11 +85,7 @@ mod tests {
         name::{Names, Rules},
     };
 
-    fn text(
-        rules: &Rules,
-        metric: &str,
-        tags: &[(&str, &str)],
-    ) -> Result<SeriesText, InvalidPoint> {
+    fn text(rules: &Rules, metric: &str, tags: &[(&str, &str)]) -> Result<SeriesText, InvalidPoint> {
         let mut series = SeriesText::new();
         series.metric(rules, "", metric)?;
         for (name, value) in tags {
@@ -106,13 +101,7 @@ mod tests {
             repair: true,
             ..Rules::default()
         };
-        for lens in [
-            (2000, 1, 1),
-            (1, 1, 2000),
-            (700, 1, 700),
-            (1, 2000, 1),
-            (600, 600, 600),
-        ] {
+        for lens in [(2000, 1, 1), (1, 1, 2000), (700, 1, 700), (1, 2000, 1), (600, 600, 600)] {
             let series = text(
                 &rules,
                 &"m".repeat(lens.0),
@@ -133,5 +122,17 @@ mod tests {
         // The second is cut to the first one's length, which makes them one name.
         let (a, b) = ("n".repeat(487), "n".repeat(2000));
         text(&rules, "m", &[(&a, "1"), (&b, "2")]).unwrap_err();
+    }
+
+    #[test]
+    fn a_later_tag_may_not_have_the_name_one_was_cut_to() {
+        let rules = Rules {
+            repair: true,
+            ..Rules::default()
+        };
+        let mut series = text(&rules, "m", &[(&"n".repeat(2000), "1")]).unwrap();
+        let cut = series.tail().split(|&byte| byte == b'=').next().unwrap()[1..].to_owned();
+        let error = series.tag(&rules, str::from_utf8(&cut).unwrap(), "2").unwrap_err();
+        assert!(error.to_string().contains("is given twice"), "{error}");
     }
 }

@@ -15,11 +15,7 @@ pub(crate) fn portable(text: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidPoin
         out.push(b'-');
     }
     // JSON has no leading zeros either, and a body's number has the line's digits.
-    let zeros = decimal
-        .whole
-        .iter()
-        .take_while(|&&byte| byte == b'0')
-        .count();
+    let zeros = decimal.whole.iter().take_while(|&&byte| byte == b'0').count();
     match &decimal.whole[zeros..] {
         [] => out.push(b'0'),
         digits => out.extend_from_slice(digits),
@@ -209,11 +205,7 @@ mod tests {
                 "{text}"
             );
             assert_eq!(portable_len(&out), out.len(), "{text}");
-            assert_eq!(
-                portable_value(&out),
-                Value::parse(text.as_bytes()).ok(),
-                "{text}"
-            );
+            assert_eq!(portable_value(&out), Value::parse(text.as_bytes()).ok(), "{text}");
         }
     }
 
@@ -258,10 +250,7 @@ mod tests {
             assert_eq!(error.field(), &Field::Value, "{text:?}");
             assert!(out.is_empty());
             assert_eq!(Value::parse(text.as_bytes()), Err(error), "{text:?}");
-            assert!(
-                portable_len(text.as_bytes()) != text.len()
-                    || portable_value(text.as_bytes()).is_none()
-            );
+            assert!(portable_len(text.as_bytes()) != text.len() || portable_value(text.as_bytes()).is_none());
         }
     }
 }

@@ -15,14 +15,10 @@ pub(crate) fn is_legal(rules: &Rules, line: &[u8]) -> bool {
         return false;
     };
     let strict = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    let wide = |c: char| {
-        rules.names == Names::Utf8 && !c.is_ascii() && !c.is_control() && !c.is_whitespace()
-    };
+    let wide = |c: char| rules.names == Names::Utf8 && !c.is_ascii() && !c.is_control() && !c.is_whitespace();
     let printable = |c: char| rules.names != Names::OpenTsdb && c.is_ascii_graphic() && c != '=';
     let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| strict(c) || wide(c));
-    let is_value = |value: &str| {
-        !value.is_empty() && value.chars().all(|c| strict(c) || wide(c) || printable(c))
-    };
+    let is_value = |value: &str| !value.is_empty() && value.chars().all(|c| strict(c) || wide(c) || printable(c));
     let pairs: Vec<_> = tags.iter().filter_map(|tag| tag.split_once('=')).collect();
     let mut names: Vec<_> = pairs.iter().map(|pair| pair.0).collect();
     names.sort_unstable();
@@ -40,9 +36,7 @@ pub(crate) fn is_legal(rules: &Rules, line: &[u8]) -> bool {
         && pairs.len() == tags.len()
         && names.len() == tags.len()
         && (rules.max_tags == 0 || tags.len() <= rules.max_tags)
-        && pairs
-            .iter()
-            .all(|(name, value)| is_name(name) && is_value(value))
+        && pairs.iter().all(|(name, value)| is_name(name) && is_value(value))
 }
 
 /// Says whether all five servers read this number: JSON's grammar, and an exponent only after a point.

@@ -1,0 +1,48 @@
+//! Benchmarks of the Rust client. `scripts/bench` runs them; BENCHMARKS.md holds what came out.
+//!
+//! Each measure runs beside its baseline, alternating, round by round, and prints one line per round and side:
+//!
+//! ```text
+//! MEASURE <tab> SIDE <tab> FIGURE          a side is ours or a baseline, the unit is in the measure's name
+//! ```
+//!
+//! `bench/report.py` makes medians, spreads and ratios of that. After each timed section the client's own books are
+//! looked at: a benchmark that lost or repeated a point has measured something else, and panics.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "the figures are what this command is for")]
+
+mod burst;
+mod memory;
+mod reader;
+mod sending;
+mod threads;
+mod wire;
+
+use std::fmt;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |index: usize, default: u64| {
+        arguments
+            .get(index)
+            .map_or(default, |text| text.parse().expect("a number"))
+    };
+    match arguments.first().map(String::as_str) {
+        Some("reader") => reader::run(arguments.get(1).is_some_and(|word| word == "answers")),
+        Some("memory") => memory::run(number(1, 7), number(2, 1_000_000)),
+        Some("wire") => wire::run(number(1, 7), number(2, 8_000_000)),
+        Some("threads") => threads::run(number(1, 7), number(2, 4_000_000)),
+        Some("burst") => burst::run(number(1, 1_000_000)),
+        // One side alone, once: for counting its system calls, and for profiles.
+        Some("send") => threads::once(number(1, 1), number(2, 1_000_000)),
+        _ => panic!(
+            "potsdb-bench reader [answers] | memory | wire | threads [ROUNDS [POINTS]] | burst [POINTS] | send [THREADS [POINTS]]"
+        ),
+    }
+}
+
+/// Prints one round's figure of one side.
+fn figure(measure: &str, side: &str, value: impl fmt::Display) {
+    println!("{measure}\t{side}\t{value}");
+}

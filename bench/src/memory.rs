@@ -1,0 +1,146 @@
+//! `series.send` into the queue, beside copying the finished line under an uncontended lock.
+//!
+//! The client's server is away and stays away, so the worker sleeps and the queue only grows. The baseline does the
+//! least that any queue of lines has to do: take a `Mutex`, append the line's bytes to the last block of 64 KiB, begin a
+//! new block where that is full. Each figure is nanoseconds a call: the loop less the same loop without the call.
+
+use std::hint::black_box;
+use std::net::TcpListener;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use potsdb::{Client, Series, Timestamp};
+
+use crate::figure;
+use crate::sending::{at, series};
+
+const BLOCK: usize = 64 * 1024;
+
+pub(crate) fn run(rounds: u64, points: u64) {
+    for _ in 0..rounds {
+        let copy = copying(points);
+        for (measure, cost) in [
+            (
+                "Rust `series.send_at`, integer, queue to memory (ns)",
+                sending(points, &[], integer),
+            ),
+            (
+                "Rust `series.send_at`, float, queue to memory (ns)",
+                sending(points, &[], float),
+            ),
+            (
+                "Rust `series.send`, float, automatic time, `repeats=keep`, queue to memory (ns)",
+                sending(points, &[("repeats", "keep")], now),
+            ),
+            (
+                "Rust `client.send_at`, float, 3 tags, queue to memory (ns)",
+                calling(points),
+            ),
+        ] {
+            figure(measure, "ours", cost);
+            figure(measure, "line copied under a lock", copy);
+        }
+    }
+}
+
+fn integer(series: &Series, n: u64, timestamp: Timestamp) {
+    let _ = black_box(series.send_at(n, timestamp));
+}
+
+fn float(series: &Series, n: u64, timestamp: Timestamp) {
+    let _ = black_box(series.send_at(n as f64 * 1e-6, timestamp));
+}
+
+fn now(series: &Series, n: u64, _timestamp: Timestamp) {
+    let _ = black_box(series.send(n as f64 * 1e-6));
+}
+
+/// The cost of one call through a series.
+fn sending(points: u64, options: &[(&str, &str)], send: impl Fn(&Series, u64, Timestamp)) -> f64 {
+    let client = away(options);
+    let series = series(&client, 1);
+    let cost = timed(points, |n, timestamp| send(&series, n, timestamp));
+    all_queued(&client, points);
+    cost
+}
+
+/// The cost of one call that renders names and tags.
+fn calling(points: u64) -> f64 {
+    let client = away(&[]);
+    let cost = timed(points, |n, timestamp| {
+        let tags = [("path", "/login"), ("dc", "eu"), ("host", "web1")];
+        let _ = black_box(client.send_at(black_box("bench.latency"), n as f64 * 1e-6, timestamp, black_box(tags)));
+    });
+    all_queued(&client, points);
+    cost
+}
+
+fn copying(points: u64) -> f64 {
+    let line = b"put bench.latency 1600000000 0.012345 path=/login dc=eu host=web1\n";
+    let blocks: Mutex<Vec<Vec<u8>>> = Mutex::default();
+    let cost = timed(points, |_, _| {
+        let mut blocks = blocks.lock().expect("nobody panics under it");
+        match blocks.last_mut() {
+            Some(block) if block.capacity() - block.len() >= line.len() => block.extend_from_slice(black_box(line)),
+            _ => {
+                let mut block = Vec::with_capacity(BLOCK);
+                block.extend_from_slice(black_box(line));
+                blocks.push(block);
+            }
+        }
+    });
+    let bytes: usize = blocks
+        .lock()
+        .expect("nobody panics under it")
+        .iter()
+        .map(Vec::len)
+        .sum();
+    assert_eq!(bytes as u64, points * line.len() as u64);
+    cost
+}
+
+/// Nanoseconds a call: the loop with it less the loop that only makes its arguments.
+fn timed(points: u64, call: impl FnMut(u64, Timestamp)) -> f64 {
+    let with = lap(points, call);
+    let without = lap(points, |n, timestamp| {
+        black_box((n, timestamp));
+    });
+    with.saturating_sub(without).as_nanos() as f64 / points as f64
+}
+
+fn lap(points: u64, mut call: impl FnMut(u64, Timestamp)) -> Duration {
+    let started = Instant::now();
+    for n in 0..points {
+        call(black_box(n), at(n));
+    }
+    started.elapsed()
+}
+
+/// A client whose server is away: the port is one the kernel gave out a moment ago, and nobody listens on it.
+fn away(options: &[(&str, &str)]) -> Client {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("loopback has a free port")
+        .port();
+    let mut builder = Client::builder(&format!("tsdb://127.0.0.1:{port}"))
+        .set("host_tag", "false")
+        .set("queue_points", "0")
+        .set("backoff", "600s..600s");
+    for (name, value) in options {
+        builder = builder.set(name, value);
+    }
+    builder.build().expect("the options are legal")
+}
+
+fn all_queued(client: &Client, points: u64) {
+    let stats = client.stats();
+    assert_eq!(stats.accepted, points, "accepted against calls");
+    assert_eq!(
+        (stats.repeated, stats.invalid, stats.dropped.total()),
+        (0, 0, 0),
+        "repeated, invalid, dropped"
+    );
+    assert_eq!(stats.queued, points, "all of it is in the queue");
+    client.stop();
+    assert!(client.wait_closed(Duration::from_secs(10)), "the worker ends");
+}

@@ -1,0 +1,80 @@
+//! The other end: a process that reads what it is sent, and does nothing with it.
+//!
+//! A process of its own, so that its work is not on the books of the side that is measured. With `answers` it looks for
+//! `version` and answers as OpenTSDB does, so that what it read is acknowledged.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+const ANSWER: &[u8] =
+    b"net.opentsdb.tools 2.4.1 built at revision bench (READER)\nBuilt on 2026/01/01 00:00:00 +0000 by bench\n";
+
+/// Serves until its standard input ends; the first line on standard output is the port.
+pub(crate) fn run(answers: bool) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    println!("{}", listener.local_addr().expect("it is bound").port());
+    thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            thread::spawn(move || drain(connection, answers));
+        }
+    });
+    let _ = io::copy(&mut io::stdin(), &mut io::sink());
+}
+
+fn drain(mut connection: TcpStream, answers: bool) {
+    let question = memchr::memmem::Finder::new(b"\nversion\n");
+    let mut buffer = vec![0; 256 * 1024];
+    let mut kept = 0;
+    while let Ok(read) = connection.read(&mut buffer[kept..]) {
+        if read == 0 {
+            return;
+        }
+        if !answers {
+            continue;
+        }
+        let end = kept + read;
+        for _ in question.find_iter(&buffer[..end]) {
+            let _ = connection.write_all(ANSWER);
+        }
+        // A question may lie across two reads.
+        let tail = end - end.min(8);
+        kept = memchr::memrchr(b'\n', &buffer[tail..end]).map_or(0, |newline| end - tail - newline);
+        buffer.copy_within(end - kept..end, 0);
+    }
+}
+
+/// A reader in a process of its own; ends with the value.
+pub(crate) struct Reader {
+    process: Child,
+    port: u16,
+}
+
+impl Reader {
+    pub(crate) fn start(answers: bool) -> Reader {
+        let mut process = Command::new(std::env::current_exe().expect("this program has a path"))
+            .args(["reader", if answers { "answers" } else { "reads" }])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program can be started once more");
+        let mut port = String::new();
+        BufReader::new(process.stdout.take().expect("it is piped"))
+            .read_line(&mut port)
+            .expect("the reader says its port");
+        let port = port.trim().parse().expect("the first line is a port");
+        Reader { process, port }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}

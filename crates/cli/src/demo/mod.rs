@@ -1,0 +1,164 @@
+//! `potsdb demo`: this machine's own figures to a server and back.
+//!
+//! The whole main job in a few seconds and without any other server: starts the receiver on loopback, sends what
+//! `sampler` measures through the client, draws it (`table`), reads every point back and says whether what was sent
+//! is what is stored (`verdict`).
+
+mod sampler;
+mod screen;
+mod table;
+mod track;
+mod verdict;
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use clap::Args;
+use potsdb::{Client, Timestamp};
+use potsdb_receiver::{Config, Receiver};
+use serde_json::json;
+
+use crate::options::{self, ClientOptions};
+use crate::output::Output;
+use crate::{Outcome, signals, statistics};
+use sampler::Sampler;
+use screen::Screen;
+use track::Tracks;
+use verdict::{Verdict, read_back};
+
+/// Send this machine's own figures for a few seconds, and read them back
+///
+/// CPU, memory, load, disk and network, through the client to a server and back, with a live table on a terminal.
+#[derive(Debug, Args)]
+#[command(after_long_help = options::list())]
+pub(crate) struct Demo {
+    /// How long to measure
+    #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
+    seconds: f64,
+
+    /// Send to this OpenTSDB instead of a receiver of its own
+    #[arg(short, long, value_name = "URL")]
+    url: Option<String>,
+
+    /// Print the outcome as one JSON object, and no table
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    options: ClientOptions,
+}
+
+impl Demo {
+    pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
+        let length = Duration::try_from_secs_f64(self.seconds).context("--seconds is no length of time")?;
+        let mut screen = Screen::new(output, self.json);
+        let mut own = None;
+        let url = match &self.url {
+            Some(url) => url.clone(),
+            None => {
+                let receiver = Receiver::start(Config::default()).context("cannot listen on loopback")?;
+                own.insert(receiver).url()
+            }
+        };
+        let client = self
+            .options
+            .open(Client::builder(&url).set("precision", "milliseconds"))?;
+        let (events, signal) = mpsc::channel();
+        signals::on_signal(move |_| {
+            let _ = events.send(());
+        })?;
+        let of_its_own = if own.is_some() { ", a receiver of its own" } else { "" };
+        screen.say(&format!("sending this machine's figures to {url}{of_its_own}"));
+
+        let start = Instant::now();
+        let tracks = measure(&client, start + length, &signal, output, &mut screen)?;
+        let flushed = client.flush(DELIVERY);
+        screen.show(&tracks, &client.stats(), start.elapsed().as_secs_f64());
+        screen.end(&tracks);
+        let verdict = match flushed {
+            Ok(()) => settled(&client, &tracks, &signal),
+            Err(_) => Ok(Verdict::nothing_read(tracks.points())),
+        };
+
+        let stats = client.close(client.options().close_grace);
+        for line in statistics::undelivered(&stats) {
+            output.note(line);
+        }
+        screen.say(&statistics::words(&stats));
+        let verdict = verdict?;
+        screen.say(&verdict.words());
+        if self.json {
+            output.json(&json!({
+                "sent": verdict.sent,
+                "stored": verdict.stored,
+                "different": verdict.different,
+                "incomplete": verdict.incomplete,
+                "series": tracks.iter().len(),
+                "verdict": verdict.words(),
+                "statistics": statistics::object(&stats),
+            }));
+        }
+        Ok(Outcome::delivered(
+            verdict.is_whole() && statistics::all_delivered(&stats),
+        ))
+    }
+}
+
+/// Samples and sends until the time is over, somebody asks for the end, or nobody watches any more.
+fn measure(
+    client: &Client,
+    end: Instant,
+    signal: &mpsc::Receiver<()>,
+    output: &Output,
+    screen: &mut Screen<'_>,
+) -> anyhow::Result<Tracks> {
+    let (mut sampler, mut tracks) = (Sampler::new(), Tracks::default());
+    let start = Instant::now();
+    let mut next = start;
+    // However short the time, there is one look.
+    while (next + Sampler::INTERVAL <= end || tracks.points() == 0) && !output.is_closed() {
+        next += Sampler::INTERVAL;
+        if wait(signal, next) {
+            break;
+        }
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .context("the clock is before 1970")?;
+        let now = Timestamp::from_millis(u64::try_from(now.as_millis())?)?;
+        for reading in sampler.sample() {
+            tracks.send(client, reading, now)?;
+        }
+        screen.show(&tracks, &client.stats(), start.elapsed().as_secs_f64());
+    }
+    Ok(tracks)
+}
+
+/// Reads back until everything is there: a server may show a point only a second or two after it answered for it.
+fn settled(client: &Client, tracks: &Tracks, signal: &mpsc::Receiver<()>) -> anyhow::Result<Verdict> {
+    let endpoint = client.endpoints().first().context("a client has an endpoint")?;
+    let address: SocketAddr = endpoint
+        .check(DELIVERY)
+        .with_context(|| format!("cannot reach {endpoint}"))?;
+    let deadline = Instant::now() + SETTLING;
+    loop {
+        let verdict = read_back(address, tracks)?;
+        let again = Instant::now() + Sampler::INTERVAL;
+        if verdict.is_whole() || again > deadline || wait(signal, again) {
+            return Ok(verdict);
+        }
+    }
+}
+
+/// Waits for a moment; true means that a signal came first.
+fn wait(signal: &mpsc::Receiver<()>, until: Instant) -> bool {
+    let left = until.saturating_duration_since(Instant::now());
+    signal.recv_timeout(left) != Err(RecvTimeoutError::Timeout)
+}
+
+/// How long the last points may take to be delivered.
+const DELIVERY: Duration = Duration::from_secs(10);
+
+/// How long delivered points may take to be seen by a query.
+const SETTLING: Duration = Duration::from_secs(5);

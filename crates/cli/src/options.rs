@@ -1,0 +1,126 @@
+//! What every subcommand that sends has in common: where to, and the client's options.
+//!
+//! The client owns the options: their names, defaults and texts come from `potsdb::OPTIONS`, and whatever is given
+//! here is handed to it as text, so that `--mps 500`, `-o mps=500` and `?mps=500` in the URL are the same thing and
+//! fail with the same words.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use clap::Args;
+use potsdb::{Builder, Client};
+
+/// Where OpenTSDB listens when nobody says otherwise.
+pub(crate) const DEFAULT_URL: &str = "tsdb://localhost:4242";
+
+/// Where to send, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Destination {
+    /// The server, or several hosts that are doors to one store: tsdb://HOST[:PORT][,HOST...][?NAME=VALUE&...]
+    #[arg(short, long, value_name = "URL")]
+    #[arg(env = "POTSDB_URL", hide_env_values = true, default_value = DEFAULT_URL)]
+    url: String,
+
+    #[command(flatten)]
+    options: ClientOptions,
+}
+
+impl Destination {
+    /// Makes the client; what is wrong with the URL or an option is found here.
+    pub(crate) fn open(&self) -> anyhow::Result<Client> {
+        self.options.open(Client::builder(&self.url))
+    }
+}
+
+/// The client's options as flags.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of the client")]
+pub(crate) struct ClientOptions {
+    /// Any option of the client, repeatable; the last one wins
+    #[arg(short = 'o', long = "option", value_name = "NAME=VALUE", value_parser = named)]
+    options: Vec<(String, String)>,
+
+    /// What the server is, where it should not be asked: opentsdb, victoriametrics, influxdb, kairosdb
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+
+    /// At most this many points a second, 0 for no limit
+    #[arg(long, value_name = "POINTS")]
+    mps: Option<String>,
+}
+
+impl ClientOptions {
+    /// Sets what was given over what the builder has, and makes the client.
+    pub(crate) fn open(&self, mut builder: Builder) -> anyhow::Result<Client> {
+        for (name, value) in [("server", &self.server), ("mps", &self.mps)] {
+            if let Some(value) = value {
+                builder = builder.set(name, value);
+            }
+        }
+        for (name, value) in &self.options {
+            builder = builder.set(name, value);
+        }
+        Ok(builder.build()?)
+    }
+}
+
+/// The client's options by name, for the end of a long help text.
+pub(crate) fn list() -> String {
+    let mut text = String::from("Options of the client, for -o NAME=VALUE or the URL's query:\n");
+    for option in potsdb::OPTIONS {
+        let _ = writeln!(text, "  {:<16}{}", option.name, option.help);
+    }
+    text
+}
+
+/// Reads `name=value`: an option, or a tag.
+pub(crate) fn named(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err("expected name=value".into()),
+    }
+}
+
+/// Reads `5s`, `500ms`, `2m` or plain seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let seconds = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("expected a number with ms, s, m or h, such as 500ms or 5s".into()),
+    };
+    let number: f64 = text[..text.len() - unit.len()]
+        .parse()
+        .map_err(|_| "expected a number before the unit")?;
+    let time = Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())?;
+    // Far beyond what anybody waits for, and near enough to be added to a clock.
+    if time <= Duration::from_secs(10 * 365 * 86_400) {
+        Ok(time)
+    } else {
+        Err("expected at most ten years".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{duration, named};
+    use std::time::Duration;
+
+    #[test]
+    fn a_duration_has_a_unit_or_is_in_seconds() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "s", "-1s", "5 s", "5d", "9999999999s", "nan"] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_ends_at_the_first_equals_sign() {
+        assert_eq!(named("tags=dc=eu,rack=1"), Ok(("tags".into(), "dc=eu,rack=1".into())));
+        assert!(named("=x").is_err() && named("x").is_err());
+    }
+}

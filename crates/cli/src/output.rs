@@ -1,0 +1,79 @@
+//! The only place that prints.
+//!
+//! Results go to standard output, everything said along the way to standard error. A reader that went away
+//! (`potsdb pipe --json | head -0`) is no failure: what follows is swallowed, and `is_closed` tells a long-running
+//! subcommand that nobody is watching. Any other failure of standard output (a full disk) is kept and reported by
+//! `finish`, so that no subcommand has to check each line.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+/// Standard output and standard error of this process; every clone is the same, on any thread.
+#[derive(Clone, Default)]
+pub(crate) struct Output {
+    sink: Arc<Mutex<Sink>>,
+}
+
+#[derive(Default)]
+struct Sink {
+    closed: bool,
+    failure: Option<io::Error>,
+}
+
+impl Output {
+    /// Writes one line to standard output.
+    pub(crate) fn say(&self, line: impl Display) {
+        self.write(&format!("{line}\n"));
+    }
+
+    /// Writes one JSON object to standard output, on one line.
+    pub(crate) fn json(&self, object: &Value) {
+        self.say(object);
+    }
+
+    /// Writes text as it is to standard output: a table that redraws itself, a man page.
+    pub(crate) fn write(&self, text: &str) {
+        self.write_bytes(text.as_bytes());
+    }
+
+    /// Writes bytes as they are to standard output.
+    pub(crate) fn write_bytes(&self, bytes: &[u8]) {
+        let mut sink = self.sink();
+        if sink.closed || sink.failure.is_some() {
+            return;
+        }
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => sink.closed = true,
+            Err(error) => sink.failure = Some(error),
+        }
+    }
+
+    /// Writes one line to standard error, under the command's name. Where standard error is gone nobody can be told.
+    pub(crate) fn note(&self, line: impl Display) {
+        let _ = io::stderr().write_all(format!("potsdb: {line}\n").as_bytes());
+    }
+
+    /// Writes text as it is to standard error: a progress line that redraws itself.
+    pub(crate) fn progress(&self, text: &str) {
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    /// Returns true when the reader of standard output went away.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sink().closed
+    }
+
+    /// Returns the first failure of standard output but a reader that went away.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        self.sink().failure.take().map_or(Ok(()), Err)
+    }
+
+    fn sink(&self) -> MutexGuard<'_, Sink> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,161 @@
+//! `potsdb pipe`: points on standard input, or in files, one line each.
+//!
+//! A line is OpenTSDB's import form, `METRIC TIME VALUE TAG=VALUE...`, with or without `put` before it. Two threads:
+//!
+//! ```text
+//! potsdb-read   Input --whole lines--> client.send_lines (waits for room)     tells bad lines
+//! main          waits for the end or for a signal, then closes the client     tells the outcome
+//! ```
+//!
+//! The end of the input waits until everything is delivered, unless `--timeout` says how long. The first Ctrl-C or
+//! SIGTERM lets the lines in hand go on to the client and gives the rest `close_grace`; the second ends that too.
+
+mod badlines;
+mod input;
+mod reader;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use potsdb::{Client, Stats};
+use serde_json::json;
+
+use crate::options::{self, Destination};
+use crate::output::Output;
+use crate::{Outcome, signals, statistics};
+use reader::{Reader, Summary};
+use watch::Watch;
+
+/// Send the points on standard input, one line each
+///
+/// A line is METRIC TIME VALUE TAG=VALUE..., OpenTSDB's import form, with or without `put` before it.
+/// A line that is no point is reported with its number and does not stop the others. Input compressed with gzip is
+/// recognised.
+#[derive(Debug, Args)]
+#[command(after_long_help = options::list())]
+pub(crate) struct Pipe {
+    /// Files to read one after the other; - is standard input, which is also read when there is none
+    files: Vec<PathBuf>,
+
+    /// Give up this long after the end of the input [default: when everything is delivered]
+    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    timeout: Option<Duration>,
+
+    /// Print the statistics as one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    destination: Destination,
+}
+
+/// What the main thread waits for.
+enum Event {
+    Ended(anyhow::Result<()>),
+    Interrupted,
+}
+
+impl Pipe {
+    pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
+        let client = self.destination.open()?;
+        let (events, event) = mpsc::channel();
+        signals::on_signal({
+            let (events, client) = (events.clone(), client.clone());
+            let grace = client.options().close_grace;
+            move |count| {
+                let _ = events.send(Event::Interrupted);
+                if count > 1 {
+                    client.end_by(Duration::ZERO);
+                } else if client.is_closed() {
+                    client.end_by(grace); // after the end of the input, when nothing but this ends the wait
+                }
+            }
+        })?;
+        let reader = Arc::new(Reader::new(client.clone(), output.clone()));
+        thread::Builder::new().name("potsdb-read".into()).spawn({
+            let (reader, files) = (Arc::clone(&reader), self.files);
+            move || {
+                let ended = reader.read_all(&files);
+                let _ = events.send(Event::Ended(ended));
+            }
+        })?;
+
+        let watch = Watch::new(&client, output);
+        let (ended, stats) = loop {
+            match event.recv_timeout(Watch::PERIOD) {
+                Ok(Event::Ended(ended)) => break (ended, drain(&client, self.timeout, &event, &watch)),
+                Ok(Event::Interrupted) => break (Ok(()), interrupted(&client, &reader)),
+                Err(RecvTimeoutError::Timeout) => watch.look(),
+                Err(RecvTimeoutError::Disconnected) => unreachable!("the signal thread keeps its end for ever"),
+            }
+        };
+        watch.end();
+        let taken = reader.summary();
+        tell(output, &taken, &stats);
+        if self.json {
+            let mut object = statistics::object(&stats);
+            object.insert("lines".into(), json!(taken.lines));
+            object.insert("bad_lines".into(), json!(taken.bad));
+            object.insert("unsent_lines".into(), json!(taken.unsent));
+            output.json(&object.into());
+        }
+        ended?;
+        Ok(Outcome::delivered(
+            taken.bad == 0 && taken.unsent == 0 && statistics::all_delivered(&stats),
+        ))
+    }
+}
+
+/// Says what did not become a delivered point, and why; nothing when everything did.
+fn tell(output: &Output, taken: &Summary, stats: &Stats) {
+    if taken.bad > 0 {
+        output.note(format_args!(
+            "{} of {} bad",
+            taken.bad,
+            statistics::plural(taken.lines, "line")
+        ));
+    }
+    if taken.unsent > 0 {
+        output.note(format_args!(
+            "{} read but not sent: the queue was full",
+            statistics::plural(taken.unsent, "line")
+        ));
+    }
+    for line in statistics::undelivered(stats) {
+        output.note(line);
+    }
+}
+
+/// After the end of the input: until everything is delivered, or as long as was said.
+fn drain(client: &Client, timeout: Option<Duration>, event: &mpsc::Receiver<Event>, watch: &Watch<'_>) -> Stats {
+    client.begin_close();
+    if let Ok(Event::Interrupted) = event.try_recv() {
+        // The signal came before the close, so that its thread saw none to give a deadline to.
+        client.end_by(client.options().close_grace);
+    } else if let Some(timeout) = timeout {
+        client.end_by(timeout);
+    }
+    while !client.wait_closed(Watch::PERIOD) {
+        watch.look();
+    }
+    client.stats()
+}
+
+/// After a signal: the lines in hand go on to the client, and the grace covers that and their delivery.
+fn interrupted(client: &Client, reader: &Reader) -> Stats {
+    let deadline = Instant::now() + client.options().close_grace;
+    let left = || deadline.saturating_duration_since(Instant::now());
+    reader.stop(left());
+    let stats = client.close(left());
+    // The close ended its wait for room, if there was one; what it then had left is counted.
+    reader.stop(LAST_TURN);
+    stats
+}
+
+/// Time the reader gets to count what it has in hand once nothing keeps it from doing so.
+const LAST_TURN: Duration = Duration::from_secs(1);

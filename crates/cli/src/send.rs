@@ -1,0 +1,71 @@
+//! `potsdb send`: one point, delivered before the command returns.
+//!
+//! Made for scripts and cron: a process that starts, delivers and ends within a few milliseconds, so nothing happens
+//! here but one send and one close.
+
+use std::time::Duration;
+
+use clap::Args;
+use potsdb::{Sent, Timestamp, Value};
+use serde_json::json;
+
+use crate::options::{self, Destination};
+use crate::output::Output;
+use crate::{Outcome, statistics};
+
+/// Send one point and wait until it is delivered
+#[derive(Debug, Args)]
+#[command(after_long_help = options::list())]
+pub(crate) struct Send {
+    /// The metric, such as web.latency
+    metric: String,
+
+    /// A number: 42, -0.5, 1.5e-7
+    #[arg(allow_negative_numbers = true)]
+    value: String,
+
+    /// Tags, such as path=/login; the host's name is added as host unless host_tag says otherwise
+    #[arg(value_name = "TAG=VALUE", value_parser = options::named)]
+    tags: Vec<(String, String)>,
+
+    /// When: seconds (10 digits) or milliseconds (13) since 1970; now unless given
+    #[arg(short, long, value_name = "TIME")]
+    timestamp: Option<String>,
+
+    /// Give up after this long
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = options::duration)]
+    timeout: Duration,
+
+    /// Print the statistics as one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    destination: Destination,
+}
+
+impl Send {
+    pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
+        let value = Value::parse(self.value.as_bytes())?;
+        let timestamp = self
+            .timestamp
+            .as_deref()
+            .map(|text| Timestamp::parse(text.as_bytes()))
+            .transpose()?;
+        let client = self.destination.open()?;
+        let tags = self.tags.iter().map(|(name, value)| (name, value));
+        let sent = match timestamp {
+            Some(timestamp) => client.send_at(&self.metric, value, timestamp, tags)?,
+            None => client.send(&self.metric, value, tags)?,
+        };
+        debug_assert_eq!(sent, Sent::Queued, "a first point repeats nothing");
+        let stats = client.close(self.timeout);
+        for line in statistics::undelivered(&stats) {
+            output.note(line);
+        }
+        if self.json {
+            output.json(&json!(statistics::object(&stats)));
+        }
+        Ok(Outcome::delivered(statistics::all_delivered(&stats)))
+    }
+}

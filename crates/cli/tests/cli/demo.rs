@@ -1,0 +1,45 @@
+//! `potsdb demo`.
+
+use crate::command::{potsdb, receiver, receiver_with};
+
+#[test]
+fn what_is_sent_is_what_is_stored() {
+    let ended = potsdb(&["demo", "--seconds", "1", "--json"]).with_code(0);
+    let outcome = ended.json();
+    assert!(outcome["sent"].as_u64().unwrap() > 10, "{outcome}");
+    assert_eq!(outcome["sent"], outcome["stored"]);
+    assert_eq!(outcome["statistics"]["acknowledged"], outcome["sent"]);
+}
+
+#[test]
+fn where_nobody_watches_it_prints_plain_lines_and_the_verdict_last() {
+    let ended = potsdb(&["demo", "--seconds", "1.3"]).with_code(0);
+    assert!(!ended.out.contains('\x1b'), "{}", ended.out);
+    assert!(ended.out.contains("cpu.used core=0"), "{}", ended.out);
+    let verdict = ended.out.lines().last().unwrap_or_default();
+    assert!(
+        verdict.starts_with("sent ") && verdict.ends_with(": all delivered"),
+        "{}",
+        ended.out
+    );
+}
+
+#[test]
+fn it_goes_to_another_server_too() {
+    let receiver = receiver();
+    let options = ["-o", "prefix=demo.", "-o", "tags=rack=7"];
+    potsdb(&[&["demo", "--seconds", "0.5", "--url", &receiver.url()], &options[..]].concat()).with_code(0);
+    let points = receiver.points();
+    assert!(points.iter().all(|point| point.series.metric.starts_with("demo.")));
+    assert!(!points.is_empty());
+}
+
+#[test]
+fn a_server_that_stores_only_some_is_found_out() {
+    let receiver = receiver_with(|config| config.known_metrics = Some(["load.1m".to_string()].into()));
+    let ended = potsdb(&["demo", "--seconds", "0.5", "--json", "--url", &receiver.url()]).with_code(1);
+    let outcome = ended.json();
+    assert!(outcome["stored"].as_u64().unwrap() > 0, "{outcome}");
+    assert!(outcome["stored"].as_u64() < outcome["sent"].as_u64(), "{outcome}");
+    assert!(ended.err.contains("rejected by the server"), "{}", ended.err);
+}

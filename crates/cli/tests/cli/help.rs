@@ -1,0 +1,92 @@
+//! The help texts, word for word, and what is made from them.
+//!
+//! `tests/help/*.txt` are what the command says. After a change that is meant, `POTSDB_BLESS=1 cargo test -p potsdb-cli
+//! help` writes them anew.
+
+use std::path::Path;
+
+use crate::command::potsdb;
+
+/// Compares what the command says with the snapshot of that name.
+#[track_caller]
+fn says(name: &str, arguments: &[&str]) {
+    let said = potsdb(arguments).with_code(0).out;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/help")
+        .join(format!("{name}.txt"));
+    if std::env::var_os("POTSDB_BLESS").is_some() {
+        std::fs::write(&path, &said).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(said, expected, "what {arguments:?} says is not {}", path.display());
+}
+
+#[test]
+fn the_short_help_of_every_subcommand_is_as_written_down() {
+    says("potsdb", &["-h"]);
+    for subcommand in SUBCOMMANDS {
+        says(subcommand, &[subcommand, "-h"]);
+    }
+}
+
+#[test]
+fn the_long_help_lists_every_option_of_the_client() {
+    let said = potsdb(&["pipe", "--help"]).with_code(0).out;
+    for name in [
+        "queue_points",
+        "overflow",
+        "mps",
+        "window_bytes",
+        "settle",
+        "host_tag",
+        "close_grace",
+    ] {
+        assert!(
+            said.lines().any(|line| line.trim_start().starts_with(name)),
+            "{name} is missing in {said}"
+        );
+    }
+}
+
+#[test]
+fn without_arguments_it_helps_and_is_exit_code_2() {
+    let ended = potsdb(&[]).with_code(2);
+    for subcommand in SUBCOMMANDS {
+        assert!(
+            ended.err.contains(&format!("\n  {subcommand} ")),
+            "{subcommand} is missing in {}",
+            ended.err
+        );
+    }
+}
+
+#[test]
+fn a_misspelt_subcommand_is_exit_code_2_and_suggests_the_nearest() {
+    let ended = potsdb(&["sned"]).with_code(2);
+    assert!(ended.err.contains("'send'"), "{}", ended.err);
+}
+
+#[test]
+fn completions_know_every_subcommand() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = potsdb(&["completions", shell]).with_code(0).out;
+        for subcommand in SUBCOMMANDS {
+            assert!(script.contains(subcommand), "{subcommand} is missing for {shell}");
+        }
+    }
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_subcommand() {
+    assert!(potsdb(&["man"]).with_code(0).out.contains(".TH potsdb 1"));
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    potsdb(&["man", pages.to_str().unwrap()]).with_code(0);
+    for subcommand in SUBCOMMANDS {
+        let page = std::fs::read_to_string(pages.join(format!("potsdb-{subcommand}.1"))).unwrap();
+        assert!(page.contains(&format!("potsdb\\-{subcommand}")), "{subcommand}: {page}");
+    }
+    assert!(pages.join("potsdb.1").exists());
+}
+
+const SUBCOMMANDS: [&str; 7] = ["send", "pipe", "check", "serve", "demo", "completions", "man"];

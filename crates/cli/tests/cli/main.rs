@@ -1,0 +1,9 @@
+//! The built command against the real receiver, a module per subcommand.
+
+mod check;
+mod command;
+mod demo;
+mod help;
+mod pipe;
+mod send;
+mod serve;

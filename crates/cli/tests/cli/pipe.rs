@@ -1,0 +1,280 @@
+//! `potsdb pipe`.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::command::{LONG, Running, command, nobody, potsdb, potsdb_fed, receiver};
+
+/// That many points of one series, a second apart.
+fn lines(count: u64) -> String {
+    (0..count)
+        .map(|number| format!("m {} {number} a=b\n", 1_767_225_600 + number))
+        .collect()
+}
+
+#[test]
+fn points_with_and_without_put_are_all_delivered() {
+    let receiver = receiver();
+    let input = b"put m 1767225600 1 a=b\nm 1767225601 2 a=b\r\nm 1767225602123 3.5 a=b";
+    let ended = potsdb_fed(input, &["pipe", "--url", &receiver.url()]).with_code(0);
+    let arrived: Vec<_> = receiver
+        .points()
+        .into_iter()
+        .map(|point| (point.timestamp, point.value))
+        .collect();
+    let expected = [(1_767_225_600, "1"), (1_767_225_601, "2"), (1_767_225_602_123, "3.5")];
+    assert_eq!(arrived, expected.map(|(time, value)| (time, value.to_string())));
+    assert_eq!((ended.out, ended.err), (String::new(), String::new()));
+}
+
+#[test]
+fn many_points_are_counted_in_the_statistics() {
+    let receiver = receiver();
+    let ended = potsdb_fed(lines(50_000).as_bytes(), &["pipe", "--json", "--url", &receiver.url()]).with_code(0);
+    let statistics = ended.json();
+    for (name, count) in [
+        ("lines", 50_000),
+        ("bad_lines", 0),
+        ("accepted", 50_000),
+        ("acknowledged", 50_000),
+    ] {
+        assert_eq!(statistics[name], count, "{name} of {statistics}");
+    }
+    assert_eq!(receiver.counts().accepted, 50_000);
+}
+
+#[test]
+fn more_points_than_the_queue_holds_wait_for_room() {
+    let receiver = receiver();
+    let arguments = ["pipe", "--json", "-o", "queue_points=1000", "--url", &receiver.url()];
+    let statistics = potsdb_fed(lines(20_000).as_bytes(), &arguments).with_code(0).json();
+    assert_eq!(
+        (&statistics["acknowledged"], &statistics["dropped"]),
+        (&20_000.into(), &0.into())
+    );
+    assert_eq!(receiver.counts().accepted, 20_000);
+}
+
+#[test]
+fn a_bad_line_is_told_with_its_number_and_stops_no_other() {
+    let receiver = receiver();
+    let input = b"m 1767225600 1 a=b\nm 1767225601 x a=b\nm 1767225602 3 a=b c\nm 1767225603 4 a=b\n";
+    let ended = potsdb_fed(input, &["pipe", "--json", "--url", &receiver.url()]).with_code(1);
+    assert!(ended.err.contains("stdin:2: value"), "{}", ended.err);
+    assert!(ended.err.contains("stdin:3: "), "{}", ended.err);
+    assert!(ended.err.contains("2 of 4 lines bad"), "{}", ended.err);
+    assert_eq!(
+        (&ended.json()["bad_lines"], &ended.json()["acknowledged"]),
+        (&2.into(), &2.into())
+    );
+    assert_eq!(receiver.counts().accepted, 2);
+}
+
+#[test]
+fn twenty_bad_lines_are_told_and_the_rest_counted() {
+    let receiver = receiver();
+    let input = "garbage\n".repeat(1000) + &lines(5);
+    let ended = potsdb_fed(input.as_bytes(), &["pipe", "--url", &receiver.url()]).with_code(1);
+    assert_eq!(ended.err.matches("stdin:").count(), 20, "{}", ended.err);
+    assert!(
+        ended.err.contains("stdin:20: ") && ended.err.contains("and 980 more bad lines"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(receiver.counts().accepted, 5);
+}
+
+#[test]
+fn garbage_is_bad_lines_and_nothing_of_it_gets_out() {
+    let receiver = receiver();
+    let mut input = b"\0\0\nversion\n\xff\xfe m\nput m 1767225600 1 a=\0\n".to_vec();
+    input.extend(vec![b'x'; 10 << 20]);
+    input.extend(b"\nm 1767225600 1 a=b\n");
+    let ended = potsdb_fed(&input, &["pipe", "--json", "--url", &receiver.url()]).with_code(1);
+    assert_eq!(
+        (&ended.json()["lines"], &ended.json()["bad_lines"]),
+        (&6.into(), &5.into())
+    );
+    assert!(ended.err.contains("stdin:5: "), "{}", ended.err);
+    assert_eq!(receiver.lines(), ["put m 1767225600 1 a=b"]);
+    assert_eq!(receiver.counts().unknown, 0);
+}
+
+#[test]
+fn ten_megabytes_without_a_newline_are_one_bad_line() {
+    let receiver = receiver();
+    let ended = potsdb_fed(&vec![0; 10 << 20], &["pipe", "--json", "--url", &receiver.url()]).with_code(1);
+    assert_eq!(
+        (&ended.json()["lines"], &ended.json()["bad_lines"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(receiver.counts().connections, 0);
+}
+
+#[test]
+fn nothing_on_standard_input_is_nothing_to_deliver() {
+    let ended = potsdb_fed(b"", &["pipe", "--json", "--url", &nobody()]).with_code(0);
+    assert_eq!(
+        (&ended.json()["lines"], &ended.json()["accepted"]),
+        (&0.into(), &0.into())
+    );
+}
+
+#[test]
+fn files_are_read_in_order_and_gzip_is_recognised() {
+    let receiver = receiver();
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, zipped) = (folder.path().join("first.txt"), folder.path().join("second"));
+    std::fs::write(&plain, "m 1767225600 1 a=b").unwrap();
+    let mut encoder = GzEncoder::new(std::fs::File::create(&zipped).unwrap(), Compression::fast());
+    encoder.write_all(b"m 1767225601 2 a=b\nwrong\n").unwrap();
+    encoder.finish().unwrap();
+
+    let (plain, zipped) = (plain.to_str().unwrap(), zipped.to_str().unwrap());
+    let input = b"m 1767225602 3 a=b\n";
+    let ended = potsdb_fed(input, &["pipe", "--url", &receiver.url(), plain, zipped, "-"]).with_code(1);
+    assert!(ended.err.contains(&format!("{zipped}:2: ")), "{}", ended.err);
+    let expected = [1, 2, 3].map(|number| format!("put m {} {number} a=b", 1_767_225_599 + number));
+    assert_eq!(receiver.lines(), expected);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_exit_code_2_after_the_others_were_delivered() {
+    let receiver = receiver();
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("there");
+    std::fs::write(&there, lines(3)).unwrap();
+    let missing = folder.path().join("missing");
+    let arguments = [
+        "pipe",
+        "--url",
+        &receiver.url(),
+        there.to_str().unwrap(),
+        missing.to_str().unwrap(),
+    ];
+    let ended = potsdb(&arguments).with_code(2);
+    assert!(
+        ended.err.contains("missing") && ended.err.contains("No such file"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(receiver.counts().accepted, 3);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_exit_code_1_after_the_timeout() {
+    let arguments = ["pipe", "--timeout", "300ms", "--url", &nobody()];
+    let ended = potsdb_fed(lines(100).as_bytes(), &arguments).with_code(1);
+    assert!(
+        ended.err.contains("100 points not delivered: 100 dropped (closed)"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn a_server_that_is_not_there_is_said_while_it_is_waited_for() {
+    let mut running = Running::start(&["pipe", "-o", "close_grace=100ms", "--url", &nobody()]);
+    running.feed(b"m 1767225600 1 a=b\n");
+    running.notes("lost tsdb://127.0.0.1:");
+    running.signal("TERM");
+    running.wait().with_code(1);
+}
+
+#[test]
+fn a_point_goes_on_before_the_input_ends() {
+    let receiver = receiver();
+    let mut running = Running::start(&["pipe", "--url", &receiver.url()]);
+    running.feed(b"m 1767225600 1 a=b\nm 1767225601 2 a=b");
+    assert!(
+        receiver.wait_for(1, LONG),
+        "the whole line arrives while the input is open"
+    );
+    running.end().with_code(0);
+    assert_eq!(receiver.counts().accepted, 2);
+}
+
+/// A pipe that holds 1 000 points which a server that does not read keeps from being delivered; its input is open.
+fn stuck(receiver: &potsdb_receiver::Receiver, options: &[&str]) -> Running {
+    receiver.faults().stall_reading(true);
+    let url = receiver.url();
+    let mut running = Running::start(&[&["pipe", "--json", "--url", &url], options].concat());
+    // The bad line at the end is told once those before it are the client's.
+    running.feed(format!("{}bad\n", lines(1000)).as_bytes());
+    running.notes("stdin:1001: ");
+    running
+}
+
+#[test]
+fn sigterm_lets_everything_that_was_read_be_delivered() {
+    let receiver = receiver();
+    let running = stuck(&receiver, &["-o", "close_grace=30s"]);
+    running.signal("TERM");
+    receiver.faults().resume();
+    let ended = running.wait().with_code(1); // for the bad line
+    assert!(!ended.err.contains("not delivered"), "{}", ended.err);
+    assert_eq!(ended.json()["acknowledged"], 1000);
+    assert_eq!(receiver.counts().accepted, 1000);
+}
+
+#[test]
+fn sigterm_ends_within_the_grace_and_says_what_was_not_delivered() {
+    let receiver = receiver();
+    let running = stuck(&receiver, &["-o", "close_grace=200ms"]);
+    running.signal("TERM");
+    let ended = running.wait().with_code(1);
+    assert!(
+        ended.err.contains("1000 points not delivered: 1000 dropped (closed)"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn a_second_ctrl_c_ends_at_once() {
+    let receiver = receiver();
+    let running = stuck(&receiver, &["-o", "close_grace=1h"]);
+    running.signal("INT");
+    running.signal("INT");
+    let ended = running.wait().with_code(1);
+    assert!(ended.err.contains("1000 points not delivered"), "{}", ended.err);
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_room() {
+    let receiver = receiver();
+    receiver.faults().stall_reading(true);
+    let options = ["-o", "queue_points=10", "-o", "close_grace=200ms"];
+    let mut running = Running::start(&[&["pipe", "--json", "--url", &receiver.url()], &options[..]].concat());
+    running.feed(format!("bad\n{}", lines(1000)).as_bytes());
+    assert!(
+        receiver.wait_until(LONG, |counts| counts.connections > 0),
+        "it connects once it has points in hand"
+    );
+    running.signal("INT");
+    let ended = running.wait().with_code(1);
+    let (statistics, count) = (ended.json(), |name: &str| ended.json()[name].as_u64().unwrap());
+    assert_eq!(
+        count("accepted") + count("unsent_lines") + count("bad_lines"),
+        count("lines"),
+        "{statistics}"
+    );
+    assert_eq!(count("accepted"), count("dropped_closed"), "{statistics}");
+}
+
+#[test]
+fn a_reader_of_standard_output_that_went_away_is_no_failure() {
+    let receiver = receiver();
+    let mut pipe = command();
+    pipe.args(["pipe", "--json", "--url", &receiver.url()]);
+    let mut reader = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
+    let gone = reader.stdin.take().unwrap();
+    reader.wait().unwrap();
+    let mut running = Running::spawn(pipe.stdout(gone));
+    running.feed(lines(10).as_bytes());
+    running.end().with_code(0);
+    assert_eq!(receiver.counts().accepted, 10);
+}

@@ -1,0 +1,143 @@
+//! `potsdb send`.
+
+use std::process::Stdio;
+
+use crate::command::{Running, command, nobody, potsdb, receiver, receiver_with};
+
+const POINT: [&str; 6] = [
+    "web.latency",
+    "0.0123",
+    "path=/login",
+    "status=200",
+    "--timestamp",
+    "1767225600",
+];
+
+#[test]
+fn a_point_is_delivered_before_the_command_returns() {
+    let receiver = receiver();
+    let url = receiver.url();
+    let ended = potsdb(&[&["send", "--url", &url, "-o", "host_tag=false"], &POINT[..]].concat()).with_code(0);
+    assert_eq!(
+        receiver.lines(),
+        ["put web.latency 1767225600 0.0123 path=/login status=200"]
+    );
+    assert_eq!((ended.out, ended.err), (String::new(), String::new()));
+}
+
+#[test]
+fn the_url_comes_from_the_environment_too() {
+    let receiver = receiver();
+    let mut send = command();
+    send.env("POTSDB_URL", format!("{}?host_tag=false", receiver.url()))
+        .arg("send")
+        .args(POINT);
+    Running::spawn(send.stdout(Stdio::piped())).end().with_code(0);
+    assert_eq!(receiver.counts().accepted, 1);
+}
+
+#[test]
+fn a_negative_value_is_a_value_and_not_a_flag() {
+    let receiver = receiver();
+    potsdb(&[
+        "send",
+        "--url",
+        &receiver.url(),
+        "outside.degrees",
+        "-12.5",
+        "where=roof",
+    ])
+    .with_code(0);
+    let points = receiver.points();
+    assert_eq!(points[0].value, "-12.5");
+}
+
+#[test]
+fn an_integer_stays_exact() {
+    let receiver = receiver();
+    potsdb(&[
+        "send",
+        "--url",
+        &receiver.url(),
+        "bytes",
+        "9007199254740993",
+        "where=roof",
+    ])
+    .with_code(0);
+    assert_eq!(receiver.points()[0].value, "9007199254740993");
+}
+
+#[test]
+fn json_has_the_statistics() {
+    let receiver = receiver();
+    let ended = potsdb(&[&["send", "--json", "--url", &receiver.url()], &POINT[..]].concat()).with_code(0);
+    let statistics = ended.json();
+    assert_eq!(
+        (&statistics["accepted"], &statistics["acknowledged"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(statistics["delivered"], 1);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_exit_code_1_and_says_so() {
+    let url = nobody();
+    let ended = potsdb(&[&["send", "--timeout", "300ms", "--url", &url], &POINT[..]].concat()).with_code(1);
+    assert!(
+        ended.err.contains("1 point not delivered: 1 dropped (closed)"),
+        "{}",
+        ended.err
+    );
+    assert!(ended.err.contains("refused"), "{}", ended.err);
+}
+
+#[test]
+fn a_host_that_does_not_exist_is_exit_code_1_and_named() {
+    let url = "tsdb://no-such-host.invalid:4242";
+    let ended = potsdb(&[&["send", "--timeout", "500ms", "--url", url], &POINT[..]].concat()).with_code(1);
+    assert!(ended.err.contains("no-such-host.invalid"), "{}", ended.err);
+}
+
+#[test]
+fn a_point_the_server_refuses_is_exit_code_1_with_the_servers_words() {
+    let receiver = receiver_with(|config| config.known_metrics = Some(["other".to_string()].into()));
+    let ended = potsdb(&[&["send", "--url", &receiver.url()], &POINT[..]].concat()).with_code(1);
+    assert!(ended.err.contains("1 rejected by the server"), "{}", ended.err);
+    assert!(ended.err.contains("unknown metric"), "{}", ended.err);
+}
+
+#[test]
+fn what_is_no_point_is_exit_code_2_and_names_the_field() {
+    let url = nobody();
+    for (point, words) in [
+        (["bad name", "1", "a=b"], "metric"),
+        (["m", "NaN", "a=b"], "value"),
+        (["m", "1x", "a=b"], "value"),
+        (["m", "9223372036854775808", "a=b"], "value"),
+        (["m", "1", "a=b c"], "tag value"),
+        (["m", "1", "ab"], "name=value"),
+    ] {
+        let ended = potsdb(&[&["send", "--url", &url], &point[..]].concat()).with_code(2);
+        assert!(ended.err.contains(words), "{point:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn an_unknown_option_is_exit_code_2_and_suggests_the_nearest() {
+    let ended = potsdb(&[&["send", "-o", "queue_point=5"], &POINT[..]].concat()).with_code(2);
+    assert!(ended.err.contains("queue_points"), "{}", ended.err);
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_is_exit_code_2() {
+    let receiver = receiver();
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux has it");
+    let mut send = command();
+    send.args(["send", "--json", "--url", &receiver.url()]).args(POINT);
+    let ended = Running::spawn(send.stdout(full)).end().with_code(2);
+    assert!(ended.err.contains("No space left"), "{}", ended.err);
+    assert_eq!(receiver.counts().accepted, 1);
+}

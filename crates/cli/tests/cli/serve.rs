@@ -1,0 +1,107 @@
+//! `potsdb serve`.
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::command::{Running, potsdb, potsdb_fed};
+
+/// A server on a free port, and its URL.
+fn serve(options: &[&str]) -> (Running, String) {
+    let server = Running::start(&[&["serve", "--json", "--port", "0"], options].concat());
+    let url = listening(&server);
+    (server, url)
+}
+
+/// The URL in a server's first line.
+fn listening(server: &Running) -> String {
+    let line: Value = serde_json::from_str(&server.says("url")).expect("the first line is an object");
+    line["url"].as_str().expect("it has the URL").to_string()
+}
+
+/// The counts that a server ends with.
+fn counts(server: Running, code: i32) -> Value {
+    server.signal("TERM");
+    let ended = server.wait().with_code(code);
+    let last = ended.out.lines().last().unwrap_or_default().to_string();
+    serde_json::from_str(&last).unwrap_or_else(|error| panic!("{error} in {ended:#?}"))
+}
+
+const POINTS: &[u8] = b"m 1767225600 1 a=b\nm 1767225601 2 a=b\n";
+
+#[test]
+fn it_says_where_it_listens_and_at_the_end_what_came() {
+    let (server, url) = serve(&[]);
+    potsdb_fed(POINTS, &["pipe", "--url", &url]).with_code(0);
+    let counts = counts(server, 0);
+    assert_eq!((&counts["accepted"], &counts["refused"]), (&2.into(), &0.into()));
+}
+
+#[test]
+fn a_person_is_told_in_words() {
+    let server = Running::start(&["serve", "--port", "0"]);
+    server.says("listening on 127.0.0.1:");
+    server.signal("INT");
+    let ended = server.wait().with_code(0);
+    assert!(ended.out.contains("0 points from 0 connections"), "{}", ended.out);
+}
+
+#[test]
+fn a_journal_brings_the_points_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal");
+    let journal = ["--journal", journal.to_str().unwrap()];
+    let (server, url) = serve(&journal);
+    potsdb_fed(POINTS, &["pipe", "--url", &url]).with_code(0);
+    counts(server, 0);
+    let (server, _) = serve(&journal);
+    assert_eq!(counts(server, 0)["loaded"], 2);
+}
+
+#[test]
+fn a_journal_that_the_disk_has_no_room_for_is_said_and_exit_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut limited = Command::new("sh");
+    // No file of this process may grow, and a write that tries fails instead of ending it.
+    limited.args([
+        "-c",
+        "trap '' XFSZ; ulimit -f 0; exec \"$@\"",
+        "sh",
+        env!("CARGO_BIN_EXE_potsdb"),
+    ]);
+    limited
+        .args(["serve", "--json", "--port", "0", "--journal"])
+        .arg(folder.path().join("journal"));
+    let server = Running::spawn(limited.stdout(Stdio::piped()));
+    let url = listening(&server);
+    potsdb_fed(POINTS, &["pipe", "--url", &url]).with_code(0);
+    assert_ne!(counts(server, 1)["journal_errors"], 0);
+}
+
+#[test]
+fn a_journal_that_is_no_file_is_exit_code_2() {
+    let ended = potsdb(&["serve", "--port", "0", "--journal", "/dev/full"]).with_code(2);
+    assert!(ended.err.contains("/dev/full is not a file"), "{}", ended.err);
+}
+
+#[test]
+fn connections_that_are_reset_cost_no_point() {
+    let (server, url) = serve(&["--reset-after", "7:2000:5"]);
+    let lines: String = (0..1000)
+        .map(|number| format!("m {} {number} a=b\n", 1_767_225_600 + number))
+        .collect();
+    potsdb_fed(lines.as_bytes(), &["pipe", "--url", &url]).with_code(0);
+    let counts = counts(server, 0);
+    assert_ne!(counts["cut"], 0, "{counts}");
+    let again = counts["duplicates"].as_u64().unwrap();
+    assert_eq!(counts["accepted"].as_u64().unwrap() - again, 1000, "{counts}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_exit_code_2() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let ended = potsdb(&["serve", "--port", &port]).with_code(2);
+    assert!(ended.err.contains("cannot serve on 127.0.0.1:"), "{}", ended.err);
+}

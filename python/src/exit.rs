@@ -174,4 +174,4 @@ impl Undelivered {
 }
 
 /// For a stopped worker to come to the end of the line it is writing.
-const LINE_END: Duration = Duration::from_millis(250);
+const LINE_END: Duration = Duration::from_millis(50);

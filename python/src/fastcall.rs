@@ -108,7 +108,9 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
     class.setattr("send", method)
 }
 
-const DOC: &std::ffi::CStr = c"send($self, name, val, /, **tags)\n--\n\n\
+/// Without a signature that `inspect` reads: none says that `name` and `val` go by position or keyword and
+/// that tags may be called `name` and `val` all the same. The stub says it in three.
+const DOC: &std::ffi::CStr = c"send(name, val, **tags)\n\n\
 Queues one point and returns at once, with the exact line queued.\n\n\
 None: no point was made of it, because it repeats its series and time, or because it is illegal\n\
 and invalid=\"drop\". Among the tags, timestamp= is the time, and tags= may be a mapping of more.";

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from server import PATIENCE, Server
@@ -17,6 +18,10 @@ def test_the_module_has_the_names_programs_import():
     assert potsdb.client.Client is potsdb.Client
     assert potsdb.client.MPS_LIMIT == 0
     assert isinstance(potsdb.__version__, str)
+
+
+def test_the_package_says_it_is_typed():
+    assert (Path(potsdb.__file__).parent / "py.typed").exists()
 
 
 def test_arguments_go_by_position_in_the_old_order(server):

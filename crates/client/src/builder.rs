@@ -6,7 +6,8 @@ use potsdb_wire::{Names, Rules, SeriesText, Server};
 
 use crate::client::Client;
 use crate::endpoint::{Endpoint, parse_url};
-use crate::options::{Ack, ConfigError, HostTag, Invalid, Options, Overflow, Precision, Repeats};
+use crate::error::ConfigError;
+use crate::options::{Ack, HostTag, Invalid, Options, Overflow, Precision, Repeats};
 
 /// How long `check_host` tries.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);

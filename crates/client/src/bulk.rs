@@ -6,10 +6,35 @@
 
 use std::time::Instant;
 
-use potsdb_wire::{MAX_LINE, Rules, SeriesText, line};
+use potsdb_wire::{InvalidPoint, MAX_LINE, Rules, SeriesText, line};
 
-use crate::client::{BadLine, SendError, SentLines};
+use crate::error::SendError;
 use crate::queue::{Queue, Refused};
+
+/// What became of lines handed to [`Client::send_lines`](crate::Client::send_lines).
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SentLines {
+    /// Lines queued.
+    pub queued: u64,
+    /// Lines refused, in their order.
+    pub bad: Vec<BadLine>,
+    /// Bytes of the input that were dealt with. Less than all of them when the timeout came, or the
+    /// client was closed: the rest can be given again.
+    pub consumed: usize,
+    /// How many lines, blank ones included, those bytes were.
+    pub lines: u64,
+}
+
+/// A line that was refused.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct BadLine {
+    /// Its number in the input of the call, from 1, blank lines included.
+    pub number: u64,
+    /// What is illegal, and the rule.
+    pub error: InvalidPoint,
+}
 
 /// What is appended at once, at most.
 const BATCH_BYTES: usize = 8 * 1024;

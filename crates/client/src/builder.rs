@@ -36,6 +36,10 @@ macro_rules! setters {
 
 impl Builder {
     pub(crate) fn new(url: &str) -> Builder {
+        Builder::over(Options::default(), url)
+    }
+
+    pub(crate) fn over(defaults: Options, url: &str) -> Builder {
         let (parsed, error) = match parse_url(url) {
             Ok(parsed) => (parsed, None),
             Err(error) => ((Vec::new(), Vec::new()), Some(error)),
@@ -43,7 +47,7 @@ impl Builder {
         let (endpoints, options) = parsed;
         let builder = Builder {
             endpoints,
-            options: Options::default(),
+            options: defaults,
             error,
         };
         options

@@ -89,6 +89,11 @@ impl Client {
         Builder::new(url)
     }
 
+    /// Begins to build a client over defaults of the caller's: the URL's query goes before them.
+    pub fn builder_over(defaults: Options, url: &str) -> Builder {
+        Builder::over(defaults, url)
+    }
+
     pub(crate) fn start(
         endpoints: Vec<Endpoint>,
         options: Options,
@@ -270,6 +275,12 @@ impl Client {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.existing_home().is_none_or(|home| !home.queue().lock().has_ended())
+    }
+
+    /// Counts a point that was refused before it came here: for bindings whose numbers and times can
+    /// be what no [`Value`] or [`Timestamp`] is.
+    pub fn count_invalid(&self) {
+        self.home().queue().count_invalid();
     }
 
     /// The statistics at this instant.

@@ -33,6 +33,9 @@ use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 /// Empty blocks kept for callers.
 const SPARE_BLOCKS: usize = 8;
 
+/// Added to the end of a slice, so that `Full` is never what a slice ends with.
+const SLACK: Duration = Duration::from_millis(1);
+
 /// What became of a point handed to `send`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -66,6 +69,9 @@ pub enum Wait {
     No,
     /// Until then, where `overflow=block` would wait.
     Until(Instant),
+    /// As `Until`, but time that runs out is [`SendError::WouldBlock`](crate::SendError::WouldBlock)
+    /// and counts nothing: for bindings that wait in slices.
+    Slice(Instant),
 }
 
 /// How the worker is resting.
@@ -192,6 +198,10 @@ impl Queue {
                         let until = match wait {
                             Wait::No => return Err(Refused::WouldBlock),
                             Wait::Until(instant) => Some(instant),
+                            Wait::Slice(instant) => match instant.checked_duration_since(Instant::now()) {
+                                Some(left) if !left.is_zero() => Some(instant + SLACK),
+                                _ => return Err(Refused::WouldBlock),
+                            },
                             Wait::Configured => {
                                 *deadline.get_or_insert_with(|| limit.map(|limit| Instant::now() + limit))
                             }

@@ -44,11 +44,7 @@ const MAX_YOUNG: usize = 1 << 30;
 impl Journal {
     /// Opens or creates the file and returns its whole lines beside the journal.
     pub(crate) fn open(path: &Path, forget: Option<Duration>) -> io::Result<(Journal, Vec<u8>)> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let mut lines = Vec::new();
         file.read_to_end(&mut lines)?;
         let whole = memchr::memrchr(b'\n', &lines).map_or(0, |newline| newline + 1);

@@ -494,3 +494,6 @@ impl Exchange for Telnet {
             .min()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,7 @@ mod ledger;
 mod models;
 mod options;
 mod pace;
+mod publish;
 mod queue;
 mod repeat;
 mod report;

@@ -6,7 +6,6 @@
 //! without missing a point, and `engine.rs` for everything that is decided.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::io;
 use std::io::IoSlice;
 use std::panic::AssertUnwindSafe;
@@ -19,17 +18,11 @@ use crate::connection::{Connection, Dial, Dialled, Incoming};
 use crate::endpoint::Endpoint;
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::io::Io;
-use crate::ledger::{EndpointState, Tally};
+use crate::ledger::Tally;
 use crate::options::Options;
+use crate::publish::{Publisher, STATUS_EVERY, Shared};
 use crate::queue::{Queue, Rest};
-use crate::report::{Limiter, Report, Reports};
-use crate::sync::{Mutex, lock};
-
-/// The server's words for refused points that are kept.
-const WORDS: usize = 16;
-
-/// How often the status is brought up to date while the worker is busy.
-const STATUS_EVERY: Duration = Duration::from_millis(20);
+use crate::report::Report;
 
 /// Rounds of filling and writing before replies and callers are looked at again.
 const ROUNDS: usize = 32;
@@ -43,23 +36,6 @@ thread_local! {
 /// Whether the calling thread is a worker: it must never wait for one.
 pub(crate) fn is_current_thread() -> bool {
     IS_WORKER.get()
-}
-
-/// What [`Stats`](crate::Stats) says beyond the ledger.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Status {
-    pub(crate) endpoints: Vec<EndpointState>,
-    pub(crate) words: VecDeque<String>,
-    pub(crate) last_answer: Option<Duration>,
-    pub(crate) rate: f64,
-    pub(crate) rated_at: Option<Instant>,
-}
-
-/// What the worker shares with the handles.
-#[derive(Default)]
-pub(crate) struct Shared {
-    pub(crate) status: Mutex<Status>,
-    pub(crate) reports: Reports,
 }
 
 enum Socket {
@@ -82,30 +58,11 @@ pub(crate) struct Worker {
     tokens: usize,
     attempts: u64,
     buffer: Vec<u8>,
-    status_at: Duration,
-    limiter: Limiter,
-    /// Points refused by the server that no report has told of yet.
-    unreported_rejections: u64,
-    reported: Reported,
-    rate: Rate,
+    publisher: Publisher,
     /// Lines were taken since the last rest: more may be on their way.
     took: bool,
     /// What the engine was last told: that points are queued.
     told_queued: bool,
-}
-
-/// What the last reports told of, to say how many more there are.
-#[derive(Default)]
-struct Reported {
-    dropped: u64,
-    repeated: u64,
-}
-
-/// Points taken in the second under way.
-struct Rate {
-    since: Instant,
-    points: u64,
-    last: f64,
 }
 
 impl Worker {
@@ -144,15 +101,7 @@ impl Worker {
             tokens: 0,
             attempts: 0,
             buffer: vec![0; 64 * 1024],
-            status_at: Duration::ZERO,
-            limiter: Limiter::default(),
-            unreported_rejections: 0,
-            reported: Reported::default(),
-            rate: Rate {
-                since: started,
-                points: 0,
-                last: 0.0,
-            },
+            publisher: Publisher::new(),
             took: false,
             told_queued: false,
         };
@@ -255,7 +204,7 @@ impl Worker {
         self.ask_kernel();
         self.post();
         self.report();
-        if self.now() >= self.status_at + STATUS_EVERY {
+        if self.publisher.is_due(self.now()) {
             self.publish_status();
         }
     }
@@ -328,7 +277,7 @@ impl Worker {
             self.queue.announce(state);
             let Some((block, first)) = taken else { return };
             self.took = true;
-            self.rate.points += u64::from(block.points());
+            self.publisher.took(block.points());
             let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
             self.step(Input::Lines { link, lines });
             if !queued {
@@ -424,7 +373,6 @@ impl Worker {
     /// Posts what was learned in one critical section, and lets waiting callers look.
     fn post(&mut self) {
         let tally = std::mem::take(&mut self.engine.verdicts().tally);
-        self.unreported_rejections += tally.rejected;
         let (low, since) = self.engine.low().unzip();
         let mut state = self.queue.lock();
         state.post(
@@ -471,61 +419,12 @@ impl Worker {
     }
 
     fn publish_status(&mut self) {
-        self.status_at = self.now();
-        let verdicts = self.engine.verdicts();
-        let words = std::mem::take(&mut verdicts.words);
-        let last_answer = verdicts.last_answer;
-        let endpoints = self.engine.endpoint_states();
-        let elapsed = self.rate.since.elapsed();
-        if elapsed >= Duration::from_secs(1) {
-            self.rate = Rate {
-                since: Instant::now(),
-                points: 0,
-                last: self.rate.points as f64 / elapsed.as_secs_f64(),
-            };
-        }
-        let mut status = lock(&self.shared.status);
-        status.endpoints = endpoints;
-        status.words.extend(words);
-        let excess = status.words.len().saturating_sub(WORDS);
-        status.words.drain(..excess);
-        status.last_answer = last_answer;
-        status.rate = self.rate.last;
-        status.rated_at = Some(Instant::now());
+        let now = self.now();
+        self.publisher.status(now, &mut self.engine, &self.shared);
     }
 
-    /// Passes on what the engine and the ledger have to report, at most one of a kind in a while.
     fn report(&mut self) {
         let now = self.now();
-        let mut state = self.queue.lock();
-        let (dropped, repeated) = (state.ledger().dropped_by_callers.queue_full, state.ledger().repeated);
-        let series = state.take_repeated();
-        drop(state);
-        let mut reports = std::mem::take(&mut self.engine.verdicts().reports);
-        if dropped > self.reported.dropped {
-            reports.push(Report::Dropping {
-                points: dropped - self.reported.dropped,
-            });
-        }
-        if let Some(known) = series {
-            let text = String::from_utf8_lossy(known.text.bytes());
-            let series = text.trim_start_matches("put ").trim_end().to_owned();
-            reports.push(Report::Repeating {
-                points: repeated - self.reported.repeated,
-                series,
-            });
-        }
-        for mut report in reports {
-            if !self.limiter.passes(&report, now) {
-                continue;
-            }
-            match &mut report {
-                Report::Dropping { .. } => self.reported.dropped = dropped,
-                Report::Repeating { .. } => self.reported.repeated = repeated,
-                Report::Rejected { points, .. } => *points = std::mem::take(&mut self.unreported_rejections).max(1),
-                _ => {}
-            }
-            self.shared.reports.publish(report);
-        }
+        self.publisher.report(now, &self.queue, &mut self.engine, &self.shared);
     }
 }

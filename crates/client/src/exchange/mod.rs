@@ -11,6 +11,7 @@ use potsdb_wire::Server;
 
 use crate::block::Lines;
 use crate::ledger::Tally;
+use crate::publish::WORDS;
 use crate::report::Report;
 use crate::window::Held;
 
@@ -77,6 +78,38 @@ pub(crate) struct Verdicts {
 }
 
 impl Verdicts {
+    /// The server refused a point, in these words. Thousands may come between two turns of the
+    /// worker: the newest are kept.
+    pub(crate) fn refused(&mut self, words: String) {
+        if self.words.len() >= WORDS {
+            self.words.remove(0);
+        }
+        self.words.push(words);
+    }
+
+    /// Points were rejected, or refused where no verdict can tell: one report, with the newest words.
+    pub(crate) fn report_refusal(&mut self) {
+        let words = self.words.last().cloned().unwrap_or_default();
+        if !self
+            .reports
+            .iter()
+            .any(|report| matches!(report, Report::Rejected { .. }))
+        {
+            self.reports.push(Report::Rejected { points: 0, words });
+        }
+    }
+
+    /// The server asked for less, in these words.
+    pub(crate) fn throttled(&mut self, words: String) {
+        if !self
+            .reports
+            .iter()
+            .any(|report| matches!(report, Report::Throttled { .. }))
+        {
+            self.reports.push(Report::Throttled { words });
+        }
+    }
+
     /// These lines are done with: their memory can be used again.
     pub(crate) fn release(&mut self, lines: Lines) {
         self.spare.extend(lines.into_spare());

@@ -143,6 +143,13 @@ impl Telnet {
     }
 
     fn ask(&mut self, now: Duration) {
+        // The timeouts count from here where nothing was under way.
+        if self.window.is_empty() {
+            self.progress = now;
+        }
+        if self.window.unwritten() == 0 {
+            self.write_progress = now;
+        }
         self.window.push_version(now);
         self.unasked_since = None;
     }
@@ -385,9 +392,6 @@ impl Exchange for Telnet {
             self.decide_silent(now, verdicts);
         }
         if self.ending == Ending::No && self.should_ask(now) {
-            if self.window.is_empty() {
-                self.progress = now;
-            }
             self.ask(now);
         }
         if self.window.unwritten() > 0 && now >= self.write_progress + self.terms.write_timeout {
@@ -411,10 +415,13 @@ impl Exchange for Telnet {
         [
             self.paused_until,
             self.unasked_since.filter(|_| asks).map(|since| since + ASK_AFTER),
-            self.settling.due().filter(|_| asks && !self.window.is_asked()),
+            // As long as lines wait to be asked about, their question is the one that settles.
+            self.settling
+                .due()
+                .filter(|_| asks && !self.window.is_asked() && self.unasked_since.is_none()),
             self.question_received.filter(|_| undecided).map(|at| at + SILENT_AFTER),
             Some(self.write_progress + self.terms.write_timeout).filter(|_| self.window.unwritten() > 0),
-            Some(self.progress + self.terms.answer_timeout).filter(|_| !self.window.is_empty()),
+            self.answer_by(),
             match self.ending {
                 Ending::HalfClosed { at } if self.window.is_empty() => Some(at.max(self.progress) + LAST_WORDS),
                 _ => None,

@@ -175,10 +175,12 @@ impl Telnet {
     /// The oldest question was answered.
     fn answer(&mut self, now: Duration, verdicts: &mut Verdicts) {
         self.answered = true;
-        let Some(interval) = self.window.answered() else { return };
+        // What was said belongs to this answer, also when it comes too late for its lines.
         let refused = std::mem::take(&mut self.refused);
+        let again = std::mem::take(&mut self.again);
+        let Some(interval) = self.window.answered() else { return };
         verdicts.last_answer = Some(now.saturating_sub(interval.asked_at));
-        if std::mem::take(&mut self.again) {
+        if again || self.read_only {
             self.hold_back(now);
             verdicts.send_again(interval.lines);
             return;

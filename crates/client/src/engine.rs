@@ -121,6 +121,15 @@ struct Door {
     last_error: Option<String>,
 }
 
+impl Door {
+    /// An endpoint that ever answered is never taken for a silent one again.
+    fn learn(&mut self, knowledge: Knowledge) {
+        if !matches!(self.knowledge, Knowledge::Answers(_)) || matches!(knowledge, Knowledge::Answers(_)) {
+            self.knowledge = knowledge;
+        }
+    }
+}
+
 struct Link {
     door: usize,
     state: State,
@@ -227,8 +236,10 @@ impl Engine {
                 }
             }
             Input::Received { link, bytes } => {
-                if let State::Live(exchange) = &mut self.links[link].state {
+                let Link { door, state } = &mut self.links[link];
+                if let State::Live(exchange) = state {
                     exchange.received(now, bytes, &mut self.verdicts);
+                    self.doors[*door].learn(exchange.knowledge());
                 }
             }
             Input::KernelHas { link, bytes } => self.kernel_has(link, bytes),
@@ -442,7 +453,7 @@ impl Engine {
         let state = std::mem::replace(&mut self.links[link].state, State::Idle);
         let door = &mut self.doors[self.links[link].door];
         if let State::Live(exchange) = &state {
-            door.knowledge = exchange.knowledge();
+            door.learn(exchange.knowledge());
             if exchange.has_proved(self.now) {
                 door.backoff.reset();
             }
@@ -482,6 +493,7 @@ impl Engine {
 
     fn tick(&mut self, link: usize) {
         let urgent = self.urgent && !self.queued && self.verdicts.again.is_empty();
+        let door = &self.doors[self.links[link].door];
         let cut = match &mut self.links[link].state {
             State::Idle => return,
             State::Connecting { since } if self.now < *since + self.connect_timeout => return,
@@ -489,7 +501,12 @@ impl Engine {
                 self.outputs.push_back(Output::Disconnect { link });
                 return self.lost(link, "connect timeout".to_owned());
             }
-            State::Live(exchange) => exchange.tick(self.now, urgent, &mut self.verdicts),
+            State::Live(exchange) => {
+                if let Knowledge::Answers(server) = door.knowledge {
+                    exchange.learn(server);
+                }
+                exchange.tick(self.now, urgent, &mut self.verdicts)
+            }
         };
         if let Some(cut) = cut {
             self.outputs.push_back(Output::Disconnect { link });

@@ -19,6 +19,7 @@
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
+use potsdb_wire::Server;
 use potsdb_wire::reply::{Class, ErrorKind, Replies, Reply};
 
 use super::{Cut, Exchange, Knowledge, Room, Verdicts};
@@ -490,6 +491,12 @@ impl Exchange for Telnet {
 
     fn knowledge(&self) -> Knowledge {
         self.knowledge
+    }
+
+    fn learn(&mut self, server: Server) {
+        if !matches!(self.knowledge, Knowledge::Answers(_)) {
+            self.knowledge = Knowledge::Answers(server);
+        }
     }
 
     fn has_proved(&self, now: Duration) -> bool {

@@ -623,13 +623,14 @@ impl Engine {
                 self.outputs.push_back(Output::Disconnect { link: index });
             }
         }
-        let left: u64 = self
-            .verdicts
-            .again
-            .drain(..)
-            .filter(|held| !held.posted)
-            .map(|held| held.lines.points())
-            .sum();
+        let mut left = 0;
+        for held in self.verdicts.again.drain(..) {
+            match held.posted {
+                // A precaution that was not written again, or not answered for.
+                true => self.verdicts.tally.unsettled += held.lines.points(),
+                false => left += held.lines.points(),
+            }
+        }
         match self.phase {
             EnginePhase::Stopped => self.verdicts.tally.dropped.stopped += left,
             _ => self.verdicts.tally.dropped.closed += left,

@@ -264,8 +264,10 @@ impl Telnet {
     /// What the peer's kernel has is unconfirmed from now on, on a server that cannot say more.
     fn confirm(&mut self, verdicts: &mut Verdicts) {
         for held in self.window.received(self.acknowledged) {
-            if !held.posted {
-                verdicts.tally.unconfirmed += held.lines.points();
+            match held.posted {
+                // Answered for elsewhere; whether they settle cannot be found out here.
+                true => verdicts.tally.released_early += held.lines.points(),
+                false => verdicts.tally.unconfirmed += held.lines.points(),
             }
             verdicts.release(held.lines);
         }

@@ -173,6 +173,17 @@ impl Telnet {
         }
     }
 
+    /// When silence is the connection's end. Not before it can be told from the server's nature.
+    fn answer_by(&self) -> Option<Duration> {
+        let timeout = self.terms.answer_timeout;
+        let patience = match self.knowledge {
+            Knowledge::Unknown if self.question_received.is_some() => return None,
+            Knowledge::Unknown => timeout.max(SILENT_AFTER),
+            _ => timeout,
+        };
+        (!self.window.is_empty()).then(|| self.progress + patience)
+    }
+
     /// The oldest question was answered.
     fn answer(&mut self, now: Duration, verdicts: &mut Verdicts) {
         self.answered = true;
@@ -402,7 +413,7 @@ impl Exchange for Telnet {
         if self.window.unwritten() > 0 && now >= self.write_progress + self.terms.write_timeout {
             return Some(Cut::WriteTimeout);
         }
-        if !self.window.is_empty() && now >= self.progress + self.terms.answer_timeout {
+        if self.answer_by().is_some_and(|by| by <= now) {
             return Some(Cut::AnswerTimeout);
         }
         match self.ending {

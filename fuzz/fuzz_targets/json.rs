@@ -24,10 +24,7 @@ fuzz_target!(|text: &[u8]| {
         assert_eq!(json::parse(&written).as_ref(), Ok(ours));
     }
     // The other reader goes deeper, and gives this name a meaning of its own.
-    let brackets = text
-        .iter()
-        .filter(|byte| matches!(byte, b'[' | b'{'))
-        .count();
+    let brackets = text.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
     if brackets > MAX_DEPTH || text.windows(10).any(|name| name == b"serde_json") {
         return;
     }

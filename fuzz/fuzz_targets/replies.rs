@@ -11,10 +11,7 @@ mod judge;
 
 fuzz_target!(|input: (Vec<u16>, &[u8])| {
     let (cuts, stream) = input;
-    let mut cuts: Vec<_> = cuts
-        .iter()
-        .map(|&cut| usize::from(cut) % (stream.len() + 1))
-        .collect();
+    let mut cuts: Vec<_> = cuts.iter().map(|&cut| usize::from(cut) % (stream.len() + 1)).collect();
     cuts.sort_unstable();
     let whole = read_replies(stream, &[]);
     assert_eq!(read_replies(stream, &cuts), whole);

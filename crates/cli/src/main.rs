@@ -34,13 +34,7 @@ use crate::output::Output;
 
 /// Points to OpenTSDB, or to anything that speaks its write protocol, every one accounted for
 #[derive(Debug, Parser)]
-#[command(
-    name = "potsdb",
-    version,
-    arg_required_else_help = true,
-    disable_help_subcommand = true,
-    max_term_width = 100
-)]
+#[command(name = "potsdb", version, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 all delivered, 1 some points were not, 2 could not run.")]
 struct Potsdb {
     #[command(subcommand)]

@@ -26,7 +26,11 @@ impl Man {
             return Ok(Outcome::AllDelivered);
         };
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let subcommands: Vec<_> = command.get_subcommands().cloned().collect();
+        let subcommands: Vec<_> = command
+            .get_subcommands()
+            .filter(|command| command.get_name() != "help")
+            .cloned()
+            .collect();
         for command in std::iter::once(command).chain(subcommands) {
             // `potsdb-send`, which is how `man` wants the name of a subcommand's page.
             let name = command.get_display_name().unwrap_or(command.get_name()).to_string();

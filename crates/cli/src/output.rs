@@ -20,6 +20,8 @@ pub(crate) struct Output {
 #[derive(Default)]
 struct Sink {
     closed: bool,
+    /// A progress line stands at the cursor.
+    progress: bool,
     failure: Option<io::Error>,
 }
 
@@ -55,12 +57,20 @@ impl Output {
 
     /// Writes one line to standard error, under the command's name. Where standard error is gone nobody can be told.
     pub(crate) fn note(&self, line: impl Display) {
-        let _ = io::stderr().write_all(format!("potsdb: {line}\n").as_bytes());
+        self.to_stderr(&format!("potsdb: {line}\n"), false);
     }
 
-    /// Writes text as it is to standard error: a progress line that redraws itself.
+    /// Shows how far things are, on a line of a terminal's that the next call, or a note, writes over; an empty text
+    /// only takes it away.
     pub(crate) fn progress(&self, text: &str) {
-        let _ = io::stderr().write_all(text.as_bytes());
+        self.to_stderr(text, !text.is_empty());
+    }
+
+    fn to_stderr(&self, text: &str, stays_open: bool) {
+        let mut sink = self.sink();
+        let over = if sink.progress { "\r\x1b[K" } else { "" };
+        sink.progress = stays_open;
+        let _ = io::stderr().write_all(format!("{over}{text}").as_bytes());
     }
 
     /// Returns true when the reader of standard output went away.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use potsdb::{Sent, Timestamp, Value};
+use potsdb::{Timestamp, Value};
 use serde_json::json;
 
 use crate::options::{self, Destination};
@@ -24,7 +24,7 @@ pub(crate) struct Send {
     #[arg(allow_negative_numbers = true)]
     value: String,
 
-    /// Tags, such as path=/login; the host's name is added as host unless host_tag says otherwise
+    /// Tags, such as path=/login; this machine's name is added as host, but for -o host_tag=false
     #[arg(value_name = "TAG=VALUE", value_parser = options::named)]
     tags: Vec<(String, String)>,
 
@@ -54,11 +54,11 @@ impl Send {
             .transpose()?;
         let client = self.destination.open()?;
         let tags = self.tags.iter().map(|(name, value)| (name, value));
-        let sent = match timestamp {
+        // Whatever else than queued this answers, a drop by option, is in the statistics.
+        match timestamp {
             Some(timestamp) => client.send_at(&self.metric, value, timestamp, tags)?,
             None => client.send(&self.metric, value, tags)?,
         };
-        debug_assert_eq!(sent, Sent::Queued, "a first point repeats nothing");
         let stats = client.close(self.timeout);
         for line in statistics::undelivered(&stats) {
             output.note(line);

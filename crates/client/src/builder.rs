@@ -6,7 +6,8 @@ use potsdb_wire::{Names, Rules, SeriesText, Server};
 
 use crate::client::Client;
 use crate::endpoint::{Endpoint, parse_url};
-use crate::options::{Ack, ConfigError, HostTag, Invalid, Options, Overflow, Precision, Repeats};
+use crate::error::ConfigError;
+use crate::options::{Ack, HostTag, Invalid, Options, Overflow, Precision, Repeats};
 
 /// How long `check_host` tries.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -36,6 +37,10 @@ macro_rules! setters {
 
 impl Builder {
     pub(crate) fn new(url: &str) -> Builder {
+        Builder::over(Options::default(), url)
+    }
+
+    pub(crate) fn over(defaults: Options, url: &str) -> Builder {
         let (parsed, error) = match parse_url(url) {
             Ok(parsed) => (parsed, None),
             Err(error) => ((Vec::new(), Vec::new()), Some(error)),
@@ -43,7 +48,7 @@ impl Builder {
         let (endpoints, options) = parsed;
         let builder = Builder {
             endpoints,
-            options: Options::default(),
+            options: defaults,
             error,
         };
         options

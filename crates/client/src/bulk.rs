@@ -6,10 +6,35 @@
 
 use std::time::Instant;
 
-use potsdb_wire::{MAX_LINE, Rules, line};
+use potsdb_wire::{InvalidPoint, MAX_LINE, Rules, SeriesText, line};
 
-use crate::client::{BadLine, SendError, SentLines};
-use crate::queue::{Queue, Refused};
+use crate::error::SendError;
+use crate::queue::Queue;
+
+/// What became of lines handed to [`Client::send_lines`](crate::Client::send_lines).
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SentLines {
+    /// Lines queued.
+    pub queued: u64,
+    /// Lines refused, in their order.
+    pub bad: Vec<BadLine>,
+    /// Bytes of the input that were dealt with. Less than all of them when the timeout came, or the
+    /// client was closed: the rest can be given again.
+    pub consumed: usize,
+    /// How many lines, blank ones included, those bytes were.
+    pub lines: u64,
+}
+
+/// A line that was refused.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct BadLine {
+    /// Its number in the input of the call, from 1, blank lines included.
+    pub number: u64,
+    /// What is illegal, and the rule.
+    pub error: InvalidPoint,
+}
 
 /// What is appended at once, at most.
 const BATCH_BYTES: usize = 8 * 1024;
@@ -26,6 +51,7 @@ pub(crate) fn send(
         bytes: Vec::with_capacity(BATCH_BYTES),
         points: 0,
     };
+    let mut scratch = SeriesText::new();
     let mut rest = input;
     let mut number = 0;
     while !rest.is_empty() {
@@ -35,8 +61,13 @@ pub(crate) fn send(
         number += 1;
         let text = text.trim_ascii();
         if !text.is_empty() {
-            match line::canonical(rules, text, &mut batch.bytes) {
-                Ok(()) => batch.points += 1,
+            match line::canonical_with(&mut scratch, rules, text, &mut batch.bytes) {
+                Ok(()) => {
+                    batch.points += 1;
+                    if scratch.replaced() > 0 {
+                        queue.count_replaced(scratch.replaced());
+                    }
+                }
                 Err(error) => {
                     queue.count_invalid();
                     sent.bad.push(BadLine { number, error });
@@ -46,7 +77,7 @@ pub(crate) fn send(
         if batch.bytes.len() + MAX_LINE >= BATCH_BYTES || u64::from(batch.points) >= most || rest.is_empty() {
             match batch.append(queue, deadline) {
                 Ok(points) => sent.queued += points,
-                Err(Refused::Closed) if sent.queued == 0 && sent.bad.is_empty() => return Err(SendError::Closed),
+                Err(SendError::Closed) if sent.queued == 0 && sent.bad.is_empty() => return Err(SendError::Closed),
                 // What was not taken can be given again: the bad lines of this batch with it.
                 Err(_) => {
                     sent.bad.retain(|bad| bad.number <= sent.lines);
@@ -66,7 +97,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn append(&mut self, queue: &Queue, deadline: Option<Instant>) -> Result<u64, Refused> {
+    fn append(&mut self, queue: &Queue, deadline: Option<Instant>) -> Result<u64, SendError> {
         if self.points > 0 {
             queue.append_lines(&self.bytes, self.points, deadline)?;
         }

@@ -11,16 +11,20 @@ use std::time::{Duration, Instant};
 
 use potsdb_wire::{InvalidPoint, Rules, SeriesText, Timestamp, Value, line};
 
+use crate::barrier::Barrier;
 use crate::builder::Builder;
+use crate::bulk::{self, SentLines};
 use crate::clock;
 use crate::endpoint::Endpoint;
+use crate::error::{ConfigError, FlushError, SendError};
 use crate::home::Home;
 use crate::ledger::Stats;
-use crate::options::{ConfigError, Options, Precision, Repeats};
-use crate::queue::{Refused, Sent, Wait};
+use crate::options::{Options, Precision, Repeats};
+use crate::queue::{Sent, Wait};
 use crate::repeat::Known;
 use crate::report::Report;
 use crate::series::{IntoValue, Series};
+use crate::sync::is_worker;
 
 /// For points whose only tags are the client's own: an empty list whose type is known.
 pub const NO_TAGS: [(&str, &str); 0] = [];
@@ -87,6 +91,11 @@ impl Client {
     /// Begins to build a client.
     pub fn builder(url: &str) -> Builder {
         Builder::new(url)
+    }
+
+    /// Begins to build a client over defaults of the caller's: the URL's query goes before them.
+    pub fn builder_over(defaults: Options, url: &str) -> Builder {
+        Builder::over(defaults, url)
     }
 
     pub(crate) fn start(
@@ -186,7 +195,7 @@ impl Client {
     ///
     /// [`SendError::Closed`] when nothing at all was taken because the client is closed.
     pub fn send_lines(&self, lines: &[u8], timeout: Option<Duration>) -> Result<SentLines, SendError> {
-        crate::bulk::send(
+        bulk::send(
             self.home().queue(),
             &self.handle.rules,
             lines,
@@ -212,11 +221,8 @@ impl Client {
     /// Marks this place in the order of sending, to wait for it in slices or from elsewhere.
     pub fn barrier(&self) -> Barrier {
         let home = self.existing_home();
-        Barrier {
-            home: home.map(Home::id),
-            to: home.map_or(0, |home| home.queue().barrier()),
-            client: self.clone(),
-        }
+        let to = home.map_or(0, |home| home.queue().barrier());
+        Barrier::new(self.clone(), home.map(Home::id), to)
     }
 
     /// Stops accepting, waits until everything has its verdict, at most `timeout`, and returns the
@@ -272,6 +278,12 @@ impl Client {
         self.existing_home().is_none_or(|home| !home.queue().lock().has_ended())
     }
 
+    /// Counts a point that was refused before it came here: for bindings whose numbers and times can
+    /// be what no [`Value`] or [`Timestamp`] is.
+    pub fn count_invalid(&self) {
+        self.home().queue().count_invalid();
+    }
+
     /// The statistics at this instant.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -325,7 +337,7 @@ impl Client {
         self.handle.home.current(&self.handle.options, &self.handle.endpoints)
     }
 
-    fn existing_home(&self) -> Option<&Home> {
+    pub(crate) fn existing_home(&self) -> Option<&Home> {
         self.handle.home.existing()
     }
 
@@ -433,7 +445,7 @@ impl Client {
             (Some(known), Repeats::First) => Some((known, home.id(), timestamp)),
             _ => None,
         };
-        home.queue().append(&parts, repeat, wait).map_err(SendError::from)
+        home.queue().append(&parts, repeat, wait)
     }
 
     /// Counts an illegal point that was refused.
@@ -462,7 +474,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // A home inherited by fork is the parent's to close; a child without one has nothing to.
         let Some(home) = self.home.existing() else { return };
-        if self.detached.load(Ordering::Relaxed) || crate::worker::is_current_thread() {
+        if self.detached.load(Ordering::Relaxed) || is_worker() {
             home.queue().close(None);
         } else {
             let deadline = Instant::now() + self.options.close_grace;
@@ -470,115 +482,4 @@ impl Drop for Handle {
             home.queue().wait_ended(Some(deadline + LAST_TURN));
         }
     }
-}
-
-/// A place in the order of sending. From [`Client::barrier`].
-#[derive(Clone, Debug)]
-#[must_use = "a barrier is there to be waited for"]
-pub struct Barrier {
-    client: Client,
-    home: Option<u64>,
-    to: u64,
-}
-
-impl Barrier {
-    /// Whether every point sent before it has its verdict, and none is being sent again.
-    pub fn is_reached(&self) -> bool {
-        self.in_home().is_none_or(|home| home.queue().is_reached(self.to))
-    }
-
-    /// Waits for that, at most `timeout`; returns whether it came.
-    pub fn wait(&self, timeout: Duration) -> bool {
-        self.in_home()
-            .is_none_or(|home| home.queue().wait_reached(self.to, Some(Instant::now() + timeout)))
-    }
-
-    /// The home it was made in: after a fork its points are the parent's to wait for.
-    fn in_home(&self) -> Option<&Home> {
-        self.client.existing_home().filter(|home| Some(home.id()) == self.home)
-    }
-}
-
-/// A point that was not accepted.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum SendError {
-    /// Its content is illegal; counted `invalid`.
-    Invalid(InvalidPoint),
-    /// The queue had no room in time, under `overflow=block`; counted `full`.
-    Full,
-    /// The client is closed.
-    Closed,
-    /// The queue has no room, and the caller asked not to wait; not counted.
-    WouldBlock,
-}
-
-impl From<Refused> for SendError {
-    fn from(refused: Refused) -> SendError {
-        match refused {
-            Refused::Closed => SendError::Closed,
-            Refused::Full => SendError::Full,
-            Refused::WouldBlock => SendError::WouldBlock,
-        }
-    }
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SendError::Invalid(error) => error.fmt(f),
-            SendError::Full => f.write_str("the queue is full and had no room in time"),
-            SendError::Closed => f.write_str("the client is closed"),
-            SendError::WouldBlock => f.write_str("the queue is full"),
-        }
-    }
-}
-
-impl std::error::Error for SendError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            SendError::Invalid(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// A flush that did not reach its barrier in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FlushError {
-    /// Points of the client without a verdict at the deadline.
-    pub pending: u64,
-}
-
-impl fmt::Display for FlushError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the flush reached its deadline with {} points pending", self.pending)
-    }
-}
-
-impl std::error::Error for FlushError {}
-
-/// What became of lines handed to [`Client::send_lines`].
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct SentLines {
-    /// Lines queued.
-    pub queued: u64,
-    /// Lines refused, in their order.
-    pub bad: Vec<BadLine>,
-    /// Bytes of the input that were dealt with. Less than all of them when the timeout came, or the
-    /// client was closed: the rest can be given again.
-    pub consumed: usize,
-    /// How many lines, blank ones included, those bytes were.
-    pub lines: u64,
-}
-
-/// A line that was refused.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct BadLine {
-    /// Its number in the input of the call, from 1, blank lines included.
-    pub number: u64,
-    /// What is illegal, and the rule.
-    pub error: InvalidPoint,
 }

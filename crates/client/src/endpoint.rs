@@ -10,7 +10,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use crate::options::ConfigError;
+use crate::error::ConfigError;
 
 /// OpenTSDB's port.
 pub const DEFAULT_PORT: u16 = 4242;

@@ -22,10 +22,11 @@ use potsdb_wire::SeriesText;
 use crate::endpoint::Endpoint;
 use crate::ledger::{Stats, Tally};
 use crate::options::Options;
+use crate::publish::Shared;
 use crate::queue::Queue;
 use crate::repeat::{Known, Registry};
 use crate::sync::{Mutex, lock};
-use crate::worker::{Shared, Worker};
+use crate::worker::Worker;
 
 /// Numbers homes, so that a series can tell whose timestamps it remembers.
 static HOMES: AtomicU64 = AtomicU64::new(1);
@@ -143,7 +144,7 @@ impl Home {
         let stats = ledger.stats();
         Stats {
             endpoints: status.endpoints,
-            last_rejections: status.words.into(),
+            last_rejections: status.words,
             oldest_pending: oldest
                 .filter(|_| stats.pending() > 0)
                 .map(|since| Instant::now().saturating_duration_since(since)),

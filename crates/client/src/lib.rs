@@ -29,6 +29,7 @@
 #![deny(unsafe_code)]
 
 mod backoff;
+mod barrier;
 mod block;
 mod builder;
 mod bulk;
@@ -37,6 +38,7 @@ mod clock;
 mod connection;
 mod endpoint;
 mod engine;
+mod error;
 mod exchange;
 mod home;
 mod io;
@@ -46,6 +48,7 @@ mod ledger;
 mod models;
 mod options;
 mod pace;
+mod publish;
 mod queue;
 mod repeat;
 mod report;
@@ -57,13 +60,14 @@ mod worker;
 
 pub use potsdb_wire::{InvalidPoint, Names, Rules, Server, Timestamp, Value};
 
+pub use crate::barrier::Barrier;
 pub use crate::builder::Builder;
-pub use crate::client::{BadLine, Barrier, Client, FlushError, NO_TAGS, SendError, SentLines};
+pub use crate::bulk::{BadLine, SentLines};
+pub use crate::client::{Client, NO_TAGS};
 pub use crate::endpoint::{DEFAULT_PORT, Endpoint};
+pub use crate::error::{ConfigError, FlushError, SendError};
 pub use crate::ledger::{Dropped, EndpointState, Stats};
-pub use crate::options::{
-    Ack, ConfigError, HostTag, Invalid, OPTIONS, OptionSpec, Options, Overflow, Precision, Repeats,
-};
+pub use crate::options::{Ack, HostTag, Invalid, OPTIONS, OptionSpec, Options, Overflow, Precision, Repeats};
 pub use crate::queue::{Sent, Wait};
 pub use crate::report::Report;
 pub use crate::series::{IntoValue, Series};

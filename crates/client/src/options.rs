@@ -5,13 +5,17 @@
 //! read. A default is written once, in [`Options::default`].
 
 use std::fmt;
-use std::io;
-use std::str::FromStr;
 use std::time::Duration;
 
-use potsdb_wire::{InvalidPoint, Names, Server};
+use potsdb_wire::{Names, Server};
 
-use crate::block::BLOCK_BYTES;
+use crate::error::ConfigError;
+
+mod text;
+
+use text::{
+    MIB, at_least_one, backoff, boolean, bytes, duration, nearest, number, overflow, positive, rate, tags, word,
+};
 
 /// What `send` does when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +117,6 @@ pub struct Options {
     pub test_mode: bool,
 }
 
-const MIB: usize = 1024 * 1024;
-
 impl Default for Options {
     fn default() -> Options {
         Options {
@@ -164,18 +166,9 @@ impl Options {
     /// An unknown name (the nearest is suggested), or a value the option does not take.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
         let Some(spec) = OPTIONS.iter().find(|spec| spec.name == name) else {
-            return Err(ConfigError(Kind::Unknown {
-                name: name.to_owned(),
-                nearest: nearest(name),
-            }));
+            return Err(ConfigError::unknown(name, nearest(name)));
         };
-        (spec.set)(self, value).map_err(|rule| {
-            ConfigError(Kind::Value {
-                name: spec.name,
-                value: value.to_owned(),
-                rule,
-            })
-        })
+        (spec.set)(self, value).map_err(|rule| ConfigError::value(spec.name, value, rule))
     }
 }
 
@@ -325,229 +318,6 @@ options![
         |o, v| o.test_mode = boolean(v)?
     ),
 ];
-
-fn number(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| "a whole number from 0 up".to_owned())
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    number(text)
-        .ok()
-        .filter(|n| (1..=64).contains(n))
-        .ok_or_else(|| "a whole number from 1 to 64".to_owned())
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|rate: &f64| rate.is_finite() && *rate >= 0.0)
-        .ok_or_else(|| "a number from 0 up".to_owned())
-}
-
-fn boolean(text: &str) -> Result<bool, String> {
-    match text {
-        "true" | "1" | "yes" => Ok(true),
-        "false" | "0" | "no" => Ok(false),
-        _ => Err("true or false".to_owned()),
-    }
-}
-
-fn word<T: FromStr>(text: &str, choices: &str) -> Result<T, String> {
-    text.parse().map_err(|_| choices.to_owned())
-}
-
-fn bytes(text: &str) -> Result<usize, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let unit = match &text[split..] {
-        "" | "B" => 1,
-        "kB" | "KB" => 1000,
-        "KiB" | "K" | "k" => 1024,
-        "MB" => 1_000_000,
-        "MiB" | "M" => MIB,
-        "GB" => 1_000_000_000,
-        "GiB" | "G" => 1024 * MIB,
-        _ => 0,
-    };
-    let product = text[..split].parse::<usize>().ok().and_then(|n| n.checked_mul(unit));
-    product
-        .filter(|&bytes| bytes >= BLOCK_BYTES)
-        .ok_or_else(|| "a number of bytes of at least 64KiB: 67108864, 64MiB".to_owned())
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let unit = match &text[split..] {
-        "" | "s" => Some(1.0),
-        "ms" => Some(1e-3),
-        "us" => Some(1e-6),
-        "m" | "min" => Some(60.0),
-        "h" => Some(3600.0),
-        _ => None,
-    };
-    let seconds = unit.and_then(|unit| Some(text[..split].trim().parse::<f64>().ok()? * unit));
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "a duration: 5s, 250ms, 1.5 (seconds)".to_owned())
-}
-
-fn positive(text: &str) -> Result<Duration, String> {
-    duration(text)?
-        .checked_sub(Duration::from_millis(1))
-        .map(|less| less + Duration::from_millis(1))
-        .ok_or_else(|| "a duration of at least 1ms".to_owned())
-}
-
-fn overflow(text: &str) -> Result<Overflow, String> {
-    match text {
-        "drop_oldest" => Ok(Overflow::DropOldest),
-        "drop_newest" => Ok(Overflow::DropNewest),
-        "block" => Ok(Overflow::Block(None)),
-        _ => match text.strip_prefix("block:") {
-            Some(deadline) => Ok(Overflow::Block(Some(duration(deadline)?))),
-            None => Err("drop_oldest, drop_newest, block or block:5s".to_owned()),
-        },
-    }
-}
-
-fn backoff(text: &str) -> Result<(Duration, Duration), String> {
-    let range = text
-        .split_once("..")
-        .and_then(|(low, high)| Some((positive(low).ok()?, duration(high).ok()?)));
-    range
-        .filter(|(low, high)| low <= high)
-        .ok_or_else(|| "two durations, the smaller first: 100ms..30s".to_owned())
-}
-
-fn tags(text: &str) -> Result<Vec<(String, String)>, String> {
-    let pair = |pair: &str| {
-        pair.split_once('=')
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    };
-    text.split(',')
-        .filter(|pair| !pair.is_empty())
-        .map(pair)
-        .collect::<Option<_>>()
-        .ok_or_else(|| "k=v,k2=v2".to_owned())
-}
-
-/// The option whose name differs least, if any is near enough to have been meant.
-fn nearest(name: &str) -> Option<&'static str> {
-    let (distance, spec) = OPTIONS
-        .iter()
-        .map(|spec| (distance(name, spec.name), spec))
-        .min_by_key(|(distance, _)| *distance)?;
-    (distance <= 1 + name.len() / 3).then_some(spec.name)
-}
-
-/// Levenshtein's distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let cost = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-/// A client that cannot be built, and why.
-#[derive(Debug)]
-pub struct ConfigError(Kind);
-
-#[derive(Debug)]
-enum Kind {
-    Unknown {
-        name: String,
-        nearest: Option<&'static str>,
-    },
-    Value {
-        name: &'static str,
-        value: String,
-        rule: String,
-    },
-    Url {
-        text: String,
-        rule: &'static str,
-    },
-    Environment,
-    Tag(InvalidPoint),
-    Unreachable {
-        endpoint: String,
-        source: io::Error,
-    },
-    Start(io::Error),
-}
-
-impl ConfigError {
-    pub(crate) fn url(text: &str, rule: &'static str) -> ConfigError {
-        ConfigError(Kind::Url {
-            text: text.to_owned(),
-            rule,
-        })
-    }
-
-    pub(crate) fn environment() -> ConfigError {
-        ConfigError(Kind::Environment)
-    }
-
-    pub(crate) fn tag(error: InvalidPoint) -> ConfigError {
-        ConfigError(Kind::Tag(error))
-    }
-
-    pub(crate) fn unreachable(endpoint: String, source: io::Error) -> ConfigError {
-        ConfigError(Kind::Unreachable { endpoint, source })
-    }
-
-    pub(crate) fn start(source: io::Error) -> ConfigError {
-        ConfigError(Kind::Start(source))
-    }
-
-    /// Whether an option of this name does not exist (and so its value was not looked at).
-    #[must_use]
-    pub fn is_unknown_option(&self) -> bool {
-        matches!(self.0, Kind::Unknown { .. })
-    }
-
-    /// The socket layer's error, when `check_host` found no server.
-    #[must_use]
-    pub fn unreachable_by(&self) -> Option<&io::Error> {
-        match &self.0 {
-            Kind::Unreachable { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Kind::Unknown {
-                name,
-                nearest: Some(nearest),
-            } => write!(f, "unknown option {name:?}: did you mean {nearest:?}?"),
-            Kind::Unknown { name, nearest: None } => write!(f, "unknown option {name:?}"),
-            Kind::Value { name, value, rule } => write!(f, "option {name}: {value:?} is not {rule}"),
-            Kind::Url { text, rule } => write!(f, "{text:?}: {rule}"),
-            Kind::Environment => write!(f, "POTSDB_URL is not set: tsdb://host:4242"),
-            Kind::Tag(error) => write!(f, "a tag of every point: {error}"),
-            Kind::Unreachable { endpoint, source } => write!(f, "{endpoint}: {source}"),
-            Kind::Start(source) => write!(f, "the worker could not be started: {source}"),
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0 {
-            Kind::Unreachable { source, .. } | Kind::Start(source) => Some(source),
-            Kind::Tag(error) => Some(error),
-            _ => None,
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

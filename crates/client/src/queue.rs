@@ -25,13 +25,17 @@ use std::time::{Duration, Instant};
 use potsdb_wire::Timestamp;
 
 use crate::block::{BLOCK_BYTES, Block};
+use crate::error::SendError;
 use crate::ledger::{Ledger, Tally};
 use crate::options::Overflow;
 use crate::repeat::Known;
-use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+use crate::sync::{Condvar, Mutex, MutexGuard, is_worker, lock};
 
 /// Empty blocks kept for callers.
 const SPARE_BLOCKS: usize = 8;
+
+/// Added to the end of a slice, so that `Full` is never what a slice ends with.
+const SLACK: Duration = Duration::from_millis(1);
 
 /// What became of a point handed to `send`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,16 +50,6 @@ pub enum Sent {
     Dropped,
 }
 
-/// Why a point was not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    Closed,
-    /// No room within the time given.
-    Full,
-    /// No room, and the caller asked not to wait: nothing was counted.
-    WouldBlock,
-}
-
 /// How long a caller is prepared to wait for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
@@ -66,6 +60,9 @@ pub enum Wait {
     No,
     /// Until then, where `overflow=block` would wait.
     Until(Instant),
+    /// As `Until`, but time that runs out is [`SendError::WouldBlock`](crate::SendError::WouldBlock)
+    /// and counts nothing: for bindings that wait in slices.
+    Slice(Instant),
 }
 
 /// How the worker is resting.
@@ -164,7 +161,7 @@ impl Queue {
         parts: &[&[u8]],
         repeat: Option<(&Arc<Known>, u64, Timestamp)>,
         wait: Wait,
-    ) -> Result<Sent, Refused> {
+    ) -> Result<Sent, SendError> {
         let bytes = parts.iter().map(|part| part.len()).sum();
         let mut fresh = None;
         let mut deadline = None;
@@ -190,8 +187,12 @@ impl Queue {
                     }
                     Overflow::Block(limit) => {
                         let until = match wait {
-                            Wait::No => return Err(Refused::WouldBlock),
+                            Wait::No => return Err(SendError::WouldBlock),
                             Wait::Until(instant) => Some(instant),
+                            Wait::Slice(instant) => match instant.checked_duration_since(Instant::now()) {
+                                Some(left) if !left.is_zero() => Some(instant + SLACK),
+                                _ => return Err(SendError::WouldBlock),
+                            },
                             Wait::Configured => {
                                 *deadline.get_or_insert_with(|| limit.map(|limit| Instant::now() + limit))
                             }
@@ -218,13 +219,13 @@ impl Queue {
 
     /// Appends whole canonical lines, at most 8 KiB and a queueful of them, waiting for room
     /// until `deadline`.
-    pub(crate) fn append_lines(&self, lines: &[u8], points: u32, deadline: Option<Instant>) -> Result<Sent, Refused> {
+    pub(crate) fn append_lines(&self, lines: &[u8], points: u32, deadline: Option<Instant>) -> Result<Sent, SendError> {
         let mut fresh = None;
         let mut state = self.lock();
         loop {
             match state.phase {
                 Phase::Open => {}
-                Phase::Closing(_) => return Err(Refused::Closed),
+                Phase::Closing(_) => return Err(SendError::Closed),
                 Phase::Stopped => {
                     state.ledger.accepted += u64::from(points);
                     state.ledger.dropped_by_callers.stopped += u64::from(points);
@@ -351,13 +352,13 @@ impl Queue {
         &self,
         mut state: MutexGuard<'a, State>,
         deadline: Option<Instant>,
-    ) -> Result<MutexGuard<'a, State>, Refused> {
+    ) -> Result<MutexGuard<'a, State>, SendError> {
         // The worker makes the room: if it is the one that sends (a log record of its own), no
         // waiting helps.
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) || crate::worker::is_current_thread() {
+        if left.is_some_and(|left| left.is_zero()) || is_worker() {
             state.ledger.full += 1;
-            return Err(Refused::Full);
+            return Err(SendError::Full);
         }
         if state.rest != Rest::Awake {
             state.rest = Rest::Awake;
@@ -373,7 +374,7 @@ impl Queue {
                 return true;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) || crate::worker::is_current_thread() {
+            if left.is_some_and(|left| left.is_zero()) || is_worker() {
                 return false;
             }
             state = self.wait_change(state, left);
@@ -510,10 +511,10 @@ impl State {
     }
 
     /// What close and stop make of a call, before anything is looked at.
-    fn without_queueing(&mut self) -> Result<Option<Sent>, Refused> {
+    fn without_queueing(&mut self) -> Result<Option<Sent>, SendError> {
         match self.phase {
             Phase::Open => Ok(None),
-            Phase::Closing(_) => Err(Refused::Closed),
+            Phase::Closing(_) => Err(SendError::Closed),
             Phase::Stopped => {
                 self.ledger.accepted += 1;
                 self.ledger.dropped_by_callers.stopped += 1;

@@ -47,7 +47,8 @@ impl Recent {
 
     /// Remembers a point that was accepted. No legal timestamp is 0, so 0 marks an empty place.
     pub(crate) fn remember(&self, home: u64, timestamp: Timestamp) {
-        if self.home.swap(home, Ordering::Relaxed) != home {
+        if self.home.load(Ordering::Relaxed) != home {
+            self.home.store(home, Ordering::Relaxed);
             for time in &self.times {
                 time.store(0, Ordering::Relaxed);
             }

@@ -41,7 +41,7 @@ pub enum Report {
     },
     /// The server refused points.
     Rejected {
-        /// How many since the last such report.
+        /// How many since the last such report; 0 where the server can refuse but not answer.
         points: u64,
         /// The newest error, in the server's words.
         words: String,
@@ -83,6 +83,7 @@ impl fmt::Display for Report {
             Report::ServerLost { endpoint, why } => write!(f, "lost {endpoint}: {why}; trying again"),
             Report::ServerFound { endpoint } => write!(f, "connected to {endpoint} again"),
             Report::Dropping { points } => write!(f, "the queue is full: {points} points dropped"),
+            Report::Rejected { points: 0, words } => write!(f, "the server refuses points: {words}"),
             Report::Rejected { points, words } => write!(f, "the server refused {points} points: {words}"),
             Report::Repeating { points, series } => {
                 write!(

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use potsdb_wire::{InvalidPoint, Timestamp, Value};
 
-use crate::client::{Client, SendError};
+use crate::client::Client;
+use crate::error::SendError;
 use crate::queue::{Sent, Wait};
 use crate::repeat::Known;
 

@@ -5,8 +5,6 @@
 //! a socket, a timer of the engine's or a caller has something. See `queue.rs` for how it sleeps
 //! without missing a point, and `engine.rs` for everything that is decided.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
 use std::io;
 use std::io::IoSlice;
 use std::panic::AssertUnwindSafe;
@@ -19,48 +17,17 @@ use crate::connection::{Connection, Dial, Dialled, Incoming};
 use crate::endpoint::Endpoint;
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::io::Io;
-use crate::ledger::{EndpointState, Tally};
+use crate::ledger::Tally;
 use crate::options::Options;
+use crate::publish::{Publisher, STATUS_EVERY, Shared};
 use crate::queue::{Queue, Rest};
-use crate::report::{Limiter, Report, Reports};
-use crate::sync::{Mutex, lock};
-
-/// The server's words for refused points that are kept.
-const WORDS: usize = 16;
-
-/// How often the status is brought up to date while the worker is busy.
-const STATUS_EVERY: Duration = Duration::from_millis(20);
+use crate::report::Report;
+use crate::sync::become_worker;
 
 /// Rounds of filling and writing before replies and callers are looked at again.
 const ROUNDS: usize = 32;
 
 const WAKE: Token = Token(0);
-
-thread_local! {
-    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether the calling thread is a worker: it must never wait for one.
-pub(crate) fn is_current_thread() -> bool {
-    IS_WORKER.get()
-}
-
-/// What [`Stats`](crate::Stats) says beyond the ledger.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Status {
-    pub(crate) endpoints: Vec<EndpointState>,
-    pub(crate) words: VecDeque<String>,
-    pub(crate) last_answer: Option<Duration>,
-    pub(crate) rate: f64,
-    pub(crate) rated_at: Option<Instant>,
-}
-
-/// What the worker shares with the handles.
-#[derive(Default)]
-pub(crate) struct Shared {
-    pub(crate) status: Mutex<Status>,
-    pub(crate) reports: Reports,
-}
 
 enum Socket {
     None,
@@ -82,28 +49,11 @@ pub(crate) struct Worker {
     tokens: usize,
     attempts: u64,
     buffer: Vec<u8>,
-    status_at: Duration,
-    limiter: Limiter,
-    /// Points refused by the server that no report has told of yet.
-    unreported_rejections: u64,
-    reported: Reported,
-    rate: Rate,
+    publisher: Publisher,
     /// Lines were taken since the last rest: more may be on their way.
     took: bool,
-}
-
-/// What the last reports told of, to say how many more there are.
-#[derive(Default)]
-struct Reported {
-    dropped: u64,
-    repeated: u64,
-}
-
-/// Points taken in the second under way.
-struct Rate {
-    since: Instant,
-    points: u64,
-    last: f64,
+    /// What the engine was last told: that points are queued.
+    told_queued: bool,
 }
 
 impl Worker {
@@ -142,20 +92,13 @@ impl Worker {
             tokens: 0,
             attempts: 0,
             buffer: vec![0; 64 * 1024],
-            status_at: Duration::ZERO,
-            limiter: Limiter::default(),
-            unreported_rejections: 0,
-            reported: Reported::default(),
-            rate: Rate {
-                since: started,
-                points: 0,
-                last: 0.0,
-            },
+            publisher: Publisher::new(),
             took: false,
+            told_queued: false,
         };
         worker.publish_status();
         std::thread::Builder::new().name("potsdb".to_owned()).spawn(move || {
-            IS_WORKER.set(true);
+            become_worker();
             // A panic is a defect of ours. It must not leave anybody waiting for a dead thread.
             let end = std::panic::catch_unwind(AssertUnwindSafe(|| worker.run()));
             let mut tally = Tally::default();
@@ -229,8 +172,9 @@ impl Worker {
         let mut state = self.queue.lock();
         let started = self.started;
         let phase = EnginePhase::new(state.phase(), |at| at.saturating_duration_since(started));
+        self.told_queued = state.queued() > 0;
         let callers = Input::Callers {
-            queued: state.queued() > 0,
+            queued: self.told_queued,
             urgent: state.is_urgent(),
             phase,
         };
@@ -251,7 +195,7 @@ impl Worker {
         self.ask_kernel();
         self.post();
         self.report();
-        if self.now() >= self.status_at + STATUS_EVERY {
+        if self.publisher.is_due(self.now()) {
             self.publish_status();
         }
     }
@@ -324,10 +268,11 @@ impl Worker {
             self.queue.announce(state);
             let Some((block, first)) = taken else { return };
             self.took = true;
-            self.rate.points += u64::from(block.points());
+            self.publisher.took(block.points());
             let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
             self.step(Input::Lines { link, lines });
             if !queued {
+                self.told_queued = queued;
                 let started = self.started;
                 let phase = EnginePhase::new(phase, |at| at.saturating_duration_since(started));
                 self.step(Input::Callers { queued, urgent, phase });
@@ -419,7 +364,6 @@ impl Worker {
     /// Posts what was learned in one critical section, and lets waiting callers look.
     fn post(&mut self) {
         let tally = std::mem::take(&mut self.engine.verdicts().tally);
-        self.unreported_rejections += tally.rejected;
         let (low, since) = self.engine.low().unzip();
         let mut state = self.queue.lock();
         state.post(
@@ -445,7 +389,9 @@ impl Worker {
         let took = std::mem::take(&mut self.took);
         let mut state = self.queue.lock();
         let waiting = state.queued() > 0;
-        if waiting && self.engine.wants().is_some() {
+        // Points that came after the engine was last told have no connection asked for, and no caller wakes a
+        // worker that looks awake.
+        if waiting && (!self.told_queued || self.engine.wants().is_some()) {
             return Some(Duration::ZERO);
         }
         if !waiting && took && !state.is_urgent() && !self.linger.is_zero() {
@@ -464,61 +410,12 @@ impl Worker {
     }
 
     fn publish_status(&mut self) {
-        self.status_at = self.now();
-        let verdicts = self.engine.verdicts();
-        let words = std::mem::take(&mut verdicts.words);
-        let last_answer = verdicts.last_answer;
-        let endpoints = self.engine.endpoint_states();
-        let elapsed = self.rate.since.elapsed();
-        if elapsed >= Duration::from_secs(1) {
-            self.rate = Rate {
-                since: Instant::now(),
-                points: 0,
-                last: self.rate.points as f64 / elapsed.as_secs_f64(),
-            };
-        }
-        let mut status = lock(&self.shared.status);
-        status.endpoints = endpoints;
-        status.words.extend(words);
-        let excess = status.words.len().saturating_sub(WORDS);
-        status.words.drain(..excess);
-        status.last_answer = last_answer;
-        status.rate = self.rate.last;
-        status.rated_at = Some(Instant::now());
+        let now = self.now();
+        self.publisher.status(now, &mut self.engine, &self.shared);
     }
 
-    /// Passes on what the engine and the ledger have to report, at most one of a kind in a while.
     fn report(&mut self) {
         let now = self.now();
-        let mut state = self.queue.lock();
-        let (dropped, repeated) = (state.ledger().dropped_by_callers.queue_full, state.ledger().repeated);
-        let series = state.take_repeated();
-        drop(state);
-        let mut reports = std::mem::take(&mut self.engine.verdicts().reports);
-        if dropped > self.reported.dropped {
-            reports.push(Report::Dropping {
-                points: dropped - self.reported.dropped,
-            });
-        }
-        if let Some(known) = series {
-            let text = String::from_utf8_lossy(known.text.bytes());
-            let series = text.trim_start_matches("put ").trim_end().to_owned();
-            reports.push(Report::Repeating {
-                points: repeated - self.reported.repeated,
-                series,
-            });
-        }
-        for mut report in reports {
-            if !self.limiter.passes(&report, now) {
-                continue;
-            }
-            match &mut report {
-                Report::Dropping { .. } => self.reported.dropped = dropped,
-                Report::Repeating { .. } => self.reported.repeated = repeated,
-                Report::Rejected { points, .. } => *points = std::mem::take(&mut self.unreported_rejections).max(1),
-                _ => {}
-            }
-            self.shared.reports.publish(report);
-        }
+        self.publisher.report(now, &self.queue, &mut self.engine, &self.shared);
     }
 }

@@ -16,9 +16,7 @@ use std::time::{Duration, Instant};
 use potsdb_receiver::{Config, Receiver};
 
 fn main() -> std::io::Result<()> {
-    let mut arguments = std::env::args()
-        .skip(1)
-        .filter_map(|text| text.parse().ok());
+    let mut arguments = std::env::args().skip(1).filter_map(|text| text.parse().ok());
     let points: u64 = arguments.next().unwrap_or(1_000_000);
     let series: u64 = arguments.next().unwrap_or(1000);
     let lines: Vec<u8> = (0..points)
@@ -60,11 +58,7 @@ fn main() -> std::io::Result<()> {
         "processor  {processor:6.2} s  {:9.0} lines/s of one core",
         points as f64 / processor
     );
-    println!(
-        "memory     {:6} MiB  {:9} bytes a point",
-        memory >> 20,
-        memory / points
-    );
+    println!("memory     {:6} MiB  {:9} bytes a point", memory >> 20, memory / points);
     Ok(())
 }
 
@@ -80,10 +74,7 @@ fn resident() -> u64 {
 
 /// The processor time of the thread that receives, in seconds.
 fn receiver_seconds() -> f64 {
-    let tasks = fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten();
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     for task in tasks {
         let read = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
         if read("comm").trim() == "potsdb-receiver" {

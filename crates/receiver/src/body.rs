@@ -56,16 +56,10 @@ pub(crate) fn put(body: &[u8], flags: Flags, store: &Store) -> Answer {
     let mut intake = store.intake();
     for point in &points {
         let Some(point) = point else {
-            errors.push((
-                None,
-                "Unexpected null datapoint encountered in set.".to_owned(),
-            ));
+            errors.push((None, "Unexpected null datapoint encountered in set.".to_owned()));
             continue;
         };
-        if let Err(reason) = point
-            .put()
-            .and_then(|put| intake.point(&put).map_err(reason))
-        {
+        if let Err(reason) = point.put().and_then(|put| intake.point(&put).map_err(reason)) {
             errors.push((Some(point), reason));
         }
     }
@@ -113,8 +107,11 @@ struct Point<'a> {
     metric: Option<Cow<'a, str>>,
     timestamp: i64,
     value: Option<Cow<'a, str>>,
-    tags: Option<Vec<(&'a str, Cow<'a, str>)>>,
+    tags: Option<Vec<Tag<'a>>>,
 }
+
+/// A tag's name, and its value unless that is null.
+type Tag<'a> = (&'a str, Option<Cow<'a, str>>);
 
 impl<'a> Point<'a> {
     /// `None`: a type that cannot be, which fails the body. `Some(None)`: a null in the array, which fails itself.
@@ -126,15 +123,17 @@ impl<'a> Point<'a> {
         let timestamp = match json.field("timestamp") {
             None | Some(Json::Null) => 0,
             Some(Json::Number(text)) => whole(text)?,
+            // Jackson takes an empty string for no number.
+            Some(Json::String(text)) if text.is_empty() => 0,
             Some(Json::String(text)) => whole(text)?,
             Some(_) => return None,
         };
         let tags = match json.field("tags") {
             None | Some(Json::Null) => None,
             Some(tags) => {
-                let mut read: Vec<(&str, Cow<'_, str>)> = Vec::new();
+                let mut read: Vec<Tag<'_>> = Vec::new();
                 for (name, value) in tags.as_object()? {
-                    let value = text(value)?.unwrap_or_default();
+                    let value = text(value)?;
                     // Of a name that comes twice the last value counts.
                     read.retain(|(known, _)| known != name);
                     read.push((name, value));
@@ -172,11 +171,11 @@ impl<'a> Point<'a> {
             .as_deref()
             .filter(|tags| !tags.is_empty())
             .ok_or("Missing tags")?;
-        let tags = Tags(
-            tags.iter()
-                .map(|(name, value)| (*name, value.as_ref()))
-                .collect(),
-        );
+        let tags = tags.iter().map(|(name, value)| match value {
+            Some(value) => Ok((*name, value.as_ref())),
+            None => Err(format!("Invalid tag value with key [{name}]: null")),
+        });
+        let tags = Tags(tags.collect::<Result<_, _>>()?);
         Ok(Put {
             metric,
             timestamp: self.timestamp,
@@ -185,36 +184,44 @@ impl<'a> Point<'a> {
         })
     }
 
+    /// The point as it came, without what it lacks.
     fn write(&self, out: &mut Vec<u8>) {
-        let field = |name: &str, text: Option<&str>, out: &mut Vec<u8>| {
-            out.extend_from_slice(name.as_bytes());
-            match text {
-                Some(text) => write_string(text, out),
-                None => out.extend_from_slice(b"null"),
-            }
-        };
-        field("{\"metric\":", self.metric.as_deref(), out);
-        out.extend_from_slice(format!(",\"timestamp\":{}", self.timestamp).as_bytes());
-        field(",\"value\":", self.value.as_deref(), out);
-        out.extend_from_slice(b",\"tags\":");
-        match &self.tags {
-            None => out.extend_from_slice(b"null"),
-            Some(tags) => {
-                let tags = Tags(
-                    tags.iter()
-                        .map(|(name, value)| (*name, value.as_ref()))
-                        .collect(),
-                );
-                for (index, (name, value)) in tags.java_order().into_iter().enumerate() {
-                    out.push(if index == 0 { b'{' } else { b',' });
-                    write_string(name, out);
-                    out.push(b':');
-                    write_string(value, out);
+        out.push(b'{');
+        if let Some(metric) = &self.metric {
+            field("metric", Some(metric), out);
+            out.push(b',');
+        }
+        out.extend_from_slice(format!("\"timestamp\":{}", self.timestamp).as_bytes());
+        if let Some(value) = &self.value {
+            out.push(b',');
+            field("value", Some(value), out);
+        }
+        if let Some(tags) = &self.tags {
+            out.extend_from_slice(b",\"tags\":{");
+            let order = Tags(tags.iter().map(|(name, _)| (*name, "")).collect()).java_order();
+            for (index, (name, _)) in order.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
                 }
-                out.extend_from_slice(if tags.0.is_empty() { b"{}" } else { b"}" });
+                let value = tags
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .and_then(|(_, value)| value.as_deref());
+                field(name, value, out);
             }
+            out.push(b'}');
         }
         out.push(b'}');
+    }
+}
+
+/// `"name":"text"`, or `"name":null`.
+fn field(name: &str, text: Option<&str>, out: &mut Vec<u8>) {
+    write_string(name, out);
+    out.push(b':');
+    match text {
+        Some(text) => write_string(text, out),
+        None => out.extend_from_slice(b"null"),
     }
 }
 
@@ -247,11 +254,7 @@ fn answer(points: usize, errors: &[(Option<&Point<'_>>, String)], flags: Flags) 
             false => Answer::Error("One or more data points had errors", Some(SEE_DETAILS)),
         };
     }
-    let timeouts = if flags.timeouts {
-        "\"timeouts\":0,"
-    } else {
-        ""
-    };
+    let timeouts = if flags.timeouts { "\"timeouts\":0," } else { "" };
     let mut body = format!(
         "{{\"success\":{},{timeouts}\"failed\":{}",
         points - errors.len(),

@@ -45,11 +45,7 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// Returns the fault that ended it, if one did.
-async fn converse(
-    stream: &TcpStream,
-    shared: &Arc<Shared>,
-    fate: &mut Fate,
-) -> io::Result<Option<Ending>> {
+async fn converse(stream: &TcpStream, shared: &Arc<Shared>, fate: &mut Fate) -> io::Result<Option<Ending>> {
     let mut telnet = Telnet::default();
     let mut switched = fate.switched();
     let mut begun = false;
@@ -125,13 +121,7 @@ enum Taken {
 }
 
 /// Reads once and works through what came.
-fn read(
-    stream: &TcpStream,
-    shared: &Shared,
-    fate: &mut Fate,
-    telnet: &mut Telnet,
-    begun: bool,
-) -> io::Result<Taken> {
+fn read(stream: &TcpStream, shared: &Shared, fate: &mut Fate, telnet: &mut Telnet, begun: bool) -> io::Result<Taken> {
     BUFFER.with_borrow_mut(|buffer| {
         let room = fate.room(buffer.len());
         let length = stream.try_read(&mut buffer[..room])?;

@@ -58,19 +58,11 @@ impl Counts {
     pub(crate) fn as_stats(&self) -> [(&'static str, u64, &'static str); 8] {
         [
             ("tsd.connectionmgr.connections", self.open, "type=open"),
-            (
-                "tsd.connectionmgr.connections",
-                self.connections,
-                "type=total",
-            ),
+            ("tsd.connectionmgr.connections", self.connections, "type=total"),
             ("tsd.rpc.received", self.puts, "type=put"),
             ("tsd.rpc.errors", self.refused, "type=illegal_arguments"),
             ("tsd.rpc.errors", self.unknown, "type=unknown_command"),
-            (
-                "tsd.rpc.errors",
-                self.suppressed,
-                "type=socket_writes_blocked",
-            ),
+            ("tsd.rpc.errors", self.suppressed, "type=socket_writes_blocked"),
             ("tsd.http.requests", self.requests, "type=all"),
             ("tsd.datapoints.added", self.accepted, "type=all"),
         ]

@@ -5,7 +5,10 @@
 //!
 //! Pure; read by `query.rs`, applied by `result.rs`.
 
-use crate::aggregate::{Aggregator, Run};
+use std::ops::Range;
+
+use crate::aggregate::Aggregator;
+use crate::merge::Run;
 use crate::number::Number;
 use crate::time;
 
@@ -36,8 +39,7 @@ impl Downsample {
     /// Reads `1m-avg`, `1m-avg-zero`, `0all-sum`.
     pub(crate) fn parse(text: &str) -> Result<Downsample, String> {
         let mut words = text.split('-');
-        let (interval, aggregator, fill) =
-            (words.next().unwrap_or_default(), words.next(), words.next());
+        let (interval, aggregator, fill) = (words.next().unwrap_or_default(), words.next(), words.next());
         let (Some(aggregator), None) = (aggregator, words.next()) else {
             return Err(format!("Invalid downsampling specifier: {text}"));
         };
@@ -45,15 +47,14 @@ impl Downsample {
             Interval::All
         } else {
             // A trailing c asks for calendar boundaries; in UTC they are those of the interval, but for months.
-            Interval::Millis(time::duration(
-                interval.strip_suffix('c').unwrap_or(interval),
-            )?)
+            Interval::Millis(time::duration(interval.strip_suffix('c').unwrap_or(interval))?)
         };
-        let aggregator = match Aggregator::named(aggregator)? {
-            Aggregator::None => {
+        let aggregator = match Aggregator::named(aggregator) {
+            Some(Aggregator::None) => {
                 return Err("cannot use the NONE aggregator for downsampling".into());
             }
-            aggregator => aggregator,
+            Some(aggregator) => aggregator,
+            None => return Err(format!("No such downsampling function: {aggregator}")),
         };
         let fill = match fill {
             None | Some("none") => Fill::None,
@@ -69,35 +70,29 @@ impl Downsample {
         })
     }
 
-    /// How far outside the query's range values may lie that still count.
-    pub(crate) fn reach(self) -> i64 {
+    /// The interval in milliseconds; none when there is only one.
+    pub(crate) fn interval(self) -> Option<i64> {
         match self.interval {
-            Interval::Millis(millis) => millis,
-            Interval::All => 0,
+            Interval::Millis(millis) => Some(millis),
+            Interval::All => None,
         }
     }
 
-    /// Downsamples a run for a query from `start` to `end`.
-    pub(crate) fn apply(self, run: &Run, start: i64, end: i64) -> Run {
-        let Interval::Millis(interval) = self.interval else {
-            let inside: Vec<f64> = run
-                .iter()
-                .filter(|(time, _)| (start..end).contains(time))
-                .map(|(_, number)| number.as_f64())
-                .collect();
-            return if inside.is_empty() {
-                Run::new()
-            } else {
-                vec![(start, Number::Float(self.aggregator.of(&inside)))]
-            };
+    /// Downsamples the values of a scan; `query` is the range asked for, which only an interval of everything looks at.
+    pub(crate) fn apply(self, run: &Run, scan: Range<i64>, query: Range<i64>) -> Run {
+        let Some(interval) = self.interval() else {
+            let inside = run.iter().filter(|(time, _)| query.contains(time));
+            let inside: Vec<f64> = inside.map(|(_, number)| number.as_f64()).collect();
+            let one = (query.start, Number::Float(self.aggregator.of(&inside)));
+            return if inside.is_empty() { Run::new() } else { vec![one] };
         };
         let bucket_of = |time: i64| time - time.rem_euclid(interval);
         let mut buckets = Run::new();
-        let mut expected = bucket_of(start.saturating_add(interval - 1));
+        let mut expected = bucket_of(scan.start);
         for same in run.chunk_by(|(a, _), (b, _)| bucket_of(*a) == bucket_of(*b)) {
             let bucket = bucket_of(same[0].0);
-            // A bucket that begins before the query does is not whole.
-            if bucket < start || bucket > end {
+            // A bucket that begins before the scan does is not whole.
+            if bucket < scan.start {
                 continue;
             }
             self.fill_up(&mut buckets, &mut expected, bucket, interval);
@@ -105,7 +100,7 @@ impl Downsample {
             buckets.push((bucket, Number::Float(self.aggregator.of(&values))));
             expected = bucket + interval;
         }
-        self.fill_up(&mut buckets, &mut expected, end.saturating_add(1), interval);
+        self.fill_up(&mut buckets, &mut expected, bucket_of(scan.end), interval);
         buckets
     }
 
@@ -147,10 +142,14 @@ impl Default for Rate {
 }
 
 impl Rate {
-    /// The change per second between neighbours; the first point has none.
+    /// The change per second between neighbours, and before them the first point's change since 1970.
     pub(crate) fn apply(self, run: &Run) -> Run {
-        run.windows(2)
-            .filter_map(|pair| self.between(pair[0], pair[1]))
+        let first = run.first().map(|&point| [(0, Number::Integer(0)), point]);
+        let neighbours = run.windows(2).map(|pair| [pair[0], pair[1]]);
+        first
+            .into_iter()
+            .chain(neighbours)
+            .filter_map(|[from, to]| self.between(from, to))
             .collect()
     }
 
@@ -184,10 +183,9 @@ mod tests {
             .collect()
     }
 
-    fn down(text: &str, points: &[(i64, f64)], start: i64, end: i64) -> Vec<(i64, String)> {
-        let run = Downsample::parse(text)
-            .expect("a downsample")
-            .apply(&floats(points), start, end);
+    fn down(text: &str, points: &[(i64, f64)], scan: Range<i64>) -> Vec<(i64, String)> {
+        let downsample = Downsample::parse(text).expect("a downsample");
+        let run = downsample.apply(&floats(points), scan, 0..4_999);
         run.iter()
             .map(|(time, number)| (*time, number.as_f64().to_string()))
             .collect()
@@ -196,38 +194,22 @@ mod tests {
     #[test]
     fn values_of_an_interval_become_one_at_its_beginning() {
         let points = [(1_000, 1.0), (1_500, 3.0), (2_000, 5.0), (4_999, 7.0)];
-        assert_eq!(
-            down("1s-avg", &points, 0, 5_000),
-            [
-                (1_000, "2".into()),
-                (2_000, "5".into()),
-                (4_000, "7".into())
-            ]
-        );
-        assert_eq!(
-            down("2s-sum", &points, 0, 5_000),
-            [(0, "4".into()), (2_000, "5".into()), (4_000, "7".into())]
-        );
-        assert_eq!(
-            down("1s-count", &points, 1_200, 5_000),
-            [(2_000, "1".into()), (4_000, "1".into())],
-            "not whole: left out"
-        );
-        assert_eq!(
-            down("0all-max", &points, 0, 4_999),
-            [(0, "5".into())],
-            "the end itself is outside"
-        );
+        let avg = down("1s-avg", &points, 0..5_000);
+        assert_eq!(avg, [(1_000, "2".into()), (2_000, "5".into()), (4_000, "7".into())]);
+        let sum = down("2s-sum", &points, 0..5_000);
+        assert_eq!(sum, [(0, "4".into()), (2_000, "5".into()), (4_000, "7".into())]);
+        let count = down("1s-count", &points, 1_200..5_000);
+        assert_eq!(count, [(2_000, "1".into()), (4_000, "1".into())], "not whole: left out");
+        let all = down("0all-max", &points, 0..5_000);
+        assert_eq!(all, [(0, "5".into())], "the query's end itself is outside");
     }
 
     #[test]
     fn a_fill_stands_in_for_intervals_without_values() {
         let points = [(1_000, 1.0), (3_000, 3.0)];
         let filled = |text| {
-            down(text, &points, 0, 4_000)
-                .into_iter()
-                .map(|(_, value)| value)
-                .collect::<Vec<_>>()
+            let run = down(text, &points, 0..5_000);
+            run.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
         };
         assert_eq!(filled("1s-sum-zero"), ["0", "1", "0", "3", "0"]);
         assert_eq!(filled("1s-sum-nan"), ["NaN", "1", "NaN", "3", "NaN"]);
@@ -251,30 +233,31 @@ mod tests {
 
     #[test]
     fn a_rate_is_the_change_per_second() {
-        let run = floats(&[(0, 10.0), (2_000, 14.0), (4_000, 4.0)]);
+        let run = floats(&[(2_000, 10.0), (4_000, 14.0), (6_000, 4.0)]);
+        // First the change since 1970: 10 in two seconds.
         assert_eq!(
             Rate::default().apply(&run),
-            floats(&[(2_000, 2.0), (4_000, -5.0)])
+            floats(&[(2_000, 5.0), (4_000, 2.0), (6_000, -5.0)])
         );
         let counter = Rate {
             counter: true,
             counter_max: 100.0,
             ..Rate::default()
         };
+        // 100 - 14 + 4, in two seconds.
         assert_eq!(
             counter.apply(&run),
-            floats(&[(2_000, 2.0), (4_000, 45.0)]),
-            "100 - 14 + 4, in two seconds"
+            floats(&[(2_000, 5.0), (4_000, 2.0), (6_000, 45.0)])
         );
         let reset = Rate {
             reset_value: 40.0,
             ..counter
         };
-        assert_eq!(reset.apply(&run), floats(&[(2_000, 2.0), (4_000, 0.0)]));
+        assert_eq!(reset.apply(&run), floats(&[(2_000, 5.0), (4_000, 2.0), (6_000, 0.0)]));
         let dropped = Rate {
             drop_resets: true,
             ..counter
         };
-        assert_eq!(dropped.apply(&run), floats(&[(2_000, 2.0)]));
+        assert_eq!(dropped.apply(&run), floats(&[(2_000, 5.0), (4_000, 2.0)]));
     }
 }

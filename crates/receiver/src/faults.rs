@@ -63,8 +63,7 @@ impl Offsets {
                 seed,
                 below,
                 connections,
-            } => (connection < *connections)
-                .then(|| scramble(seed.wrapping_add(connection)) % (*below).max(1) + 1),
+            } => (connection < *connections).then(|| scramble(seed.wrapping_add(connection)) % (*below).max(1) + 1),
         }
     }
 }
@@ -141,10 +140,7 @@ impl FaultSwitch {
             strike: Strike::default(),
         };
         FaultSwitch {
-            plan: Mutex::new(Plan {
-                faults,
-                connections: 0,
-            }),
+            plan: Mutex::new(Plan { faults, connections: 0 }),
             orders: watch::Sender::new(orders),
         }
     }
@@ -155,10 +151,7 @@ impl FaultSwitch {
             orders.stall_reading = faults.stall_reading;
             orders.stall_answers = faults.stall_answers;
         });
-        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Plan {
-            faults,
-            connections: 0,
-        };
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Plan { faults, connections: 0 };
     }
 
     /// Resets each open connection once it has received `after` further bytes; 0 is now.
@@ -173,14 +166,12 @@ impl FaultSwitch {
 
     /// Stops reading from all connections, or reads again.
     pub fn stall_reading(&self, stall: bool) {
-        self.orders
-            .send_modify(|orders| orders.stall_reading = stall);
+        self.orders.send_modify(|orders| orders.stall_reading = stall);
     }
 
     /// Stops writing replies, or writes again, beginning with those that waited.
     pub fn stall_answers(&self, stall: bool) {
-        self.orders
-            .send_modify(|orders| orders.stall_answers = stall);
+        self.orders.send_modify(|orders| orders.stall_answers = stall);
     }
 
     /// Ends every fault.
@@ -250,9 +241,7 @@ impl Fate {
 
     /// The end this connection has come to, if it has.
     pub(crate) fn ending(&self) -> Option<Ending> {
-        self.cut
-            .filter(|cut| cut.at <= self.received)
-            .map(|cut| cut.ending)
+        self.cut.filter(|cut| cut.at <= self.received).map(|cut| cut.ending)
     }
 
     pub(crate) fn reads(&self) -> bool {

@@ -61,45 +61,24 @@ pub(crate) const FILTERS: [(&str, &str, &str); 8] = [
         "host=wildcard(web*)",
         "Accepts values matching a pattern with asterisks.",
     ),
-    (
-        "iwildcard",
-        "host=iwildcard(WEB*)",
-        "wildcard, regardless of case.",
-    ),
+    ("iwildcard", "host=iwildcard(WEB*)", "wildcard, regardless of case."),
     (
         "regexp",
         "host=regexp(^web[0-9]+$)",
         "Accepts values in which the regular expression is found.",
     ),
-    (
-        "not_key",
-        "host=not_key()",
-        "Skips series that have the tag at all.",
-    ),
+    ("not_key", "host=not_key()", "Skips series that have the tag at all."),
 ];
 
 impl Filter {
     /// A filter by its type's name.
-    pub(crate) fn new(
-        kind: &str,
-        tag: &str,
-        filter: &str,
-        group_by: bool,
-    ) -> Result<Filter, String> {
+    pub(crate) fn new(kind: &str, tag: &str, filter: &str, group_by: bool) -> Result<Filter, String> {
         let any_case = kind.contains("iliteral") || kind.starts_with('i');
         let fold = |text: &str| {
-            if any_case {
-                text.to_lowercase()
-            } else {
-                text.to_owned()
-            }
+            if any_case { text.to_lowercase() } else { text.to_owned() }
         };
         let literal = |negated| {
-            let values = filter
-                .split('|')
-                .map(fold)
-                .filter(|value| !value.is_empty())
-                .collect();
+            let values = filter.split('|').map(fold).filter(|value| !value.is_empty()).collect();
             Rule::Literal {
                 values,
                 any_case,
@@ -115,14 +94,11 @@ impl Filter {
                 pieces: filter.split('*').map(fold).collect(),
                 any_case,
             },
-            "regexp" => Rule::Regexp(
-                Regex::new(filter)
-                    .map_err(|error| format!("Invalid regular expression: {error}"))?,
-            ),
+            "regexp" => {
+                Rule::Regexp(Regex::new(filter).map_err(|error| format!("Invalid regular expression: {error}"))?)
+            }
             _ => {
-                return Err(format!(
-                    "Could not find a tag value filter of the type: {kind}"
-                ));
+                return Err(format!("Could not find a tag value filter of the type: {kind}"));
             }
         };
         Ok(Filter {
@@ -147,6 +123,18 @@ impl Filter {
         Filter::new(kind, tag, filter, group_by)
     }
 
+    /// The values a series must have one of, letter by letter: the store has to know each of them.
+    pub(crate) fn literals(&self) -> &[String] {
+        match &self.rule {
+            Rule::Literal {
+                values,
+                any_case: false,
+                negated: false,
+            } => values,
+            _ => &[],
+        }
+    }
+
     /// Whether a series passes.
     pub(crate) fn accepts(&self, series: &SeriesName) -> bool {
         let Some(value) = series.tag(&self.tag) else {
@@ -167,10 +155,7 @@ impl Filter {
                 };
                 found != *negated
             }
-            Rule::Wildcard {
-                pieces,
-                any_case: true,
-            } => matches_pieces(&value.to_lowercase(), pieces),
+            Rule::Wildcard { pieces, any_case: true } => matches_pieces(&value.to_lowercase(), pieces),
             Rule::Wildcard {
                 pieces,
                 any_case: false,
@@ -210,10 +195,7 @@ mod tests {
                 vec![("host".into(), host.into())]
             },
         };
-        hosts
-            .into_iter()
-            .filter(|host| filter.accepts(&series(host)))
-            .collect()
+        hosts.into_iter().filter(|host| filter.accepts(&series(host))).collect()
     }
 
     #[test]

@@ -52,11 +52,7 @@ pub(crate) async fn converse(
     let fate = Mutex::new(fate);
     let service = service_fn(|request| answer(request, Arc::clone(shared)));
     let io = Stream::new(stream, first, &fate);
-    let mut connection = pin!(
-        http1::Builder::new()
-            .half_close(true)
-            .serve_connection(io, service)
-    );
+    let mut connection = pin!(http1::Builder::new().half_close(true).serve_connection(io, service));
     loop {
         // Whatever the switch changed, the next round polls the connection, which asks its fate again.
         let over = tokio::select! {
@@ -88,10 +84,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
         return Err(io::ErrorKind::InvalidData.into());
     };
-    let encoding = head
-        .headers
-        .get(CONTENT_ENCODING)
-        .map(HeaderValue::as_bytes);
+    let encoding = head.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
     let body = inflate::body(encoding, body.to_bytes())?;
     let parameters = Parameters::parse(head.uri.query().unwrap_or_default());
     let path = head.uri.path().to_ascii_lowercase();
@@ -102,9 +95,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
     Ok(match (path, &head.method) {
         (Some("put"), &Method::POST) => put(&body, &parameters, &shared),
         (Some("put"), method) => not_allowed(method),
-        (Some("query"), &Method::GET | &Method::POST) => {
-            query(head.method, body, parameters, shared).await
-        }
+        (Some("query"), &Method::GET | &Method::POST) => query(head.method, body, parameters, shared).await,
         (Some("query"), method) => not_allowed(method),
         (Some("suggest"), _) => suggest(&body, &parameters, &shared),
         (Some("search/lookup"), _) => {
@@ -115,9 +106,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
                 limit,
             ))
         }
-        (Some("aggregators"), _) => {
-            json(names::array(Aggregator::ALL.iter().map(|(name, _)| *name)))
-        }
+        (Some("aggregators"), _) => json(names::array(Aggregator::ALL.iter().map(|(name, _)| *name))),
         (Some("version"), _) => json(names::object(VERSION.into_iter())),
         (Some("stats"), _) => json(stats(&shared)),
         (Some("config"), _) => json(names::object(CONFIG.into_iter())),
@@ -127,9 +116,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
 }
 
 fn put(body: &[u8], parameters: &Parameters, shared: &Shared) -> Response<Full<Bytes>> {
-    let timeouts = parameters
-        .value("sync_timeout")
-        .is_some_and(|millis| millis != "0");
+    let timeouts = parameters.value("sync_timeout").is_some_and(|millis| millis != "0");
     let flags = Flags {
         summary: parameters.given("summary"),
         details: parameters.given("details"),
@@ -141,24 +128,13 @@ fn put(body: &[u8], parameters: &Parameters, shared: &Shared) -> Response<Full<B
             *reply.status_mut() = StatusCode::NO_CONTENT;
             reply
         }
-        Answer::Counted {
-            accepted: true,
-            body,
-        } => json(body),
-        Answer::Counted {
-            accepted: false,
-            body,
-        } => reply(StatusCode::BAD_REQUEST, JSON, body),
+        Answer::Counted { accepted: true, body } => json(body),
+        Answer::Counted { accepted: false, body } => reply(StatusCode::BAD_REQUEST, JSON, body),
         Answer::Error(message, details) => error(StatusCode::BAD_REQUEST, message, details),
     }
 }
 
-async fn query(
-    method: Method,
-    body: Bytes,
-    parameters: Parameters,
-    shared: Arc<Shared>,
-) -> Response<Full<Bytes>> {
+async fn query(method: Method, body: Bytes, parameters: Parameters, shared: Arc<Shared>) -> Response<Full<Bytes>> {
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as i64);
@@ -173,11 +149,7 @@ async fn query(
     });
     match answer.await {
         Ok(answer) => json_or_400(answer),
-        Err(_) => error(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the query panicked",
-            None,
-        ),
+        Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the query panicked", None),
     }
 }
 
@@ -190,15 +162,13 @@ fn suggest(body: &[u8], parameters: &Parameters, shared: &Shared) -> Response<Fu
             .or_else(|| parameters.value(name))
     };
     let Some(kind) = field("type") else {
-        return error(StatusCode::BAD_REQUEST, "Missing 'type' parameter", None);
+        return error(StatusCode::BAD_REQUEST, "Missing parameter <code>type</code>", None);
     };
     let max = body
         .field("max")
         .and_then(Json::as_number)
         .and_then(|text| text.parse().ok());
-    let most = max
-        .or_else(|| parameters.number("max"))
-        .unwrap_or(DEFAULT_MOST);
+    let most = max.or_else(|| parameters.number("max")).unwrap_or(DEFAULT_MOST);
     json_or_400(names::suggest(
         &shared.store,
         kind,
@@ -260,19 +230,12 @@ fn json(body: Vec<u8>) -> Response<Full<Bytes>> {
 }
 
 fn json_or_400(answer: Result<Vec<u8>, String>) -> Response<Full<Bytes>> {
-    answer.map_or_else(
-        |message| error(StatusCode::BAD_REQUEST, &message, None),
-        json,
-    )
+    answer.map_or_else(|message| error(StatusCode::BAD_REQUEST, &message, None), json)
 }
 
 fn not_allowed(method: &Method) -> Response<Full<Bytes>> {
     let details = format!("The HTTP method [{method}] is not permitted for this endpoint");
-    error(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "Method not allowed",
-        Some(&details),
-    )
+    error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", Some(&details))
 }
 
 fn error(status: StatusCode, message: &str, details: Option<&str>) -> Response<Full<Bytes>> {
@@ -289,8 +252,6 @@ fn error(status: StatusCode, message: &str, details: Option<&str>) -> Response<F
 fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut reply = Response::new(Full::new(body.into()));
     *reply.status_mut() = status;
-    reply
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     reply
 }

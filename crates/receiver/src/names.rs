@@ -11,12 +11,7 @@ use crate::series::SeriesName;
 use crate::store::Store;
 
 /// Names that begin with `prefix`, sorted; `Err` is the message of a 400.
-pub(crate) fn suggest(
-    store: &Store,
-    kind: &str,
-    prefix: &str,
-    most: usize,
-) -> Result<Vec<u8>, String> {
+pub(crate) fn suggest(store: &Store, kind: &str, prefix: &str, most: usize) -> Result<Vec<u8>, String> {
     let mut names = BTreeSet::new();
     store.read(|all| {
         for series in all {
@@ -47,15 +42,12 @@ pub(crate) fn lookup(store: &Store, query: &str, most: usize) -> Result<Vec<u8>,
     let inside = braces.trim_start_matches('{').trim_end_matches('}');
     let mut filters = Vec::new();
     for tag in inside.split(',').filter(|tag| !tag.is_empty()) {
-        let (name, value) = tag
-            .split_once('=')
-            .ok_or_else(|| format!("invalid tag: {tag}"))?;
+        let (name, value) = tag.split_once('=').ok_or_else(|| format!("invalid tag: {tag}"))?;
         filters.push(Filter::from_tag(name, value, false)?);
     }
     let mut found: Vec<_> = store.read(|all| {
         let names = all.map(|series| &series.name);
-        let of_metric =
-            names.filter(|name| metric.is_empty() || metric == "*" || name.metric == metric);
+        let of_metric = names.filter(|name| metric.is_empty() || metric == "*" || name.metric == metric);
         of_metric
             .filter(|name| filters.iter().all(|filter| filter.accepts(name)))
             .cloned()
@@ -73,8 +65,7 @@ pub(crate) fn lookup(store: &Store, query: &str, most: usize) -> Result<Vec<u8>,
     }
     let total = found.len();
     out.extend_from_slice(
-        format!("],\"totalResults\":{total},\"startIndex\":0,\"limit\":{most},\"time\":0.0}}")
-            .as_bytes(),
+        format!("],\"totalResults\":{total},\"startIndex\":0,\"limit\":{most},\"time\":0.0}}").as_bytes(),
     );
     Ok(out)
 }
@@ -84,9 +75,7 @@ fn write_name(name: &SeriesName, index: usize, out: &mut Vec<u8>) {
     write_string(&name.metric, out);
     out.extend_from_slice(b",\"tags\":");
     out.extend_from_slice(&object(
-        name.tags
-            .iter()
-            .map(|(tag, value)| (tag.as_str(), value.as_str())),
+        name.tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str())),
     ));
     out.push(b'}');
 }

@@ -46,11 +46,7 @@ impl Number {
             Number::Float(f) if f64::from(f as f32) == f => (f as f32).to_be_bytes().to_vec(),
             Number::Float(f) => f.to_be_bytes().to_vec(),
         };
-        let float_flag = if matches!(self, Number::Float(_)) {
-            8
-        } else {
-            0
-        };
+        let float_flag = if matches!(self, Number::Float(_)) { 8 } else { 0 };
         let flags = float_flag | (bytes.len() as u8 - 1);
         (bytes.into_iter().map(u8::cast_signed).collect(), flags)
     }
@@ -67,9 +63,7 @@ fn looks_like_integer(text: &str) -> bool {
 pub(crate) fn integer(text: &str) -> Result<i64, String> {
     let bytes = text.as_bytes();
     if (1..=18).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_digit) {
-        return Ok(bytes
-            .iter()
-            .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')));
+        return Ok(bytes.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')));
     }
     signed_integer(text)
 }
@@ -132,9 +126,7 @@ fn hex_float(text: &str) -> Option<f64> {
         b'+' => (1.0, &text[1..]),
         _ => (1.0, text),
     };
-    let text = text
-        .strip_prefix("0x")
-        .or_else(|| text.strip_prefix("0X"))?;
+    let text = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
     let text = text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text);
     let (mantissa, exponent) = text.split_once(['p', 'P'])?;
     let exponent = exponent_of(exponent)?;
@@ -156,11 +148,7 @@ fn exponent_of(text: &str) -> Option<i32> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let limit = if text.starts_with('-') {
-        i32::MIN
-    } else {
-        i32::MAX
-    };
+    let limit = if text.starts_with('-') { i32::MIN } else { i32::MAX };
     Some(text.parse().unwrap_or(limit))
 }
 
@@ -207,14 +195,8 @@ mod tests {
             ("1é", "Invalid character 'é' in 1é"),
             ("9223372036854775808", "Overflow in 9223372036854775808"),
             ("-9223372036854775809", "Overflow in -9223372036854775809"),
-            (
-                "99999999999999999999",
-                "Value too long: 99999999999999999999",
-            ),
-            (
-                "-999999999999999999999",
-                "Value too long: -999999999999999999999",
-            ),
+            ("99999999999999999999", "Value too long: 99999999999999999999"),
+            ("-999999999999999999999", "Value too long: -999999999999999999999"),
             ("1e", "For input string: \"1e\""),
             (".", "For input string: \".\""),
             ("1.2.3", "multiple points"),
@@ -268,11 +250,7 @@ mod tests {
             "0x1.8p",
         ];
         for text in refused {
-            assert_eq!(
-                float(text),
-                Err(format!("For input string: \"{text}\"")),
-                "{text}"
-            );
+            assert_eq!(float(text), Err(format!("For input string: \"{text}\"")), "{text}");
         }
     }
 

@@ -11,11 +11,7 @@ impl Parameters {
     pub(crate) fn parse(query: &str) -> Parameters {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        Parameters(
-            pairs
-                .map(|(name, value)| (decode(name), decode(value)))
-                .collect(),
-        )
+        Parameters(pairs.map(|(name, value)| (decode(name), decode(value))).collect())
     }
 
     /// The first value of a name.
@@ -78,13 +74,9 @@ mod tests {
 
     #[test]
     fn names_and_values_are_decoded() {
-        let parameters =
-            Parameters::parse("details&m=sum%3Am%7Bh=%2A%7D&m=a+b&q=z%C3%BCrich&x=%zz%+1&&n=5");
+        let parameters = Parameters::parse("details&m=sum%3Am%7Bh=%2A%7D&m=a+b&q=z%C3%BCrich&x=%zz%+1&&n=5");
         assert!(parameters.given("details") && !parameters.given("summary"));
-        assert_eq!(
-            parameters.all("m").collect::<Vec<_>>(),
-            ["sum:m{h=*}", "a b"]
-        );
+        assert_eq!(parameters.all("m").collect::<Vec<_>>(), ["sum:m{h=*}", "a b"]);
         assert_eq!(parameters.value("q"), Some("zürich"));
         assert_eq!(parameters.value("x"), Some("%zz% 1"));
         assert_eq!(parameters.number("n"), Some(5));

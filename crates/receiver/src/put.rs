@@ -94,9 +94,7 @@ impl<'a> Put<'a> {
     fn check_names(&self, rules: &Rules) -> Result<(), Refusal> {
         let (metric, count) = (self.metric, self.tags.0.len());
         if count == 0 {
-            return Err(illegal(format!(
-                "Need at least one tag (metric={metric}, tags={{}})"
-            )));
+            return Err(illegal(format!("Need at least one tag (metric={metric}, tags={{}})")));
         }
         if count > rules.max_tags {
             let (max, tags) = (rules.max_tags, self.tags.java_text());
@@ -113,11 +111,7 @@ impl<'a> Put<'a> {
     }
 
     fn bad_timestamp(&self, number: Number) -> Refusal {
-        let kind = if self.timestamp < 0 {
-            "negative "
-        } else {
-            "bad"
-        };
+        let kind = if self.timestamp < 0 { "negative " } else { "bad" };
         let (bytes, flags) = number.stored();
         illegal(format!(
             "{kind} timestamp={} when trying to add value={bytes:?}/{flags} to metric={}, tags={}",
@@ -142,10 +136,7 @@ fn timestamp_of(text: &str) -> Result<i64, Refusal> {
 }
 
 fn too_few(words: usize) -> Refusal {
-    illegal(format!(
-        "not enough arguments (need least 4, got {})",
-        words - 1
-    ))
+    illegal(format!("not enough arguments (need least 4, got {})", words - 1))
 }
 
 fn illegal(text: impl Into<String>) -> Refusal {
@@ -177,20 +168,13 @@ impl<'a> Tags<'a> {
         let mut tags = Tags::default();
         for word in words.iter().filter(|word| !word.is_empty()) {
             let (name, value) = match word.split_once('=') {
-                Some((name, value))
-                    if !name.is_empty() && !value.is_empty() && !value.contains('=') =>
-                {
-                    (name, value)
-                }
+                Some((name, value)) if !name.is_empty() && !value.is_empty() && !value.contains('=') => (name, value),
                 _ => return Err(illegal(format!("invalid tag: {word}"))),
             };
             match tags.0.iter().find(|(known, _)| *known == name) {
                 Some((_, same)) if *same == value => {}
                 Some(_) => {
-                    return Err(illegal(format!(
-                        "duplicate tag: {word}, tags={}",
-                        tags.java_text()
-                    )));
+                    return Err(illegal(format!("duplicate tag: {word}, tags={}", tags.java_text())));
                 }
                 None => tags.0.push((name, value)),
             }
@@ -227,9 +211,9 @@ impl<'a> Tags<'a> {
 }
 
 fn java_hash(text: &str) -> u32 {
-    let hash = text.encode_utf16().fold(0_u32, |hash, unit| {
-        hash.wrapping_mul(31).wrapping_add(u32::from(unit))
-    });
+    let hash = text
+        .encode_utf16()
+        .fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)));
     hash ^ (hash >> 16)
 }
 
@@ -258,15 +242,9 @@ mod tests {
             words_for("put "),
             "illegal argument: not enough arguments (need least 4, got 1)"
         );
-        assert_eq!(
-            words_for("put m x y h"),
-            "invalid value: Invalid character 'x' in x"
-        );
+        assert_eq!(words_for("put m x y h"), "invalid value: Invalid character 'x' in x");
         assert_eq!(words_for("put m 1 y h"), "illegal argument: invalid tag: h");
-        assert_eq!(
-            words_for("put m! 1 y h=a"),
-            "invalid value: Invalid character 'y' in y"
-        );
+        assert_eq!(words_for("put m! 1 y h=a"), "invalid value: Invalid character 'y' in y");
         assert_eq!(
             words_for("put n 1 1 h=a:b"),
             "illegal argument: Invalid tag value with key [h] (\"a:b\"): illegal character: :"
@@ -292,8 +270,7 @@ mod tests {
     #[test]
     fn many_tags_print_in_the_order_of_a_larger_map() {
         let names = [
-            "host", "dc", "rack", "cpu", "type", "env", "app", "zone", "url", "ünï", "name", "os",
-            "ver", "x1",
+            "host", "dc", "rack", "cpu", "type", "env", "app", "zone", "url", "ünï", "name", "os", "ver", "x1",
         ];
         let tags = Tags(names.into_iter().map(|name| (name, "v")).collect());
         assert_eq!(

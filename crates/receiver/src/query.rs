@@ -44,17 +44,16 @@ pub(crate) struct Part {
 impl Query {
     /// Reads the parameters of a GET query.
     pub(crate) fn from_parameters(parameters: &Parameters, now: i64) -> Result<Query, String> {
-        let start = parameters.value("start").ok_or("Missing start time")?;
+        let start = parameters
+            .value("start")
+            .ok_or("Missing parameter <code>start</code>")?;
         let end = parameters.value("end");
         let query = Query {
             start: time::millis(start, now)?,
             end: end.map_or(Ok(now), |end| time::millis(end, now))?,
             millis: parameters.flag("ms"),
             arrays: parameters.flag("arrays"),
-            parts: parameters
-                .all("m")
-                .map(Part::from_text)
-                .collect::<Result<_, _>>()?,
+            parts: parameters.all("m").map(Part::from_text).collect::<Result<_, _>>()?,
         };
         query.checked()
     }
@@ -67,19 +66,13 @@ impl Query {
             Some(Json::String(text)) => time::millis(text, now).map(Some),
             Some(_) => Err(format!("Invalid {name} time")),
         };
-        let parts = body
-            .field("queries")
-            .and_then(Json::as_array)
-            .unwrap_or_default();
+        let parts = body.field("queries").and_then(Json::as_array).unwrap_or_default();
         let query = Query {
             start: at("start")?.ok_or("Missing start time")?,
             end: at("end")?.unwrap_or(now),
             millis: flag(body, "msResolution"),
             arrays,
-            parts: parts
-                .iter()
-                .map(Part::from_json)
-                .collect::<Result<_, _>>()?,
+            parts: parts.iter().map(Part::from_json).collect::<Result<_, _>>()?,
         };
         query.checked()
     }
@@ -103,13 +96,11 @@ impl Part {
     fn from_text(text: &str) -> Result<Part, String> {
         let words = outside_braces(text, ':');
         let [aggregator, options @ .., metric] = words.as_slice() else {
-            return Err(format!(
-                "Invalid parameter m={text} (not enough :-separated parts)"
-            ));
+            return Err(format!("Invalid parameter m={text} (not enough :-separated parts)"));
         };
         let mut part = Part {
             metric: String::new(),
-            aggregator: Aggregator::named(aggregator)?,
+            aggregator: aggregator_named(aggregator)?,
             downsample: None,
             rate: None,
             filters: Vec::new(),
@@ -124,57 +115,28 @@ impl Part {
                 part.downsample = Some(Downsample::parse(option)?);
             }
         }
-        let (metric, braces) = metric.split_at(metric.find('{').unwrap_or(metric.len()));
-        part.metric = metric.to_owned();
-        for (index, inside) in groups(braces)
-            .ok_or_else(|| format!("Missing '}}' in: {text}"))?
-            .into_iter()
-            .enumerate()
-        {
-            for tag in outside_braces(inside, ',')
-                .into_iter()
-                .filter(|tag| !tag.is_empty())
-            {
-                let (name, value) = tag
-                    .split_once('=')
-                    .ok_or_else(|| format!("invalid tag: {tag}"))?;
-                part.filters
-                    .push(Filter::from_tag(name, value, index == 0)?);
+        let (name, braces) = metric.split_at(metric.find('{').unwrap_or(metric.len()));
+        part.metric = name.to_owned();
+        let groups = groups(braces).ok_or_else(|| format!("Missing '}}' at the end of: {metric}"))?;
+        for (index, inside) in groups.into_iter().enumerate() {
+            for tag in outside_braces(inside, ',').into_iter().filter(|tag| !tag.is_empty()) {
+                let invalid = || format!("When parsing tag '{tag}': invalid tag: {tag}");
+                let (name, value) = tag.split_once('=').ok_or_else(invalid)?;
+                part.filters.push(Filter::from_tag(name, value, index == 0)?);
             }
         }
         part.checked()
     }
 
     fn from_json(body: &Json<'_>) -> Result<Part, String> {
-        let text = |name| {
-            body.field(name)
-                .and_then(Json::as_str)
-                .filter(|text| !text.is_empty())
-        };
+        let text = |name| body.field(name).and_then(Json::as_str).filter(|text| !text.is_empty());
         let downsample = text("downsample").map(Downsample::parse).transpose()?;
         let mut filters = Vec::new();
-        for (name, value) in body
-            .field("tags")
-            .and_then(Json::as_object)
-            .unwrap_or_default()
-        {
-            filters.push(Filter::from_tag(
-                name,
-                value.as_str().unwrap_or_default(),
-                true,
-            )?);
+        for (name, value) in body.field("tags").and_then(Json::as_object).unwrap_or_default() {
+            filters.push(Filter::from_tag(name, value.as_str().unwrap_or_default(), true)?);
         }
-        for filter in body
-            .field("filters")
-            .and_then(Json::as_array)
-            .unwrap_or_default()
-        {
-            let text = |name| {
-                filter
-                    .field(name)
-                    .and_then(Json::as_str)
-                    .unwrap_or_default()
-            };
+        for filter in body.field("filters").and_then(Json::as_array).unwrap_or_default() {
+            let text = |name| filter.field(name).and_then(Json::as_str).unwrap_or_default();
             filters.push(Filter::new(
                 text("type"),
                 text("tagk"),
@@ -184,9 +146,7 @@ impl Part {
         }
         let part = Part {
             metric: text("metric").unwrap_or_default().to_owned(),
-            aggregator: Aggregator::named(
-                text("aggregator").ok_or("Missing the aggregation function")?,
-            )?,
+            aggregator: aggregator_named(text("aggregator").ok_or("Missing the aggregation function")?)?,
             downsample,
             rate: flag(body, "rate").then(|| Rate::from_json(body.field("rateOptions"))),
             filters,
@@ -248,6 +208,10 @@ impl Rate {
     }
 }
 
+fn aggregator_named(name: &str) -> Result<Aggregator, String> {
+    Aggregator::named(name).ok_or_else(|| format!("No such aggregation function: {name}"))
+}
+
 fn flag(object: &Json<'_>, name: &str) -> bool {
     object.field(name).and_then(Json::as_bool).unwrap_or(false)
 }
@@ -289,9 +253,7 @@ mod tests {
 
     #[test]
     fn every_part_of_an_m_parameter_is_read() {
-        let part = read(
-            "sum:1m-avg-zero:rate{counter,1000,5}:explicit_tags:web.req{host=*,dc=eu|us}{x=regexp(^a,b)}",
-        );
+        let part = read("sum:1m-avg-zero:rate{counter,1000,5}:explicit_tags:web.req{host=*,dc=eu|us}{x=regexp(^a,b)}");
         let part = part.expect("a query");
         assert_eq!(
             (part.metric.as_str(), part.aggregator, part.explicit_tags),
@@ -319,23 +281,18 @@ mod tests {
     fn what_is_missing_is_said() {
         let cases = [
             ("m", "Invalid parameter m=m (not enough :-separated parts)"),
-            ("median:m", "No such aggregator: median"),
+            ("median:m", "No such aggregation function: median"),
             ("sum:", "Missing the metric or tsuids, provide at least one"),
-            ("sum:m{host=a", "Missing '}' in: sum:m{host=a"),
-            ("sum:m{host}", "invalid tag: host"),
-            (
-                "sum:rate{counter,x}:m",
-                "Invalid rate options: rate{counter,x}",
-            ),
+            ("sum:m{host=a", "Missing '}' at the end of: m{host=a"),
+            ("sum:m{host}", "When parsing tag 'host': invalid tag: host"),
+            ("sum:rate{counter,x}:m", "Invalid rate options: rate{counter,x}"),
         ];
         for (m, message) in cases {
             assert_eq!(read(m).err().as_deref(), Some(message), "{m}");
         }
         assert_eq!(
-            Query::from_parameters(&Parameters::default(), 0)
-                .err()
-                .as_deref(),
-            Some("Missing start time")
+            Query::from_parameters(&Parameters::default(), 0).err().as_deref(),
+            Some("Missing parameter <code>start</code>")
         );
     }
 }

@@ -108,23 +108,19 @@ impl Receiver {
     ///
     /// When the address cannot be listened on, or the journal not be opened or read.
     pub fn start(config: Config) -> io::Result<Receiver> {
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = listen(&runtime, config.listen)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::open(config)?);
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::Builder::new()
-            .name("potsdb-receiver".into())
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || {
-                    runtime.block_on(accept(listener, shared, stopped));
-                    // Ends the connections' tasks where they wait; none is inside a line then.
-                    runtime.shutdown_timeout(Duration::from_secs(1));
-                }
-            })?;
+        let thread = thread::Builder::new().name("potsdb-receiver".into()).spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                runtime.block_on(accept(listener, shared, stopped));
+                // Ends the connections' tasks where they wait; none is inside a line then.
+                runtime.shutdown_timeout(Duration::from_secs(1));
+            }
+        })?;
         Ok(Receiver {
             shared,
             address,

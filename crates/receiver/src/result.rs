@@ -9,13 +9,15 @@
 //! `http.rs` calls [`answer`] on a thread that may take its time; only the copying out happens under the store's lock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use potsdb_wire::json::write_string;
 
-use crate::aggregate::{Aggregator, Run, merge};
+use crate::aggregate::Aggregator;
 use crate::downsample::{Downsample, Fill};
 use crate::java::double;
+use crate::merge::{Run, merge};
 use crate::number::Number;
 use crate::query::{Part, Query};
 use crate::series::{Series, SeriesName};
@@ -47,72 +49,90 @@ struct Group {
 
 /// Computes a part's groups, in the order of their group tags' values.
 fn groups(part: &Part, query: &Query, store: &Store) -> Result<Vec<Group>, String> {
+    let scan = scan(part, query);
     let mut grouped: BTreeMap<Vec<String>, Vec<(Arc<SeriesName>, Run)>> = BTreeMap::new();
-    for (name, run) in select(part, query, store)? {
-        grouped
-            .entry(key(part, &name))
-            .or_default()
-            .push((name, run));
+    for (name, run) in select(part, &scan, store)? {
+        grouped.entry(key(part, &name)).or_default().push((name, run));
     }
-    let groups = grouped.into_values().filter_map(|series| {
+    let groups = grouped.into_values().map(|series| {
         let (names, runs): (Vec<_>, Vec<_>) = series.into_iter().unzip();
-        let runs: Vec<Run> = runs
-            .into_iter()
-            .map(|run| prepare(part, query, run))
-            .collect();
+        let runs: Vec<Run> = runs.into_iter().map(|run| prepare(part, query, &scan, run)).collect();
         let mut run = merge(&runs, part.aggregator, part.rate.is_some());
         run.retain(|(time, _)| (query.start..=query.end).contains(time));
-        let nulls = part
-            .downsample
-            .is_some_and(|downsample| downsample.fill == Fill::Null);
-        (!run.is_empty()).then_some(Group { names, run, nulls })
+        let nulls = part.downsample.is_some_and(|downsample| downsample.fill == Fill::Null);
+        Group { names, run, nulls }
     });
     Ok(groups.collect())
 }
 
-/// Copies out the series that match, sorted by name.
-fn select(
-    part: &Part,
-    query: &Query,
-    store: &Store,
-) -> Result<Vec<(Arc<SeriesName>, Run)>, String> {
-    const HOUR: i64 = 3_600_000;
-    let reach = part.downsample.map_or(0, Downsample::reach);
-    let start = query.start.saturating_sub(reach);
-    let from = start - start.rem_euclid(HOUR);
-    let to = query.end.saturating_add(reach).saturating_add(HOUR);
-    let mut known = false;
+/// The range that is read: whole intervals, then whole hours, around the range that was asked for.
+fn scan(part: &Part, query: &Query) -> Range<i64> {
+    const SECOND: i64 = 1000;
+    const HOUR: i64 = 3600 * SECOND;
+    let interval = part.downsample.and_then(Downsample::interval);
+    let down_to = |time: i64, step: i64| time - time.rem_euclid(step);
+    let start = down_to(down_to(query.start, interval.unwrap_or(SECOND)), HOUR).max(0);
+    let end = down_to(query.end.saturating_add(SECOND - 1), SECOND);
+    let end = match interval {
+        // The end of the interval the query ends in, up to the hour when it is not one already.
+        Some(interval) => down_to(down_to(end, interval).saturating_add(interval + HOUR - 1), HOUR),
+        None => down_to(end, HOUR).saturating_add(HOUR),
+    };
+    start..end
+}
+
+/// Copies out the series that match, sorted by name; a name nobody ever put is an error.
+fn select(part: &Part, scan: &Range<i64>, store: &Store) -> Result<Vec<(Arc<SeriesName>, Run)>, String> {
+    let mut unknown = Unknown::of(part);
     let mut selected = store.read(|all| {
-        let of_metric = all
-            .filter(|series| series.name.metric == part.metric)
-            .inspect(|_| known = true);
-        let matching = of_metric.filter(|series| accepts(part, &series.name));
-        matching
-            .map(|series| (Arc::clone(&series.name), copy(series, from, to)))
-            .filter(|(_, run)| !run.is_empty())
-            .collect::<Vec<_>>()
+        let all = all.inspect(|series| unknown.meet(&series.name));
+        let matching = all.filter(|series| series.name.metric == part.metric && accepts(part, &series.name));
+        let copies = matching.map(|series| (Arc::clone(&series.name), copy(series, scan)));
+        copies.filter(|(_, run)| !run.is_empty()).collect::<Vec<_>>()
     });
-    if !known {
-        return Err(format!("No such name for 'metrics': '{}'", part.metric));
+    if let Some((kind, name)) = unknown.0.first() {
+        return Err(format!("No such name for '{kind}': '{name}'"));
     }
     selected.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(selected)
 }
 
-fn accepts(part: &Part, name: &SeriesName) -> bool {
-    let explicit =
-        |(tag, _): &(String, String)| part.filters.iter().any(|filter| filter.tag == *tag);
-    part.filters.iter().all(|filter| filter.accepts(name))
-        && (!part.explicit_tags || name.tags.iter().all(explicit))
+/// The names a query gives, as far as no series had them yet: kind and name.
+struct Unknown<'a>(Vec<(&'static str, &'a str)>);
+
+impl<'a> Unknown<'a> {
+    fn of(part: &'a Part) -> Unknown<'a> {
+        let mut names = vec![("metrics", part.metric.as_str())];
+        for filter in &part.filters {
+            names.push(("tagk", &filter.tag));
+            names.extend(filter.literals().iter().map(|value| ("tagv", value.as_str())));
+        }
+        Unknown(names)
+    }
+
+    fn meet(&mut self, series: &SeriesName) {
+        self.0.retain(|(kind, name)| match *kind {
+            "metrics" => series.metric != *name,
+            "tagk" => series.tag(name).is_none(),
+            _ => series.tags.iter().all(|(_, value)| value != name),
+        });
+    }
 }
 
-/// The values from one time to another, in milliseconds; of a second and a millisecond that are the same, the later one.
-fn copy(series: &Series, from: i64, to: i64) -> Run {
+fn accepts(part: &Part, name: &SeriesName) -> bool {
+    let filtered = |(tag, _): &(String, String)| part.filters.iter().any(|filter| filter.tag == *tag);
+    // Without filters there is nothing for the tags to be explicit about.
+    let explicit = !part.explicit_tags || part.filters.is_empty() || name.tags.iter().all(filtered);
+    explicit && part.filters.iter().all(|filter| filter.accepts(name))
+}
+
+/// The values of a range, in milliseconds; of a second and a millisecond that are the same, the later one.
+fn copy(series: &Series, range: &Range<i64>) -> Run {
     let mut run = Run::new();
     let mut sorted = true;
     for cell in &series.cells {
         let at = time::of_point(cell.timestamp);
-        if !(from..=to).contains(&at) {
+        if !range.contains(&at) {
             continue;
         }
         // The text was a number when it was put.
@@ -138,11 +158,7 @@ fn copy(series: &Series, from: i64, to: i64) -> Run {
 /// What keeps series apart: the values of the group tags, or everything when nothing is to be aggregated.
 fn key(part: &Part, name: &SeriesName) -> Vec<String> {
     if part.aggregator == Aggregator::None {
-        return name
-            .tags
-            .iter()
-            .map(|(tag, value)| format!("{tag}={value}"))
-            .collect();
+        return name.tags.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
     }
     let group_tags: BTreeSet<&str> = part
         .filters
@@ -156,9 +172,9 @@ fn key(part: &Part, name: &SeriesName) -> Vec<String> {
         .collect()
 }
 
-fn prepare(part: &Part, query: &Query, run: Run) -> Run {
+fn prepare(part: &Part, query: &Query, scan: &Range<i64>, run: Run) -> Run {
     let run = match part.downsample {
-        Some(downsample) => downsample.apply(&run, query.start, query.end),
+        Some(downsample) => downsample.apply(&run, scan.clone(), query.start..query.end),
         None => run,
     };
     match part.rate {
@@ -177,12 +193,9 @@ impl Group {
             .tags
             .iter()
             .filter(|(tag, _)| others.iter().all(|name| name.tag(tag).is_some()));
-        let (same, several): (Vec<_>, Vec<_>) = everywhere
-            .partition(|(tag, value)| others.iter().all(|name| name.tag(tag) == Some(value)));
-        (
-            same,
-            several.into_iter().map(|(tag, _)| tag.as_str()).collect(),
-        )
+        let (same, several): (Vec<_>, Vec<_>) =
+            everywhere.partition(|(tag, value)| others.iter().all(|name| name.tag(tag) == Some(value)));
+        (same, several.into_iter().map(|(tag, _)| tag.as_str()).collect())
     }
 
     fn write(&self, query: &Query, out: &mut Vec<u8>) {
@@ -201,11 +214,7 @@ impl Group {
             separate(index, out);
             write_string(tag, out);
         }
-        let [open, colon, close] = if query.arrays {
-            ["[", ",", "]"]
-        } else {
-            ["{", ":", "}"]
-        };
+        let [open, colon, close] = if query.arrays { ["[", ",", "]"] } else { ["{", ":", "}"] };
         out.extend_from_slice(format!("],\"dps\":{open}").as_bytes());
         for (index, (time, number)) in self.run.iter().enumerate() {
             separate(index, out);

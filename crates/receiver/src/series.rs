@@ -58,18 +58,11 @@ impl Series {
             spelling,
             identical: true,
         };
-        if self
-            .cells
-            .back()
-            .is_none_or(|last| last.timestamp < timestamp)
-        {
+        if self.cells.back().is_none_or(|last| last.timestamp < timestamp) {
             self.cells.push_back(cell());
             return Stored::New;
         }
-        match self
-            .cells
-            .binary_search_by_key(&timestamp, |cell| cell.timestamp)
-        {
+        match self.cells.binary_search_by_key(&timestamp, |cell| cell.timestamp) {
             Ok(index) => self.cells[index].again(value, spelling),
             Err(index) => {
                 self.cells.insert(index, cell());

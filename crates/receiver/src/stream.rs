@@ -24,11 +24,7 @@ pub(crate) struct Stream<'a, 'b> {
 
 impl<'a, 'b> Stream<'a, 'b> {
     /// A stream whose first bytes were read already.
-    pub(crate) fn new(
-        stream: &'a TcpStream,
-        first: Vec<u8>,
-        fate: &'a Mutex<&'b mut Fate>,
-    ) -> Stream<'a, 'b> {
+    pub(crate) fn new(stream: &'a TcpStream, first: Vec<u8>, fate: &'a Mutex<&'b mut Fate>) -> Stream<'a, 'b> {
         Stream {
             stream,
             first: first.into(),
@@ -81,11 +77,7 @@ impl Read for Stream<'_, '_> {
 }
 
 impl Write for Stream<'_, '_> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if !lock(self.fate).answers() {
             return Poll::Pending;
         }

@@ -80,12 +80,7 @@ impl Table {
     ///
     /// A known spelling was checked when it came first, so only the two numbers can be at fault.
     #[inline]
-    pub(crate) fn put_known(
-        &mut self,
-        parts: Parts<'_>,
-        timestamp: &[u8],
-        value: &[u8],
-    ) -> Option<Stored> {
+    pub(crate) fn put_known(&mut self, parts: Parts<'_>, timestamp: &[u8], value: &[u8]) -> Option<Stored> {
         let home = *self.spellings.get(&parts)?;
         let timestamp = plain_timestamp(timestamp)?;
         match Number::parse(str::from_utf8(value).ok()?) {
@@ -126,11 +121,7 @@ impl Table {
         } else {
             self.spell(home.slot, parts)
         };
-        self.store(
-            Home { spelling, ..home },
-            put.timestamp,
-            put.value.as_bytes(),
-        )
+        self.store(Home { spelling, ..home }, put.timestamp, put.value.as_bytes())
     }
 
     /// All series, in no order.
@@ -218,13 +209,7 @@ impl Table {
         }
         let spelling = Spelling::new(parts);
         spellings.push(spelling.clone());
-        self.spellings.insert(
-            spelling,
-            Home {
-                slot,
-                spelling: number,
-            },
-        );
+        self.spellings.insert(spelling, Home { slot, spelling: number });
         number
     }
 

@@ -6,8 +6,9 @@
 //! `connection.rs` reads the bytes and writes the replies; `personality/` words them; the store is locked once per call
 //! of [`Telnet::take`].
 
+use crate::intake::{Intake, latin1};
 use crate::personality::{Outcome, Personality};
-use crate::store::{Intake, Store, latin1};
+use crate::store::Store;
 
 /// The most bytes that may come without a newline.
 const MAX_LINE: usize = 1024;
@@ -151,11 +152,7 @@ mod tests {
         for piece in pieces {
             assert_eq!(telnet.take(piece, false, &store, &OpenTsdb), piece.len());
         }
-        (
-            telnet.replies.clone(),
-            store.points().len(),
-            telnet.is_torn(),
-        )
+        (telnet.replies.clone(), store.points().len(), telnet.is_torn())
     }
 
     #[test]
@@ -176,18 +173,12 @@ mod tests {
         let (store, mut telnet) = (store(), Telnet::default());
         let bad = b"put m 1 x h=a\n".repeat(5_000);
         let used = telnet.take(&bad, false, &store, &OpenTsdb);
-        assert!(
-            used < bad.len(),
-            "first it stops, so that the replies can be written"
-        );
+        assert!(used < bad.len(), "first it stops, so that the replies can be written");
         telnet.take(&bad[used..], true, &store, &OpenTsdb);
         telnet.take(b"version\n", true, &store, &OpenTsdb);
         let replies = String::from_utf8_lossy(&telnet.replies);
         assert!(replies.len() < HIGH_WATER + 1024 && replies.ends_with("potsdb-receiver\n"));
-        let written = replies
-            .lines()
-            .filter(|line| line.starts_with("put: "))
-            .count() as u64;
+        let written = replies.lines().filter(|line| line.starts_with("put: ")).count() as u64;
         assert_eq!(store.counts().suppressed + written, 5_000);
     }
 }

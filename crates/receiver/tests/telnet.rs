@@ -15,10 +15,7 @@ fn receiver() -> Receiver {
 #[test]
 fn a_good_put_is_stored_without_a_word() {
     let receiver = receiver();
-    assert_eq!(
-        reply_to(&receiver, "put sys.cpu 1700000000 1.5 host=a dc=eu\n"),
-        ""
-    );
+    assert_eq!(reply_to(&receiver, "put sys.cpu 1700000000 1.5 host=a dc=eu\n"), "");
     let points = receiver.points();
     let [point] = points.as_slice() else {
         panic!("one point: {points:?}")
@@ -64,26 +61,11 @@ const REFUSALS: &[(&str, &str)] = &[
         "put m 1700000000 99999999999999999999 h=a",
         "put: invalid value: Value too long: 99999999999999999999\n",
     ),
-    (
-        "put m  1700000000 1 h=a",
-        "put: invalid value: Empty string\n",
-    ),
-    (
-        "put  m 1700000000 1 h=a",
-        "put: illegal argument: empty metric name\n",
-    ),
-    (
-        "put m 1700000000  1 h=a",
-        "put: illegal argument: empty value\n",
-    ),
-    (
-        "put m 0 1 h=a",
-        "put: illegal argument: invalid timestamp: 0\n",
-    ),
-    (
-        "put m -5 1 h=a",
-        "put: illegal argument: invalid timestamp: -5\n",
-    ),
+    ("put m  1700000000 1 h=a", "put: invalid value: Empty string\n"),
+    ("put  m 1700000000 1 h=a", "put: illegal argument: empty metric name\n"),
+    ("put m 1700000000  1 h=a", "put: illegal argument: empty value\n"),
+    ("put m 0 1 h=a", "put: illegal argument: invalid timestamp: 0\n"),
+    ("put m -5 1 h=a", "put: illegal argument: invalid timestamp: -5\n"),
     (
         "put bar.prime 1700300001 1e400 h=a",
         "put: illegal argument: value is NaN or Infinite: Infinity for metric=bar.prime timestamp=1700300001\n",
@@ -113,14 +95,8 @@ const REFUSALS: &[(&str, &str)] = &[
         "put m 1700000000 1 host=a=b",
         "put: illegal argument: invalid tag: host=a=b\n",
     ),
-    (
-        "put m 1700000000 1 h=",
-        "put: illegal argument: invalid tag: h=\n",
-    ),
-    (
-        "put m 1700000000 1 foo",
-        "put: illegal argument: invalid tag: foo\n",
-    ),
+    ("put m 1700000000 1 h=", "put: illegal argument: invalid tag: h=\n"),
+    ("put m 1700000000 1 foo", "put: illegal argument: invalid tag: foo\n"),
     (
         "put m 1700000000 1 host=a host=b",
         "put: illegal argument: duplicate tag: host=b, tags={host=a}\n",
@@ -142,23 +118,14 @@ const REFUSALS: &[(&str, &str)] = &[
         "put: illegal argument: Too many tags: 9 maximum allowed: 8, tags: \
          {k0=v, k1=v, k2=v, k3=v, k4=v, k5=v, k6=v, k7=v, k8=v}\n",
     ),
-    (
-        "put\tm 1700000000 1 h=a",
-        "unknown command: put\tm.  Try `help'.\n",
-    ),
+    ("put\tm 1700000000 1 h=a", "unknown command: put\tm.  Try `help'.\n"),
     ("hello", "unknown command: hello.  Try `help'.\n"),
     ("", "unknown command: .  Try `help'.\n"),
-    (
-        " put m 1700000000 1 h=a",
-        "unknown command: .  Try `help'.\n",
-    ),
+    (" put m 1700000000 1 h=a", "unknown command: .  Try `help'.\n"),
     ("Put m", ""),
     ("diediedie", "unknown command: diediedie.  Try `help'.\n"),
     ("dropcaches", "Caches dropped.\n"),
-    (
-        "help",
-        "available commands: stats dropcaches version exit help put \n",
-    ),
+    ("help", "available commands: stats dropcaches version exit help put \n"),
     ("version", VERSION),
     ("version ", VERSION),
 ];
@@ -209,13 +176,7 @@ fn lines_opentsdb_takes_are_taken() {
     let points = receiver.points();
     let seen: Vec<(&str, i64, &str)> = points
         .iter()
-        .map(|point| {
-            (
-                point.series.metric.as_str(),
-                point.timestamp,
-                point.value.as_str(),
-            )
-        })
+        .map(|point| (point.series.metric.as_str(), point.timestamp, point.value.as_str()))
         .collect();
     assert_eq!(
         seen,
@@ -263,10 +224,7 @@ fn latin1_is_read_and_answered_in_utf8() {
     // ê in UTF-8 is two letters in Latin-1: taken, and wrong.
     assert_eq!(reply_to(&receiver, "put m 3 1 h=ê\n"), "");
     let points = receiver.points();
-    let hosts: Vec<_> = points
-        .iter()
-        .filter_map(|point| point.series.tag("h"))
-        .collect();
+    let hosts: Vec<_> = points.iter().filter_map(|point| point.series.tag("h")).collect();
     assert_eq!(hosts, ["zürich", "Ãª"]);
 }
 
@@ -275,10 +233,7 @@ fn version_comes_after_the_errors_of_all_earlier_lines() {
     let receiver = receiver();
     let error = "put: invalid value: Invalid character 'x' in x\n";
     let bytes = "put m 1 x h=a\nversion\nput m 1 x h=a\nversion\n";
-    assert_eq!(
-        reply_to(&receiver, bytes),
-        format!("{error}{VERSION}{error}{VERSION}")
-    );
+    assert_eq!(reply_to(&receiver, bytes), format!("{error}{VERSION}{error}{VERSION}"));
 }
 
 #[test]
@@ -335,10 +290,7 @@ fn exit_answers_what_was_before_it_and_nothing_after() {
     let mut peer = Peer::of(&receiver);
     peer.say("version\nexit\nput m 1 1 h=a\nversion\n");
     assert_eq!(peer.rest().expect("an end of stream"), VERSION);
-    assert!(
-        receiver.wait_for(1, SOON),
-        "the same segment is still stored"
-    );
+    assert!(receiver.wait_for(1, SOON), "the same segment is still stored");
 }
 
 #[test]
@@ -348,8 +300,7 @@ fn stats_lines_have_opentsdbs_shape() {
     assert!(
         stats
             .lines()
-            .any(|line| line.starts_with("tsd.datapoints.added ")
-                && line.ends_with(" 1 type=all host=localhost"))
+            .any(|line| line.starts_with("tsd.datapoints.added ") && line.ends_with(" 1 type=all host=localhost"))
     );
     for line in stats.lines() {
         let [name, timestamp, value, kind, host] = line.split(' ').collect::<Vec<_>>()[..] else {
@@ -390,8 +341,5 @@ fn a_silent_receiver_stores_and_never_answers() {
         ""
     );
     let counts = receiver.counts();
-    assert_eq!(
-        (counts.accepted, counts.refused, counts.versions),
-        (1, 1, 1)
-    );
+    assert_eq!((counts.accepted, counts.refused, counts.versions), (1, 1, 1));
 }

@@ -53,14 +53,27 @@ impl Verdict {
             return format!("sent {sent}, stored {stored}: all delivered");
         }
         let missing = sent - stored - different;
-        let series = self.incomplete.join(", ");
+        let mut series = self
+            .incomplete
+            .iter()
+            .take(NAMED)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ");
+        if self.incomplete.len() > NAMED {
+            series.push_str(&format!(" and {} more series", self.incomplete.len() - NAMED));
+        }
         format!("sent {sent}, stored {stored}: {missing} missing, {different} different, of {series}")
     }
 }
 
 /// Asks the server for every point and compares.
 pub(super) fn read_back(address: SocketAddr, tracks: &Tracks) -> anyhow::Result<Verdict> {
-    let metrics: BTreeSet<&str> = tracks.iter().map(|track| track.stored_as.0.as_str()).collect();
+    let metrics: BTreeSet<&str> = tracks
+        .iter()
+        .filter(|track| !track.sent.is_empty())
+        .map(|track| track.stored_as.0.as_str())
+        .collect();
     let times = || tracks.iter().flat_map(|track| track.sent.iter().map(|(time, _)| *time));
     let (Some(first), Some(last)) = (times().min(), times().max()) else {
         return Ok(Verdict::default());
@@ -103,22 +116,82 @@ fn compare(tracks: &Tracks, stored: &Stored) -> Verdict {
     let mut verdict = Verdict::default();
     for track in tracks.iter() {
         let points = stored.get(&track.stored_as).unwrap_or(&nothing);
-        let mut same = 0;
-        for (time, value) in &track.sent {
-            match points.get(time) {
-                Some(found) if *found == value.as_f64() => same += 1,
-                Some(_) => verdict.different += 1,
-                None => {}
-            }
-        }
-        verdict.sent += track.sent.len() as u64;
-        verdict.stored += same;
-        if same < track.sent.len() as u64 {
+        let (sent, stored, different) = count(&track.sent, points);
+        verdict.sent += sent;
+        verdict.stored += stored;
+        verdict.different += different;
+        if stored < sent {
             verdict.incomplete.push(track.name());
         }
     }
     verdict
 }
 
+/// How many points of one series were sent, are stored with their value, and with another.
+fn count(sent: &[(u64, potsdb::Value)], points: &HashMap<u64, f64>) -> (u64, u64, u64) {
+    let (mut stored, mut different) = (0, 0);
+    for (time, value) in sent {
+        match points.get(time) {
+            Some(found) if *found == value.as_f64() => stored += 1,
+            Some(_) => different += 1,
+            None => {}
+        }
+    }
+    (sent.len() as u64, stored, different)
+}
+
+/// How many incomplete series a verdict names.
+const NAMED: usize = 3;
+
 /// Reading back a demo's points takes any server a few milliseconds; this is only so that it ends.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::{Stored, Verdict, collect, count};
+
+    const ANSWER: &str =
+        r#"[{"metric":"m","tags":{"a":"b"},"aggregateTags":[],"dps":{"1767225600123":1,"1767225600323":0.1}}]"#;
+
+    #[test]
+    fn a_point_is_stored_only_with_its_own_time_and_value() {
+        let mut stored = Stored::new();
+        collect(ANSWER, &mut stored).expect("this is how OpenTSDB answers");
+        let point = |time, text: &str| (time, potsdb::Value::parse(text.as_bytes()).expect("a number"));
+        let sent = |points: &[_]| count(points, &stored[&("m".into(), [("a".into(), "b".into())].into())]);
+        assert_eq!(
+            sent(&[point(1_767_225_600_123, "1"), point(1_767_225_600_323, "0.1")]),
+            (2, 2, 0)
+        );
+        assert_eq!(
+            sent(&[point(1_767_225_600_123, "2"), point(1_767_225_600_324, "0.1")]),
+            (2, 0, 1)
+        );
+    }
+
+    #[test]
+    fn what_is_no_answer_to_a_query_is_an_error() {
+        for wrong in ["", "{}", "[{}]", r#"[{"metric":"m","tags":{},"dps":[[1,2]]}]"#] {
+            assert!(collect(wrong, &mut Stored::new()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_verdict_names_what_is_missing() {
+        let mut verdict = Verdict {
+            sent: 5,
+            stored: 5,
+            ..Verdict::default()
+        };
+        assert_eq!(verdict.words(), "sent 5, stored 5: all delivered");
+        verdict = Verdict {
+            sent: 5,
+            stored: 2,
+            different: 1,
+            incomplete: vec!["load.1m".into()],
+        };
+        assert_eq!(verdict.words(), "sent 5, stored 2: 2 missing, 1 different, of load.1m");
+        verdict.incomplete = ["a", "b", "c", "d"].map(String::from).into();
+        assert!(verdict.words().ends_with("of a, b, c and 1 more series"));
+    }
+}

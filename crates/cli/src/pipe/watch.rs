@@ -35,7 +35,6 @@ impl<'a> Watch<'a> {
 
     /// Tells what is new.
     pub(super) fn look(&self) {
-        self.end();
         for report in self.client.take_reports() {
             self.output.note(report);
         }
@@ -51,8 +50,6 @@ impl<'a> Watch<'a> {
 
     /// Takes the line away.
     pub(super) fn end(&self) {
-        if self.to_terminal {
-            self.output.progress("\r\x1b[K");
-        }
+        self.output.progress("");
     }
 }

@@ -172,9 +172,9 @@ pub(crate) fn receiver_with(change: impl FnOnce(&mut Config)) -> Receiver {
     Receiver::start(config).expect("loopback has a free port")
 }
 
-/// A URL where nobody listens: the port was free a moment ago.
+/// A URL where nobody listens: the port was free a moment ago, and nothing else here listens on that address.
 pub(crate) fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let listener = TcpListener::bind("127.77.77.77:0").expect("loopback has a free port");
     format!("tsdb://{}", listener.local_addr().expect("it is bound"))
 }
 

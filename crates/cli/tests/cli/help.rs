@@ -61,6 +61,14 @@ fn without_arguments_it_helps_and_is_exit_code_2() {
 }
 
 #[test]
+fn help_is_a_subcommand_too() {
+    assert_eq!(
+        potsdb(&["help", "send"]).with_code(0).out,
+        potsdb(&["send", "--help"]).with_code(0).out
+    );
+}
+
+#[test]
 fn a_misspelt_subcommand_is_exit_code_2_and_suggests_the_nearest() {
     let ended = potsdb(&["sned"]).with_code(2);
     assert!(ended.err.contains("'send'"), "{}", ended.err);
@@ -86,7 +94,7 @@ fn the_manual_has_a_page_for_every_subcommand() {
         let page = std::fs::read_to_string(pages.join(format!("potsdb-{subcommand}.1"))).unwrap();
         assert!(page.contains(&format!("potsdb\\-{subcommand}")), "{subcommand}: {page}");
     }
-    assert!(pages.join("potsdb.1").exists());
+    assert_eq!(std::fs::read_dir(&pages).unwrap().count(), SUBCOMMANDS.len() + 1);
 }
 
 const SUBCOMMANDS: [&str; 7] = ["send", "pipe", "check", "serve", "demo", "completions", "man"];

@@ -179,7 +179,7 @@ fn a_server_that_is_not_there_is_exit_code_1_after_the_timeout() {
 fn a_server_that_is_not_there_is_said_while_it_is_waited_for() {
     let mut running = Running::start(&["pipe", "-o", "close_grace=100ms", "--url", &nobody()]);
     running.feed(b"m 1767225600 1 a=b\n");
-    running.notes("lost tsdb://127.0.0.1:");
+    running.notes("lost tsdb://127.77.77.77:");
     running.signal("TERM");
     running.wait().with_code(1);
 }

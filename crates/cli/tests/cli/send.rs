@@ -129,6 +129,13 @@ fn an_unknown_option_is_exit_code_2_and_suggests_the_nearest() {
 }
 
 #[test]
+fn a_point_that_an_option_drops_is_exit_code_1() {
+    let arguments = ["send", "-o", "test_mode=true", "--url", &nobody()];
+    let ended = potsdb(&[&arguments[..], &POINT[..]].concat()).with_code(1);
+    assert!(ended.err.contains("1 dropped (test_mode)"), "{}", ended.err);
+}
+
+#[test]
 fn a_full_disk_behind_standard_output_is_exit_code_2() {
     let receiver = receiver();
     let full = std::fs::OpenOptions::new()

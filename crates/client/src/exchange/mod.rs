@@ -17,6 +17,9 @@ use crate::window::Held;
 mod telnet;
 pub(crate) use telnet::{Telnet, Terms};
 
+/// The server's words for refused points that are kept.
+const WORDS: usize = 16;
+
 /// Whether a server answers the question in-band.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Knowledge {
@@ -69,7 +72,7 @@ pub(crate) struct Verdicts {
     /// Lines to be written again, in the order of their positions.
     pub(crate) again: Vec<Held>,
     pub(crate) reports: Vec<Report>,
-    /// The server's words for what it refused, newest last.
+    /// The server's newest words for what it refused, newest last.
     pub(crate) words: Vec<String>,
     pub(crate) last_answer: Option<Duration>,
     /// Blocks nothing refers to any more.
@@ -77,6 +80,38 @@ pub(crate) struct Verdicts {
 }
 
 impl Verdicts {
+    /// The server refused a point, in these words. Thousands may come between two turns of the
+    /// worker: the newest are kept.
+    pub(crate) fn refused(&mut self, words: String) {
+        if self.words.len() >= WORDS {
+            self.words.remove(0);
+        }
+        self.words.push(words);
+    }
+
+    /// Points were rejected, or refused where no verdict can tell: one report, with the newest words.
+    pub(crate) fn report_refusal(&mut self) {
+        let words = self.words.last().cloned().unwrap_or_default();
+        if !self
+            .reports
+            .iter()
+            .any(|report| matches!(report, Report::Rejected { .. }))
+        {
+            self.reports.push(Report::Rejected { points: 0, words });
+        }
+    }
+
+    /// The server asked for less, in these words.
+    pub(crate) fn throttled(&mut self, words: String) {
+        if !self
+            .reports
+            .iter()
+            .any(|report| matches!(report, Report::Throttled { .. }))
+        {
+            self.reports.push(Report::Throttled { words });
+        }
+    }
+
     /// These lines are done with: their memory can be used again.
     pub(crate) fn release(&mut self, lines: Lines) {
         self.spare.extend(lines.into_spare());

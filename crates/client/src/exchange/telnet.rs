@@ -24,7 +24,6 @@ use potsdb_wire::reply::{Class, ErrorKind, Replies, Reply};
 
 use super::{Cut, Exchange, Knowledge, Room, Verdicts};
 use crate::block::BLOCK_BYTES;
-use crate::report::Report;
 use crate::settling::Settling;
 use crate::window::{Held, Window};
 
@@ -205,6 +204,9 @@ impl Telnet {
             .sum();
         let rejected = refused.min(unposted);
         verdicts.tally.rejected += rejected;
+        if rejected > 0 {
+            verdicts.report_refusal();
+        }
         verdicts.tally.acknowledged += unposted - rejected;
         let suspect = interval.start < self.suspect_to;
         for held in interval.lines {
@@ -237,19 +239,18 @@ impl Telnet {
         match kind.class() {
             Class::Rejected => {
                 self.refused += 1;
-                verdicts.words.push(words());
-                verdicts.reports.push(Report::Rejected {
-                    points: 1,
-                    words: words(),
-                });
+                verdicts.refused(words());
+                if matches!(self.knowledge, Knowledge::Silent { .. }) {
+                    verdicts.report_refusal();
+                }
             }
             Class::Again => {
                 self.again = true;
-                verdicts.reports.push(Report::Throttled { words: words() });
+                verdicts.throttled(words());
             }
             Class::Late => {
                 verdicts.tally.late_errors += 1;
-                verdicts.reports.push(Report::Throttled { words: words() });
+                verdicts.throttled(words());
                 self.suspect_to = self.window.written();
                 let held = self.settling.drain().map(|lines| Held {
                     lines,
@@ -523,3 +524,6 @@ impl Exchange for Telnet {
             .min()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,3 +156,19 @@ fn the_pace_is_kept_and_nothing_is_lost_by_it() {
         "500 points at 1000 a second take half a second"
     );
 }
+
+#[test]
+fn a_first_point_is_written_without_anybody_asking_for_it() {
+    let receiver = receiver(Config::default());
+    let clients: Vec<Client> = (0..200)
+        .map(|n| {
+            let client = open(&receiver);
+            client.send_at("first", n, at(n), [("h", "a")]).unwrap();
+            client
+        })
+        .collect();
+    assert!(receiver.wait_for(200, LONG), "{:?}", receiver.counts());
+    for client in clients {
+        ended(&client.close(LONG));
+    }
+}

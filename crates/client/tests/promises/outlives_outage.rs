@@ -124,3 +124,54 @@ fn answered_points_are_written_again_when_the_connection_dies_before_they_settle
     );
     stored(&receiver, 100);
 }
+
+#[test]
+fn a_dead_endpoint_among_several_keeps_nothing_from_the_living() {
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (one, other) = (receiver(Config::default()), receiver(Config::default()));
+    let url = format!(
+        "tsdb://{dead},{},{}?host_tag=false&backoff=1ms..1h",
+        one.address(),
+        other.address()
+    );
+    let client = Client::open(&url).unwrap();
+    send(&client, 0, 10_000);
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!(stats.acknowledged, 10_000);
+    assert_eq!(one.counts().accepted + other.counts().accepted, 10_000);
+}
+
+#[test]
+fn when_one_door_dies_its_lines_go_through_the_other() {
+    let faults = Faults {
+        reset_after: Offsets::Every(100_000),
+        ..Faults::default()
+    };
+    let (dying, healthy) = (
+        receiver(Config {
+            faults,
+            ..Config::default()
+        }),
+        receiver(Config::default()),
+    );
+    let url = format!(
+        "tsdb://{},{}?host_tag=false&overflow=block",
+        dying.address(),
+        healthy.address()
+    );
+    let client = Client::open(&url).unwrap();
+    send(&client, 0, 50_000);
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!(stats.acknowledged, 50_000);
+    let mut seconds: Vec<i64> = dying
+        .points()
+        .iter()
+        .chain(&healthy.points())
+        .map(|point| point.timestamp)
+        .collect();
+    seconds.sort_unstable();
+    seconds.dedup();
+    assert_eq!(seconds.len(), 50_000);
+}

@@ -29,9 +29,7 @@ impl Personality for OpenTsdb {
     fn command(&self, command: &str, counts: &Counts, replies: &mut Vec<u8>) -> Outcome {
         match command {
             "version" => replies.extend_from_slice(VERSION),
-            "help" => replies.extend_from_slice(
-                b"available commands: stats dropcaches version exit help put \n",
-            ),
+            "help" => replies.extend_from_slice(b"available commands: stats dropcaches version exit help put \n"),
             "dropcaches" => replies.extend_from_slice(b"Caches dropped.\n"),
             "stats" => stats(counts, replies),
             "exit" => return Outcome::Leave,

@@ -14,19 +14,13 @@ pub(crate) struct Peer(pub(crate) TcpStream);
 impl Peer {
     pub(crate) fn of(receiver: &Receiver) -> Peer {
         let stream = TcpStream::connect(receiver.address()).expect("it listens");
-        stream
-            .set_read_timeout(Some(SOON))
-            .expect("a timeout can be set");
-        stream
-            .set_write_timeout(Some(SOON))
-            .expect("a timeout can be set");
+        stream.set_read_timeout(Some(SOON)).expect("a timeout can be set");
+        stream.set_write_timeout(Some(SOON)).expect("a timeout can be set");
         Peer(stream)
     }
 
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) -> &mut Peer {
-        self.0
-            .write_all(bytes.as_ref())
-            .expect("the receiver reads");
+        self.0.write_all(bytes.as_ref()).expect("the receiver reads");
         self
     }
 
@@ -41,8 +35,7 @@ impl Peer {
     /// Half-closes, and returns everything that still comes.
     pub(crate) fn finish(self) -> String {
         self.0.shutdown(Shutdown::Write).expect("it is open");
-        self.rest()
-            .expect("the receiver ends the stream in good order")
+        self.rest().expect("the receiver ends the stream in good order")
     }
 
     /// Everything until the end of the stream.
@@ -61,12 +54,7 @@ pub(crate) fn reply_to(receiver: &Receiver, bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// One HTTP request on a connection of its own: the status and the body that come back.
-pub(crate) fn request(
-    receiver: &Receiver,
-    method: &str,
-    path: &str,
-    body: impl AsRef<[u8]>,
-) -> (u16, String) {
+pub(crate) fn request(receiver: &Receiver, method: &str, path: &str, body: impl AsRef<[u8]>) -> (u16, String) {
     request_with(receiver, method, path, "", body)
 }
 

@@ -1,4 +1,4 @@
-//! A receiver killed with -9 and started again: what the journal owes, and what `forget` takes away.
+//! A receiver in a process of its own: killed with -9 and started again, or holding as many connections as it may.
 //!
 //! The server is this test binary, run again as a process of its own with the journal's name in its environment.
 
@@ -63,30 +63,27 @@ impl Server {
             .expect("a process");
         let mut output = BufReader::new(process.stdout.take().expect("it is piped")).lines();
         let address = output
-            .find_map(|line| {
-                line.ok()?
-                    .split_once("listening on ")?
-                    .1
-                    .trim()
-                    .parse()
-                    .ok()
-            })
+            .find_map(|line| line.ok()?.split_once("listening on ")?.1.trim().parse().ok())
             .expect("it says where");
         Server { process, address }
     }
 
     fn peer(&self) -> Peer {
         let stream = TcpStream::connect(self.address).expect("it listens");
-        stream
-            .set_read_timeout(Some(SOON))
-            .expect("a timeout can be set");
+        stream.set_read_timeout(Some(SOON)).expect("a timeout can be set");
         Peer(stream)
     }
 
-    /// SIGKILL.
-    fn kill(mut self) {
-        self.process.kill().expect("it runs");
-        self.process.wait().expect("it ends");
+    /// SIGKILL, which a test that fails sends as well.
+    fn kill(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -95,16 +92,11 @@ fn stored(journal: &Path) -> u64 {
         journal: Some(journal.to_owned()),
         ..Config::default()
     };
-    Receiver::start(config)
-        .expect("a free port")
-        .counts()
-        .loaded
+    Receiver::start(config).expect("a free port").counts().loaded
 }
 
 fn lines(count: usize) -> String {
-    (1..=count)
-        .map(|second| format!("put m {second} 1 h=a\n"))
-        .collect()
+    (1..=count).map(|second| format!("put m {second} 1 h=a\n")).collect()
 }
 
 #[test]
@@ -114,9 +106,7 @@ fn everything_answered_survives_when_nothing_is_forgotten() {
     for round in 1..=3 {
         let server = Server::start(&journal, None);
         let mut peer = server.peer();
-        peer.say(lines(20_000))
-            .say("version\n")
-            .hear("net.opentsdb.tools");
+        peer.say(lines(20_000)).say("version\n").hear("net.opentsdb.tools");
         server.kill();
         assert_eq!(stored(&journal), 20_000 * round);
     }
@@ -128,9 +118,7 @@ fn what_is_younger_dies_with_the_process() {
     let journal = folder.path().join("points");
     let server = Server::start(&journal, Some(3_600_000));
     let mut peer = server.peer();
-    peer.say(lines(20_000))
-        .say("version\n")
-        .hear("net.opentsdb.tools");
+    peer.say(lines(20_000)).say("version\n").hear("net.opentsdb.tools");
     server.kill();
     assert_eq!(stored(&journal), 0, "answered, and gone");
 }
@@ -141,18 +129,30 @@ fn what_is_older_survives() {
     let journal = folder.path().join("points");
     let server = Server::start(&journal, Some(10));
     let mut peer = server.peer();
-    peer.say(lines(1000))
-        .say("version\n")
-        .hear("net.opentsdb.tools");
+    peer.say(lines(1000)).say("version\n").hear("net.opentsdb.tools");
     let deadline = std::time::Instant::now() + SOON;
     let written = || std::fs::metadata(&journal).map_or(0, |file| file.len());
     while written() < lines(1000).len() as u64 {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "it is never old enough"
-        );
+        assert!(std::time::Instant::now() < deadline, "it is never old enough");
         std::thread::yield_now();
     }
     server.kill();
     assert_eq!(stored(&journal), 1000);
+}
+
+/// The usual limit of 1024 descriptors a process leaves room for this many on either side.
+#[test]
+fn nine_hundred_connections_are_served_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let journal = folder.path().join("points");
+    let server = Server::start(&journal, None);
+    let mut peers: Vec<Peer> = (0..900).map(|_| server.peer()).collect();
+    for (second, peer) in (1..).zip(&mut peers) {
+        peer.say(format!("put m {second} 1 h=a\nversion\n"));
+    }
+    for peer in &mut peers {
+        peer.hear("net.opentsdb.tools");
+    }
+    server.kill();
+    assert_eq!(stored(&journal), 900);
 }

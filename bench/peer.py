@@ -1,0 +1,110 @@
+"""One side of one Python measure, once: potsdb 1.0.3 or ours, whichever the interpreter has.
+
+Executed by `bench/report.py`, alternating between two interpreters; prints `MEASURE <tab> SIDE <tab> FIGURE` lines.
+Both sides do the same work: the same names, values and tags, the same explicit timestamps, each a second after the
+one before, to the same reader, with queues that nothing falls out of.
+
+    peer.py call POINTS PORT      a call's cost: the loop with it less the loop that only makes its arguments
+    peer.py wire POINTS PORT      first send to the last point delivered, and the processor time of the process
+"""
+
+import resource
+import sys
+import time
+
+import potsdb
+
+START = 1_600_000_000
+OURS = hasattr(potsdb, "Stats")
+SIDE = "ours" if OURS else "potsdb 1.0.3"
+
+
+def main() -> None:
+    {"call": call, "wire": wire}[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))
+
+
+def figure(measure: str, value: float, side: str = SIDE) -> None:
+    print(f"{measure}\t{side}\t{value}", flush=True)
+
+
+def client(port: int, **options):
+    return potsdb.Client("127.0.0.1", port, qsize=0, host_tag=None, check_host=False, **options)
+
+
+def call(points: int, port: int) -> None:
+    metrics = client(port)
+    loop = lap(points, send, metrics.send)
+    cost = loop - lap(points, arguments)
+    deliver(metrics, points)
+    figure("Python `send(name, value, 3 tags)` (ns)", cost / points * 1e9)
+    figure("Python `send(name, value, 3 tags)`, whole loop (ns)", loop / points * 1e9)
+    if not OURS:
+        # What a series is compared with.
+        figure("Python `series.send(value)` (ns)", cost / points * 1e9)
+        figure("Python `series.send(value)`, automatic time, `repeats=keep` (ns)", cost / points * 1e9)
+        return
+    metrics = client(port)
+    series = metrics.series("bench.latency", path="/login", dc="eu", host="web1")
+    cost = lap(points, send_series, series.send) - lap(points, arguments)
+    deliver(metrics, points)
+    figure("Python `series.send(value)` (ns)", cost / points * 1e9)
+    metrics = client(port, repeats="keep")
+    series = metrics.series("bench.latency", path="/login", dc="eu", host="web1")
+    cost = lap(points, send_now, series.send) - lap(points, arguments_now)
+    deliver(metrics, points)
+    figure("Python `series.send(value)`, automatic time, `repeats=keep` (ns)", cost / points * 1e9)
+
+
+def wire(points: int, port: int) -> None:
+    metrics = client(port)
+    before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    send(points, metrics.send)
+    deliver(metrics, points)
+    took, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
+    figure("Python end to end, to a socket that is read (points/s)", points / took)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    figure("Python, processor time a delivered point, whole process (ns)", busy / points * 1e9)
+
+
+def lap(points: int, loop, *function) -> float:
+    started = time.perf_counter()
+    loop(points, *function)
+    return time.perf_counter() - started
+
+
+def send(points: int, function) -> None:
+    for n in range(points):
+        function("bench.latency", n * 1e-6, path="/login", dc="eu", host="web1", timestamp=START + n)
+
+
+def send_series(points: int, function) -> None:
+    for n in range(points):
+        function(n * 1e-6, START + n)
+
+
+def send_now(points: int, function) -> None:
+    for n in range(points):
+        function(n * 1e-6)
+
+
+def arguments(points: int) -> None:
+    for n in range(points):
+        n * 1e-6
+        START + n
+
+
+def arguments_now(points: int) -> None:
+    for n in range(points):
+        n * 1e-6
+
+
+def deliver(metrics, points: int) -> None:
+    """Waits until everything is delivered, and holds ours to its books. 1.0.3 keeps none: its reader counts."""
+    metrics.wait()
+    if OURS:
+        stats = metrics.stats()
+        assert stats.accepted == stats.acknowledged + stats.unconfirmed == points, stats
+        assert (stats.repeated, stats.dropped, stats.invalid) == (0, 0, 0), stats
+
+
+main()

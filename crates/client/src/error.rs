@@ -1,0 +1,164 @@
+//! The errors, by the moment their reader meets them: building, sending, flushing.
+//!
+//! What is illegal about a point is an [`InvalidPoint`], at making. Trouble with the server is never an
+//! error: it is in the statistics.
+
+use std::fmt;
+use std::io;
+
+use potsdb_wire::InvalidPoint;
+
+/// A client that cannot be built, and why.
+#[derive(Debug)]
+pub struct ConfigError(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Unknown {
+        name: String,
+        nearest: Option<&'static str>,
+    },
+    Value {
+        name: &'static str,
+        value: String,
+        rule: String,
+    },
+    Url {
+        text: String,
+        rule: &'static str,
+    },
+    Environment,
+    Tag(InvalidPoint),
+    Unreachable {
+        endpoint: String,
+        source: io::Error,
+    },
+    Start(io::Error),
+}
+
+impl ConfigError {
+    pub(crate) fn url(text: &str, rule: &'static str) -> ConfigError {
+        ConfigError(Kind::Url {
+            text: text.to_owned(),
+            rule,
+        })
+    }
+
+    pub(crate) fn unknown(name: &str, nearest: Option<&'static str>) -> ConfigError {
+        let name = name.to_owned();
+        ConfigError(Kind::Unknown { name, nearest })
+    }
+
+    pub(crate) fn value(name: &'static str, value: &str, rule: String) -> ConfigError {
+        let value = value.to_owned();
+        ConfigError(Kind::Value { name, value, rule })
+    }
+
+    pub(crate) fn environment() -> ConfigError {
+        ConfigError(Kind::Environment)
+    }
+
+    pub(crate) fn tag(error: InvalidPoint) -> ConfigError {
+        ConfigError(Kind::Tag(error))
+    }
+
+    pub(crate) fn unreachable(endpoint: String, source: io::Error) -> ConfigError {
+        ConfigError(Kind::Unreachable { endpoint, source })
+    }
+
+    pub(crate) fn start(source: io::Error) -> ConfigError {
+        ConfigError(Kind::Start(source))
+    }
+
+    /// Whether an option of this name does not exist (and so its value was not looked at).
+    #[must_use]
+    pub fn is_unknown_option(&self) -> bool {
+        matches!(self.0, Kind::Unknown { .. })
+    }
+
+    /// The socket layer's error, when `check_host` found no server.
+    #[must_use]
+    pub fn unreachable_by(&self) -> Option<&io::Error> {
+        match &self.0 {
+            Kind::Unreachable { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Unknown {
+                name,
+                nearest: Some(nearest),
+            } => write!(f, "unknown option {name:?}: did you mean {nearest:?}?"),
+            Kind::Unknown { name, nearest: None } => write!(f, "unknown option {name:?}"),
+            Kind::Value { name, value, rule } => write!(f, "option {name}: {value:?} is not {rule}"),
+            Kind::Url { text, rule } => write!(f, "{text:?}: {rule}"),
+            Kind::Environment => write!(f, "POTSDB_URL is not set: tsdb://host:4242"),
+            Kind::Tag(error) => write!(f, "a tag of every point: {error}"),
+            Kind::Unreachable { endpoint, source } => write!(f, "{endpoint}: {source}"),
+            Kind::Start(source) => write!(f, "the worker could not be started: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Kind::Unreachable { source, .. } | Kind::Start(source) => Some(source),
+            Kind::Tag(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A point that was not accepted.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// Its content is illegal; counted `invalid`.
+    Invalid(InvalidPoint),
+    /// The queue had no room in time, under `overflow=block`; counted `full`.
+    Full,
+    /// The client is closed.
+    Closed,
+    /// The queue has no room, and the caller asked not to wait; not counted.
+    WouldBlock,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendError::Invalid(error) => error.fmt(f),
+            SendError::Full => f.write_str("the queue is full and had no room in time"),
+            SendError::Closed => f.write_str("the client is closed"),
+            SendError::WouldBlock => f.write_str("the queue is full"),
+        }
+    }
+}
+
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SendError::Invalid(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A flush that did not reach its barrier in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlushError {
+    /// Points of the client without a verdict at the deadline.
+    pub pending: u64,
+}
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the flush reached its deadline with {} points pending", self.pending)
+    }
+}
+
+impl std::error::Error for FlushError {}

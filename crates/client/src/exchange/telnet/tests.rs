@@ -1,0 +1,281 @@
+//! One conversation at a time, as a scenario: lines given, replies said, time passed.
+
+use super::*;
+use crate::block::{BLOCK_BYTES, Block};
+use potsdb_wire::Server;
+
+const OPENTSDB: &str =
+    "net.opentsdb.tools 2.4.1 built at revision eb125a342 (MODIFIED)\nBuilt on 2021/09/08 by x@y:/z\n";
+
+struct Scenario {
+    exchange: Telnet,
+    verdicts: Verdicts,
+    now: Duration,
+    next: u64,
+}
+
+impl Scenario {
+    fn new(knowledge: Knowledge) -> Scenario {
+        Scenario::with(knowledge, |_| {})
+    }
+
+    fn with(knowledge: Knowledge, change: impl FnOnce(&mut Terms)) -> Scenario {
+        let second = Duration::from_secs(1);
+        let mut terms = Terms {
+            window_bytes: 4 << 20,
+            window_points: 100_000,
+            settle: 2 * second,
+            settle_bytes: 32 << 20,
+            write_timeout: 10 * second,
+            answer_timeout: 10 * second,
+            must_answer: false,
+        };
+        change(&mut terms);
+        let exchange = Telnet::new(terms, knowledge, Duration::ZERO);
+        Scenario {
+            exchange,
+            verdicts: Verdicts::default(),
+            now: Duration::ZERO,
+            next: 0,
+        }
+    }
+
+    fn lines(&mut self, points: u64) -> Held {
+        let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
+        for n in self.next..self.next + points {
+            block.append(&[format!("put m 17000000{n:02} 1 h=a\n").as_bytes()], 1);
+        }
+        let lines = block.into_lines(self.next, &mut Vec::new());
+        self.next += points;
+        Held {
+            lines,
+            posted: false,
+            tried: false,
+        }
+    }
+
+    fn give(&mut self, points: u64) -> &mut Self {
+        let held = self.lines(points);
+        self.exchange.give(self.now, held);
+        self
+    }
+
+    /// The kernel takes everything; returns it, lines of points as `L`, questions as `?`.
+    fn write(&mut self) -> String {
+        let mut slices = Vec::new();
+        self.exchange.unwritten(&mut slices);
+        let text: String = slices.iter().map(|slice| std::str::from_utf8(slice).unwrap()).collect();
+        drop(slices);
+        self.exchange.wrote(self.now, text.len() as u64);
+        text.lines()
+            .map(|line| if line == "version" { '?' } else { 'L' })
+            .collect()
+    }
+
+    fn server(&mut self, says: &str) -> &mut Self {
+        self.exchange.received(self.now, says.as_bytes(), &mut self.verdicts);
+        self
+    }
+
+    fn pass(&mut self, millis: u64) -> Option<Cut> {
+        self.now += Duration::from_millis(millis);
+        self.exchange.tick(self.now, false, &mut self.verdicts)
+    }
+
+    fn kernel_has_all(&mut self) -> &mut Self {
+        self.exchange.kernel_has(self.now, u64::MAX, &mut self.verdicts);
+        self
+    }
+
+    /// Acknowledged, unconfirmed, rejected, waiting to go again.
+    fn verdicts(&self) -> (u64, u64, u64, u64) {
+        let tally = &self.verdicts.tally;
+        let again = self.verdicts.again.iter().map(|held| held.lines.points()).sum();
+        (tally.acknowledged, tally.unconfirmed, tally.rejected, again)
+    }
+}
+
+const ANSWERS: Knowledge = Knowledge::Answers(Server::OpenTsdb);
+
+#[test]
+fn the_first_question_follows_the_first_lines_and_its_answer_decides() {
+    let mut s = Scenario::new(Knowledge::Unknown);
+    assert_eq!(s.give(2).write(), "LL?");
+    assert_eq!(s.give(1).write(), "L", "one question until it is decided");
+    s.server(OPENTSDB);
+    assert_eq!(s.verdicts(), (2, 0, 0, 0));
+    assert_eq!(s.exchange.knowledge(), ANSWERS);
+    assert_eq!(s.pass(100), None);
+    assert_eq!(s.write(), "?", "the rest is asked about in its turn");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_silent_two_seconds_after_its_kernel_has_the_question() {
+    let mut s = Scenario::new(Knowledge::Unknown);
+    s.give(2).write();
+    s.pass(5_000);
+    assert_eq!(s.verdicts(), (0, 0, 0, 0), "its kernel has said nothing");
+    s.kernel_has_all().pass(1_999);
+    assert_eq!(s.verdicts(), (0, 0, 0, 0));
+    s.pass(1);
+    assert_eq!(s.verdicts(), (0, 2, 0, 0));
+    assert_eq!(s.give(1).write(), "L", "and is not asked again");
+    assert_eq!(s.kernel_has_all().verdicts(), (0, 3, 0, 0));
+}
+
+#[test]
+fn a_late_answer_changes_the_manner_and_no_verdict() {
+    let mut s = Scenario::new(Knowledge::Unknown);
+    s.give(2).write();
+    s.kernel_has_all().pass(2_000);
+    s.server("InfluxDB TSDB proxy");
+    assert_eq!(
+        (s.exchange.knowledge(), s.verdicts()),
+        (Knowledge::Answers(Server::InfluxDb), (0, 2, 0, 0))
+    );
+    s.give(1).pass(100);
+    assert_eq!(s.write(), "L?");
+    assert_eq!(s.server("InfluxDB TSDB proxy").verdicts(), (1, 2, 0, 0));
+}
+
+#[test]
+fn errors_are_counted_against_the_interval_they_came_in() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(3).pass(100);
+    assert_eq!(s.write(), "LLL?");
+    s.server("put: unknown metric: No such name for 'metrics': 'm'\n");
+    assert_eq!(s.verdicts(), (0, 0, 0, 0), "held until the answer");
+    assert_eq!(s.server(OPENTSDB).verdicts(), (2, 0, 1, 0));
+    assert_eq!(s.verdicts.words.len(), 1);
+}
+
+#[test]
+fn errors_of_an_interval_that_was_never_answered_are_forgotten() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(3).write();
+    s.server("put: illegal argument: x\n");
+    s.exchange.ended(false, &mut s.verdicts);
+    assert_eq!(s.verdicts(), (0, 0, 0, 3));
+}
+
+#[test]
+fn an_interval_the_server_was_too_busy_for_goes_again_whole_and_later() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(3).pass(100);
+    s.write();
+    s.server("put: Throttling exception: x\nput: illegal argument: y\n")
+        .server(OPENTSDB);
+    assert_eq!(s.verdicts(), (0, 0, 0, 3), "only its last pass counts");
+    assert_eq!(s.exchange.room(false), None, "it asked for less");
+    s.pass(100);
+    assert!(s.exchange.room(false).is_some());
+}
+
+#[test]
+fn a_late_error_makes_what_may_be_lost_go_again_without_a_second_verdict() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(2).pass(100);
+    s.write();
+    s.server(OPENTSDB);
+    s.give(1).pass(100);
+    s.write();
+    s.server("put: Please throttle writes: 10000 RPCs waiting\n");
+    assert_eq!(s.verdicts(), (2, 0, 0, 2), "the settling ones at once");
+    s.server(OPENTSDB);
+    assert_eq!(s.verdicts(), (3, 0, 0, 3), "the unanswered one after its verdict");
+    assert!(s.verdicts.again.iter().all(|held| held.posted));
+    assert_eq!(s.verdicts.tally.late_errors, 1);
+}
+
+#[test]
+fn lines_with_and_without_a_verdict_share_no_interval() {
+    let mut s = Scenario::new(ANSWERS);
+    let resent = Held {
+        posted: true,
+        tried: true,
+        ..s.lines(2)
+    };
+    s.exchange.give(s.now, resent);
+    s.give(1).pass(100);
+    assert_eq!(s.write(), "LL?L?");
+    s.server("put: illegal argument: x\n").server(OPENTSDB);
+    assert_eq!(s.verdicts(), (0, 0, 0, 0), "the error was an old point's");
+    assert_eq!(s.server(OPENTSDB).verdicts(), (1, 0, 0, 0));
+}
+
+#[test]
+fn an_idle_connection_asks_once_more_when_its_lines_should_have_settled() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(2).pass(100);
+    s.write();
+    s.server(OPENTSDB);
+    assert_eq!(s.exchange.deadline(), Some(Duration::from_millis(2_100)));
+    s.pass(2_000);
+    assert_eq!(s.write(), "?");
+    s.server(OPENTSDB);
+    assert_eq!((s.exchange.settling.points(), s.exchange.deadline()), (0, None));
+}
+
+#[test]
+fn closing_asks_about_the_last_lines_and_ends_the_sending_side_once() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(2);
+    s.exchange.finish(s.now);
+    assert!(!s.exchange.take_half_close(), "not before all is written");
+    assert_eq!(s.write(), "LL?");
+    assert!(s.exchange.take_half_close() && !s.exchange.take_half_close());
+    s.server(OPENTSDB);
+    s.exchange.ended(true, &mut s.verdicts);
+    assert_eq!((s.verdicts(), s.verdicts.tally.unsettled), ((2, 0, 0, 0), 2));
+}
+
+#[test]
+fn the_end_of_the_stream_without_an_answer_decides_at_once() {
+    let mut s = Scenario::new(Knowledge::Unknown);
+    s.give(2);
+    s.exchange.finish(s.now);
+    assert_eq!(s.write(), "LL?");
+    assert!(s.exchange.take_half_close());
+    s.kernel_has_all();
+    s.exchange.ended(true, &mut s.verdicts);
+    assert_eq!(s.verdicts(), (0, 2, 0, 0));
+}
+
+#[test]
+fn after_a_reset_a_silent_servers_rest_goes_again_from_the_start_of_its_line() {
+    let mut s = Scenario::new(Knowledge::Silent { until: Duration::MAX });
+    s.give(3);
+    assert_eq!(s.write(), "LLL");
+    // Two lines of 23 bytes, and some of the third.
+    s.exchange.kernel_has(s.now, 50, &mut s.verdicts);
+    s.exchange.ended(false, &mut s.verdicts);
+    assert_eq!(s.verdicts(), (0, 2, 0, 1));
+    assert!(s.verdicts.again[0].lines.bytes().starts_with(b"put m 1700000002"));
+}
+
+#[test]
+fn a_silent_server_is_of_no_use_where_answers_are_asked_for() {
+    let mut s = Scenario::with(Knowledge::Unknown, |terms| terms.must_answer = true);
+    s.give(2).write();
+    s.kernel_has_all();
+    assert_eq!(s.pass(2_000), Some(Cut::CannotAnswer));
+    s.exchange.ended(false, &mut s.verdicts);
+    assert_eq!(s.verdicts(), (0, 0, 0, 2));
+}
+
+#[test]
+fn each_timeout_fires_by_its_name() {
+    let mut stalled = Scenario::new(ANSWERS);
+    stalled.give(1);
+    assert_eq!(stalled.pass(9_999), None);
+    assert_eq!(stalled.pass(1), Some(Cut::WriteTimeout));
+    let mut mute = Scenario::new(ANSWERS);
+    mute.give(1).pass(100);
+    mute.write();
+    assert_eq!(mute.pass(9_999), None);
+    assert_eq!(mute.pass(1), Some(Cut::AnswerTimeout));
+    let mut reader = Scenario::new(ANSWERS);
+    reader.give(1).write();
+    reader.server("unknown command: put.  Try `help'.\n");
+    assert_eq!(reader.pass(0), Some(Cut::ReadOnly));
+}

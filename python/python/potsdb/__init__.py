@@ -1,0 +1,36 @@
+"""Send metrics to OpenTSDB, or anything that speaks its write protocol, without waiting for it.
+
+    import potsdb
+
+    metrics = potsdb.Client("localhost")
+    metrics.send("web.requests", 1, path="/login")
+    metrics.wait()
+
+Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.series`, `flush`, `stats`,
+`close(timeout)`, `with`, and every option of the client as a keyword.
+"""
+
+from __future__ import annotations
+
+from . import client, exit, records
+from ._potsdb import EndpointState, Series, Stats, __version__
+from .client import Client
+from .exceptions import Closed, ConfigError, InvalidOverflow, InvalidPoint, PotsdbError, QueueFull
+
+__all__ = [
+    "Client",
+    "Closed",
+    "ConfigError",
+    "EndpointState",
+    "InvalidOverflow",
+    "InvalidPoint",
+    "PotsdbError",
+    "QueueFull",
+    "Series",
+    "Stats",
+    "__version__",
+    "client",
+]
+
+exit.install()
+records.install()

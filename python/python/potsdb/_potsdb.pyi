@@ -1,0 +1,196 @@
+"""The extension module: the Rust client. Use it through the package `potsdb`."""
+
+from collections.abc import Mapping
+from typing import Any, SupportsFloat, SupportsIndex, SupportsInt, final, overload
+
+from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
+
+__all__ = ["Barrier", "Client", "EndpointState", "Series", "Stats", "__version__", "drain_all", "option_names"]
+
+__version__: str
+
+_Value: TypeAlias = SupportsFloat | SupportsIndex | str | Buffer
+_Time: TypeAlias = SupportsInt | SupportsIndex | str | Buffer
+
+@disjoint_base
+class Client:
+    """A client. Made empty, so that a subclass may have an `__init__` of its own; `_open` opens it."""
+
+    def __new__(cls, *_args: Any, **_keywords: Any) -> Self: ...
+    @overload
+    def send(self, name: str, val: _Value, /, *, timestamp: _Time = ..., **tags: object) -> str | None:
+        """Queues one point and returns at once, with the exact line queued.
+
+        `None`: no point was made of it, because it repeats its series and time, or because it is
+        illegal and `invalid="drop"`. `tags` may be given as a mapping, too: `tags={"if": "eth0"}`.
+        """
+    @overload
+    def send(self, name: str, /, *, val: _Value, timestamp: _Time = ..., **tags: object) -> str | None: ...
+    @overload
+    def send(self, *, name: str, val: _Value, timestamp: _Time = ..., **tags: object) -> str | None: ...
+    def series(self, name: str, /, **tags: object) -> Series:
+        """Makes a series: a metric with its tags, checked and rendered once.
+
+        Where potsdb 1.0.3 would have raised, or with `invalid="raise"`, illegal names raise
+        `InvalidPoint`; otherwise the series counts each of its points as invalid.
+        """
+    def flush(self, timeout: float | None = None) -> bool:
+        """Waits until every point sent before has its verdict; False when `timeout` seconds came first."""
+    def stats(self) -> Stats:
+        """Every point accounted for, at this instant."""
+    def stop(self) -> None:
+        """Gives up what is queued; the worker ends as soon as it can. Returns at once."""
+    def _open(self, url: str | None, keywords: Mapping[str, Any]) -> None: ...
+    def _begin_close(self) -> None: ...
+    def _wait_closed(self, timeout: float | None) -> bool: ...
+    def _close(self, timeout: float | None, told: bool) -> Stats: ...
+    def _barrier(self) -> Barrier: ...
+    @property
+    def _is_closed(self) -> bool: ...
+    @property
+    def _is_running(self) -> bool: ...
+    @property
+    def _host_tag(self) -> str | None: ...
+    @property
+    def _endpoint(self) -> tuple[str, int]: ...
+    @property
+    def _queue_points(self) -> int: ...
+    @property
+    def _close_grace(self) -> float: ...
+
+@final
+class Series:
+    """One series of a client: its metric and tags, made once and used for many points."""
+
+    def send(self, value: _Value, timestamp: _Time | None = None) -> bool:
+        """Queues one point; True when it was queued, False for a repeat or an illegal point."""
+
+@final
+class Stats:
+    """Everything a client counts, at one instant.
+
+    `accepted + adopted == acknowledged + unconfirmed + rejected + dropped + pending`, always.
+    """
+
+    @property
+    def accepted(self) -> int:
+        """Points taken by `send`."""
+    @property
+    def adopted(self) -> int:
+        """Points taken over from a spool another process left."""
+    @property
+    def acknowledged(self) -> int:
+        """Points the server answered for."""
+    @property
+    def unconfirmed(self) -> int:
+        """Points written to a server that cannot answer."""
+    @property
+    def delivered(self) -> int:
+        """Acknowledged or unconfirmed."""
+    @property
+    def rejected(self) -> int:
+        """Points the server refused; its words are in `last_rejections`."""
+    @property
+    def dropped(self) -> int:
+        """Points given up, for the reasons below."""
+    @property
+    def dropped_queue_full(self) -> int: ...
+    @property
+    def dropped_expired(self) -> int: ...
+    @property
+    def dropped_closed(self) -> int: ...
+    @property
+    def dropped_stopped(self) -> int: ...
+    @property
+    def dropped_spool_full(self) -> int: ...
+    @property
+    def dropped_test_mode(self) -> int: ...
+    @property
+    def pending(self) -> int:
+        """Points without a verdict: queued, in flight or spooled."""
+    @property
+    def queued(self) -> int: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def spooled(self) -> int: ...
+    @property
+    def invalid(self) -> int:
+        """Calls refused because of their content."""
+    @property
+    def full(self) -> int:
+        """Calls refused for want of room under `overflow="block"`."""
+    @property
+    def replaced(self) -> int:
+        """Characters and cuts that `invalid="replace"` repaired."""
+    @property
+    def repeated(self) -> int:
+        """Calls whose series already had a point at that time."""
+    @property
+    def resent(self) -> int:
+        """Points written once more."""
+    @property
+    def late_errors(self) -> int:
+        """Errors of the server that named no point."""
+    @property
+    def released_early(self) -> int: ...
+    @property
+    def unsettled(self) -> int: ...
+    @property
+    def torn(self) -> int:
+        """Connections ended in the middle of a line."""
+    @property
+    def spool_damaged_bytes(self) -> int: ...
+    @property
+    def bytes_written(self) -> int: ...
+    @property
+    def connects(self) -> int: ...
+    @property
+    def panics(self) -> int: ...
+    @property
+    def rejections(self) -> list[tuple[str, int]]:
+        """Error replies by kind."""
+    @property
+    def last_rejections(self) -> list[str]:
+        """The server's own words, newest last."""
+    @property
+    def endpoints(self) -> list[EndpointState]: ...
+    @property
+    def oldest_pending(self) -> float | None:
+        """Seconds the oldest point without a verdict has been waiting."""
+    @property
+    def last_answer(self) -> float | None:
+        """Seconds the last answer took."""
+    @property
+    def rate(self) -> float:
+        """Points written in the last second."""
+    def as_dict(self) -> dict[str, Any]:
+        """Everything by name, as plain numbers, strings, lists and dicts."""
+
+@final
+class EndpointState:
+    """How one endpoint is doing."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def server(self) -> str | None: ...
+    @property
+    def last_error(self) -> str | None: ...
+    def as_dict(self) -> dict[str, Any]:
+        """The same as a plain dict."""
+
+@final
+class Barrier:
+    """A place in the order of sending, to be asked whether it is reached."""
+
+    def is_reached(self) -> bool:
+        """Whether every point sent before the barrier has its verdict."""
+
+def drain_all(grace: float) -> str | None:
+    """Drains every client within `grace` seconds; the line to print, if something was not delivered."""
+
+def option_names() -> list[str]:
+    """Every option by name, in the order of the documentation."""

@@ -1,0 +1,231 @@
+"""The client, with what programs written for potsdb 1.0.3 look at.
+
+The work is done by the extension module; here are the constructors, the ways to close, asyncio, and
+`q`, `t` and `done` as 1.0.3 had them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, TypedDict, overload
+
+from . import _potsdb
+from .exit import cover
+from .shims import Queue, Thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
+    from types import TracebackType
+
+    from typing_extensions import Self, TypeAlias, Unpack
+
+    _Duration: TypeAlias = float | str | timedelta
+
+__all__ = ["MPS_LIMIT", "Client", "Keywords", "Options"]
+
+MPS_LIMIT = 0
+"""Points per second written, by default: 0 is no limit. (The name is potsdb 1.0.3's.)"""
+
+
+class Options(TypedDict, total=False):
+    """The keywords that a client takes beside those of potsdb 1.0.3.
+
+    A duration is a number of seconds, text as `"250ms"`, or a `timedelta`.
+    """
+
+    server: str
+    queue_points: int | str
+    queue_bytes: int | str
+    overflow: str
+    tags: Mapping[str, object] | str
+    prefix: str
+    names: str
+    max_tags: int | str
+    invalid: str
+    repeats: str
+    precision: str
+    ack: str
+    window_bytes: int | str
+    settle: _Duration
+    settle_bytes: int | str
+    connect_timeout: _Duration
+    write_timeout: _Duration
+    answer_timeout: _Duration
+    backoff: str
+    connections: int | str
+    linger: _Duration
+    close_grace: _Duration
+
+
+class Keywords(Options, total=False):
+    """All options: `from_url` and `from_env` have no other arguments."""
+
+    host_tag: object
+    mps: float | str
+    check_host: bool | str
+    test_mode: bool | str
+
+
+class Client(_potsdb.Client):
+    """Takes points on any thread and delivers them from a thread of its own.
+
+    The arguments up to `test_mode` are potsdb 1.0.3's: at most `qsize` points wait (then the oldest
+    goes; 0: no limit), `host_tag` adds `host=` this machine's name (a string: that value; None:
+    nothing), `mps` bounds the points written per second, `check_host` connects once, here and now,
+    and raises what the socket raises, `test_mode` does everything but talk to the network.
+
+    `host` may be a URL, too: `tsdb://host:4242`.
+    """
+
+    done: threading.Event
+    """Set by `close`, by `wait`, and at the end of `with`."""
+
+    _no_host_tag: str | None = None
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Self:
+        self = super().__new__(cls)
+        self.done = threading.Event()
+        return self
+
+    def __init__(
+        self,
+        host: str,
+        port: int | str = 4242,
+        qsize: int | str = 100000,
+        host_tag: object = True,
+        mps: float | str | None = MPS_LIMIT,
+        check_host: object = True,
+        test_mode: object = False,
+        **options: Unpack[Options],
+    ) -> None:
+        keywords: dict[str, Any] = {
+            "queue_points": max(int(qsize), 0),
+            "host_tag": host_tag,
+            "mps": mps,
+            "check_host": bool(check_host),
+            "test_mode": bool(test_mode),
+        }
+        keywords.update(options)
+        self._open(_url(host, int(port)), keywords)
+        self._no_host_tag = "" if host_tag == "" else None
+        cover()
+
+    @classmethod
+    def from_url(cls, url: str, **options: Unpack[Keywords]) -> Self:
+        """Opens the client of a URL, `tsdb://host:4242?mps=500`; keywords override its query."""
+        self = cls.__new__(cls)
+        self._open(url, dict(options))
+        cover()
+        return self
+
+    @classmethod
+    def from_env(cls, **options: Unpack[Keywords]) -> Self:
+        """Opens the client that the environment variable `POTSDB_URL` describes."""
+        self = cls.__new__(cls)
+        self._open(None, dict(options))
+        cover()
+        return self
+
+    log = _potsdb.Client.send
+
+    @overload
+    def close(self, timeout: None = None) -> None: ...
+    @overload
+    def close(self, timeout: float) -> _potsdb.Stats: ...
+    def close(self, timeout: float | None = None) -> _potsdb.Stats | None:
+        """Stops accepting, and delivers what is queued.
+
+        Without `timeout` it returns at once, as in potsdb 1.0.3, and the worker goes on until
+        everything is delivered. With it, it waits for that at most `timeout` seconds, gives up the
+        rest, and returns the final statistics.
+        """
+        self._begin_close()
+        self.done.set()
+        return None if timeout is None else self._close(timeout, True)
+
+    def wait(self) -> None:
+        """Closes, and waits until everything is delivered, however long it takes."""
+        self.close()
+        self._wait_closed(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        self._close(self._close_grace, False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        await _poll(lambda: not self._is_running, self._close_grace)
+        self._close(0.0, False)
+
+    async def aflush(self, timeout: float | None = None) -> bool:
+        """Waits like `flush`, and lets the event loop run meanwhile."""
+        return await _poll(self._barrier().is_reached, timeout)
+
+    @property
+    def host(self) -> str:
+        """The server's name or address."""
+        return self._endpoint[0]
+
+    @property
+    def port(self) -> int:
+        """The server's port."""
+        return self._endpoint[1]
+
+    @property
+    def host_tag(self) -> str | None:
+        """The value of the automatic `host` tag; where there is none, None or the empty string given."""
+        return self._host_tag or self._no_host_tag
+
+    @property
+    def queued(self) -> int:
+        """Points accepted so far, less those pushed out by a full queue."""
+        stats = self.stats()
+        return stats.accepted - stats.dropped_queue_full
+
+    @property
+    def q(self) -> Queue:
+        """The queue, to be asked for its size."""
+        return Queue(self)
+
+    @property
+    def t(self) -> Thread:
+        """The worker, to be asked whether it is alive."""
+        return Thread(self)
+
+
+async def _poll(reached: Callable[[], bool], timeout: float | None) -> bool:
+    """Asks ever less often: what comes quickly is seen quickly, what takes long costs little."""
+    clock = asyncio.get_running_loop().time
+    deadline = None if timeout is None else clock() + timeout
+    pause = 0.001
+    while not reached():
+        left = pause if deadline is None else deadline - clock()
+        if left <= 0:
+            return False
+        await asyncio.sleep(min(pause, left))
+        pause = min(pause * 1.5, 0.05)
+    return True
+
+
+def _url(host: str, port: int) -> str:
+    if "://" in host:
+        return host
+    return f"tsdb://[{host}]:{port}" if ":" in host else f"tsdb://{host}:{port}"

@@ -1,0 +1,74 @@
+"""The program's end: what is queued is delivered first, within a short grace.
+
+`atexit` covers programs, and children of `os.fork` that end in `sys.exit`. Children of
+`multiprocessing` (and of its twin `billiard`, which Celery uses) end in `os._exit` and run only
+their own finalizers. Those are wiped when a child starts, so ours must be registered in the child,
+after that: `register_after_fork` is the hook that runs there, in spawned children too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import sys
+from typing import Any
+
+from . import _potsdb
+
+GRACE = 5.0
+"""Seconds, shared by all clients of a process. Ctrl-C ends them."""
+
+_PRIORITY = -100
+"""Among the finalizers: after those that may still send, which are positive by custom."""
+
+_hooked: set[str] = set()
+"""Modules that call us in the children they start."""
+
+_covered: dict[str, int] = {}
+"""By module: the process in which a finalizer is registered."""
+
+
+def install() -> None:
+    """Registers the hooks of this process; called when the package is imported."""
+    atexit.register(drain)
+    os.register_at_fork(before=cover)
+    cover()
+
+
+def cover() -> None:
+    """Hooks into whichever of the two modules is loaded by now; cheap when nothing is to do."""
+    for name in ("multiprocessing", "billiard"):
+        process: Any = sys.modules.get(f"{name}.process")
+        if not hasattr(process, "current_process"):  # absent, or being imported
+            continue
+        # billiard itself imports this only in the child, too late for us.
+        util = importlib.import_module(f"{name}.util")
+        if name not in _hooked:
+            _hooked.add(name)
+            util.register_after_fork(drain, _Register(name, util))
+        child = getattr(process.current_process(), "_parent_pid", None) is not None
+        if child and _covered.get(name) != os.getpid():
+            _Register(name, util)()
+
+
+def drain() -> None:
+    """Delivers what is queued; says one line if something was not delivered, nothing if all was."""
+    line = _potsdb.drain_all(GRACE)
+    if line is None or sys.stderr is None:
+        return
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):  # standard error is closed: nobody is there to be told
+        pass
+
+
+class _Register:
+    """Registers the finalizer of the process it is called in."""
+
+    def __init__(self, name: str, util: Any) -> None:
+        self._name, self._util = name, util
+
+    def __call__(self, _: object = None) -> None:
+        self._util.Finalize(None, drain, exitpriority=_PRIORITY)
+        _covered[self._name] = os.getpid()

@@ -1,0 +1,238 @@
+//! The client as Python sees it; `potsdb/client.py` adds what programs written for 1.0.3 look at.
+
+use std::env;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use potsdb::Builder;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::core::{self, Door, Origin};
+use crate::errors::{self, Refusal};
+use crate::fastcall::Arguments;
+use crate::series::Series;
+use crate::stats::Stats;
+use crate::tags::{Call, Tags, Text};
+use crate::waits::{self, Barrier};
+use crate::{options, values};
+
+/// A client. Made empty, so that a subclass may have an `__init__` of its own; `_open` opens it.
+/// Its method `send` is put in by `fastcall.rs`.
+#[pyclass(frozen, subclass, module = "potsdb._potsdb")]
+pub(crate) struct Client {
+    door: OnceLock<Arc<Door>>,
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (*_args, **_keywords))]
+    fn new(_args: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Client {
+        Client { door: OnceLock::new() }
+    }
+
+    /// Opens the client: `url` (`None`: `POTSDB_URL`), then the options by name.
+    #[pyo3(signature = (url, keywords))]
+    fn _open(&self, py: Python<'_>, url: Option<&str>, keywords: &Bound<'_, PyDict>) -> PyResult<()> {
+        if self.door.get().is_some() {
+            return Err(PyRuntimeError::new_err("the client is open already"));
+        }
+        let mut builder = match url {
+            Some(url) => potsdb::Client::builder_over(options::defaults(), url),
+            None => match env::var("POTSDB_URL") {
+                Ok(url) => potsdb::Client::builder_over(options::defaults(), &url),
+                Err(_) => return Err(errors::config(py, "POTSDB_URL is not set: tsdb://host:4242".to_owned())),
+            },
+        };
+        options::apply(builder.options(), keywords)?;
+        let client = build(py, builder)?;
+        // Two threads opening one client: the second client closes again, unused.
+        let _ = self.door.set(Door::open(client));
+        Ok(())
+    }
+
+    /// Makes a series: a metric with its tags, checked and rendered once.
+    #[pyo3(signature = (name, /, **tags))]
+    fn series(&self, py: Python<'_>, name: &Bound<'_, PyAny>, tags: Option<&Bound<'_, PyDict>>) -> PyResult<Series> {
+        let door = self.door()?;
+        let name = Text::name(name)?;
+        let tags = Tags::of_series(tags)?;
+        let origin = Origin {
+            metric: name.as_str(),
+            tagged: !tags.is_empty(),
+        };
+        door.check_origin(py, origin)?;
+        let series = match door.client.series(origin.metric, tags.iter()) {
+            Ok(series) => Ok(series),
+            Err(error) => {
+                door.refuse(py, origin, Refusal::Invalid(error.to_string()))?;
+                Err(error.to_string())
+            }
+        };
+        Ok(Series {
+            door: Arc::clone(door),
+            series,
+            metric: origin.metric.to_owned(),
+        })
+    }
+
+    /// Waits until every point sent before has its verdict; False when `timeout` seconds came first.
+    #[pyo3(signature = (timeout = None))]
+    fn flush(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let door = self.door()?;
+        let timeout = waits::seconds(timeout)?;
+        let barrier = door.client.barrier();
+        door.wait(py, timeout, |slice| barrier.wait(slice))
+    }
+
+    /// The place in the order of sending that a flush called now would wait for.
+    fn _barrier(&self) -> PyResult<Barrier> {
+        Ok(Barrier(self.door()?.client.barrier()))
+    }
+
+    /// Every point accounted for, at this instant.
+    fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
+        let door = self.door()?;
+        door.report(py)?;
+        Ok(Stats::from(&door.client.stats()))
+    }
+
+    /// Stops accepting; the worker drains on its own. Returns at once.
+    fn _begin_close(&self) -> PyResult<()> {
+        self.door()?.client.begin_close();
+        Ok(())
+    }
+
+    /// Waits for the worker's end, at most `timeout` seconds.
+    fn _wait_closed(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let door = self.door()?;
+        door.wait(py, waits::seconds(timeout)?, |slice| door.client.wait_closed(slice))
+    }
+
+    /// Closes within `timeout` seconds; `told`: the program gets to see the final statistics.
+    fn _close(&self, py: Python<'_>, timeout: Option<f64>, told: bool) -> PyResult<Stats> {
+        let door = self.door()?;
+        door.client.begin_close();
+        door.wait(py, waits::seconds(timeout)?, |slice| door.client.wait_closed(slice))?;
+        let stats = py.detach(|| door.client.close(Duration::ZERO));
+        if told {
+            door.told();
+        }
+        door.report(py)?;
+        Ok(Stats::from(&stats))
+    }
+
+    /// Gives up what is queued; the worker ends as soon as it can. Returns at once.
+    fn stop(&self) -> PyResult<()> {
+        let door = self.door()?;
+        door.client.stop();
+        door.told();
+        Ok(())
+    }
+
+    #[getter]
+    fn _is_closed(&self) -> PyResult<bool> {
+        Ok(self.door()?.client.is_closed())
+    }
+
+    #[getter]
+    fn _is_running(&self) -> PyResult<bool> {
+        Ok(self.door()?.client.is_running())
+    }
+
+    #[getter]
+    fn _host_tag(&self) -> PyResult<Option<String>> {
+        Ok(self.door()?.client.host_tag().map(str::to_owned))
+    }
+
+    /// Host and port of the first endpoint.
+    #[getter]
+    fn _endpoint(&self) -> PyResult<(String, u16)> {
+        let endpoints = self.door()?.client.endpoints();
+        Ok(endpoints
+            .first()
+            .map(|endpoint| (endpoint.host().to_owned(), endpoint.port()))
+            .unwrap_or_default())
+    }
+
+    #[getter]
+    fn _queue_points(&self) -> PyResult<usize> {
+        Ok(self.door()?.client.options().queue_points)
+    }
+
+    #[getter]
+    fn _close_grace(&self) -> PyResult<f64> {
+        Ok(self.door()?.client.options().close_grace.as_secs_f64())
+    }
+
+    fn __repr__(&self) -> String {
+        match self.door.get() {
+            Some(door) => {
+                let endpoints: Vec<String> = door.client.endpoints().iter().map(ToString::to_string).collect();
+                format!("<potsdb.Client {}>", endpoints.join(","))
+            }
+            None => "<potsdb.Client, not open>".to_owned(),
+        }
+    }
+
+    fn __reduce_ex__(&self, _protocol: i32) -> PyResult<()> {
+        Err(PyTypeError::new_err(
+            "a potsdb.Client cannot be pickled: make one in each process, or let a forked child use its parent's",
+        ))
+    }
+}
+
+impl Client {
+    /// Queues one point and returns at once, with the exact line queued.
+    #[inline]
+    pub(crate) fn send<'py>(&self, arguments: &Arguments<'_, 'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        let py = arguments.py();
+        let core = &***self.door()?;
+        let Call {
+            name,
+            value,
+            timestamp,
+            tags,
+        } = Call::new(arguments)?;
+        let origin = Origin {
+            metric: name.as_str(),
+            tagged: !tags.is_empty(),
+        };
+        core.check_origin(py, origin)?;
+        let (value, timestamp) = match values::point(value, timestamp) {
+            Ok(point) => point,
+            Err(refusal) => {
+                core.refuse_uncounted(py, origin, refusal)?;
+                return Ok(None);
+            }
+        };
+        core.send(
+            py,
+            origin,
+            |wait, line| {
+                core.client
+                    .send_line(origin.metric, value, timestamp, tags.iter(), wait, line)
+            },
+            |line| core::text(py, line),
+        )
+    }
+
+    #[inline]
+    fn door(&self) -> PyResult<&Arc<Door>> {
+        self.door
+            .get()
+            .ok_or_else(|| PyRuntimeError::new_err("the client is not open: call Client.__init__ first"))
+    }
+}
+
+/// Builds, where `check_host` may wait for a network that is not there.
+fn build(py: Python<'_>, mut builder: Builder) -> PyResult<potsdb::Client> {
+    let built = if builder.options().check_host {
+        waits::interruptible(py, move || builder.build())?
+    } else {
+        builder.build()
+    };
+    built.map_err(|error| errors::building(py, &error))
+}

@@ -1,0 +1,80 @@
+//! Keywords of Python to options of the crate.
+//!
+//! The crate knows the names, the rules and the messages; here numbers, booleans, `timedelta` and
+//! mappings become the text it reads.
+
+use potsdb::{HostTag, Invalid, Names, OPTIONS, Options};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDelta, PyDict, PyMapping};
+
+use crate::errors;
+use crate::tags::Tags;
+
+/// Every option by name, in the order of the documentation.
+#[pyfunction]
+pub(crate) fn option_names() -> Vec<&'static str> {
+    OPTIONS.iter().map(|option| option.name).collect()
+}
+
+/// Where a Python client differs from the crate's: nobody's program may break on a label.
+pub(crate) fn defaults() -> Options {
+    let mut options = Options::default();
+    options.names = Names::Ascii;
+    options.max_tags = 0;
+    options.invalid = Invalid::Drop;
+    options
+}
+
+/// Applies keywords by name; an unknown one is a `TypeError` that suggests the nearest.
+pub(crate) fn apply(options: &mut Options, keywords: &Bound<'_, PyDict>) -> PyResult<()> {
+    let py = keywords.py();
+    for (name, given) in keywords {
+        let name: String = name.extract()?;
+        if !OPTIONS.iter().any(|option| option.name == name) {
+            let words = options.set(&name, "").err().map(|error| error.to_string());
+            return Err(PyTypeError::new_err(words.unwrap_or(name)));
+        }
+        if given.is_none() && name != "host_tag" {
+            continue;
+        }
+        if name == "host_tag" {
+            options.host_tag = host_tag(&given)?;
+        } else if name == "tags" && given.cast::<PyMapping>().is_ok() {
+            let mut tags = Tags::default();
+            tags.add_mapping(&given)?;
+            options.tags = tags
+                .iter()
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect();
+        } else {
+            let text = text(&given)?;
+            options
+                .set(&name, &text)
+                .map_err(|error| errors::config(py, error.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+/// potsdb 1.0.3's rule: what equals `True` is the machine's name, text is itself, the rest nothing.
+pub(crate) fn host_tag(given: &Bound<'_, PyAny>) -> PyResult<HostTag> {
+    if given.eq(true)? {
+        return Ok(HostTag::Hostname);
+    }
+    match given.extract::<String>() {
+        Ok(value) if !value.is_empty() => Ok(HostTag::Value(value)),
+        _ => Ok(HostTag::None),
+    }
+}
+
+fn text(given: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(flag) = given.cast::<PyBool>() {
+        return Ok(flag.is_true().to_string());
+    }
+    if given.cast::<PyDelta>().is_ok() {
+        let seconds: f64 = given.call_method0("total_seconds")?.extract()?;
+        return Ok(format!("{seconds}s"));
+    }
+    Ok(given.str()?.to_string_lossy().into_owned())
+}

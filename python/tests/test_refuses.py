@@ -1,0 +1,157 @@
+"""What no server could store is refused, and reaches the program as the option `invalid` says."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+
+import pytest
+
+import potsdb
+
+
+def make(invalid: str, **options) -> potsdb.Client:
+    return potsdb.Client("localhost", host_tag="h", check_host=False, test_mode=True, invalid=invalid, **options)
+
+
+@pytest.fixture
+def raising():
+    client = make("raise")
+    yield client
+    client.stop()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (dict(a="b c"), r"tag value of a: space \(0x20\) at offset 1"),
+        (dict(a="x\ny"), r"tag value of a: .*0x0a.* at offset 1"),
+        (dict(a=""), "tag value of a"),
+        ({"a:b": "c"}, "tag name"),
+        (dict(timestamp=5), "timestamp"),
+        (dict(timestamp=-1500000000), "timestamp"),
+        (dict(timestamp=10**400), "timestamp"),
+        (dict(a="x" * 1100), "1024"),
+    ],
+)
+def test_raise_names_the_thing_the_value_and_the_rule(raising, arguments, says):
+    with pytest.raises(potsdb.InvalidPoint, match=says) as raised:
+        raising.send("m", 1, **arguments)
+    assert isinstance(raised.value, ValueError) and isinstance(raised.value, AssertionError)
+    assert isinstance(raised.value, potsdb.PotsdbError)
+    assert (raising.stats().invalid, raising.stats().accepted) == (1, 0)
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_raise_names_the_bounds_of_whole_numbers(raising, number):
+    with pytest.raises(potsdb.InvalidPoint, match="9223372036854775807"):
+        raising.send("m", number)
+
+
+def test_replace_repairs_names_and_counts():
+    client = make("replace")
+    line = client.send("m", 1, **{"a b": "c d=é\n"}, e="", timestamp=1500000000)
+    assert line is not None and line.startswith("put m 1500000000 1 a_b=c_d__") and " e=_ " in line
+    assert line.isascii() and line.count("\n") == 1
+    assert client.stats().replaced >= 5 and client.stats().accepted == 1
+    # Nothing stands for a time or a number that is wrong.
+    assert client.send("m", 1, timestamp=5) is None
+    assert client.send("m", 2**70) is None
+    assert client.stats().invalid == 2
+    client.stop()
+
+
+def test_drop_logs_one_record_per_metric_and_minute(caplog):
+    client = potsdb.Client("127.0.0.1", 1, check_host=False)
+    potsdb.records._last.clear()
+    with caplog.at_level(logging.WARNING, "potsdb"):
+        for _ in range(100):
+            assert client.send("one", 1, a="b c") is None
+            assert client.send("other", 1, timestamp=5) is None
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert "'one'" in said[0] and "0x20" in said[0] and "printable ASCII" in said[0]
+    assert "'other'" in said[1] and "timestamp" in said[1]
+    assert client.stats().invalid == 200
+    client.stop()
+
+
+def test_made_up_metric_names_do_not_fill_the_memory_of_the_log():
+    client = potsdb.Client("127.0.0.1", 1, check_host=False)
+    logging.getLogger("potsdb").disabled = True
+    try:
+        for i in range(5000):
+            client.send(f"metric.{i}", 1, a="b c")
+    finally:
+        logging.getLogger("potsdb").disabled = False
+    assert len(potsdb.records._last) <= potsdb.records._METRICS
+    client.stop()
+
+
+def test_an_exception_of_the_callers_own_object_passes_through(offline):
+    class Broken:
+        def __str__(self) -> str:
+            raise LookupError("mine")
+
+        __float__ = __int__ = __str__
+
+    for call in [dict(val=Broken()), dict(val=1, tag=Broken()), dict(val=1, timestamp=Broken())]:
+        with pytest.raises(LookupError, match="mine"):
+            offline.send("m", **call)
+
+
+def test_a_series_of_illegal_names_counts_each_of_its_points():
+    client = make("drop")
+    series = client.series("m", a="b c")
+    assert [series.send(1), series.send(2)] == [False, False]
+    assert client.stats().accepted == 0 and client.stats().invalid >= 2
+    client.stop()
+
+
+@pytest.mark.parametrize("invalid", ["drop", "raise", "replace"])
+def test_a_series_raises_what_send_raises(invalid):
+    client = make(invalid)
+    with pytest.raises(AssertionError, match="invalid metric name"):
+        client.series("a b", a=1)
+    with pytest.raises(TypeError):
+        client.series(5, a=1)
+    series = client.series("m", a=1)
+    with pytest.raises(ValueError):
+        series.send("x")
+    with pytest.raises(TypeError):
+        series.send(None)
+    with pytest.raises(potsdb.InvalidPoint):
+        series.send(float("nan"))
+    client.close()
+    with pytest.raises(potsdb.Closed):
+        series.send(1)
+
+
+def test_numbers_of_other_libraries_are_numbers(offline):
+    class Index:
+        def __index__(self) -> int:
+            return 2**62 + 1
+
+    class Float:
+        def __float__(self) -> float:
+            return 2.5
+
+    assert offline.send("m", Index()).split()[3] == str(2**62 + 1)
+    assert offline.send("m2", Float()).split()[3] == "2.5"
+
+
+def test_clients_and_series_cannot_be_pickled_or_copied(offline):
+    for thing in [offline, offline.series("m", a=1)]:
+        for copier in [pickle.dumps, copy.copy, copy.deepcopy]:
+            with pytest.raises(TypeError, match="cannot be pickled"):
+                copier(thing)
+
+
+def test_any_number_of_tags_passes_unless_max_tags_is_set(offline):
+    many = {f"t{i}": i for i in range(40)}
+    assert offline.send("m", 1, **many) is not None
+    strict = make("raise", max_tags=8)
+    with pytest.raises(potsdb.InvalidPoint):
+        strict.send("m", 1, **many)
+    strict.stop()

@@ -1,0 +1,44 @@
+"""Programs as users write them. Never run: the type checkers read it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import potsdb
+from potsdb.client import MPS_LIMIT, Client
+
+
+def old_program() -> None:
+    metrics = potsdb.Client("localhost", port=4242, qsize=1000, host_tag=True, mps=100, check_host=True)
+    line: str | None = metrics.send("test.metric5", 100, extratag1="t1", extratag2=2, timestamp="1500000000")
+    metrics.log("test.metric5", Decimal("1.5"), cheese="blue")
+    metrics.send(name="test", val="12")
+    metrics.send("test", val=True)
+    print(line, metrics.queued, metrics.q.qsize(), metrics.t.is_alive(), metrics.done.is_set(), MPS_LIMIT)
+    metrics.wait()
+
+
+def new_program() -> potsdb.Stats:
+    with Client("localhost", settle=timedelta(seconds=1), overflow="block", tags={"dc": 1}) as metrics:
+        latency = metrics.series("web.latency", path="/login", tags={"if": "eth0"})
+        queued: bool = latency.send(0.012, timestamp=1500000000)
+        delivered: bool = metrics.flush(timeout=5)
+        print(queued, delivered, metrics.stats().as_dict())
+    metrics.close()
+    stats = metrics.close(timeout=5)
+    accepted: int = stats.accepted
+    print(accepted, [endpoint.state for endpoint in stats.endpoints])
+    return stats
+
+
+async def async_program() -> bool:
+    async with potsdb.Client.from_url("tsdb://localhost", host_tag="web1") as metrics:
+        return await metrics.aflush(5)
+
+
+def wrong_programs(metrics: potsdb.Client) -> None:
+    metrics.send("m", None)  # type: ignore[call-overload]
+    metrics.send(5, 1)  # type: ignore[call-overload]
+    potsdb.Client("localhost", overflaw="block")  # type: ignore[call-arg]
+    potsdb.Client("localhost", max_tags=None)  # type: ignore[arg-type]

@@ -1,0 +1,38 @@
+//! Real servers, as processes: how each starts, what it says it has, how it dies.
+//!
+//! [`VictoriaMetrics`] and [`InfluxDb`] are Debian's packages, [`Receiver`] is `potsdb serve`. Each listens on ports of
+//! loopback that the kernel chose, keeps its files in a folder that goes with it, counts as ready when its own health
+//! address says so, and is read back by its own query API. Each ends by its process id, with the value that stands for it.
+//!
+//! [`Recorder`] stands between a client and a server and shows what a connection began with.
+//!
+//! Called by `tests/stores.rs` and `tests/crash.rs`; `scripts/test-servers` and `scripts/test` run them.
+
+#![forbid(unsafe_code)]
+
+mod ask;
+mod influxdb;
+mod process;
+mod receiver;
+mod recorder;
+mod victoriametrics;
+
+pub use ask::until;
+pub use influxdb::InfluxDb;
+pub use receiver::Receiver;
+pub use recorder::Recorder;
+pub use victoriametrics::VictoriaMetrics;
+
+use std::collections::BTreeMap;
+
+/// What a server says it has: series, as `metric{tag=value,...}` with its tags sorted, and their points, by second.
+pub type Stored = BTreeMap<String, BTreeMap<u64, f64>>;
+
+/// A server that stores.
+pub trait Server {
+    /// Where its OpenTSDB telnet listener is.
+    fn port(&self) -> u16;
+
+    /// Everything it has of metrics that begin with `metric`, by its own query API.
+    fn stored(&self, metric: &str) -> Stored;
+}

@@ -1,0 +1,70 @@
+//! VictoriaMetrics: never answers over telnet, and takes a connection that does not begin with `put` for HTTP.
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::ask::get;
+use crate::process::{Process, free_ports};
+use crate::{Server, Stored};
+
+/// A VictoriaMetrics of its own.
+pub struct VictoriaMetrics {
+    /// Ends with the value.
+    _process: Process,
+    telnet: u16,
+    api: u16,
+}
+
+impl VictoriaMetrics {
+    /// Starts it.
+    #[must_use]
+    pub fn start() -> VictoriaMetrics {
+        let folder = TempDir::new().expect("a folder can be made");
+        let [telnet, http, api] = free_ports();
+        let arguments = [
+            format!("-opentsdbListenAddr=127.0.0.1:{telnet}"),
+            format!("-opentsdbHTTPListenAddr=127.0.0.1:{http}"),
+            format!("-httpListenAddr=127.0.0.1:{api}"),
+            format!("-storageDataPath={}", folder.path().join("data").display()),
+            "-retentionPeriod=100y".to_owned(),
+        ];
+        let process = Process::start("victoria-metrics", folder, &arguments, api, "/health", 200);
+        VictoriaMetrics {
+            _process: process,
+            telnet,
+            api,
+        }
+    }
+}
+
+impl Server for VictoriaMetrics {
+    fn port(&self) -> u16 {
+        self.telnet
+    }
+
+    fn stored(&self, metric: &str) -> Stored {
+        get(self.api, "/internal/force_flush");
+        // A start has to be given: without one, old points are left out.
+        let path = format!("/api/v1/export?match[]={{__name__=~\"{metric}.*\"}}&start=0&end=4102444800");
+        let mut stored = Stored::new();
+        for line in get(self.api, &path).lines() {
+            let series: Value = serde_json::from_str(line).expect("one object a line");
+            let mut tags: Vec<String> = Vec::new();
+            let mut name = "";
+            for (tag, value) in series["metric"].as_object().expect("a series has labels") {
+                match (tag.as_str(), value.as_str().expect("a label is text")) {
+                    ("__name__", value) => name = value,
+                    (tag, value) => tags.push(format!("{tag}={value}")),
+                }
+            }
+            tags.sort();
+            let points = stored.entry(format!("{name}{{{}}}", tags.join(","))).or_default();
+            let (times, values) = (series["timestamps"].as_array(), series["values"].as_array());
+            for (time, value) in times.expect("times").iter().zip(values.expect("values")) {
+                let millis = time.as_u64().expect("a time is a number");
+                points.insert(millis / 1000, value.as_f64().expect("a value is a number"));
+            }
+        }
+        stored
+    }
+}

@@ -13,9 +13,6 @@ use crate::sync::{Mutex, lock};
 /// How often the status is brought up to date while the worker is busy.
 pub(crate) const STATUS_EVERY: Duration = Duration::from_millis(20);
 
-/// The server's words for refused points that are kept.
-pub(crate) const WORDS: usize = 16;
-
 /// What [`Stats`](crate::Stats) says beyond the ledger.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Status {
@@ -80,9 +77,7 @@ impl Publisher {
         let verdicts = engine.verdicts();
         let mut status = lock(&shared.status);
         status.endpoints = endpoints;
-        status.words.append(&mut verdicts.words);
-        let excess = status.words.len().saturating_sub(WORDS);
-        status.words.drain(..excess);
+        status.words.clone_from(&verdicts.words);
         status.last_answer = verdicts.last_answer;
         status.rate = self.rate;
         status.rated_at = Some(Instant::now());

@@ -25,10 +25,11 @@ use std::time::{Duration, Instant};
 use potsdb_wire::Timestamp;
 
 use crate::block::{BLOCK_BYTES, Block};
+use crate::error::SendError;
 use crate::ledger::{Ledger, Tally};
 use crate::options::Overflow;
 use crate::repeat::Known;
-use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+use crate::sync::{Condvar, Mutex, MutexGuard, is_worker, lock};
 
 /// Empty blocks kept for callers.
 const SPARE_BLOCKS: usize = 8;
@@ -47,16 +48,6 @@ pub enum Sent {
     /// Accepted and given up at once, counted: the client was stopped, or its queue is full under
     /// `overflow=drop_newest`.
     Dropped,
-}
-
-/// Why a point was not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    Closed,
-    /// No room within the time given.
-    Full,
-    /// No room, and the caller asked not to wait: nothing was counted.
-    WouldBlock,
 }
 
 /// How long a caller is prepared to wait for room.
@@ -170,7 +161,7 @@ impl Queue {
         parts: &[&[u8]],
         repeat: Option<(&Arc<Known>, u64, Timestamp)>,
         wait: Wait,
-    ) -> Result<Sent, Refused> {
+    ) -> Result<Sent, SendError> {
         let bytes = parts.iter().map(|part| part.len()).sum();
         let mut fresh = None;
         let mut deadline = None;
@@ -196,11 +187,11 @@ impl Queue {
                     }
                     Overflow::Block(limit) => {
                         let until = match wait {
-                            Wait::No => return Err(Refused::WouldBlock),
+                            Wait::No => return Err(SendError::WouldBlock),
                             Wait::Until(instant) => Some(instant),
                             Wait::Slice(instant) => match instant.checked_duration_since(Instant::now()) {
                                 Some(left) if !left.is_zero() => Some(instant + SLACK),
-                                _ => return Err(Refused::WouldBlock),
+                                _ => return Err(SendError::WouldBlock),
                             },
                             Wait::Configured => {
                                 *deadline.get_or_insert_with(|| limit.map(|limit| Instant::now() + limit))
@@ -228,13 +219,13 @@ impl Queue {
 
     /// Appends whole canonical lines, at most 8 KiB and a queueful of them, waiting for room
     /// until `deadline`.
-    pub(crate) fn append_lines(&self, lines: &[u8], points: u32, deadline: Option<Instant>) -> Result<Sent, Refused> {
+    pub(crate) fn append_lines(&self, lines: &[u8], points: u32, deadline: Option<Instant>) -> Result<Sent, SendError> {
         let mut fresh = None;
         let mut state = self.lock();
         loop {
             match state.phase {
                 Phase::Open => {}
-                Phase::Closing(_) => return Err(Refused::Closed),
+                Phase::Closing(_) => return Err(SendError::Closed),
                 Phase::Stopped => {
                     state.ledger.accepted += u64::from(points);
                     state.ledger.dropped_by_callers.stopped += u64::from(points);
@@ -361,13 +352,13 @@ impl Queue {
         &self,
         mut state: MutexGuard<'a, State>,
         deadline: Option<Instant>,
-    ) -> Result<MutexGuard<'a, State>, Refused> {
+    ) -> Result<MutexGuard<'a, State>, SendError> {
         // The worker makes the room: if it is the one that sends (a log record of its own), no
         // waiting helps.
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) || crate::worker::is_current_thread() {
+        if left.is_some_and(|left| left.is_zero()) || is_worker() {
             state.ledger.full += 1;
-            return Err(Refused::Full);
+            return Err(SendError::Full);
         }
         if state.rest != Rest::Awake {
             state.rest = Rest::Awake;
@@ -383,7 +374,7 @@ impl Queue {
                 return true;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) || crate::worker::is_current_thread() {
+            if left.is_some_and(|left| left.is_zero()) || is_worker() {
                 return false;
             }
             state = self.wait_change(state, left);
@@ -520,10 +511,10 @@ impl State {
     }
 
     /// What close and stop make of a call, before anything is looked at.
-    fn without_queueing(&mut self) -> Result<Option<Sent>, Refused> {
+    fn without_queueing(&mut self) -> Result<Option<Sent>, SendError> {
         match self.phase {
             Phase::Open => Ok(None),
-            Phase::Closing(_) => Err(Refused::Closed),
+            Phase::Closing(_) => Err(SendError::Closed),
             Phase::Stopped => {
                 self.ledger.accepted += 1;
                 self.ledger.dropped_by_callers.stopped += 1;

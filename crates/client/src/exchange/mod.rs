@@ -11,12 +11,14 @@ use potsdb_wire::Server;
 
 use crate::block::Lines;
 use crate::ledger::Tally;
-use crate::publish::WORDS;
 use crate::report::Report;
 use crate::window::Held;
 
 mod telnet;
 pub(crate) use telnet::{Telnet, Terms};
+
+/// The server's words for refused points that are kept.
+const WORDS: usize = 16;
 
 /// Whether a server answers the question in-band.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +72,7 @@ pub(crate) struct Verdicts {
     /// Lines to be written again, in the order of their positions.
     pub(crate) again: Vec<Held>,
     pub(crate) reports: Vec<Report>,
-    /// The server's words for what it refused, newest last.
+    /// The server's newest words for what it refused, newest last.
     pub(crate) words: Vec<String>,
     pub(crate) last_answer: Option<Duration>,
     /// Blocks nothing refers to any more.

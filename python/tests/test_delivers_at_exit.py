@@ -160,7 +160,7 @@ def test_ctrl_c_ends_a_send_that_waits_for_room(start, stuck_server):
     child = start(script.replace("{wait}", "[client.send('b', i, timestamp=1600000000 + i) for i in range(100000)]"), stuck_server.port, 10000)
     assert child.line() == "waiting"
     child.process.send_signal(signal.SIGINT)
-    status, out, err = child.finish(10)
+    status, out, err = child.finish(5)
     assert status != 0 and out == "" and "KeyboardInterrupt" in err
 
 

@@ -100,7 +100,7 @@ impl Core {
                 return Ok(py.detach(|| put(Wait::Until(deadline), line)));
             }
             match py.detach(|| put(Wait::Slice(slice), line)) {
-                Err(SendError::WouldBlock) => py.check_signals()?,
+                Err(SendError::WouldBlock) => py.check_signals().inspect_err(|_| self.hurry())?,
                 outcome => return Ok(outcome),
             }
         }

@@ -155,6 +155,15 @@ def test_ctrl_c_ends_a_wait_and_the_exit_only_reports(start, stuck_server, wait)
     assert err.splitlines()[-1].startswith("potsdb: ")
 
 
+def test_ctrl_c_ends_a_send_that_waits_for_room(start, stuck_server):
+    script = WAIT.replace("check_host=False", "check_host=False, overflow='block', mps=0.001, qsize=10000")
+    child = start(script.replace("{wait}", "[client.send('b', i, timestamp=1600000000 + i) for i in range(100000)]"), stuck_server.port, 10000)
+    assert child.line() == "waiting"
+    child.process.send_signal(signal.SIGINT)
+    status, out, err = child.finish(5)
+    assert status != 0 and out == "" and "KeyboardInterrupt" in err
+
+
 def test_sigterm_ends_a_wait(start, stuck_server):
     child = start(WAIT.replace("{wait}", "client.wait()"), stuck_server.port, 100000)
     assert child.line() == "waiting"

@@ -95,14 +95,6 @@ struct Misbehaving {
 impl Serve {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
         let json = self.json;
-        if let Some(journal) = &self.keeping.journal {
-            // A device that never ends, such as /dev/full, would be read for ever.
-            anyhow::ensure!(
-                !journal.exists() || journal.is_file(),
-                "journal {} is not a file",
-                journal.display()
-            );
-        }
         let address = SocketAddr::new(self.listen, self.port);
         let (events, signal) = mpsc::channel();
         signals::on_signal(move |_| {
@@ -118,7 +110,7 @@ impl Serve {
 
         // The signal thread keeps its end for ever, so this ends with a signal and not before.
         let _ = signal.recv();
-        let counts = receiver.stop().counts;
+        let counts = receiver.close();
         if json {
             output.json(&object(&counts));
         } else {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use potsdb_wire::{InvalidPoint, MAX_LINE, Rules, SeriesText, line};
 
 use crate::error::SendError;
-use crate::queue::{Queue, Refused};
+use crate::queue::Queue;
 
 /// What became of lines handed to [`Client::send_lines`](crate::Client::send_lines).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,7 +77,7 @@ pub(crate) fn send(
         if batch.bytes.len() + MAX_LINE >= BATCH_BYTES || u64::from(batch.points) >= most || rest.is_empty() {
             match batch.append(queue, deadline) {
                 Ok(points) => sent.queued += points,
-                Err(Refused::Closed) if sent.queued == 0 && sent.bad.is_empty() => return Err(SendError::Closed),
+                Err(SendError::Closed) if sent.queued == 0 && sent.bad.is_empty() => return Err(SendError::Closed),
                 // What was not taken can be given again: the bad lines of this batch with it.
                 Err(_) => {
                     sent.bad.retain(|bad| bad.number <= sent.lines);
@@ -97,7 +97,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn append(&mut self, queue: &Queue, deadline: Option<Instant>) -> Result<u64, Refused> {
+    fn append(&mut self, queue: &Queue, deadline: Option<Instant>) -> Result<u64, SendError> {
         if self.points > 0 {
             queue.append_lines(&self.bytes, self.points, deadline)?;
         }

@@ -24,6 +24,7 @@ use crate::queue::{Sent, Wait};
 use crate::repeat::Known;
 use crate::report::Report;
 use crate::series::{IntoValue, Series};
+use crate::sync::is_worker;
 
 /// For points whose only tags are the client's own: an empty list whose type is known.
 pub const NO_TAGS: [(&str, &str); 0] = [];
@@ -444,7 +445,7 @@ impl Client {
             (Some(known), Repeats::First) => Some((known, home.id(), timestamp)),
             _ => None,
         };
-        home.queue().append(&parts, repeat, wait).map_err(SendError::from)
+        home.queue().append(&parts, repeat, wait)
     }
 
     /// Counts an illegal point that was refused.
@@ -473,7 +474,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // A home inherited by fork is the parent's to close; a child without one has nothing to.
         let Some(home) = self.home.existing() else { return };
-        if self.detached.load(Ordering::Relaxed) || crate::worker::is_current_thread() {
+        if self.detached.load(Ordering::Relaxed) || is_worker() {
             home.queue().close(None);
         } else {
             let deadline = Instant::now() + self.options.close_grace;

@@ -8,8 +8,6 @@ use std::io;
 
 use potsdb_wire::InvalidPoint;
 
-use crate::queue::Refused;
-
 /// A client that cannot be built, and why.
 #[derive(Debug)]
 pub struct ConfigError(Kind);
@@ -128,16 +126,6 @@ pub enum SendError {
     Closed,
     /// The queue has no room, and the caller asked not to wait; not counted.
     WouldBlock,
-}
-
-impl From<Refused> for SendError {
-    fn from(refused: Refused) -> SendError {
-        match refused {
-            Refused::Closed => SendError::Closed,
-            Refused::Full => SendError::Full,
-            Refused::WouldBlock => SendError::WouldBlock,
-        }
-    }
 }
 
 impl fmt::Display for SendError {

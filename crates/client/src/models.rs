@@ -8,9 +8,10 @@
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
+use crate::error::SendError;
 use crate::ledger::Tally;
 use crate::options::Overflow;
-use crate::queue::{Phase, Queue, Refused, Rest, Sent, Wait};
+use crate::queue::{Phase, Queue, Rest, Sent, Wait};
 
 /// The eventfd: sticky until it is read.
 #[derive(Default)]
@@ -110,7 +111,7 @@ fn a_point_sent_against_close_is_taken_or_refused_never_lost() {
         closer.join().unwrap();
         match sender.join().unwrap() {
             Ok(Sent::Queued) => assert_eq!(taken, 1),
-            Err(Refused::Closed) => assert_eq!(taken, 0),
+            Err(SendError::Closed) => assert_eq!(taken, 0),
             other => panic!("{other:?}"),
         }
         let stats = queue.lock().ledger().stats();

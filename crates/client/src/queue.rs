@@ -18,20 +18,21 @@
 //! without a verdict to reach the next position at the time of the call: it needs no place in the
 //! queue.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use potsdb_wire::Timestamp;
 
-use crate::block::{BLOCK_BYTES, Block};
-use crate::ledger::{Ledger, Tally};
+use crate::block::BLOCK_BYTES;
+use crate::error::SendError;
+use crate::ledger::Tally;
 use crate::options::Overflow;
 use crate::repeat::Known;
-use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+use crate::sync::{Condvar, Mutex, MutexGuard, is_worker, lock};
 
-/// Empty blocks kept for callers.
-const SPARE_BLOCKS: usize = 8;
+mod state;
+
+pub(crate) use state::State;
 
 /// Added to the end of a slice, so that `Full` is never what a slice ends with.
 const SLACK: Duration = Duration::from_millis(1);
@@ -47,16 +48,6 @@ pub enum Sent {
     /// Accepted and given up at once, counted: the client was stopped, or its queue is full under
     /// `overflow=drop_newest`.
     Dropped,
-}
-
-/// Why a point was not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    Closed,
-    /// No room within the time given.
-    Full,
-    /// No room, and the caller asked not to wait: nothing was counted.
-    WouldBlock,
 }
 
 /// How long a caller is prepared to wait for room.
@@ -105,25 +96,6 @@ pub(crate) struct Queue {
     overflow: Overflow,
 }
 
-pub(crate) struct State {
-    blocks: VecDeque<Block>,
-    spare: Vec<Vec<u8>>,
-    queued_bytes: usize,
-    next: u64,
-    ledger: Ledger,
-    phase: Phase,
-    rest: Rest,
-    /// The worker has ended; nothing is pending any more.
-    ended: bool,
-    waiting: u32,
-    flush_to: u64,
-    /// The lowest position the worker holds without a verdict, or holds for a re-send.
-    held_low: u64,
-    held_since: Option<Instant>,
-    /// A series that was repeated, for the worker's next report.
-    repeated: Option<Arc<Known>>,
-}
-
 impl Queue {
     pub(crate) fn new(
         limit_points: usize,
@@ -132,21 +104,7 @@ impl Queue {
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Queue {
         Queue {
-            state: Mutex::new(State {
-                blocks: VecDeque::with_capacity(128),
-                spare: Vec::with_capacity(SPARE_BLOCKS),
-                queued_bytes: 0,
-                next: 0,
-                ledger: Ledger::default(),
-                phase: Phase::Open,
-                rest: Rest::Awake,
-                ended: false,
-                waiting: 0,
-                flush_to: 0,
-                held_low: u64::MAX,
-                held_since: None,
-                repeated: None,
-            }),
+            state: Mutex::new(State::new()),
             changed: Condvar::new(),
             wake,
             limit_points: if limit_points == 0 {
@@ -170,7 +128,7 @@ impl Queue {
         parts: &[&[u8]],
         repeat: Option<(&Arc<Known>, u64, Timestamp)>,
         wait: Wait,
-    ) -> Result<Sent, Refused> {
+    ) -> Result<Sent, SendError> {
         let bytes = parts.iter().map(|part| part.len()).sum();
         let mut fresh = None;
         let mut deadline = None;
@@ -196,11 +154,11 @@ impl Queue {
                     }
                     Overflow::Block(limit) => {
                         let until = match wait {
-                            Wait::No => return Err(Refused::WouldBlock),
+                            Wait::No => return Err(SendError::WouldBlock),
                             Wait::Until(instant) => Some(instant),
                             Wait::Slice(instant) => match instant.checked_duration_since(Instant::now()) {
                                 Some(left) if !left.is_zero() => Some(instant + SLACK),
-                                _ => return Err(Refused::WouldBlock),
+                                _ => return Err(SendError::WouldBlock),
                             },
                             Wait::Configured => {
                                 *deadline.get_or_insert_with(|| limit.map(|limit| Instant::now() + limit))
@@ -228,13 +186,13 @@ impl Queue {
 
     /// Appends whole canonical lines, at most 8 KiB and a queueful of them, waiting for room
     /// until `deadline`.
-    pub(crate) fn append_lines(&self, lines: &[u8], points: u32, deadline: Option<Instant>) -> Result<Sent, Refused> {
+    pub(crate) fn append_lines(&self, lines: &[u8], points: u32, deadline: Option<Instant>) -> Result<Sent, SendError> {
         let mut fresh = None;
         let mut state = self.lock();
         loop {
             match state.phase {
                 Phase::Open => {}
-                Phase::Closing(_) => return Err(Refused::Closed),
+                Phase::Closing(_) => return Err(SendError::Closed),
                 Phase::Stopped => {
                     state.ledger.accepted += u64::from(points);
                     state.ledger.dropped_by_callers.stopped += u64::from(points);
@@ -361,13 +319,13 @@ impl Queue {
         &self,
         mut state: MutexGuard<'a, State>,
         deadline: Option<Instant>,
-    ) -> Result<MutexGuard<'a, State>, Refused> {
+    ) -> Result<MutexGuard<'a, State>, SendError> {
         // The worker makes the room: if it is the one that sends (a log record of its own), no
         // waiting helps.
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) || crate::worker::is_current_thread() {
+        if left.is_some_and(|left| left.is_zero()) || is_worker() {
             state.ledger.full += 1;
-            return Err(Refused::Full);
+            return Err(SendError::Full);
         }
         if state.rest != Rest::Awake {
             state.rest = Rest::Awake;
@@ -383,7 +341,7 @@ impl Queue {
                 return true;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) || crate::worker::is_current_thread() {
+            if left.is_some_and(|left| left.is_zero()) || is_worker() {
                 return false;
             }
             state = self.wait_change(state, left);
@@ -440,149 +398,5 @@ impl Queue {
         if waiting {
             self.changed.notify_all();
         }
-    }
-}
-
-impl State {
-    /// Posts what the worker learned, what it still holds, and memory it no longer needs.
-    pub(crate) fn post(&mut self, tally: &Tally, held_low: u64, held_since: Option<Instant>, spare: &mut Vec<Vec<u8>>) {
-        self.ledger.post(tally);
-        self.held_low = held_low;
-        self.held_since = held_since;
-        let room = SPARE_BLOCKS - self.spare.len().min(SPARE_BLOCKS);
-        self.spare.extend(spare.drain(..room.min(spare.len())));
-    }
-
-    /// Takes lines from the front, at most `bytes` and `points`, and the position of the first.
-    pub(crate) fn take(&mut self, bytes: usize, points: u64) -> Option<(Block, u64)> {
-        let first = self.next - self.ledger.queued;
-        let points = u32::try_from(points).unwrap_or(u32::MAX);
-        let front = self.blocks.front_mut()?;
-        let block = if front.len() <= bytes && front.points() <= points {
-            self.blocks.pop_front()?
-        } else {
-            front.split_front(bytes, points)
-        };
-        let taken = u64::from(block.points());
-        self.queued_bytes -= block.len();
-        self.ledger.queued -= taken;
-        self.ledger.in_flight += taken;
-        // From here on the worker answers for them: a barrier must not slip through in between.
-        self.held_low = self.held_low.min(first);
-        Some((block, first))
-    }
-
-    /// Says how the worker is about to rest. Returns `false`, and leaves it awake, when there is
-    /// something to take after all.
-    pub(crate) fn rest(&mut self, rest: Rest) -> bool {
-        let idle = match rest {
-            Rest::Awake => true,
-            Rest::Lingering => self.blocks.len() <= 1,
-            Rest::Asleep => self.ledger.queued == 0,
-        };
-        self.rest = if idle { rest } else { Rest::Awake };
-        idle
-    }
-
-    pub(crate) fn wake(&mut self) {
-        self.rest = Rest::Awake;
-    }
-
-    pub(crate) fn phase(&self) -> Phase {
-        self.phase
-    }
-
-    pub(crate) fn queued(&self) -> u64 {
-        self.ledger.queued
-    }
-
-    /// Whether a caller waits for a verdict or for room: no lingering then.
-    pub(crate) fn is_urgent(&self) -> bool {
-        self.waiting > 0 || self.low() < self.flush_to || self.phase != Phase::Open
-    }
-
-    pub(crate) fn take_repeated(&mut self) -> Option<Arc<Known>> {
-        self.repeated.take()
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended
-    }
-
-    pub(crate) fn ledger(&self) -> Ledger {
-        self.ledger
-    }
-
-    /// When the oldest point without a verdict was accepted, to within a block.
-    pub(crate) fn oldest(&self) -> Option<Instant> {
-        let queued = self.blocks.front().map(Block::since);
-        [self.held_since, queued].into_iter().flatten().min()
-    }
-
-    /// What close and stop make of a call, before anything is looked at.
-    fn without_queueing(&mut self) -> Result<Option<Sent>, Refused> {
-        match self.phase {
-            Phase::Open => Ok(None),
-            Phase::Closing(_) => Err(Refused::Closed),
-            Phase::Stopped => {
-                self.ledger.accepted += 1;
-                self.ledger.dropped_by_callers.stopped += 1;
-                Ok(Some(Sent::Dropped))
-            }
-        }
-    }
-
-    /// Whether the open block takes `bytes`; begins a new one from memory at hand if it does not.
-    fn has_block_for(&mut self, bytes: usize, fresh: &mut Option<Vec<u8>>) -> bool {
-        if self.blocks.back().is_some_and(|block| block.fits(bytes)) {
-            return true;
-        }
-        match fresh.take().or_else(|| self.spare.pop()) {
-            Some(memory) => {
-                self.blocks.push_back(Block::new(memory));
-                true
-            }
-            None => false,
-        }
-    }
-
-    fn push(&mut self, parts: &[&[u8]], points: u32) {
-        let block = self.blocks.back_mut().expect("has_block_for made one");
-        let before = block.len();
-        block.append(parts, points);
-        self.queued_bytes += block.len() - before;
-        self.next += u64::from(points);
-        self.ledger.accepted += u64::from(points);
-        self.ledger.queued += u64::from(points);
-    }
-
-    /// Cuts the oldest line off. The caller counts it.
-    fn drop_oldest(&mut self) -> bool {
-        let Some(front) = self.blocks.front_mut() else {
-            return false;
-        };
-        self.queued_bytes -= front.drop_first();
-        self.ledger.queued -= 1;
-        if front.points() == 0 {
-            let memory = self.blocks.pop_front().map(Block::into_bytes);
-            self.spare.extend(memory.filter(|_| self.spare.len() < SPARE_BLOCKS));
-        }
-        true
-    }
-
-    /// Empties the queue; returns how many points were in it. The caller counts them.
-    fn clear(&mut self) -> u64 {
-        self.blocks.clear();
-        self.queued_bytes = 0;
-        std::mem::take(&mut self.ledger.queued)
-    }
-
-    /// The lowest position without a verdict.
-    fn low(&self) -> u64 {
-        (self.next - self.ledger.queued).min(self.held_low)
-    }
-
-    fn is_reached(&self, to: u64) -> bool {
-        self.ended || self.low() >= to
     }
 }

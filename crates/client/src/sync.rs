@@ -1,14 +1,31 @@
-//! The lock, in the form the queue uses it: std's, or loom's when a model checks it.
+//! The lock, in the form the queue uses it (std's, or loom's when a model checks it), and who may wait.
 //!
 //! [`lock`] tries for a while before it sleeps. Senders hold the queue's lock for tens of
 //! nanoseconds, so whoever finds it taken almost always gets it within a few hundred more;
 //! std's own lock stops trying as soon as one waiter sleeps, and from then on every handover
 //! costs two system calls.
 
+use std::cell::Cell;
+
 #[cfg(potsdb_loom)]
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(not(potsdb_loom))]
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+
+thread_local! {
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks the calling thread as a worker.
+pub(crate) fn become_worker() {
+    IS_WORKER.set(true);
+}
+
+/// Whether the calling thread is a worker: a log record of its own may make it send, or drop the last
+/// handle, and it must never wait for what only it can do.
+pub(crate) fn is_worker() -> bool {
+    IS_WORKER.get()
+}
 
 /// How often [`lock`] tries before it lets the kernel put the thread to sleep: some 2 µs.
 const TRIES: u32 = 200;

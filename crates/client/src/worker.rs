@@ -5,7 +5,6 @@
 //! a socket, a timer of the engine's or a caller has something. See `queue.rs` for how it sleeps
 //! without missing a point, and `engine.rs` for everything that is decided.
 
-use std::cell::Cell;
 use std::io;
 use std::io::IoSlice;
 use std::panic::AssertUnwindSafe;
@@ -23,20 +22,12 @@ use crate::options::Options;
 use crate::publish::{Publisher, STATUS_EVERY, Shared};
 use crate::queue::{Queue, Rest};
 use crate::report::Report;
+use crate::sync::become_worker;
 
 /// Rounds of filling and writing before replies and callers are looked at again.
 const ROUNDS: usize = 32;
 
 const WAKE: Token = Token(0);
-
-thread_local! {
-    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether the calling thread is a worker: it must never wait for one.
-pub(crate) fn is_current_thread() -> bool {
-    IS_WORKER.get()
-}
 
 enum Socket {
     None,
@@ -107,7 +98,7 @@ impl Worker {
         };
         worker.publish_status();
         std::thread::Builder::new().name("potsdb".to_owned()).spawn(move || {
-            IS_WORKER.set(true);
+            become_worker();
             // A panic is a defect of ours. It must not leave anybody waiting for a dead thread.
             let end = std::panic::catch_unwind(AssertUnwindSafe(|| worker.run()));
             let mut tally = Tally::default();

@@ -45,6 +45,13 @@ impl Journal {
     /// Opens or creates the file and returns its whole lines beside the journal.
     pub(crate) fn open(path: &Path, forget: Option<Duration>) -> io::Result<(Journal, Vec<u8>)> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        if !file.metadata()?.is_file() {
+            // A device such as /dev/full would be read for ever.
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("journal {} is not a file", path.display()),
+            ));
+        }
         let mut lines = Vec::new();
         file.read_to_end(&mut lines)?;
         let whole = memchr::memrchr(b'\n', &lines).map_or(0, |newline| newline + 1);

@@ -1,8 +1,10 @@
 //! Send never waits, and what senders do under odd circumstances does not hang anybody.
 
 use std::net::TcpListener;
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
 
-use potsdb::Sent;
+use potsdb::{SendError, Sent};
 
 use super::*;
 
@@ -40,4 +42,54 @@ fn a_send_within_a_send_works() {
         receiver.lines(),
         ["put inner 1700000000 1 h=a", "put outer 1700000000 1 h=outer"]
     );
+}
+
+/// A logger that measures itself: each record of potsdb's is a point, sent where potsdb logs.
+struct Measuring;
+
+/// The client whose records are measured, and where to say what became of it.
+struct Measured {
+    client: Client,
+    endpoint: String,
+    outcome: Sender<Result<Sent, SendError>>,
+}
+
+static MEASURED: Mutex<Option<Measured>> = Mutex::new(None);
+
+impl log::Log for Measuring {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        // The tests of this binary log side by side: only this client's own worker is meant.
+        let own = |measured: &mut Measured| record.args().to_string().contains(&measured.endpoint);
+        let measured = MEASURED.lock().unwrap().take_if(own);
+        if let Some(Measured { client, outcome, .. }) = measured {
+            let _ = outcome.send(client.send_at("log.records", 1, at(0), [("h", "a")]));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn a_logger_that_sends_does_not_make_the_worker_wait_for_itself() {
+    log::set_logger(&Measuring).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("tsdb://{nobody}?host_tag=false&queue_points=1&overflow=block");
+    let client = Client::open(&url).unwrap();
+    let (outcome, outcomes) = channel();
+    *MEASURED.lock().unwrap() = Some(Measured {
+        client: client.clone(),
+        endpoint: nobody.to_string(),
+        outcome,
+    });
+    // The worker logs that the server is lost, with the queue full and nobody but itself to empty it.
+    client.send_at("m", 1, at(0), [("h", "a")]).unwrap();
+    assert_eq!(outcomes.recv_timeout(LONG).unwrap(), Err(SendError::Full));
+    let stats = client.close(Duration::ZERO);
+    ended(&stats);
+    assert_eq!((stats.full, stats.dropped.closed), (1, 1));
 }

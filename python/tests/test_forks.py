@@ -17,6 +17,12 @@ HEAD = """
 """
 
 
+@pytest.fixture
+def run(run):
+    """Python 3.12 and later warn of every fork of a process with threads: of what is tested here."""
+    return lambda *arguments: run(*arguments, options=("-W", "ignore:This process:DeprecationWarning"))
+
+
 def count(server) -> dict[str, int]:
     """Points per metric; a line that came twice is an error."""
     assert len(set(server.lines)) == len(server.lines)

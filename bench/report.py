@@ -137,7 +137,7 @@ def document(figures: Figures, rounds: int) -> str:
             f"Python {platform.python_version()}, {run('rustc', '--version').strip()}; load over 15 minutes {load:.1f}.",
             "",
             f"`scripts/bench`: {rounds} rounds, the sides alternating within each. Figures are medians, in brackets the "
-            "smallest and the largest.",
+            "smallest and the largest; a ratio is the median of the rounds' ratios.",
             "A call's cost is the loop with it less the loop that only makes its arguments. After each timed section "
             "the client's own books",
             "have to say accepted = calls, repeated = dropped = 0, and everything delivered or, for *queue to memory*, queued.",
@@ -161,7 +161,8 @@ def row(measure: Measure, sides: dict[str, list[float]]) -> str:
         verdict = "met" if measure.target is None or reached <= measure.target else "**not met**"
         return f"| {measure.name} | {spread(ours)} | | | <= {measure.target:g} | {verdict} |"
     baseline = sides[measure.baseline]
-    ratio = statistics.median(ours) / statistics.median(baseline)
+    # Round by round: what slows a round down slows both of its sides.
+    ratio = statistics.median(one / other for one, other in zip(ours, baseline, strict=True))
     if measure.target is None:
         target = verdict = ""
     else:

@@ -68,7 +68,7 @@ struct Stream {
     read_only: bool,
     /// Answered and not settled, with the time of the answer.
     settling: VecDeque<(Duration, usize)>,
-    /// Items before this one are owed even when answered.
+    /// Intervals that begin before this item are owed even when answered.
     suspect: usize,
     /// Dropped by the client in the middle of a line.
     torn: bool,
@@ -251,7 +251,7 @@ impl Oracle {
                 Says::Again => stream.again = true,
                 Says::ReadOnly => stream.read_only = true,
                 Says::Late => {
-                    stream.suspect = stream.items.len();
+                    stream.suspect = stream.items.len() + usize::from(!stream.tail.is_empty());
                     self.owe(id);
                 }
                 Says::Refused | Says::Nothing => {}
@@ -280,7 +280,7 @@ impl Oracle {
                 self.answered.1 += u64::from(refused);
             }
             point.owed = point.owed.filter(|since| stream.items[index].number <= *since);
-            if !self.settle.is_zero() && index < stream.suspect {
+            if !self.settle.is_zero() && from < stream.suspect {
                 point.owed = Some(self.lines);
             } else if !self.settle.is_zero() {
                 stream.settling.push_back((now, number));

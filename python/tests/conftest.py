@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,9 @@ import potsdb
 
 # Tests leave points undelivered on purpose; what is said about that at exit is tested in children.
 atexit.unregister(potsdb.exit.drain)
+
+# A script in the background (nohup, some CI runners) ignores Ctrl-C, and so would every child, whose Ctrl-C is tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).parent
 

@@ -17,120 +17,23 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use potsdb_wire::Server;
-
 use crate::backoff::{Backoff, Random};
 use crate::block::Lines;
 use crate::exchange::{Cut, Exchange, Knowledge, Room, Telnet, Terms, Verdicts};
 use crate::ledger::EndpointState;
 use crate::options::{Ack, Options};
 use crate::pace::Pace;
-use crate::queue::Phase;
 use crate::report::Report;
 use crate::window::Held;
 
+mod door;
+mod step;
+
+use door::{Door, Link, State};
+pub(crate) use step::{EnginePhase, Input, Output};
+
 /// How long a connection attempt has for itself before another endpoint is tried beside it.
 const STAGGER: Duration = Duration::from_millis(250);
-
-/// What happened.
-#[derive(Debug)]
-pub(crate) enum Input<'a> {
-    /// Where the callers are, also when only time has passed: whether points are queued, whether someone waits, and the phase;
-    /// a closing phase's deadline is in the engine's time.
-    Callers {
-        queued: bool,
-        urgent: bool,
-        phase: EnginePhase,
-    },
-    /// Lines were taken from the queue for a link, as [`Engine::wants`] asked.
-    Lines {
-        link: usize,
-        lines: Lines,
-    },
-    Connected {
-        link: usize,
-    },
-    /// No connection could be made.
-    Refused {
-        link: usize,
-        why: String,
-    },
-    Wrote {
-        link: usize,
-        bytes: u64,
-    },
-    Received {
-        link: usize,
-        bytes: &'a [u8],
-    },
-    /// The peer's kernel has acknowledged so many bytes of a link's stream.
-    KernelHas {
-        link: usize,
-        bytes: u64,
-    },
-    /// The server ended its side; with what its kernel had acknowledged, where that is known.
-    Ended {
-        link: usize,
-        kernel: Option<u64>,
-    },
-    /// The connection failed.
-    Broken {
-        link: usize,
-        why: String,
-        kernel: Option<u64>,
-    },
-}
-
-/// What callers want, in the engine's time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EnginePhase {
-    Open,
-    Closing { deadline: Option<Duration> },
-    Stopped,
-}
-
-impl EnginePhase {
-    pub(crate) fn new(phase: Phase, to_engine: impl Fn(Instant) -> Duration) -> EnginePhase {
-        match phase {
-            Phase::Open => EnginePhase::Open,
-            Phase::Closing(deadline) => EnginePhase::Closing {
-                deadline: deadline.map(to_engine),
-            },
-            Phase::Stopped => EnginePhase::Stopped,
-        }
-    }
-}
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// Connect this link to this endpoint.
-    Connect { link: usize, endpoint: usize },
-    /// End the sending side of this link.
-    HalfClose { link: usize },
-    /// Drop this link's connection, or the attempt to make one.
-    Disconnect { link: usize },
-}
-
-struct Door {
-    name: String,
-    knowledge: Knowledge,
-    backoff: Backoff,
-    not_before: Duration,
-    lost: bool,
-    last_error: Option<String>,
-}
-
-struct Link {
-    door: usize,
-    state: State,
-}
-
-enum State {
-    Idle,
-    Connecting { since: Duration },
-    Live(Box<dyn Exchange>),
-}
 
 pub(crate) struct Engine {
     terms: Terms,
@@ -186,14 +89,7 @@ impl Engine {
                 .collect(),
             doors: endpoints
                 .into_iter()
-                .map(|name| Door {
-                    name,
-                    knowledge: fixed.unwrap_or(Knowledge::Unknown),
-                    backoff: Backoff::new(options.backoff),
-                    not_before: Duration::ZERO,
-                    lost: false,
-                    last_error: None,
-                })
+                .map(|name| Door::new(name, fixed.unwrap_or(Knowledge::Unknown), Backoff::new(options.backoff)))
                 .collect(),
             verdicts: Verdicts::default(),
             outputs: VecDeque::new(),
@@ -221,14 +117,16 @@ impl Engine {
             Input::Connected { link } => self.connected(link),
             Input::Refused { link, why } => self.lost(link, why),
             Input::Wrote { link, bytes } => {
-                if let State::Live(exchange) = &mut self.links[link].state {
+                if let Some(exchange) = self.links[link].exchange_mut() {
                     exchange.wrote(now, bytes);
                     self.verdicts.tally.bytes_written += bytes;
                 }
             }
             Input::Received { link, bytes } => {
-                if let State::Live(exchange) = &mut self.links[link].state {
+                let Link { door, state } = &mut self.links[link];
+                if let State::Live(exchange) = state {
                     exchange.received(now, bytes, &mut self.verdicts);
+                    self.doors[*door].learn(exchange.knowledge());
                 }
             }
             Input::KernelHas { link, bytes } => self.kernel_has(link, bytes),
@@ -304,22 +202,15 @@ impl Engine {
 
     /// The bytes a link is to write next.
     pub(crate) fn unwritten<'a>(&'a self, link: usize, slices: &mut Vec<IoSlice<'a>>) {
-        if let State::Live(exchange) = &self.links[link].state {
+        if let Some(exchange) = self.links[link].exchange() {
             exchange.unwritten(slices);
         }
     }
 
     /// The links whose kernel is to be asked now.
     pub(crate) fn asks_kernel(&self) -> impl Iterator<Item = usize> {
-        let due = |link: &Link| match &link.state {
-            State::Live(exchange) => exchange.ask_kernel_at().is_some_and(|at| at <= self.now),
-            _ => false,
-        };
-        self.links
-            .iter()
-            .enumerate()
-            .filter(move |(_, link)| due(link))
-            .map(|(index, _)| index)
+        let ask_at = |link: &usize| self.links[*link].exchange().and_then(Exchange::ask_kernel_at);
+        (0..self.links.len()).filter(move |link| ask_at(link).is_some_and(|at| at <= self.now))
     }
 
     /// Everything has its verdict and every connection has ended.
@@ -334,10 +225,7 @@ impl Engine {
 
     /// The lowest position held without a verdict or for a re-send, and since when its point waits.
     pub(crate) fn low(&self) -> Option<(u64, Instant)> {
-        let live = self.links.iter().filter_map(|link| match &link.state {
-            State::Live(exchange) => exchange.low(),
-            _ => None,
-        });
+        let live = self.links.iter().filter_map(|link| link.exchange()?.low());
         let again = self
             .verdicts
             .again
@@ -347,43 +235,12 @@ impl Engine {
     }
 
     pub(crate) fn endpoint_states(&self) -> Vec<EndpointState> {
+        let links = |door| self.links.iter().filter(move |link| link.door == door);
         self.doors
             .iter()
             .enumerate()
-            .map(|(index, door)| self.endpoint_state(index, door))
+            .map(|(index, door)| door.state(links(index)))
             .collect()
-    }
-
-    fn endpoint_state(&self, index: usize, door: &Door) -> EndpointState {
-        let links = || self.links.iter().filter(|link| link.door == index);
-        let live = links().find_map(|link| match &link.state {
-            State::Live(exchange) => Some(exchange.knowledge()),
-            _ => None,
-        });
-        let knowledge = live.unwrap_or(door.knowledge);
-        let manner = match knowledge {
-            Knowledge::Unknown => "",
-            Knowledge::Answers(_) => ", answers",
-            Knowledge::Silent { .. } => ", silent",
-        };
-        let doing = if live.is_some() {
-            "connected".to_owned()
-        } else if links().any(|link| matches!(link.state, State::Connecting { .. })) {
-            "connecting".to_owned()
-        } else if door.lost {
-            "lost".to_owned()
-        } else {
-            "idle".to_owned()
-        };
-        EndpointState {
-            name: door.name.clone(),
-            state: doing + manner,
-            server: match knowledge {
-                Knowledge::Answers(server) => Some(server),
-                _ => None::<Server>,
-            },
-            last_error: door.last_error.clone(),
-        }
     }
 
     /// New lines from the queue.
@@ -398,10 +255,10 @@ impl Engine {
             posted: false,
             tried: false,
         };
-        match &mut self.links[link].state {
-            State::Live(exchange) => exchange.give(self.now, held),
+        match self.links[link].exchange_mut() {
+            Some(exchange) => exchange.give(self.now, held),
             // The link was lost between asking for lines and getting them.
-            _ => self.verdicts.send_again([held]),
+            None => self.verdicts.send_again([held]),
         }
     }
 
@@ -424,14 +281,14 @@ impl Engine {
     }
 
     fn kernel_has(&mut self, link: usize, bytes: u64) {
-        if let State::Live(exchange) = &mut self.links[link].state {
+        if let Some(exchange) = self.links[link].exchange_mut() {
             exchange.kernel_has(self.now, bytes, &mut self.verdicts);
         }
     }
 
     /// A live connection is gone.
     fn end(&mut self, link: usize, clean: bool, why: String) {
-        if let State::Live(exchange) = &mut self.links[link].state {
+        if let Some(exchange) = self.links[link].exchange_mut() {
             exchange.ended(clean, &mut self.verdicts);
         }
         self.lost(link, why);
@@ -442,7 +299,7 @@ impl Engine {
         let state = std::mem::replace(&mut self.links[link].state, State::Idle);
         let door = &mut self.doors[self.links[link].door];
         if let State::Live(exchange) = &state {
-            door.knowledge = exchange.knowledge();
+            door.learn(exchange.knowledge());
             if exchange.has_proved(self.now) {
                 door.backoff.reset();
             }
@@ -482,6 +339,7 @@ impl Engine {
 
     fn tick(&mut self, link: usize) {
         let urgent = self.urgent && !self.queued && self.verdicts.again.is_empty();
+        let door = &self.doors[self.links[link].door];
         let cut = match &mut self.links[link].state {
             State::Idle => return,
             State::Connecting { since } if self.now < *since + self.connect_timeout => return,
@@ -489,11 +347,16 @@ impl Engine {
                 self.outputs.push_back(Output::Disconnect { link });
                 return self.lost(link, "connect timeout".to_owned());
             }
-            State::Live(exchange) => exchange.tick(self.now, urgent, &mut self.verdicts),
+            State::Live(exchange) => {
+                if let Knowledge::Answers(server) = door.knowledge {
+                    exchange.learn(server);
+                }
+                exchange.tick(self.now, urgent, &mut self.verdicts)
+            }
         };
         if let Some(cut) = cut {
             self.outputs.push_back(Output::Disconnect { link });
-            if let State::Live(exchange) = &self.links[link].state {
+            if let Some(exchange) = self.links[link].exchange() {
                 exchange.count_torn(&mut self.verdicts);
             }
             self.end(link, cut == Cut::Finished, cut.words().to_owned());
@@ -503,7 +366,7 @@ impl Engine {
                 self.doors[door].not_before = self.now + Duration::from_secs(30);
             }
         }
-        if let State::Live(exchange) = &mut self.links[link].state
+        if let Some(exchange) = self.links[link].exchange_mut()
             && exchange.take_half_close()
         {
             self.outputs.push_back(Output::HalfClose { link });
@@ -529,7 +392,7 @@ impl Engine {
             if held.tried {
                 self.verdicts.tally.resent += held.lines.points();
             }
-            if let State::Live(exchange) = &mut self.links[link].state {
+            if let Some(exchange) = self.links[link].exchange_mut() {
                 exchange.give(self.now, held);
             }
         }
@@ -537,15 +400,8 @@ impl Engine {
 
     /// The live link with the most room, if any has some.
     fn roomiest(&self, posted: bool) -> Option<(usize, Room)> {
-        let room = |link: &Link| match &link.state {
-            State::Live(exchange) => exchange.room(posted),
-            _ => None,
-        };
-        let rooms = self
-            .links
-            .iter()
-            .enumerate()
-            .filter_map(|(index, link)| Some((index, room(link)?)));
+        let rooms = self.links.iter().enumerate();
+        let rooms = rooms.filter_map(|(index, link)| Some((index, link.exchange()?.room(posted)?)));
         rooms.max_by_key(|(index, room)| (room.bytes, usize::MAX - index))
     }
 
@@ -563,7 +419,7 @@ impl Engine {
         if self.test_mode || self.roomiest(posted).is_some() || self.links.iter().any(trying) {
             return;
         }
-        let ready = |link: &Link| matches!(link.state, State::Idle) && self.doors[link.door].not_before <= self.now;
+        let ready = |link: &Link| link.is_idle() && self.doors[link.door].not_before <= self.now;
         // The endpoint that has been left alone the longest, so that a dead one does not go first for ever.
         let candidates = self.links.iter().enumerate().filter(|(_, link)| ready(link));
         if let Some((link, _)) = candidates.min_by_key(|(index, link)| (self.doors[link.door].not_before, *index)) {
@@ -592,27 +448,28 @@ impl Engine {
                 }
             }
         }
-        self.done = self.links.iter().all(|link| matches!(link.state, State::Idle));
+        self.done = self.links.iter().all(Link::is_idle);
     }
 
     /// The deadline, or `stop`: what is held gets its verdict now.
     fn give_up(&mut self) {
         for (index, link) in self.links.iter_mut().enumerate() {
-            if let State::Live(exchange) = &mut link.state {
+            if let Some(exchange) = link.exchange_mut() {
                 exchange.abandoned(&mut self.verdicts);
             }
-            if !matches!(link.state, State::Idle) {
+            if !link.is_idle() {
                 link.state = State::Idle;
                 self.outputs.push_back(Output::Disconnect { link: index });
             }
         }
-        let left: u64 = self
-            .verdicts
-            .again
-            .drain(..)
-            .filter(|held| !held.posted)
-            .map(|held| held.lines.points())
-            .sum();
+        let mut left = 0;
+        for held in self.verdicts.again.drain(..) {
+            match held.posted {
+                // A precaution that was not written again, or not answered for.
+                true => self.verdicts.tally.unsettled += held.lines.points(),
+                false => left += held.lines.points(),
+            }
+        }
         match self.phase {
             EnginePhase::Stopped => self.verdicts.tally.dropped.stopped += left,
             _ => self.verdicts.tally.dropped.closed += left,

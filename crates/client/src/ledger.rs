@@ -193,9 +193,10 @@ pub struct Stats {
     pub resent: u64,
     /// Errors that named no point and may have come after the answer (throttling, storage).
     pub late_errors: u64,
-    /// Points let go from settling before their time, because `settle_bytes` was reached.
+    /// Answered points let go before they had settled: `settle_bytes` was reached, or they could be
+    /// written again only to a server that cannot answer.
     pub released_early: u64,
-    /// Answered points that were still settling when the client closed.
+    /// Answered points that were still settling, or on their way again, when the client closed.
     pub unsettled: u64,
     /// Connections ended in the middle of a line: by a deadline, a write timeout or `stop`.
     pub torn: u64,

@@ -54,6 +54,8 @@ mod repeat;
 mod report;
 mod series;
 mod settling;
+#[cfg(test)]
+mod simulation;
 mod sync;
 mod window;
 mod worker;

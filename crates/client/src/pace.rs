@@ -9,6 +9,9 @@ use std::time::Duration;
 /// How much of a second's points may be written at once.
 const BURST: f64 = 0.05;
 
+/// More than any rounding of times and tokens, less than anybody notices.
+const ROUNDING: Duration = Duration::from_micros(1);
+
 #[derive(Debug)]
 pub(crate) struct Pace {
     /// Points per second; 0 is no limit.
@@ -47,11 +50,12 @@ impl Pace {
 
     /// When a burst's worth will be allowed: waking for every single point would waste wake-ups.
     pub(crate) fn ready_at(&self) -> Option<Duration> {
-        if self.rate == 0.0 {
+        let missing = (self.rate * BURST).max(1.0) - self.tokens;
+        if self.rate == 0.0 || missing <= 0.0 {
             return None;
         }
-        let missing = (self.rate * BURST).max(1.0) - self.tokens;
-        Some(self.at + Duration::from_secs_f64((missing / self.rate).max(0.0)))
+        // Rounding must not wake anybody a hair too early: the next time would be now, for ever.
+        Some(self.at + Duration::from_secs_f64(missing / self.rate) + ROUNDING)
     }
 }
 
@@ -80,8 +84,22 @@ mod tests {
         assert_eq!(pace.allowance(Duration::ZERO), 1);
         pace.take(1);
         assert_eq!(pace.allowance(Duration::from_millis(1999)), 0);
-        assert_eq!(pace.ready_at(), Some(Duration::from_secs(2)));
+        assert_eq!(pace.ready_at(), Some(Duration::from_secs(2) + ROUNDING));
         assert_eq!(pace.allowance(Duration::from_secs(100)), 1);
+    }
+
+    #[test]
+    fn when_it_is_ready_it_allows_a_point_whatever_the_rate() {
+        for rate in 1..200 {
+            let mut pace = Pace::new(f64::from(rate) / 3.0);
+            let mut now = Duration::from_micros(1_234_567);
+            for _ in 0..50 {
+                let points = pace.allowance(now);
+                pace.take(points);
+                now = pace.ready_at().unwrap();
+                assert!(pace.allowance(now) >= 1, "rate {rate} / 3 at {now:?}");
+            }
+        }
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub(crate) struct Window {
     written: u64,
     bytes: usize,
     points: u64,
+    /// Questions taken out with the lines before them, whose answers may still come.
+    overdue: u32,
 }
 
 impl Window {
@@ -180,8 +182,13 @@ impl Window {
         })
     }
 
-    /// The oldest question was answered: takes out what lay before it. `None`: none was asked.
+    /// The oldest question was answered: takes out what lay before it. `None`: none was asked, or
+    /// its lines are gone.
     pub(crate) fn answered(&mut self) -> Option<Interval> {
+        if self.overdue > 0 {
+            self.overdue -= 1;
+            return None;
+        }
         let question = self
             .entries
             .iter()
@@ -212,8 +219,9 @@ impl Window {
         let mut received = Vec::new();
         while let Some(entry) = self.entries.front_mut() {
             if entry.end <= offset.min(self.written) {
-                if let What::Lines(held) = self.entries.pop_front().expect("there is a front").what {
-                    received.push(held);
+                match self.entries.pop_front().expect("there is a front").what {
+                    What::Lines(held) => received.push(held),
+                    What::Version { .. } => self.overdue += 1,
                 }
                 self.next -= 1;
                 continue;
@@ -331,6 +339,16 @@ mod tests {
         assert_eq!(window.received(13).len(), 1);
         assert_eq!(window.received(99).len(), 1);
         assert!(window.is_empty());
+    }
+
+    #[test]
+    fn a_late_answer_is_not_taken_for_the_next_questions() {
+        let mut window = window();
+        window.push_version(Duration::from_secs(2));
+        window.wrote(22);
+        assert_eq!(window.received(12).len(), 1);
+        assert!(window.answered().is_none(), "its lines were let go");
+        assert_eq!(window.answered().unwrap().lines[0].lines.bytes(), b"c\n");
     }
 
     #[test]

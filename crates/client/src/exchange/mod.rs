@@ -172,6 +172,9 @@ pub(crate) trait Exchange: Send {
     /// What was found out about the server.
     fn knowledge(&self) -> Knowledge;
 
+    /// The server answered on another connection: its silence on this one is no longer its nature.
+    fn learn(&mut self, server: Server);
+
     /// Whether the connection has shown that the server works: an answer, or acknowledged bytes
     /// for long enough.
     fn has_proved(&self, now: Duration) -> bool;

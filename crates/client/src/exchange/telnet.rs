@@ -19,6 +19,7 @@
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
+use potsdb_wire::Server;
 use potsdb_wire::reply::{Class, ErrorKind, Replies, Reply};
 
 use super::{Cut, Exchange, Knowledge, Room, Verdicts};
@@ -142,6 +143,13 @@ impl Telnet {
     }
 
     fn ask(&mut self, now: Duration) {
+        // The timeouts count from here where nothing was under way.
+        if self.window.is_empty() {
+            self.progress = now;
+        }
+        if self.window.unwritten() == 0 {
+            self.write_progress = now;
+        }
         self.window.push_version(now);
         self.unasked_since = None;
     }
@@ -164,13 +172,26 @@ impl Telnet {
         }
     }
 
+    /// When silence is the connection's end. Not before it can be told from the server's nature.
+    fn answer_by(&self) -> Option<Duration> {
+        let timeout = self.terms.answer_timeout;
+        let patience = match self.knowledge {
+            Knowledge::Unknown if self.question_received.is_some() => return None,
+            Knowledge::Unknown => timeout.max(SILENT_AFTER),
+            _ => timeout,
+        };
+        (!self.window.is_empty()).then(|| self.progress + patience)
+    }
+
     /// The oldest question was answered.
     fn answer(&mut self, now: Duration, verdicts: &mut Verdicts) {
         self.answered = true;
-        let Some(interval) = self.window.answered() else { return };
+        // What was said belongs to this answer, also when it comes too late for its lines.
         let refused = std::mem::take(&mut self.refused);
+        let again = std::mem::take(&mut self.again);
+        let Some(interval) = self.window.answered() else { return };
         verdicts.last_answer = Some(now.saturating_sub(interval.asked_at));
-        if std::mem::take(&mut self.again) {
+        if again || self.read_only {
             self.hold_back(now);
             verdicts.send_again(interval.lines);
             return;
@@ -255,8 +276,10 @@ impl Telnet {
     /// What the peer's kernel has is unconfirmed from now on, on a server that cannot say more.
     fn confirm(&mut self, verdicts: &mut Verdicts) {
         for held in self.window.received(self.acknowledged) {
-            if !held.posted {
-                verdicts.tally.unconfirmed += held.lines.points();
+            match held.posted {
+                // Answered for elsewhere; whether they settle cannot be found out here.
+                true => verdicts.tally.released_early += held.lines.points(),
+                false => verdicts.tally.unconfirmed += held.lines.points(),
             }
             verdicts.release(held.lines);
         }
@@ -386,15 +409,12 @@ impl Exchange for Telnet {
             self.decide_silent(now, verdicts);
         }
         if self.ending == Ending::No && self.should_ask(now) {
-            if self.window.is_empty() {
-                self.progress = now;
-            }
             self.ask(now);
         }
         if self.window.unwritten() > 0 && now >= self.write_progress + self.terms.write_timeout {
             return Some(Cut::WriteTimeout);
         }
-        if !self.window.is_empty() && now >= self.progress + self.terms.answer_timeout {
+        if self.answer_by().is_some_and(|by| by <= now) {
             return Some(Cut::AnswerTimeout);
         }
         match self.ending {
@@ -412,10 +432,13 @@ impl Exchange for Telnet {
         [
             self.paused_until,
             self.unasked_since.filter(|_| asks).map(|since| since + ASK_AFTER),
-            self.settling.due().filter(|_| asks && !self.window.is_asked()),
+            // As long as lines wait to be asked about, their question is the one that settles.
+            self.settling
+                .due()
+                .filter(|_| asks && !self.window.is_asked() && self.unasked_since.is_none()),
             self.question_received.filter(|_| undecided).map(|at| at + SILENT_AFTER),
             Some(self.write_progress + self.terms.write_timeout).filter(|_| self.window.unwritten() > 0),
-            Some(self.progress + self.terms.answer_timeout).filter(|_| !self.window.is_empty()),
+            self.answer_by(),
             match self.ending {
                 Ending::HalfClosed { at } if self.window.is_empty() => Some(at.max(self.progress) + LAST_WORDS),
                 _ => None,
@@ -482,6 +505,12 @@ impl Exchange for Telnet {
 
     fn knowledge(&self) -> Knowledge {
         self.knowledge
+    }
+
+    fn learn(&mut self, server: Server) {
+        if !matches!(self.knowledge, Knowledge::Answers(_)) {
+            self.knowledge = Knowledge::Answers(server);
+        }
     }
 
     fn has_proved(&self, now: Duration) -> bool {

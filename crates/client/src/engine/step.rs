@@ -1,0 +1,86 @@
+//! What the engine is told, and what it wants done.
+
+use std::time::{Duration, Instant};
+
+use crate::block::Lines;
+use crate::queue::Phase;
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Input<'a> {
+    /// Where the callers are, also when only time has passed: whether points are queued, whether someone waits, and the phase;
+    /// a closing phase's deadline is in the engine's time.
+    Callers {
+        queued: bool,
+        urgent: bool,
+        phase: EnginePhase,
+    },
+    /// Lines were taken from the queue for a link, as [`Engine::wants`] asked.
+    Lines {
+        link: usize,
+        lines: Lines,
+    },
+    Connected {
+        link: usize,
+    },
+    /// No connection could be made.
+    Refused {
+        link: usize,
+        why: String,
+    },
+    Wrote {
+        link: usize,
+        bytes: u64,
+    },
+    Received {
+        link: usize,
+        bytes: &'a [u8],
+    },
+    /// The peer's kernel has acknowledged so many bytes of a link's stream.
+    KernelHas {
+        link: usize,
+        bytes: u64,
+    },
+    /// The server ended its side; with what its kernel had acknowledged, where that is known.
+    Ended {
+        link: usize,
+        kernel: Option<u64>,
+    },
+    /// The connection failed.
+    Broken {
+        link: usize,
+        why: String,
+        kernel: Option<u64>,
+    },
+}
+
+/// What callers want, in the engine's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EnginePhase {
+    Open,
+    Closing { deadline: Option<Duration> },
+    Stopped,
+}
+
+impl EnginePhase {
+    pub(crate) fn new(phase: Phase, to_engine: impl Fn(Instant) -> Duration) -> EnginePhase {
+        match phase {
+            Phase::Open => EnginePhase::Open,
+            Phase::Closing(deadline) => EnginePhase::Closing {
+                deadline: deadline.map(to_engine),
+            },
+            Phase::Stopped => EnginePhase::Stopped,
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Connect this link to this endpoint.
+    Connect { link: usize, endpoint: usize },
+    /// End the sending side of this link.
+    HalfClose { link: usize },
+    /// Drop this link's connection, or the attempt to make one.
+    Disconnect { link: usize },
+}

@@ -1,0 +1,200 @@
+//! What the queue's lock protects: blocks, ledger, positions, and how the worker rests.
+//!
+//! Every method is a part of some critical section: none waits, logs or does I/O.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Phase, Rest, Sent};
+use crate::block::Block;
+use crate::error::SendError;
+use crate::ledger::{Ledger, Tally};
+use crate::repeat::Known;
+
+/// Empty blocks kept for callers.
+const SPARE_BLOCKS: usize = 8;
+
+pub(crate) struct State {
+    pub(super) blocks: VecDeque<Block>,
+    spare: Vec<Vec<u8>>,
+    pub(super) queued_bytes: usize,
+    /// The position the next queued point gets.
+    pub(super) next: u64,
+    pub(super) ledger: Ledger,
+    pub(super) phase: Phase,
+    pub(super) rest: Rest,
+    /// The worker has ended; nothing is pending any more.
+    pub(super) ended: bool,
+    /// Callers that wait for something to change.
+    pub(super) waiting: u32,
+    /// The highest position anybody flushes to.
+    pub(super) flush_to: u64,
+    /// The lowest position the worker holds without a verdict, or holds for a re-send.
+    pub(super) held_low: u64,
+    pub(super) held_since: Option<Instant>,
+    /// A series that was repeated, for the worker's next report.
+    pub(super) repeated: Option<Arc<Known>>,
+}
+
+impl State {
+    pub(super) fn new() -> State {
+        State {
+            blocks: VecDeque::with_capacity(128),
+            spare: Vec::with_capacity(SPARE_BLOCKS),
+            queued_bytes: 0,
+            next: 0,
+            ledger: Ledger::default(),
+            phase: Phase::Open,
+            rest: Rest::Awake,
+            ended: false,
+            waiting: 0,
+            flush_to: 0,
+            held_low: u64::MAX,
+            held_since: None,
+            repeated: None,
+        }
+    }
+
+    /// Posts what the worker learned, what it still holds, and memory it no longer needs.
+    pub(crate) fn post(&mut self, tally: &Tally, held_low: u64, held_since: Option<Instant>, spare: &mut Vec<Vec<u8>>) {
+        self.ledger.post(tally);
+        self.held_low = held_low;
+        self.held_since = held_since;
+        let room = SPARE_BLOCKS - self.spare.len().min(SPARE_BLOCKS);
+        self.spare.extend(spare.drain(..room.min(spare.len())));
+    }
+
+    /// Takes lines from the front, at most `bytes` and `points`, and the position of the first.
+    pub(crate) fn take(&mut self, bytes: usize, points: u64) -> Option<(Block, u64)> {
+        let first = self.next - self.ledger.queued;
+        let points = u32::try_from(points).unwrap_or(u32::MAX);
+        let front = self.blocks.front_mut()?;
+        let block = if front.len() <= bytes && front.points() <= points {
+            self.blocks.pop_front()?
+        } else {
+            front.split_front(bytes, points)
+        };
+        let taken = u64::from(block.points());
+        self.queued_bytes -= block.len();
+        self.ledger.queued -= taken;
+        self.ledger.in_flight += taken;
+        // From here on the worker answers for them: a barrier must not slip through in between.
+        self.held_low = self.held_low.min(first);
+        Some((block, first))
+    }
+
+    /// Says how the worker is about to rest. Returns `false`, and leaves it awake, when there is
+    /// something to take after all.
+    pub(crate) fn rest(&mut self, rest: Rest) -> bool {
+        let idle = match rest {
+            Rest::Awake => true,
+            Rest::Lingering => self.blocks.len() <= 1,
+            Rest::Asleep => self.ledger.queued == 0,
+        };
+        self.rest = if idle { rest } else { Rest::Awake };
+        idle
+    }
+
+    pub(crate) fn wake(&mut self) {
+        self.rest = Rest::Awake;
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(crate) fn queued(&self) -> u64 {
+        self.ledger.queued
+    }
+
+    /// Whether a caller waits for a verdict or for room: no lingering then.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.waiting > 0 || self.low() < self.flush_to || self.phase != Phase::Open
+    }
+
+    pub(crate) fn take_repeated(&mut self) -> Option<Arc<Known>> {
+        self.repeated.take()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.ledger
+    }
+
+    /// When the oldest point without a verdict was accepted, to within a block.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        let queued = self.blocks.front().map(Block::since);
+        [self.held_since, queued].into_iter().flatten().min()
+    }
+
+    /// What close and stop make of a call, before anything is looked at.
+    pub(super) fn without_queueing(&mut self) -> Result<Option<Sent>, SendError> {
+        match self.phase {
+            Phase::Open => Ok(None),
+            Phase::Closing(_) => Err(SendError::Closed),
+            Phase::Stopped => {
+                self.ledger.accepted += 1;
+                self.ledger.dropped_by_callers.stopped += 1;
+                Ok(Some(Sent::Dropped))
+            }
+        }
+    }
+
+    /// Whether the open block takes `bytes`; begins a new one from memory at hand if it does not.
+    pub(super) fn has_block_for(&mut self, bytes: usize, fresh: &mut Option<Vec<u8>>) -> bool {
+        if self.blocks.back().is_some_and(|block| block.fits(bytes)) {
+            return true;
+        }
+        match fresh.take().or_else(|| self.spare.pop()) {
+            Some(memory) => {
+                self.blocks.push_back(Block::new(memory));
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn push(&mut self, parts: &[&[u8]], points: u32) {
+        let block = self.blocks.back_mut().expect("has_block_for made one");
+        let before = block.len();
+        block.append(parts, points);
+        self.queued_bytes += block.len() - before;
+        self.next += u64::from(points);
+        self.ledger.accepted += u64::from(points);
+        self.ledger.queued += u64::from(points);
+    }
+
+    /// Cuts the oldest line off. The caller counts it.
+    pub(super) fn drop_oldest(&mut self) -> bool {
+        let Some(front) = self.blocks.front_mut() else {
+            return false;
+        };
+        self.queued_bytes -= front.drop_first();
+        self.ledger.queued -= 1;
+        if front.points() == 0 {
+            let memory = self.blocks.pop_front().map(Block::into_bytes);
+            self.spare.extend(memory.filter(|_| self.spare.len() < SPARE_BLOCKS));
+        }
+        true
+    }
+
+    /// Empties the queue; returns how many points were in it. The caller counts them.
+    pub(super) fn clear(&mut self) -> u64 {
+        self.blocks.clear();
+        self.queued_bytes = 0;
+        std::mem::take(&mut self.ledger.queued)
+    }
+
+    /// The lowest position without a verdict.
+    pub(super) fn low(&self) -> u64 {
+        (self.next - self.ledger.queued).min(self.held_low)
+    }
+
+    pub(super) fn is_reached(&self, to: u64) -> bool {
+        self.ended || self.low() >= to
+    }
+}

@@ -1,0 +1,252 @@
+//! The callers: a random history of sends, flushes and faults, and the options it runs under.
+//!
+//! Made whole before anything runs, so that the history of a seed does not depend on what the
+//! client does with it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use potsdb_wire::Server as Known;
+
+use super::Dice;
+use super::server::{EPOCH, Kind};
+use crate::options::{Ack, Options, Overflow};
+
+#[derive(Clone, Debug)]
+pub(super) enum Action {
+    /// So many points at once.
+    Send {
+        points: u64,
+    },
+    Flush {
+        timeout: Duration,
+    },
+    Close {
+        timeout: Option<Duration>,
+    },
+    Stop,
+    /// The process dies with what it holds in memory.
+    Kill {
+        server: usize,
+        down: Duration,
+    },
+    /// It ends in good order.
+    Restart {
+        server: usize,
+        down: Duration,
+    },
+    StallReading {
+        server: usize,
+        lasts: Duration,
+    },
+    StallAnswering {
+        server: usize,
+        lasts: Duration,
+    },
+    Throttle {
+        server: usize,
+        lasts: Duration,
+        percent: u64,
+    },
+    ReadOnly {
+        server: usize,
+        lasts: Duration,
+    },
+    /// Attempts to connect get no answer.
+    Unreachable {
+        server: usize,
+        lasts: Duration,
+    },
+    /// The network resets the connections there are.
+    Reset {
+        server: usize,
+    },
+    /// The server closes the connections there are.
+    HangUp {
+        server: usize,
+    },
+}
+
+/// One run, before it runs.
+pub(super) struct History {
+    pub(super) options: Options,
+    pub(super) kind: Kind,
+    pub(super) endpoints: usize,
+    pub(super) kernel_tells: bool,
+    /// Of a hundred connections, how many are reset at some byte.
+    pub(super) resets: u64,
+    pub(super) actions: VecDeque<(Duration, Action)>,
+    /// All faults are over, and long over, when the client closes: nothing may be left undone.
+    pub(super) rested: bool,
+    /// All servers are killed at the moment the client has closed.
+    pub(super) kill_at_end: bool,
+    /// A close without a deadline ends by then.
+    pub(super) patience: Duration,
+    longest: usize,
+    bad: u64,
+}
+
+impl History {
+    pub(super) fn new(dice: &mut Dice) -> History {
+        let kind = dice.pick(&[Kind::OpenTsdb, Kind::OpenTsdb, Kind::InfluxDb, Kind::VictoriaMetrics]);
+        let endpoints = dice.pick(&[1, 1, 1, 2, 3]);
+        let long = dice.chance(12);
+        let points = dice.pick(&[20, 60, 200, if long { 900 } else { 400 }]);
+        let options = options(kind, points, dice);
+        let mut history = History {
+            kind,
+            endpoints,
+            kernel_tells: dice.chance(90),
+            resets: if dice.chance(25) { 60 } else { 0 },
+            actions: VecDeque::new(),
+            rested: dice.chance(50),
+            kill_at_end: dice.chance(40),
+            patience: Duration::ZERO,
+            longest: if long { 900 } else { dice.pick(&[1, 1, 40]) },
+            bad: dice.pick(&[0, 0, 10, 50]),
+            options,
+        };
+        history.rested &= history.can_end();
+        history.plan(points, dice);
+        history
+    }
+
+    /// The line of the point at this position.
+    pub(super) fn line(&self, position: usize, dice: &mut Dice) -> Vec<u8> {
+        let metric = if dice.chance(self.bad) { "bad.m" } else { "good.m" };
+        let value = dice.below(1_000_000);
+        let pad = "x".repeat(dice.between(1, self.longest as u64) as usize);
+        format!("put {metric} {} {value} h={pad}\n", EPOCH + position).into_bytes()
+    }
+
+    fn plan(&mut self, points: u64, dice: &mut Dice) {
+        let span = dice.pick(&[200_000, 3_000_000, 20_000_000]);
+        let mut plan = Vec::new();
+        let mut left = points;
+        while left > 0 {
+            let most = dice.pick(&[1, 30, 400]).min(left);
+            let count = dice.between(1, most);
+            let start = dice.time(0, span);
+            if dice.chance(30) {
+                // A trickle, one by one.
+                let gap = dice.time(200, 300_000);
+                plan.extend((0..count.min(60)).map(|n| (start + gap * n as u32, Action::Send { points: 1 })));
+            } else {
+                plan.push((start, Action::Send { points: count }));
+            }
+            left -= count;
+        }
+        for _ in 0..dice.below(5) {
+            let timeout = dice.pick(&[10_000, 500_000, 5_000_000, 60_000_000]);
+            let timeout = dice.time(0, timeout);
+            plan.push((dice.time(0, span + span / 4), Action::Flush { timeout }));
+        }
+        let faults = dice.pick(&[0, 1, 2, 3, 8, 14]);
+        for _ in 0..faults {
+            plan.push((dice.time(0, span), self.fault(dice)));
+        }
+        let mut end = plan.iter().map(|(at, _)| *at).max().unwrap_or_default();
+        self.patience = Duration::from_secs(200);
+        if self.options.mps > 0.0 {
+            self.patience += Duration::from_secs_f64(points as f64 * 4.0 / self.options.mps);
+        }
+        if self.rested {
+            end += self.patience;
+            if dice.chance(50) {
+                plan.push((end, Action::Flush { timeout: self.patience }));
+                end += self.patience;
+            }
+            plan.push((
+                end,
+                Action::Close {
+                    timeout: Some(self.patience),
+                },
+            ));
+        } else {
+            end += dice.time(0, 2_000_000);
+            plan.push((end, self.ending(dice)));
+        }
+        plan.sort_by_key(|(at, _)| *at);
+        self.actions = plan.into();
+    }
+
+    /// Who insists on answers from a server that gives none waits for ever.
+    fn can_end(&self) -> bool {
+        self.options.ack != Ack::Accepted || self.kind != Kind::VictoriaMetrics
+    }
+
+    fn ending(&self, dice: &mut Dice) -> Action {
+        match dice.below(10) {
+            0 => Action::Stop,
+            1..4 if self.can_end() => Action::Close { timeout: None },
+            1..7 => {
+                let timeout = Some(dice.time(0, 400_000));
+                Action::Close { timeout }
+            }
+            _ => {
+                let timeout = Some(dice.time(1_000_000, 60_000_000));
+                Action::Close { timeout }
+            }
+        }
+    }
+
+    fn fault(&self, dice: &mut Dice) -> Action {
+        let server = dice.below(self.endpoints as u64) as usize;
+        let long = dice.pick(&[50_000, 1_000_000, 5_000_000, 15_000_000]);
+        let lasts = dice.time(0, long);
+        match dice.below(12) {
+            0..3 => Action::Kill { server, down: lasts },
+            3 => Action::Restart { server, down: lasts },
+            4 => Action::StallReading { server, lasts },
+            5 => Action::StallAnswering { server, lasts },
+            6 | 7 => {
+                let percent = dice.pick(&[2, 20, 80]);
+                Action::Throttle { server, lasts, percent }
+            }
+            8 => Action::ReadOnly { server, lasts },
+            9 => Action::Unreachable { server, lasts },
+            10 => Action::Reset { server },
+            _ => Action::HangUp { server },
+        }
+    }
+}
+
+fn options(kind: Kind, points: u64, dice: &mut Dice) -> Options {
+    let usual = Options::default();
+    let known = match kind {
+        Kind::OpenTsdb => Known::OpenTsdb,
+        Kind::InfluxDb => Known::InfluxDb,
+        Kind::VictoriaMetrics => Known::VictoriaMetrics,
+    };
+    let slow = points <= 60 && dice.chance(20);
+    Options {
+        server: dice.chance(15).then_some(known),
+        queue_points: dice.pick(&[100_000, 100_000, 0, 15, 150]),
+        queue_bytes: dice.chance(10).then(|| dice.size(2_000, 100_000)),
+        overflow: dice.pick(&[Overflow::DropOldest, Overflow::DropNewest, Overflow::Block(None)]),
+        mps: match dice.below(10) {
+            0 if slow => dice.between(1, 30) as f64,
+            1 => dice.between(30, 5_000) as f64,
+            _ => 0.0,
+        },
+        ack: match dice.below(20) {
+            0 => Ack::None,
+            1 => Ack::Accepted,
+            _ => Ack::Auto,
+        },
+        window_bytes: dice.size(64 * 1024, 4 * 1024 * 1024),
+        settle: if dice.chance(15) { Duration::ZERO } else { usual.settle },
+        settle_bytes: if dice.chance(10) {
+            dice.size(100, 10_000)
+        } else {
+            usual.settle_bytes
+        },
+        connect_timeout: dice.time(500_000, 3_000_000),
+        write_timeout: dice.time(500_000, 10_000_000),
+        answer_timeout: dice.time(500_000, 10_000_000),
+        backoff: (dice.time(1_000, 100_000), dice.time(100_000, 5_000_000)),
+        connections: dice.pick(&[1, 1, 2]),
+        linger: if dice.chance(50) { usual.linger } else { Duration::ZERO },
+        ..usual
+    }
+}

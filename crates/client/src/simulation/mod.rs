@@ -1,0 +1,334 @@
+//! The simulation: the real queue and engine, a virtual network, virtual time, and an oracle.
+//!
+//! ```text
+//!  callers.rs --sends, flushes--> Queue --lines--> worker.rs --bytes--> world.rs --lines--> server.rs
+//!      '------- faults ------------------------ Engine ----'                |
+//!                                                            oracle.rs <----'  watches every move
+//! ```
+//!
+//! One seed makes one run: its options, its history, every latency and every partial write. A run
+//! is a few milliseconds of one thread, whatever hours pass in it. What must hold is written at the
+//! head of `oracle.rs`.
+//!
+//! ```text
+//! cargo test -p potsdb simulation                                  2 000 seeds
+//! POTSDB_SEEDS=100000 cargo test --release -p potsdb simulation    more (scripts/simulate)
+//! POTSDB_SEED=17 cargo test -p potsdb simulation -- --nocapture    one, with everything it did
+//! ```
+
+use std::fmt::Write as _;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+mod callers;
+mod oracle;
+mod server;
+mod worker;
+mod world;
+
+use callers::{Action, History};
+use oracle::Oracle;
+use server::Server;
+use worker::Worker;
+use world::World;
+
+use crate::backoff::Random;
+use crate::queue::{Sent, Wait};
+
+/// Turns of the worker, at one instant and in a whole run, above which it does not rest.
+const TURNS: (u32, u32) = (200, 200_000);
+
+/// The randomness of a run.
+struct Dice(Random);
+
+impl Dice {
+    fn new(seed: u64) -> Dice {
+        let mut random = Random::new(seed);
+        // Neighbouring seeds begin alike.
+        for _ in 0..8 {
+            random.next();
+        }
+        Dice(random)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        (self.0.next() >> 16) % bound.max(1)
+    }
+
+    /// Both included.
+    fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.below(high - low + 1)
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u64) as usize]
+    }
+
+    /// Microseconds.
+    fn time(&mut self, low: u64, high: u64) -> Duration {
+        Duration::from_micros(self.between(low, high))
+    }
+
+    /// Of any order of magnitude in between alike.
+    fn size(&mut self, low: usize, high: usize) -> usize {
+        let mut high = high as u64;
+        while high / 4 > low as u64 && self.chance(50) {
+            high /= 4;
+        }
+        self.between(low as u64, high) as usize
+    }
+
+    /// Often all of it, sometimes any part but nothing.
+    fn portion(&mut self, of: usize) -> usize {
+        match self.below(4) {
+            0 if of > 1 => self.between(1, of as u64) as usize,
+            _ => of,
+        }
+    }
+}
+
+/// What happened, for whoever replays a seed.
+#[derive(Default)]
+struct Trace {
+    on: bool,
+    text: String,
+}
+
+impl Trace {
+    fn note(&mut self, now: Duration, what: impl FnOnce() -> String) {
+        if self.on {
+            let _ = writeln!(self.text, "{now:>14.6?} {}", what());
+        }
+    }
+}
+
+/// A flush that has not returned.
+struct Flush {
+    to: u64,
+    deadline: Duration,
+}
+
+struct Run {
+    history: History,
+    world: World,
+    worker: Worker,
+    dice: Dice,
+    flushes: Vec<Flush>,
+    /// When the client must have ended.
+    end_by: Option<Duration>,
+}
+
+impl Run {
+    fn new(seed: u64, on: bool) -> Run {
+        let mut dice = Dice::new(seed);
+        let history = History::new(&mut dice);
+        let mut trace = Trace { on, ..Trace::default() };
+        trace.note(Duration::ZERO, || {
+            format!("{} x {:?}: {:?}", history.endpoints, history.kind, history.options)
+        });
+        let servers = (0..history.endpoints).map(|_| Server::new(history.kind));
+        let oracle = Oracle::new(&history);
+        let world = World::new(
+            servers.collect(),
+            oracle,
+            history.kernel_tells,
+            history.resets,
+            Dice::new(dice.0.next()),
+            trace,
+        );
+        Run {
+            worker: Worker::new(&history.options, history.endpoints, seed),
+            world,
+            history,
+            dice,
+            flushes: Vec::new(),
+            end_by: None,
+        }
+    }
+
+    /// Runs to the end, or to the first law that is broken.
+    fn run(&mut self) -> Result<(), String> {
+        let mut turns = (Duration::ZERO, 0);
+        let mut all = 0;
+        loop {
+            self.worker.turn(&mut self.world);
+            let now = self.world.now;
+            self.return_flushes();
+            if let Some(law) = self.world.oracle.broken.take() {
+                return Err(law);
+            }
+            if self.worker.is_done() {
+                return self.end();
+            }
+            if self.end_by.is_some_and(|by| now > by) {
+                return Err(format!("promise 7: not ended by {now:?}"));
+            }
+            turns = if turns.0 == now { (now, turns.1 + 1) } else { (now, 0) };
+            all += 1;
+            if turns.1 > TURNS.0 || all > TURNS.1 {
+                return Err(format!("the worker does not rest at {now:?}"));
+            }
+            let until = self.worker.rest(now);
+            self.pass_time(until)?;
+            self.worker.wake(&mut self.world);
+        }
+    }
+
+    /// Lets time pass until there is something for the worker.
+    fn pass_time(&mut self, until: Option<Duration>) -> Result<(), String> {
+        loop {
+            let now = self.world.now;
+            if self.worker.is_woken() || !self.world.ready.is_empty() || until.is_some_and(|until| until <= now) {
+                return Ok(());
+            }
+            let actions = self.history.actions.front().map(|(at, _)| *at);
+            let next = [
+                until,
+                actions,
+                self.world.next(),
+                self.end_by.map(|by| by + Duration::from_micros(1)),
+            ];
+            let Some(next) = next.into_iter().flatten().min() else {
+                return Err(format!("nothing will ever happen again after {now:?}"));
+            };
+            if self.end_by.is_some_and(|by| next > by) {
+                return Err("promise 7: the worker sleeps through the end".to_owned());
+            }
+            self.world.advance(next.max(now));
+            while self
+                .history
+                .actions
+                .front()
+                .is_some_and(|(at, _)| *at <= self.world.now)
+            {
+                let (_, action) = self.history.actions.pop_front().expect("there is a front");
+                self.act(&action);
+            }
+        }
+    }
+
+    fn act(&mut self, action: &Action) {
+        let now = self.world.now;
+        self.world.trace.note(now, || format!("{action:?}"));
+        match action {
+            Action::Send { points } => {
+                for _ in 0..*points {
+                    self.send();
+                }
+            }
+            Action::Flush { timeout } => {
+                let to = self.worker.queue.barrier();
+                let deadline = now + *timeout;
+                self.flushes.push(Flush { to, deadline });
+                self.return_flushes();
+            }
+            Action::Close { timeout } => {
+                self.return_flushes();
+                if self.history.rested && !self.flushes.is_empty() {
+                    self.world
+                        .oracle
+                        .fail("promise 6: a flush does not return though all is calm");
+                }
+                let deadline = timeout.map(|timeout| now + timeout);
+                self.end_by = Some(deadline.unwrap_or(now + self.history.patience));
+                self.worker.queue.close(deadline.map(|at| self.worker.instant(at)));
+            }
+            Action::Stop => {
+                self.end_by = Some(now);
+                self.worker.queue.stop();
+            }
+            fault => self.world.strike(fault),
+        }
+    }
+
+    fn send(&mut self) {
+        let position = self.world.oracle.queued_points();
+        let line = self.history.line(position, &mut self.dice);
+        match self.worker.queue.append(&[&line], None, Wait::No) {
+            Ok(Sent::Queued) => self.world.oracle.accepted(Some(line)),
+            Ok(_) => self.world.oracle.accepted(None),
+            // Never became a point.
+            Err(_) => {}
+        }
+    }
+
+    fn return_flushes(&mut self) {
+        let now = self.world.now;
+        let ledger = self.worker.queue.lock().ledger();
+        for index in (0..self.flushes.len()).rev() {
+            let Flush { to, deadline } = self.flushes[index];
+            if self.worker.queue.is_reached(to) {
+                self.world.trace.note(now, || format!("flush to {to} returned"));
+                self.world.oracle.flushed(to as usize, &ledger);
+            }
+            // In a run that rests, the last deadline is that of the close: no flush may reach it.
+            if self.worker.queue.is_reached(to) || (deadline <= now && !self.history.rested) {
+                self.flushes.swap_remove(index);
+            }
+        }
+    }
+
+    /// The client has ended: what is on its way arrives, or dies with the servers.
+    fn end(&mut self) -> Result<(), String> {
+        self.worker.end(&mut self.world);
+        self.world.trace.note(self.world.now, || "ended".to_owned());
+        if self.history.kill_at_end {
+            self.world.kill_all();
+        }
+        while let Some(next) = self.world.next() {
+            self.world.advance(next);
+        }
+        let ledger = self.worker.queue.lock().ledger();
+        self.world.trace.note(self.world.now, || format!("{ledger:?}"));
+        let now = self.world.now;
+        self.world.oracle.check(now, &ledger);
+        self.world.oracle.judge(&ledger, self.history.rested);
+        self.world.oracle.broken.take().map_or(Ok(()), Err)
+    }
+}
+
+/// Runs a seed; what it broke, and what happened if that was asked for.
+fn simulate(seed: u64, traced: bool) -> (Result<(), String>, String) {
+    let mut run = Run::new(seed, traced);
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run.run()));
+    let outcome = outcome.unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().cloned();
+        let words = words.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        Err(format!("a panic: {}", words.unwrap_or_default()))
+    });
+    (outcome, std::mem::take(&mut run.world.trace.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(name: &str) -> Option<u64> {
+        Some(std::env::var(name).ok()?.parse().expect("a seed is a number"))
+    }
+
+    #[test]
+    #[expect(clippy::print_stdout, reason = "a replay is there to be read")]
+    fn every_promise_holds_in_every_seed() {
+        if let Some(seed) = number("POTSDB_SEED") {
+            let (outcome, trace) = simulate(seed, true);
+            println!("{trace}");
+            return outcome.expect("the laws hold");
+        }
+        let seeds = number("POTSDB_SEEDS").unwrap_or(2_000);
+        let started = std::time::Instant::now();
+        for seed in 0..seeds {
+            if let (Err(law), _) = simulate(seed, false) {
+                panic!("{law}\nreplay: POTSDB_SEED={seed} cargo test -p potsdb simulation -- --nocapture");
+            }
+        }
+        println!(
+            "{seeds} seeds, {:.0} a second",
+            seeds as f64 / started.elapsed().as_secs_f64()
+        );
+    }
+}

@@ -1,0 +1,444 @@
+//! The oracle: judges a run by what went over the wires, with bookkeeping of its own.
+//!
+//! It sees which bytes the client wrote, which arrived, what the servers said and what the client
+//! heard of it, and works out for each point what the client may say of it. The laws, by promise:
+//!
+//! - **2, the ledger**, after every post: accepted = acknowledged + unconfirmed + rejected + dropped +
+//!   queued + in flight. A point is *answered* when the client has heard the answer to a `version`
+//!   behind it on the same connection and no error that sends the interval again. While nothing is
+//!   unconfirmed, acknowledged and rejected are exactly the good and the bad points answered; later
+//!   they never grow by more than is newly answered. Once every endpoint has answered, nothing
+//!   becomes unconfirmed any more.
+//! - **3, nothing is lost**: an answered point is *owed* again when its connection ends, or says that
+//!   something was lost, before a `version` asked a settle period after the answer is answered. At the
+//!   end the good points not on disk are no more than those dropped, unconfirmed, unsettled and
+//!   released early together; those that arrived nowhere no more than those dropped; those owed or
+//!   not settled no more than those the client calls unsettled or released early. A run that
+//!   had time to rest leaves none unsettled and drops none at its close.
+//! - **4, 5, whole lines**: every line written is, byte for byte, the line of a point or `version`;
+//!   no connection begins with `version`; the client ends its side between lines, or counts `torn`.
+//! - **6, flush**: when it returns, each point before it is answered, or has arrived where the server
+//!   is silent, or was dropped from the queue; none is owed.
+//! - **7, close**: by its deadline, with nothing pending; without one, in bounded time.
+//! - **9, bounds**: queue, points in flight, points per second; written twice means counted resent.
+//!
+//! Where the platform does not tell what the peer's kernel has, unconfirmed points may be lost
+//! with their connection: that is what the option's documentation says.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::callers::History;
+use super::server::{Kind, Says, point_of};
+use crate::ledger::Ledger;
+use crate::options::Ack;
+
+/// What is known of a point.
+struct Point {
+    line: Vec<u8>,
+    bad: bool,
+    copies: u64,
+    arrived: bool,
+    answered: bool,
+    durable: bool,
+    /// It has to be written again, and since which line.
+    owed: Option<u64>,
+}
+
+/// A line that the client's kernel took whole.
+struct Item {
+    end: usize,
+    /// `None`: the question.
+    point: Option<usize>,
+    number: u64,
+    at: Duration,
+}
+
+/// What is known of a connection.
+struct Stream {
+    server: usize,
+    items: Vec<Item>,
+    bytes: usize,
+    /// Of a line that is not whole yet.
+    tail: Vec<u8>,
+    arrived: usize,
+    answered: usize,
+    replies: VecDeque<(usize, Says)>,
+    again: bool,
+    read_only: bool,
+    /// Answered and not settled, with the time of the answer.
+    settling: VecDeque<(Duration, usize)>,
+    /// Items before this one are owed even when answered.
+    suspect: usize,
+    /// Dropped by the client in the middle of a line.
+    torn: bool,
+    dropped: bool,
+}
+
+pub(super) struct Oracle {
+    /// The first law that did not hold.
+    pub(super) broken: Option<String>,
+    points: Vec<Point>,
+    streams: Vec<Stream>,
+    /// Calls that were accepted.
+    calls: u64,
+    lines: u64,
+    copies: u64,
+    connects: u64,
+    torn: u64,
+    /// Answered so far: good, bad.
+    answered: (u64, u64),
+    doors: Vec<bool>,
+    seen: Seen,
+    settle: Duration,
+    kind: Kind,
+    kernel_tells: bool,
+    asks: bool,
+    mps: f64,
+    limit: u64,
+    in_flight_limit: u64,
+}
+
+/// What the client said when it was last looked at, beside what it could know.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    acknowledged: u64,
+    rejected: u64,
+    unconfirmed: u64,
+    answered: (u64, u64),
+    all_doors: bool,
+}
+
+impl Oracle {
+    pub(super) fn new(history: &History) -> Oracle {
+        let options = &history.options;
+        let unlimited = |points: usize| if points == 0 { u64::MAX } else { points as u64 };
+        let links = (history.endpoints * options.connections) as u64;
+        Oracle {
+            broken: None,
+            points: Vec::new(),
+            streams: Vec::new(),
+            calls: 0,
+            lines: 0,
+            copies: 0,
+            connects: 0,
+            torn: 0,
+            answered: (0, 0),
+            doors: vec![false; history.endpoints],
+            seen: Seen::default(),
+            settle: options.settle,
+            kind: history.kind,
+            kernel_tells: history.kernel_tells,
+            asks: options.ack != Ack::None,
+            mps: options.mps,
+            limit: unlimited(options.queue_points),
+            in_flight_limit: unlimited(options.queue_points).saturating_mul(links),
+        }
+    }
+
+    pub(super) fn fail(&mut self, law: impl Into<String>) {
+        self.broken.get_or_insert(law.into());
+    }
+
+    /// A call was accepted; with the line if it was queued.
+    pub(super) fn accepted(&mut self, line: Option<Vec<u8>>) {
+        self.calls += 1;
+        self.points.extend(line.map(|line| Point {
+            bad: line.starts_with(b"put bad"),
+            line,
+            copies: 0,
+            arrived: false,
+            answered: false,
+            durable: false,
+            owed: None,
+        }));
+    }
+
+    pub(super) fn queued_points(&self) -> usize {
+        self.points.len()
+    }
+
+    pub(super) fn dialled(&mut self, server: usize) {
+        self.streams.push(Stream {
+            server,
+            items: Vec::new(),
+            bytes: 0,
+            tail: Vec::new(),
+            arrived: 0,
+            answered: 0,
+            replies: VecDeque::new(),
+            again: false,
+            read_only: false,
+            settling: VecDeque::new(),
+            suspect: 0,
+            torn: false,
+            dropped: false,
+        });
+    }
+
+    pub(super) fn connected(&mut self) {
+        self.connects += 1;
+    }
+
+    /// The client's kernel took these bytes.
+    pub(super) fn wrote(&mut self, now: Duration, id: usize, mut bytes: &[u8]) {
+        while let Some(newline) = memchr::memchr(b'\n', bytes) {
+            let stream = &mut self.streams[id];
+            let mut line = std::mem::take(&mut stream.tail);
+            line.extend_from_slice(&bytes[..=newline]);
+            bytes = &bytes[newline + 1..];
+            stream.bytes += line.len();
+            self.lines += 1;
+            let item = Item {
+                end: stream.bytes,
+                point: point_of(&line),
+                number: self.lines,
+                at: now,
+            };
+            if line == b"version\n" {
+                if stream.items.is_empty() {
+                    self.fail("promise 5: a connection begins with version");
+                }
+            } else if let Some(point) = item.point
+                && self.points.get(point).is_some_and(|known| known.line == line)
+            {
+                self.points[point].copies += 1;
+                self.copies += 1;
+            } else {
+                self.fail(format!(
+                    "promise 5: {:?} was never sent",
+                    String::from_utf8_lossy(&line)
+                ));
+                return;
+            }
+            self.streams[id].items.push(item);
+        }
+        self.streams[id].tail.extend_from_slice(bytes);
+        let allowed = self.mps * now.as_secs_f64() + (self.mps * 0.05).max(1.0) + 1e-3;
+        if self.mps > 0.0 && self.copies as f64 > allowed {
+            self.fail(format!("mps: {} points were written by {now:?}", self.copies));
+        }
+    }
+
+    /// The server's kernel has so many bytes.
+    pub(super) fn arrived(&mut self, id: usize, bytes: usize) {
+        let stream = &mut self.streams[id];
+        while let Some(item) = stream.items.get(stream.arrived).filter(|item| item.end <= bytes) {
+            stream.arrived += 1;
+            if let Some(point) = item.point {
+                self.points[point].arrived = true;
+            }
+        }
+    }
+
+    /// The server said something; its reply ends here in the stream of replies.
+    pub(super) fn said(&mut self, id: usize, says: Says, end: usize) {
+        self.streams[id].replies.push_back((end, says));
+    }
+
+    /// The client has read so many bytes of the replies.
+    pub(super) fn heard(&mut self, now: Duration, id: usize, bytes: usize) {
+        while let Some((_, says)) = self.streams[id]
+            .replies
+            .front()
+            .copied()
+            .filter(|(end, _)| *end <= bytes)
+        {
+            let stream = &mut self.streams[id];
+            stream.replies.pop_front();
+            match says {
+                Says::Answer => self.answer(now, id),
+                Says::Again => stream.again = true,
+                Says::ReadOnly => stream.read_only = true,
+                Says::Late => {
+                    stream.suspect = stream.items.len();
+                    self.owe(id);
+                }
+                Says::Refused | Says::Nothing => {}
+            }
+        }
+    }
+
+    fn answer(&mut self, now: Duration, id: usize) {
+        let stream = &mut self.streams[id];
+        let from = stream.answered;
+        let Some(length) = stream.items[from..].iter().position(|item| item.point.is_none()) else {
+            return self.fail("the simulation: an answer without a question");
+        };
+        let asked_at = stream.items[from + length].at;
+        stream.answered = from + length + 1;
+        self.doors[stream.server] = true;
+        let repeat = std::mem::take(&mut stream.again) || stream.read_only;
+        for index in from..from + length {
+            let (Some(number), false) = (stream.items[index].point, repeat) else {
+                continue;
+            };
+            let point = &mut self.points[number];
+            if !std::mem::replace(&mut point.answered, true) {
+                let refused = point.bad && self.kind == Kind::OpenTsdb;
+                self.answered.0 += u64::from(!refused);
+                self.answered.1 += u64::from(refused);
+            }
+            point.owed = point.owed.filter(|since| stream.items[index].number <= *since);
+            if !self.settle.is_zero() && index < stream.suspect {
+                point.owed = Some(self.lines);
+            } else if !self.settle.is_zero() {
+                stream.settling.push_back((now, number));
+            }
+        }
+        while stream
+            .settling
+            .front()
+            .is_some_and(|(at, _)| *at + self.settle <= asked_at)
+        {
+            stream.settling.pop_front();
+        }
+    }
+
+    fn owe(&mut self, id: usize) {
+        for (_, point) in self.streams[id].settling.drain(..) {
+            self.points[point].owed = Some(self.lines);
+        }
+    }
+
+    pub(super) fn half_closed(&mut self, id: usize) {
+        if !self.streams[id].tail.is_empty() {
+            self.fail("promise 4: the sending side was ended within a line");
+        }
+    }
+
+    /// The connection is gone; or the client ended it on its own account.
+    pub(super) fn dropped(&mut self, id: usize, by_client: bool) {
+        let stream = &mut self.streams[id];
+        let torn = by_client && !stream.tail.is_empty() && !b"version\n".starts_with(&stream.tail);
+        (stream.torn, stream.dropped) = (torn, by_client);
+        self.torn += u64::from(torn);
+        self.owe(id);
+    }
+
+    /// A server took a line without its end for a whole one.
+    pub(super) fn torn(&mut self, id: usize, reset: bool, tail: &[u8]) {
+        let stream = &self.streams[id];
+        let question = b"version".starts_with(tail);
+        if !stream.torn && !question && (!reset && stream.dropped) {
+            self.fail("promise 4: a torn line was stored and not counted");
+        }
+    }
+
+    pub(super) fn durable(&mut self, point: usize) {
+        self.points[point].durable = true;
+    }
+
+    /// A flush of everything before `to` has returned.
+    pub(super) fn flushed(&mut self, to: usize, ledger: &Ledger) {
+        let silent = ledger.settled.unconfirmed > 0;
+        let told = |point: &Point| point.answered || (silent && (point.arrived || !self.kernel_tells));
+        let open = |point: &&Point| !told(point) && point.copies > 0;
+        let before = || self.points[..to].iter();
+        let (open, never) = (
+            before().filter(open).count() as u64,
+            before().filter(|point| point.copies == 0).count(),
+        );
+        let owed = before().filter(|point| point.owed.is_some()).count() as u64;
+        // Those the client gave up when it ended have that for a verdict.
+        let given_up = ledger.settled.dropped.total();
+        let dropped = ledger.dropped_by_callers.total() + given_up;
+        if open > given_up {
+            self.fail(format!(
+                "promise 6: flush to {to} returned before the verdict of {open} points"
+            ));
+        } else if never as u64 > dropped {
+            self.fail(format!(
+                "promise 6: flush returned with {never} never written, {dropped} dropped"
+            ));
+        } else if !silent && owed > ledger.settled.released_early + ledger.settled.unsettled {
+            self.fail(format!(
+                "promise 6: flush to {to} returned while a re-send of {owed} points is owed"
+            ));
+        }
+    }
+
+    /// The laws that hold at every instant.
+    pub(super) fn check(&mut self, now: Duration, ledger: &Ledger) {
+        let told = &ledger.settled;
+        let dropped = ledger.dropped_by_callers.total();
+        if ledger.accepted != self.calls
+            || ledger.accepted != told.verdicts() + dropped + ledger.queued + ledger.in_flight
+        {
+            self.fail(format!("promise 2: the ledger does not balance at {now:?}: {ledger:?}"));
+        }
+        let seen = std::mem::replace(
+            &mut self.seen,
+            Seen {
+                acknowledged: told.acknowledged,
+                rejected: told.rejected,
+                unconfirmed: told.unconfirmed,
+                answered: self.answered,
+                all_doors: self.doors.iter().all(|door| *door),
+            },
+        );
+        let (good, bad) = self.answered;
+        if told.unconfirmed == 0 && self.asks && (told.acknowledged, told.rejected) != (good, bad) {
+            self.fail(format!(
+                "promise 2: {} acknowledged and {} rejected, but {good} and {bad} were answered",
+                told.acknowledged, told.rejected
+            ));
+        }
+        if told.acknowledged - seen.acknowledged > good - seen.answered.0
+            || told.rejected - seen.rejected > bad - seen.answered.1
+        {
+            self.fail(format!("promise 2: verdicts at {now:?} that no answer was heard for"));
+        }
+        if told.unconfirmed > seen.unconfirmed && seen.all_doors && self.asks {
+            self.fail(format!(
+                "promise 3: unconfirmed at {now:?} though every endpoint has answered"
+            ));
+        }
+        let arrived = || self.points.iter().filter(|point| point.arrived).count() as u64;
+        if told.unconfirmed > seen.unconfirmed && self.kernel_tells && told.unconfirmed > arrived() {
+            self.fail("promise 3: more points are unconfirmed than ever arrived");
+        }
+        if told.torn != self.torn {
+            self.fail(format!("promise 4: {} lines torn, {} counted", self.torn, told.torn));
+        }
+        if ledger.queued > self.limit || ledger.in_flight > self.in_flight_limit {
+            self.fail(format!(
+                "promise 9: {} queued, {} in flight",
+                ledger.queued, ledger.in_flight
+            ));
+        }
+        if told.panics > 0 || told.connects != self.connects {
+            self.fail(format!("connects: {} counted, {} made", told.connects, self.connects));
+        }
+    }
+
+    /// The laws of the end, when what was on its way has arrived.
+    pub(super) fn judge(&mut self, ledger: &Ledger, rested: bool) {
+        let told = &ledger.settled;
+        let mut dropped = told.dropped.total() + ledger.dropped_by_callers.total();
+        let count = |law: &dyn Fn(&Point) -> bool| self.points.iter().filter(|point| law(point)).count() as u64;
+        let nowhere = count(&|point| !point.arrived);
+        let missing = count(&|point| !point.bad && !point.durable);
+        let owed = count(&|point| point.owed.is_some());
+        let again: u64 = self.points.iter().map(|point| point.copies.saturating_sub(1)).sum();
+        // Points refused at once were dropped too, and have no line.
+        dropped -= self.calls - self.points.len() as u64;
+        let loose = told.unsettled + told.released_early;
+        let untold = if self.kernel_tells { 0 } else { told.unconfirmed };
+        if ledger.queued + ledger.in_flight > 0 {
+            self.fail("promise 7: points are pending after the end");
+        } else if nowhere > dropped + untold {
+            self.fail(format!(
+                "promise 3: {nowhere} points arrived nowhere, {dropped} dropped"
+            ));
+        } else if !self.settle.is_zero() && missing > dropped + told.unconfirmed + loose {
+            self.fail(format!("promise 3: {missing} points are not on disk: {ledger:?}"));
+        } else if owed > loose + told.unconfirmed {
+            self.fail(format!("promise 3: {owed} points not settled, {loose} said to be"));
+        } else if again > told.resent {
+            self.fail(format!("resent: {again} points written again, {} counted", told.resent));
+        } else if rested && (told.unsettled > 0 || told.dropped.total() > 0) {
+            self.fail(format!("promise 3: not at rest after a long time: {ledger:?}"));
+        }
+    }
+}

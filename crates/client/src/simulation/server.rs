@@ -1,0 +1,132 @@
+//! A server's process: what it makes of a line, and what it holds in memory only.
+//!
+//! Three kinds, as measured on the real ones: OpenTSDB answers `version`, reports bad points at once
+//! and lost ones later; InfluxDB answers without a newline and reports nothing; VictoriaMetrics
+//! never says a word. All of them hold accepted points in memory for up to a second.
+
+use std::time::Duration;
+
+use super::Dice;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    OpenTsdb,
+    InfluxDb,
+    VictoriaMetrics,
+}
+
+/// What a server says to a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Says {
+    Nothing,
+    Answer,
+    /// This point is refused.
+    Refused,
+    /// Too much to do; this point was not taken.
+    Again,
+    /// A point taken before is lost.
+    Late,
+    ReadOnly,
+}
+
+pub(super) struct Server {
+    kind: Kind,
+    pub(super) up: bool,
+    /// Which process this is, counted.
+    pub(super) generation: u32,
+    /// Accepted points and the connections they came by.
+    volatile: Vec<(usize, usize)>,
+    flush_due: bool,
+    pub(super) deaf_until: Duration,
+    pub(super) dumb_until: Duration,
+    /// Until when, and how many of a hundred points.
+    pub(super) throttled: (Duration, u64),
+    pub(super) read_only_until: Duration,
+    pub(super) unreachable_until: Duration,
+}
+
+impl Server {
+    pub(super) fn new(kind: Kind) -> Server {
+        Server {
+            kind,
+            up: true,
+            generation: 1,
+            volatile: Vec::new(),
+            flush_due: false,
+            deaf_until: Duration::ZERO,
+            dumb_until: Duration::ZERO,
+            throttled: (Duration::ZERO, 0),
+            read_only_until: Duration::ZERO,
+            unreachable_until: Duration::ZERO,
+        }
+    }
+
+    /// Reads one line of a connection.
+    pub(super) fn hear(&mut self, now: Duration, flow: usize, line: &[u8], dice: &mut Dice) -> Says {
+        let answers = self.kind != Kind::VictoriaMetrics;
+        if line == b"version" {
+            return if answers { Says::Answer } else { Says::Nothing };
+        }
+        let speaks = self.kind == Kind::OpenTsdb;
+        if speaks && now < self.read_only_until {
+            return Says::ReadOnly;
+        }
+        if line.starts_with(b"put bad") {
+            return if speaks { Says::Refused } else { Says::Nothing };
+        }
+        if speaks && self.throttles(now, dice) && dice.chance(50) {
+            return Says::Again;
+        }
+        self.volatile.extend(point_of(line).map(|point| (point, flow)));
+        Says::Nothing
+    }
+
+    pub(super) fn words(&self, says: Says) -> &'static [u8] {
+        match says {
+            Says::Nothing => b"",
+            Says::Answer if self.kind == Kind::InfluxDb => b"InfluxDB TSDB proxy",
+            Says::Answer => b"net.opentsdb.tools 2.4.1 built at revision eb12 (MINT)\nBuilt on 2021/09/08 by u@h:/d\n",
+            Says::Refused => b"put: unknown metric: No such name for 'metrics': 'bad'\n",
+            Says::Again => b"put: Throttling exception: 1000 RPCs waiting\n",
+            Says::Late => b"put: Please throttle writes: 10000 RPCs waiting\nCaused by RPC: PutRequest(x\n",
+            Says::ReadOnly => b"unknown command: put.  Try `help'.\n",
+        }
+    }
+
+    pub(super) fn throttles(&self, now: Duration, dice: &mut Dice) -> bool {
+        self.kind == Kind::OpenTsdb && now < self.throttled.0 && dice.chance(self.throttled.1)
+    }
+
+    /// Whether there is something to flush and nobody has been told. True once.
+    pub(super) fn wants_flush(&mut self) -> bool {
+        !self.volatile.is_empty() && !std::mem::replace(&mut self.flush_due, true)
+    }
+
+    pub(super) fn flush(&mut self) -> Vec<(usize, usize)> {
+        self.flush_due = false;
+        std::mem::take(&mut self.volatile)
+    }
+
+    /// The process is gone, and with it what it held.
+    pub(super) fn die(&mut self) {
+        self.volatile.clear();
+        self.flush_due = false;
+        self.up = false;
+        self.generation += 1;
+    }
+
+    /// Whether a line without its newline is stored all the same at the end of the stream.
+    pub(super) fn stores_torn(&self) -> bool {
+        self.kind != Kind::OpenTsdb
+    }
+}
+
+/// Which point a line is: its timestamp says so.
+pub(super) fn point_of(line: &[u8]) -> Option<usize> {
+    let timestamp = line.split(|byte| *byte == b' ').nth(2)?;
+    let number: usize = std::str::from_utf8(timestamp).ok()?.parse().ok()?;
+    number.checked_sub(EPOCH)
+}
+
+/// The first point's timestamp.
+pub(super) const EPOCH: usize = 1_000_000_000;

@@ -1,0 +1,294 @@
+//! The worker of the simulation: `crate::worker` turn by turn, with flows of the world for sockets.
+//!
+//! Kept line by line what the real one does, because the order of its acts is part of what is
+//! tested: callers first, read before write, verdicts posted before lines are taken, and rest only
+//! as long as the engine's deadline allows.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::world::{Dial, Incoming, World};
+use crate::engine::{Engine, EnginePhase, Input, Output};
+use crate::options::Options;
+use crate::queue::{Queue, Rest};
+
+/// Rounds of filling and writing before replies and callers are looked at again.
+const ROUNDS: usize = 32;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Socket {
+    None,
+    Dialling(usize),
+    Open(usize),
+}
+
+pub(super) struct Worker {
+    pub(super) queue: Queue,
+    engine: Engine,
+    sockets: Vec<Socket>,
+    linger: Duration,
+    took: bool,
+    /// The virtual clock's zero, for what the queue keeps as instants.
+    started: Instant,
+    woken: Arc<AtomicBool>,
+}
+
+impl Worker {
+    pub(super) fn new(options: &Options, endpoints: usize, seed: u64) -> Worker {
+        let woken = Arc::new(AtomicBool::new(false));
+        let wake = woken.clone();
+        let names = (0..endpoints).map(|endpoint| format!("tsdb://server{endpoint}"));
+        Worker {
+            queue: Queue::new(
+                options.queue_points,
+                options.queue_bytes(),
+                options.overflow,
+                Box::new(move || wake.store(true, Ordering::Relaxed)),
+            ),
+            engine: Engine::new(options, names.collect(), seed),
+            sockets: vec![Socket::None; endpoints * options.connections],
+            linger: options.linger,
+            took: false,
+            started: Instant::now(),
+            woken,
+        }
+    }
+
+    pub(super) fn instant(&self, at: Duration) -> Instant {
+        self.started + at
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.engine.is_done()
+    }
+
+    pub(super) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Relaxed)
+    }
+
+    /// The worker's last act.
+    pub(super) fn end(&mut self, world: &mut World) {
+        for link in 0..self.sockets.len() {
+            self.disconnect(world, link);
+        }
+        let tally = std::mem::take(&mut self.engine.verdicts().tally);
+        self.queue.end(&tally);
+    }
+
+    /// What happens when the poll returns.
+    pub(super) fn wake(&mut self, world: &mut World) {
+        self.woken.store(false, Ordering::Relaxed);
+        self.queue.lock().wake();
+        for flow in std::mem::take(&mut world.ready) {
+            if let Some(link) = self.sockets.iter().position(|socket| *socket == Socket::Open(flow)) {
+                self.read(world, link);
+            }
+        }
+    }
+
+    /// One round over callers, sockets and lines.
+    pub(super) fn turn(&mut self, world: &mut World) {
+        let mut state = self.queue.lock();
+        let callers = Input::Callers {
+            queued: state.queued() > 0,
+            urgent: state.is_urgent(),
+            phase: self.phase(state.phase()),
+        };
+        state.wake();
+        drop(state);
+        self.step(world, callers);
+        self.connect(world);
+        for _ in 0..ROUNDS {
+            let before = self.engine.verdicts().tally.bytes_written;
+            self.fill(world);
+            for link in 0..self.sockets.len() {
+                self.write(world, link);
+            }
+            if self.engine.verdicts().tally.bytes_written == before {
+                break;
+            }
+        }
+        let due: Vec<usize> = self.engine.asks_kernel().collect();
+        for link in due {
+            if let Socket::Open(flow) = self.sockets[link] {
+                let bytes = world.acknowledged(flow).unwrap_or(u64::MAX);
+                self.step(world, Input::KernelHas { link, bytes });
+            }
+        }
+        self.post(world);
+        let verdicts = self.engine.verdicts();
+        verdicts.spare.clear();
+        verdicts.words.clear();
+        verdicts.reports.clear();
+    }
+
+    /// Until when the worker rests at most; `None`: until something happens.
+    pub(super) fn rest(&mut self, now: Duration) -> Option<Duration> {
+        let until = self.engine.deadline();
+        let took = std::mem::take(&mut self.took);
+        let mut state = self.queue.lock();
+        let waiting = state.queued() > 0;
+        if waiting && self.engine.wants().is_some() {
+            return Some(now);
+        }
+        if !waiting && took && !state.is_urgent() && !self.linger.is_zero() {
+            if state.rest(Rest::Lingering) {
+                let linger = now + self.linger;
+                return Some(until.map_or(linger, |until| until.min(linger)));
+            }
+        } else if !waiting {
+            state.rest(Rest::Asleep);
+        }
+        until
+    }
+
+    fn phase(&self, phase: crate::queue::Phase) -> EnginePhase {
+        EnginePhase::new(phase, |at| at.saturating_duration_since(self.started))
+    }
+
+    fn step(&mut self, world: &mut World, input: Input<'_>) {
+        self.engine.step(world.now, input);
+        while let Some(output) = self.engine.poll() {
+            match output {
+                Output::Connect { link, endpoint } => {
+                    self.sockets[link] = Socket::Dialling(world.connect(endpoint));
+                }
+                Output::HalfClose { link } => {
+                    if let Socket::Open(flow) = self.sockets[link] {
+                        world.trace.note(world.now, || format!("flow {flow} half-closed"));
+                        world.half_close(flow);
+                    }
+                }
+                Output::Disconnect { link } => self.disconnect(world, link),
+            }
+        }
+    }
+
+    fn disconnect(&mut self, world: &mut World, link: usize) {
+        if let Socket::Open(flow) | Socket::Dialling(flow) = self.sockets[link] {
+            world
+                .trace
+                .note(world.now, || format!("flow {flow} dropped by the client"));
+            world.drop_flow(flow, true);
+        }
+        self.sockets[link] = Socket::None;
+    }
+
+    fn connect(&mut self, world: &mut World) {
+        for link in 0..self.sockets.len() {
+            let Socket::Dialling(flow) = self.sockets[link] else {
+                continue;
+            };
+            match world.dial(flow) {
+                Dial::Waiting => {}
+                Dial::Connected => {
+                    self.sockets[link] = Socket::Open(flow);
+                    world.oracle.connected();
+                    self.step(world, Input::Connected { link });
+                }
+                Dial::Refused => {
+                    self.sockets[link] = Socket::None;
+                    let why = "connection refused".to_owned();
+                    self.step(world, Input::Refused { link, why });
+                }
+            }
+        }
+    }
+
+    fn fill(&mut self, world: &mut World) {
+        while let Some((link, room)) = self.engine.wants() {
+            self.post(world);
+            let mut state = self.queue.lock();
+            let taken = state.take(room.bytes, room.points);
+            let queued = state.queued() > 0;
+            let (urgent, phase) = (state.is_urgent(), state.phase());
+            drop(state);
+            let Some((block, first)) = taken else { return };
+            self.took = true;
+            let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
+            self.step(world, Input::Lines { link, lines });
+            if !queued {
+                let phase = self.phase(phase);
+                self.step(world, Input::Callers { queued, urgent, phase });
+            }
+        }
+    }
+
+    fn write(&mut self, world: &mut World, link: usize) {
+        let mut slices = Vec::new();
+        self.engine.unwritten(link, &mut slices);
+        if slices.is_empty() {
+            return;
+        }
+        drop(slices);
+        self.read(world, link);
+        let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(64);
+        self.engine.unwritten(link, &mut slices);
+        let Socket::Open(flow) = self.sockets[link] else {
+            return;
+        };
+        if slices.is_empty() {
+            return;
+        }
+        let written = world.write(flow, &slices);
+        drop(slices);
+        match written {
+            Some(0) => {}
+            Some(bytes) => {
+                world
+                    .trace
+                    .note(world.now, || format!("flow {flow} took {bytes} bytes"));
+                let bytes = bytes as u64;
+                self.step(world, Input::Wrote { link, bytes });
+            }
+            None => self.broken(world, link, flow),
+        }
+    }
+
+    fn read(&mut self, world: &mut World, link: usize) {
+        while let Socket::Open(flow) = self.sockets[link] {
+            match world.read(flow) {
+                Incoming::Bytes(bytes) => {
+                    world.trace.note(world.now, || {
+                        format!("flow {flow} said {:?}", String::from_utf8_lossy(&bytes))
+                    });
+                    let bytes = &bytes;
+                    self.step(world, Input::Received { link, bytes });
+                }
+                Incoming::Nothing => break,
+                Incoming::End => {
+                    let kernel = world.acknowledged(flow);
+                    world
+                        .trace
+                        .note(world.now, || format!("flow {flow} ended, the peer has {kernel:?}"));
+                    self.sockets[link] = Socket::None;
+                    world.drop_flow(flow, false);
+                    self.step(world, Input::Ended { link, kernel });
+                }
+                Incoming::Broken => self.broken(world, link, flow),
+            }
+        }
+    }
+
+    fn broken(&mut self, world: &mut World, link: usize, flow: usize) {
+        let kernel = world.acknowledged(flow);
+        world
+            .trace
+            .note(world.now, || format!("flow {flow} broken, the peer has {kernel:?}"));
+        self.sockets[link] = Socket::None;
+        world.drop_flow(flow, false);
+        let why = "connection reset by peer".to_owned();
+        self.step(world, Input::Broken { link, why, kernel });
+    }
+
+    fn post(&mut self, world: &mut World) {
+        let tally = std::mem::take(&mut self.engine.verdicts().tally);
+        let (low, since) = self.engine.low().unzip();
+        let mut state = self.queue.lock();
+        let spare = &mut self.engine.verdicts().spare;
+        state.post(&tally, low.unwrap_or(u64::MAX), since, spare);
+        world.oracle.check(world.now, &state.ledger());
+    }
+}

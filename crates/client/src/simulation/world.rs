@@ -1,0 +1,553 @@
+//! The world: a virtual network between the client and its servers.
+//!
+//! ```text
+//!  client's process | client's kernel |  the way  | server's kernel | server's process | disk
+//!       write ----> sent ----------------------> arrived ---------> read --> volatile --> durable
+//!                    acked <---- lags --------------'                |
+//!       heard <----- said <------------------------------------- replies
+//! ```
+//!
+//! A [`Flow`] is one connection: two streams and how far each byte has come. All positions differ,
+//! because every move takes a random part of what there is. The clock is the time of the next
+//! [`Event`]; nothing else moves it. What a server makes of a line is `server.rs`'s; whether any of
+//! it is right is the oracle's, who watches each move.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::IoSlice;
+use std::time::Duration;
+
+use super::callers::Action;
+use super::oracle::Oracle;
+use super::server::{Says, Server};
+use super::{Dice, Trace};
+
+/// What happens by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Dialled(usize),
+    Pump(usize),
+    /// The client's kernel learns that the connection was reset.
+    Reset(usize),
+    Flush(usize, u32),
+    Up(usize),
+    /// Something a server was kept from is allowed again.
+    Resume(usize),
+}
+
+/// How far an attempt to connect has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dial {
+    Waiting,
+    Connected,
+    Refused,
+}
+
+/// What the client did to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Near {
+    Open,
+    HalfClosed,
+    Dropped,
+}
+
+/// What a read brought.
+pub(super) enum Incoming {
+    Bytes(Vec<u8>),
+    Nothing,
+    End,
+    Broken,
+}
+
+struct Flow {
+    server: usize,
+    generation: u32,
+    dial: Dial,
+    sent: Vec<u8>,
+    arrived: usize,
+    read: usize,
+    /// Where the first line begins that the server has not read whole.
+    line: usize,
+    acked: usize,
+    replies: Vec<u8>,
+    said: usize,
+    heard: usize,
+    near: Near,
+    /// The server has closed its end.
+    closed: bool,
+    /// Nothing moves any more.
+    dead: bool,
+    /// What the client's kernel knows.
+    eof: bool,
+    reset: bool,
+    send_buffer: usize,
+    receive_buffer: usize,
+    latency: Duration,
+    reset_at: Option<usize>,
+    /// A write took less than it was offered: the client is told when there is room.
+    full: bool,
+    pumping: bool,
+}
+
+pub(super) struct World {
+    pub(super) now: Duration,
+    pub(super) oracle: Oracle,
+    pub(super) trace: Trace,
+    /// Flows the client's poll would report.
+    pub(super) ready: Vec<usize>,
+    dice: Dice,
+    kernel_tells: bool,
+    /// Of a hundred connections, how many are reset at some byte.
+    resets: u64,
+    servers: Vec<Server>,
+    flows: Vec<Flow>,
+    events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
+    count: u64,
+}
+
+impl World {
+    pub(super) fn new(
+        servers: Vec<Server>,
+        oracle: Oracle,
+        kernel_tells: bool,
+        resets: u64,
+        dice: Dice,
+        trace: Trace,
+    ) -> World {
+        World {
+            now: Duration::ZERO,
+            oracle,
+            trace,
+            ready: Vec::new(),
+            dice,
+            kernel_tells,
+            resets,
+            servers,
+            flows: Vec::new(),
+            events: BinaryHeap::new(),
+            count: 0,
+        }
+    }
+
+    pub(super) fn next(&self) -> Option<Duration> {
+        self.events.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    /// Lets everything happen that is due.
+    pub(super) fn advance(&mut self, now: Duration) {
+        self.now = now;
+        while let Some(Reverse((at, _, event))) = self.events.peek().copied()
+            && at <= now
+        {
+            self.events.pop();
+            match event {
+                Event::Dialled(flow) => self.dialled(flow),
+                Event::Pump(flow) => self.pump(flow),
+                Event::Reset(flow) => self.learn_reset(flow),
+                Event::Flush(server, generation) => self.flush(server, generation),
+                Event::Up(server) => self.servers[server].up = true,
+                Event::Resume(server) => self.pump_all(server),
+            }
+        }
+    }
+
+    pub(super) fn connect(&mut self, server: usize) -> usize {
+        let dice = &mut self.dice;
+        let flow = self.flows.len();
+        let latency = match dice.below(20) {
+            0 => dice.time(20_000, 400_000),
+            1..4 => dice.time(1_000, 20_000),
+            _ => dice.time(30, 500),
+        };
+        self.flows.push(Flow {
+            server,
+            generation: 0,
+            dial: Dial::Waiting,
+            sent: Vec::new(),
+            arrived: 0,
+            read: 0,
+            line: 0,
+            acked: 0,
+            replies: Vec::new(),
+            said: 0,
+            heard: 0,
+            near: Near::Open,
+            closed: false,
+            dead: false,
+            eof: false,
+            reset: false,
+            send_buffer: dice.size(200, 1_000_000),
+            receive_buffer: dice.size(200, 1_000_000),
+            latency,
+            reset_at: dice.chance(self.resets).then(|| dice.size(1, 30_000)),
+            full: false,
+            pumping: false,
+        });
+        self.oracle.dialled(server);
+        let slow = dice.chance(2).then(|| dice.time(500_000, 5_000_000));
+        if self.servers[server].unreachable_until <= self.now {
+            self.schedule(slow.unwrap_or(latency), Event::Dialled(flow));
+        }
+        flow
+    }
+
+    pub(super) fn dial(&self, flow: usize) -> Dial {
+        self.flows[flow].dial
+    }
+
+    /// Writes what the client's kernel takes; `None`: the connection is broken.
+    pub(super) fn write(&mut self, id: usize, slices: &[IoSlice<'_>]) -> Option<usize> {
+        let flow = &mut self.flows[id];
+        if flow.reset {
+            return None;
+        }
+        if flow.near != Near::Open {
+            self.oracle
+                .fail("promise 4: written to after its sending side was ended");
+            return Some(0);
+        }
+        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+        let room = flow.send_buffer.saturating_sub(flow.sent.len() - flow.acked);
+        let takes = self.dice.portion(offered.min(room));
+        flow.full = takes < offered;
+        let from = flow.sent.len();
+        for slice in slices {
+            let left = takes - (flow.sent.len() - from);
+            flow.sent.extend_from_slice(&slice[..left.min(slice.len())]);
+        }
+        self.oracle.wrote(self.now, id, &flow.sent[from..]);
+        self.wake(id);
+        Some(takes)
+    }
+
+    pub(super) fn read(&mut self, id: usize) -> Incoming {
+        let flow = &mut self.flows[id];
+        if flow.heard < flow.said {
+            let from = flow.heard;
+            flow.heard += self.dice.portion(flow.said - flow.heard);
+            self.oracle.heard(self.now, id, flow.heard);
+            return Incoming::Bytes(flow.replies[from..flow.heard].to_vec());
+        }
+        match (flow.reset, flow.eof) {
+            (true, _) => Incoming::Broken,
+            (false, true) => Incoming::End,
+            (false, false) => Incoming::Nothing,
+        }
+    }
+
+    /// What the peer's kernel has acknowledged, as the client's kernel knows it.
+    pub(super) fn acknowledged(&self, flow: usize) -> Option<u64> {
+        self.kernel_tells.then_some(self.flows[flow].acked as u64)
+    }
+
+    pub(super) fn half_close(&mut self, id: usize) {
+        self.flows[id].near = Near::HalfClosed;
+        self.oracle.half_closed(id);
+        self.wake(id);
+    }
+
+    /// The client's process closes the socket, or gives up connecting. `by_client`: on its own account.
+    pub(super) fn drop_flow(&mut self, id: usize, by_client: bool) {
+        let flow = &mut self.flows[id];
+        if flow.near == Near::Dropped {
+            return;
+        }
+        let unread = flow.heard < flow.said;
+        flow.near = Near::Dropped;
+        self.oracle.dropped(id, by_client);
+        if unread {
+            self.lose(id);
+        }
+        self.wake(id);
+    }
+
+    /// A fault.
+    pub(super) fn strike(&mut self, action: &Action) {
+        let now = self.now;
+        match *action {
+            Action::Kill { server, down } => self.kill(server, down),
+            Action::Restart { server, down } => self.restart(server, down),
+            Action::StallReading { server, lasts } => {
+                self.servers[server].deaf_until = now + lasts;
+                self.schedule(lasts, Event::Resume(server));
+            }
+            Action::StallAnswering { server, lasts } => {
+                self.servers[server].dumb_until = now + lasts;
+                self.schedule(lasts, Event::Resume(server));
+            }
+            Action::Throttle { server, lasts, percent } => {
+                self.servers[server].throttled = (now + lasts, percent);
+            }
+            Action::ReadOnly { server, lasts } => self.servers[server].read_only_until = now + lasts,
+            Action::Unreachable { server, lasts } => self.servers[server].unreachable_until = now + lasts,
+            Action::Reset { server } => {
+                for flow in self.live(server) {
+                    self.reset(flow);
+                }
+            }
+            Action::HangUp { server } => {
+                for flow in self.live(server) {
+                    self.close(flow);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Every server dies, with what it holds in memory.
+    pub(super) fn kill_all(&mut self) {
+        for server in 0..self.servers.len() {
+            self.kill(server, Duration::ZERO);
+        }
+    }
+
+    fn schedule(&mut self, after: Duration, event: Event) {
+        self.count += 1;
+        self.events.push(Reverse((self.now + after, self.count, event)));
+    }
+
+    fn wake(&mut self, id: usize) {
+        let flow = &mut self.flows[id];
+        if !std::mem::replace(&mut flow.pumping, true) {
+            let latency = flow.latency.mul_f64(self.dice.between(50, 150) as f64 / 100.0);
+            self.schedule(latency, Event::Pump(id));
+        }
+    }
+
+    /// The connections a server's process has.
+    fn live(&self, server: usize) -> Vec<usize> {
+        let live = |flow: &Flow| flow.server == server && flow.dial == Dial::Connected && !flow.closed && !flow.dead;
+        (0..self.flows.len()).filter(|id| live(&self.flows[*id])).collect()
+    }
+
+    fn pump_all(&mut self, server: usize) {
+        for flow in self.live(server) {
+            self.wake(flow);
+        }
+    }
+
+    fn dialled(&mut self, id: usize) {
+        let flow = &mut self.flows[id];
+        let server = &self.servers[flow.server];
+        if flow.near == Near::Dropped {
+            return;
+        }
+        flow.generation = server.generation;
+        flow.dial = if server.up { Dial::Connected } else { Dial::Refused };
+        self.trace.note(self.now, || {
+            format!("flow {id} to server {}: {:?}", flow.server, flow.dial)
+        });
+        self.ready.push(id);
+    }
+
+    fn learn_reset(&mut self, id: usize) {
+        let flow = &mut self.flows[id];
+        flow.dead = true;
+        if flow.near != Near::Dropped {
+            flow.reset = true;
+            self.ready.push(id);
+        }
+    }
+
+    /// Moves everything on a connection one bit further.
+    fn pump(&mut self, id: usize) {
+        let flow = &mut self.flows[id];
+        flow.pumping = false;
+        if flow.dead {
+            return;
+        }
+        if flow.closed {
+            return self.pump_closed(id);
+        }
+        let server = &self.servers[flow.server];
+        let (listens, speaks) = (server.deaf_until <= self.now, server.dumb_until <= self.now);
+        let room = flow.receive_buffer - (flow.arrived - flow.read);
+        let mut moves = self.dice.portion(room.min(flow.sent.len() - flow.arrived));
+        let resets = flow.reset_at.is_some_and(|at| at <= flow.arrived + moves);
+        if let Some(at) = flow.reset_at.filter(|_| resets) {
+            moves = at.saturating_sub(flow.arrived);
+        }
+        flow.arrived += moves;
+        self.oracle.arrived(id, flow.arrived);
+        if resets {
+            return self.reset(id);
+        }
+        if listens {
+            let moves = self.dice.portion(flow.arrived - flow.read);
+            self.hear(id, moves);
+        }
+        let flow = &mut self.flows[id];
+        flow.acked += self.dice.portion(flow.arrived - flow.acked);
+        if speaks && flow.said < flow.replies.len() {
+            if flow.near == Near::Dropped {
+                // Nobody is there to take it: the client's kernel answers with a reset.
+                return self.lose(id);
+            }
+            flow.said += self.dice.portion(flow.replies.len() - flow.said);
+            self.ready.push(id);
+        }
+        if flow.full && flow.send_buffer > flow.sent.len() - flow.acked {
+            flow.full = false;
+            self.ready.push(id);
+        }
+        if flow.near != Near::Open && flow.read == flow.sent.len() && listens {
+            self.tear(id, false);
+            self.flows[id].closed = true;
+        }
+        let flow = &self.flows[id];
+        let moving = flow.sent.len() > flow.arrived && flow.receive_buffer > flow.arrived - flow.read;
+        let reading = flow.arrived > flow.read && listens;
+        let saying = flow.replies.len() > flow.said && speaks;
+        if moving || reading || saying || flow.acked < flow.arrived || flow.closed {
+            self.wake(id);
+        }
+    }
+
+    /// The server has closed: its last words, its end of stream, and a reset for whatever comes now.
+    fn pump_closed(&mut self, id: usize) {
+        let flow = &mut self.flows[id];
+        if flow.near == Near::Dropped {
+            flow.dead = true;
+        } else if flow.sent.len() > flow.arrived {
+            self.learn_reset(id);
+        } else if flow.said < flow.replies.len() && self.servers[flow.server].dumb_until <= self.now {
+            flow.said += self.dice.portion(flow.replies.len() - flow.said);
+            self.ready.push(id);
+            self.wake(id);
+        } else if flow.said == flow.replies.len() {
+            flow.acked = flow.arrived;
+            if !std::mem::replace(&mut flow.eof, true) {
+                self.ready.push(id);
+            }
+        } else {
+            let until = self.servers[flow.server].dumb_until;
+            flow.pumping = true;
+            self.schedule(until.saturating_sub(self.now), Event::Pump(id));
+        }
+    }
+
+    /// The server's process reads so many bytes more.
+    fn hear(&mut self, id: usize, bytes: usize) {
+        let flow = &mut self.flows[id];
+        let server = flow.server;
+        flow.read += bytes;
+        loop {
+            let flow = &mut self.flows[id];
+            let Some(length) = memchr::memchr(b'\n', &flow.sent[flow.line..flow.read]) else {
+                break;
+            };
+            let line = &flow.sent[flow.line..flow.line + length];
+            let said = self.servers[server].hear(self.now, id, line, &mut self.dice);
+            flow.line += length + 1;
+            self.say(id, said);
+        }
+        if self.servers[server].wants_flush() {
+            let after = self.dice.time(1_000, 1_000_000);
+            let generation = self.servers[server].generation;
+            self.schedule(after, Event::Flush(server, generation));
+        }
+    }
+
+    fn say(&mut self, id: usize, says: Says) {
+        let flow = &mut self.flows[id];
+        let from = flow.replies.len();
+        flow.replies.extend_from_slice(self.servers[flow.server].words(says));
+        let end = match says {
+            Says::Nothing => return,
+            // Its second line goes on about it; it is understood at the first.
+            Says::Late => from + 1 + memchr::memchr(b'\n', &flow.replies[from..]).expect("an error is a line"),
+            _ => flow.replies.len(),
+        };
+        self.oracle.said(id, says, end);
+    }
+
+    /// Points reach the disk, or their writer hears that they do not.
+    fn flush(&mut self, server: usize, generation: u32) {
+        if self.servers[server].generation != generation {
+            return;
+        }
+        for (point, id) in self.servers[server].flush() {
+            if !self.servers[server].throttles(self.now, &mut self.dice) {
+                self.oracle.durable(point);
+            } else if !self.flows[id].closed && !self.flows[id].dead {
+                self.say(id, Says::Late);
+                self.wake(id);
+            }
+        }
+    }
+
+    fn kill(&mut self, server: usize, down: Duration) {
+        let live = self.live(server);
+        self.servers[server].die();
+        self.schedule(down, Event::Up(server));
+        for flow in live {
+            self.close(flow);
+        }
+    }
+
+    /// The server ends in good order: reads what it has, most of the time, and forgets nothing.
+    fn restart(&mut self, server: usize, down: Duration) {
+        let live = self.live(server);
+        for flow in &live {
+            if self.dice.chance(70) {
+                let left = self.flows[*flow].arrived - self.flows[*flow].read;
+                self.hear(*flow, left);
+            }
+        }
+        for (point, _) in self.servers[server].flush() {
+            self.oracle.durable(point);
+        }
+        self.servers[server].die();
+        self.schedule(down, Event::Up(server));
+        for flow in live {
+            self.close(flow);
+        }
+    }
+
+    /// The server's end is closed: a reset if bytes were left unread, else its end of stream.
+    fn close(&mut self, id: usize) {
+        let flow = &mut self.flows[id];
+        flow.closed = true;
+        if flow.arrived > flow.read {
+            self.break_off(id);
+        } else {
+            self.wake(id);
+        }
+    }
+
+    /// The network resets a connection: both ends lose what was on its way.
+    fn reset(&mut self, id: usize) {
+        let flow = &self.flows[id];
+        if self.servers[flow.server].deaf_until <= self.now {
+            let moves = self.dice.portion(flow.arrived - flow.read);
+            self.hear(id, moves);
+        }
+        self.tear(id, true);
+        self.break_off(id);
+    }
+
+    fn break_off(&mut self, id: usize) {
+        let flow = &mut self.flows[id];
+        flow.closed = true;
+        flow.dead = true;
+        let latency = flow.latency;
+        self.schedule(latency, Event::Reset(id));
+    }
+
+    /// The client's kernel resets what the server still has of this connection.
+    fn lose(&mut self, id: usize) {
+        self.tear(id, true);
+        let flow = &mut self.flows[id];
+        flow.closed = true;
+        flow.dead = true;
+    }
+
+    /// The server sees the end: some take a line without its end for a whole one.
+    fn tear(&mut self, id: usize, reset: bool) {
+        let flow = &self.flows[id];
+        let tail = &flow.sent[flow.line..flow.read];
+        if !tail.is_empty() && self.servers[flow.server].stores_torn() {
+            self.oracle.torn(id, reset, tail);
+        }
+    }
+}

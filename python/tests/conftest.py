@@ -48,6 +48,14 @@ def stuck_server() -> Iterator[Server]:
 
 
 @pytest.fixture
+def late_server() -> Iterator[Server]:
+    """Answers, but reads nothing before `read_again`: what is sent before piles up in the client."""
+    server = Server(reads=False)
+    yield server
+    server.close()
+
+
+@pytest.fixture
 def client(server: Server) -> Iterator[potsdb.Client]:
     """A client of `server`, without automatic host tag; its books must balance in the end."""
     client = potsdb.Client("127.0.0.1", server.port, host_tag=None, check_host=False)

@@ -44,6 +44,10 @@ class Server:
             assert self._changed.wait_for(reached, PATIENCE), f"{len(self.lines)} lines arrived: {self.lines[-3:]}"
             return list(self.lines)
 
+    def wait_until_left(self) -> None:
+        """Waits until every client has hung up."""
+        self.wait_until(lambda: self.connections > 0 and not self._open)
+
     def read_again(self) -> None:
         """Ends `reads=False`."""
         with self._changed:
@@ -92,4 +96,6 @@ class Server:
                         answer += VERSION
                 if self.answers and answer:
                     connection.sendall(answer)
-        self._open.discard(connection)
+        with self._changed:
+            self._open.discard(connection)
+            self._changed.notify_all()

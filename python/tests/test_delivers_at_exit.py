@@ -17,6 +17,35 @@ FILL = """
 """
 
 
+# The announcing thread gets the interpreter lock only when the wait has released it: so whoever reads
+# its line knows that the main thread is inside the wait.
+ANNOUNCE = FILL + """
+    import atexit, threading
+    gate = threading.Lock()
+    gate.acquire()
+    def announce():
+        gate.acquire()
+        print("waiting", flush=True)
+    threading.Thread(target=announce, daemon=True).start()
+    sys.setswitchinterval(1000)
+"""
+LEAVE = ANNOUNCE + """
+    atexit.register(gate.release)
+"""
+
+
+@pytest.mark.parametrize("before", ["", "del client", "client.close()"])
+def test_what_is_still_queued_at_the_end_is_delivered(start, late_server, before):
+    # More than the kernel holds: without the hook at exit, most of it would be lost.
+    script = LEAVE.replace("check_host=False", "check_host=False, qsize=0") + f"    potsdb.exit.GRACE = 60.0\n    {before}\n"
+    child = start(script, late_server.port, 200000)
+    assert child.line() == "waiting"
+    late_server.read_again()
+    status, out, err = child.finish()
+    assert (status, out, err) == (0, "", "")
+    assert len(late_server.wait_for(200000)) == 200000
+
+
 def test_nothing_is_lost_without_wait_or_close(run, server):
     out, err = run(FILL, server.port, 20000)
     assert (out, err) == ("", "")
@@ -127,18 +156,6 @@ def test_a_daemon_thread_that_goes_on_sending_gets_no_exception(run, server):
     assert len([line for line in server.lines if line.startswith(b"put m ")]) == 1000
 
 
-# The announcing thread gets the interpreter lock only when the wait has released it: so whoever reads
-# its line knows that the main thread is inside the wait.
-ANNOUNCE = FILL + """
-    import atexit, threading
-    gate = threading.Lock()
-    gate.acquire()
-    def announce():
-        gate.acquire()
-        print("waiting", flush=True)
-    threading.Thread(target=announce, daemon=True).start()
-    sys.setswitchinterval(1000)
-"""
 WAIT = ANNOUNCE + """
     gate.release(); {wait}
     print("never reached", flush=True)

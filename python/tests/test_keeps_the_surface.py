@@ -164,12 +164,13 @@ def test_stop_gives_up_what_is_queued_and_send_goes_on_returning_lines(stuck_ser
     assert stats.dropped_stopped + stats.unconfirmed == 2
 
 
-def test_a_deleted_client_delivers(server):
+def test_a_deleted_client_delivers_and_hangs_up(server):
     client = potsdb.Client("127.0.0.1", server.port, check_host=False)
     for i in range(1000):
         client.send("m", i, timestamp=1500000000 + i)
     del client
     assert len(server.wait_for(1000)) == 1000
+    server.wait_until_left()
 
 
 def test_a_series_keeps_its_deleted_client_open(server):
@@ -178,6 +179,8 @@ def test_a_series_keeps_its_deleted_client_open(server):
     del client
     assert series.send(1)
     server.wait_for(1)
+    del series
+    server.wait_until_left()
 
 
 def test_the_attributes_count_and_answer(offline):

@@ -130,6 +130,7 @@ def test_many_clients_come_and_go():
         client.send("m", i, n=i)
         del client
     server.wait_for(200)
+    server.wait_until_left()
     server.close()
 
 

@@ -20,9 +20,9 @@ use crate::io::Io;
 use crate::ledger::Tally;
 use crate::options::Options;
 use crate::publish::{Publisher, STATUS_EVERY, Shared};
-use crate::queue::{Queue, Rest};
+use crate::queue::{Phase, Queue, Rest, State};
 use crate::report::Report;
-use crate::sync::become_worker;
+use crate::sync::{MutexGuard, become_worker};
 
 /// Rounds of filling and writing before replies and callers are looked at again.
 const ROUNDS: usize = 32;
@@ -167,20 +167,21 @@ impl Worker {
         }
     }
 
+    /// Tells the engine where the callers are.
+    fn tell(&mut self, queued: bool, urgent: bool, phase: Phase) {
+        self.told_queued = queued;
+        let started = self.started;
+        let phase = EnginePhase::new(phase, |at| at.saturating_duration_since(started));
+        self.step(Input::Callers { queued, urgent, phase });
+    }
+
     /// One round over callers, sockets and lines.
     fn turn(&mut self) {
         let mut state = self.queue.lock();
-        let started = self.started;
-        let phase = EnginePhase::new(state.phase(), |at| at.saturating_duration_since(started));
-        self.told_queued = state.queued() > 0;
-        let callers = Input::Callers {
-            queued: self.told_queued,
-            urgent: state.is_urgent(),
-            phase,
-        };
+        let (queued, urgent, phase) = (state.queued() > 0, state.is_urgent(), state.phase());
         state.wake();
         drop(state);
-        self.step(callers);
+        self.tell(queued, urgent, phase);
         self.connect();
         for _ in 0..ROUNDS {
             let before = self.engine_bytes();
@@ -193,7 +194,8 @@ impl Worker {
             }
         }
         self.ask_kernel();
-        self.post();
+        self.queue.announce(post(&self.queue, &mut self.engine));
+        self.engine.verdicts().spare.clear();
         self.report();
         if self.publisher.is_due(self.now()) {
             self.publish_status();
@@ -253,15 +255,7 @@ impl Worker {
     /// Takes lines from the queue for the links that want some.
     fn fill(&mut self) {
         while let Some((link, room)) = self.engine.wants() {
-            let tally = std::mem::take(&mut self.engine.verdicts().tally);
-            let (low, since) = self.engine.low().unzip();
-            let mut state = self.queue.lock();
-            state.post(
-                &tally,
-                low.unwrap_or(u64::MAX),
-                since,
-                &mut self.engine.verdicts().spare,
-            );
+            let mut state = post(&self.queue, &mut self.engine);
             let taken = state.take(room.bytes, room.points);
             let queued = state.queued() > 0;
             let (urgent, phase) = (state.is_urgent(), state.phase());
@@ -272,10 +266,7 @@ impl Worker {
             let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
             self.step(Input::Lines { link, lines });
             if !queued {
-                self.told_queued = queued;
-                let started = self.started;
-                let phase = EnginePhase::new(phase, |at| at.saturating_duration_since(started));
-                self.step(Input::Callers { queued, urgent, phase });
+                self.tell(queued, urgent, phase);
             }
         }
     }
@@ -361,21 +352,6 @@ impl Worker {
         }
     }
 
-    /// Posts what was learned in one critical section, and lets waiting callers look.
-    fn post(&mut self) {
-        let tally = std::mem::take(&mut self.engine.verdicts().tally);
-        let (low, since) = self.engine.low().unzip();
-        let mut state = self.queue.lock();
-        state.post(
-            &tally,
-            low.unwrap_or(u64::MAX),
-            since,
-            &mut self.engine.verdicts().spare,
-        );
-        self.queue.announce(state);
-        self.engine.verdicts().spare.clear();
-    }
-
     /// Decides how to rest and for how long at most.
     fn rest(&mut self) -> Option<Duration> {
         let now = self.now();
@@ -418,4 +394,14 @@ impl Worker {
         let now = self.now();
         self.publisher.report(now, &self.queue, &mut self.engine, &self.shared);
     }
+}
+
+/// Posts what was learned, in a critical section that the caller goes on with.
+fn post<'a>(queue: &'a Queue, engine: &mut Engine) -> MutexGuard<'a, State> {
+    let (low, since) = engine.low().unzip();
+    let verdicts = engine.verdicts();
+    let tally = std::mem::take(&mut verdicts.tally);
+    let mut state = queue.lock();
+    state.post(&tally, low.unwrap_or(u64::MAX), since, &mut verdicts.spare);
+    state
 }

@@ -82,6 +82,8 @@ pub(crate) struct Telnet {
     /// Errors of the interval that the next answer ends: refused lines; and whether it goes again.
     refused: u64,
     again: bool,
+    /// Lines of that interval were let go without an answer: their errors may still come.
+    gone: bool,
     read_only: bool,
     /// Lines before this offset of the stream go again even if answered: a late error may be theirs.
     suspect_to: u64,
@@ -128,6 +130,7 @@ impl Telnet {
             unasked_since: None,
             refused: 0,
             again: false,
+            gone: false,
             read_only: false,
             suspect_to: 0,
             acknowledged: 0,
@@ -191,7 +194,9 @@ impl Telnet {
         let again = std::mem::take(&mut self.again);
         let Some(interval) = self.window.answered() else { return };
         verdicts.last_answer = Some(now.saturating_sub(interval.asked_at));
-        if again || self.read_only {
+        // Errors among which are those of lines that are gone say nothing certain of the ones left.
+        let unsure = std::mem::take(&mut self.gone) && refused > 0;
+        if again || unsure || self.read_only {
             self.hold_back(now);
             verdicts.send_again(interval.lines);
             return;
@@ -276,6 +281,7 @@ impl Telnet {
     /// What the peer's kernel has is unconfirmed from now on, on a server that cannot say more.
     fn confirm(&mut self, verdicts: &mut Verdicts) {
         for held in self.window.received(self.acknowledged) {
+            self.gone = true;
             match held.posted {
                 // Answered for elsewhere; whether they settle cannot be found out here.
                 true => verdicts.tally.released_early += held.lines.points(),

@@ -6,11 +6,14 @@ one before, to the same reader, with queues that nothing falls out of.
 
     peer.py call POINTS PORT      a call's cost: the loop with it less the loop that only makes its arguments
     peer.py wire POINTS PORT      first send to the last point delivered, and the processor time of the process
+    peer.py trickle POINTS PORT   1 000 points a second: processor time, and how often the worker wakes up
+    peer.py held POINTS PORT      what the points weigh in the queue, while the server is away
 """
 
 import resource
 import sys
 import time
+from pathlib import Path
 
 import potsdb
 
@@ -20,7 +23,7 @@ SIDE = "ours" if OURS else "potsdb 1.0.3"
 
 
 def main() -> None:
-    {"call": call, "wire": wire}[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))
+    {"call": call, "wire": wire, "trickle": trickle, "held": held}[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))
 
 
 def figure(measure: str, value: float, side: str = SIDE) -> None:
@@ -64,6 +67,46 @@ def wire(points: int, port: int) -> None:
     figure("Python end to end, to a socket that is read (points/s)", points / took)
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     figure("Python, processor time a delivered point, whole process (ns)", busy / points * 1e9)
+
+
+def trickle(points: int, port: int) -> None:
+    metrics = client(port)
+    send(100, metrics.send)
+    before, started, woken = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter(), wake_ups()
+    for n in range(100, points + 100):
+        metrics.send("bench.latency", n * 1e-6, path="/login", dc="eu", host="web1", timestamp=START + n)
+        time.sleep(max(0.0, started + (n - 99) * 1e-3 - time.perf_counter()))
+    took, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
+    woken = wake_ups() - woken
+    deliver(metrics, points + 100)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    figure("Python, trickle of 1 000 points/s, processor time of the process (ms/s)", busy / took * 1e3)
+    if OURS:
+        figure("Python, trickle of 1 000 points/s, wake-ups of the worker (1/s)", woken / took)
+
+
+def wake_ups() -> int:
+    """How often threads other than this one gave up the processor to wait."""
+    others = [task for task in Path("/proc/self/task").iterdir() if task.name != Path("/proc/thread-self").resolve().name]
+    lines = [line for task in others for line in (task / "status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+
+def held(points: int, _port: int) -> None:
+    # Nobody listens on the discard port of a machine that measures.
+    metrics = client(9)
+    metrics.send("bench.latency", 1, path="/login", dc="eu", host="web1", timestamp=START - 1)
+    before = resident()
+    send(points, metrics.send)
+    grown = resident() - before
+    if OURS:
+        assert metrics.stats().queued == points + 1, metrics.stats()
+    figure(f"Python, memory of {points} points of 66 bytes in the queue, the server away (MiB)", grown / 2**20)
+    metrics.stop()
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def lap(points: int, loop, *function) -> float:

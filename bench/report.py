@@ -15,6 +15,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,10 @@ MEASURES = [
     Measure("Python `series.send(value)`, automatic time, `repeats=keep` (ns)", OLD, None, True),
     Measure("Python end to end, to a socket that is read (points/s)", OLD, 35, False),
     Measure("Python, processor time a delivered point, whole process (ns)", OLD, 1 / 30, True),
+    Measure("Python, trickle of 1 000 points/s, processor time of the process (ms/s)", OLD, 1 / 3, True),
+    Measure("Python, trickle of 1 000 points/s, wake-ups of the worker (1/s)", "", 200, True),
+    Measure("Python, memory of 100000 points of 66 bytes in the queue, the server away (MiB)", "", 8, True),
+    Measure("`potsdb send` as a process, until the point is acknowledged (ms)", "", 5, True),
     Measure("Rust `series.send_at`, integer, queue to memory (ns)", COPY, 2, True),
     Measure("Rust `series.send_at`, float, queue to memory (ns)", COPY, 2, True),
     Measure("Rust `series.send`, float, automatic time, `repeats=keep`, queue to memory (ns)", COPY, None, True),
@@ -61,6 +66,7 @@ def main() -> None:
     parser.add_argument("--bench", type=Path, required=True, help="the built potsdb-bench")
     parser.add_argument("--ours", type=Path, help="an interpreter with the built module")
     parser.add_argument("--old", type=Path, help="an interpreter with potsdb 1.0.3")
+    parser.add_argument("--command", type=Path, help="the built potsdb")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="a tenth of the points: to see that it runs")
     options = parser.parse_args()
@@ -71,6 +77,8 @@ def main() -> None:
         print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
         if options.ours and options.old:
             python(figures, options, few)
+        if options.command:
+            command(figures, options)
         for name, points in [("memory", 1_000_000), ("wire", 8_000_000), ("threads", 4_000_000)]:
             collect(figures, run(options.bench, name, 1, points // few))
         for threads in (1, 8):
@@ -84,10 +92,21 @@ def main() -> None:
 
 
 def python(figures: Figures, options: argparse.Namespace, few: int) -> None:
-    for measure, points in [("call", 200_000), ("wire", 200_000)]:
+    for measure, points in [("call", 200_000 // few), ("wire", 200_000 // few), ("trickle", 2_000), ("held", 100_000)]:
         for interpreter in (options.old, options.ours):
             with reader(options.bench) as port:
-                collect(figures, run(interpreter, ROOT / "bench/peer.py", measure, points // few, port))
+                collect(figures, run(interpreter, ROOT / "bench/peer.py", measure, points, port))
+
+
+def command(figures: Figures, options: argparse.Namespace) -> None:
+    """The command, start and end of the process included: the median of 20, beside nothing."""
+    took = []
+    with reader(options.bench) as port:
+        for _ in range(20):
+            started = time.perf_counter()
+            run(options.command, "send", "bench.deploys", 1, "version=42", "--url", f"tsdb://127.0.0.1:{port}")
+            took.append(time.perf_counter() - started)
+    figures["`potsdb send` as a process, until the point is acknowledged (ms)"]["ours"].append(statistics.median(took) * 1e3)
 
 
 @contextlib.contextmanager

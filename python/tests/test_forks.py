@@ -44,6 +44,31 @@ def test_parent_and_child_deliver_their_own_points_once(run, server):
     assert count(server) == {"parent.before": 1000, "parent.after": 500, "child": 1000}
 
 
+def test_what_the_parent_closed_is_closed_in_the_child(run, server):
+    script = HEAD + """
+    stopped = potsdb.Client("127.0.0.1", port, host_tag=None, check_host=False)
+    send("parent")
+    client.close()
+    stopped.stop()
+    child = os.fork()
+    if child == 0:
+        try:
+            client.send("child", 1, a=1)
+        except AssertionError as error:
+            assert "closed" in str(error), error
+        else:
+            raise SystemExit("a closed client took a point")
+        assert stopped.send("child", 1, a=1) is not None
+        assert stopped.stats().dropped_stopped == 1
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    client.wait()
+    """
+    _, err = run(script, server.port)
+    assert err == ""
+    assert count(server) == {"parent": 1000}
+
+
 def test_the_childs_statistics_begin_at_nothing(run, server):
     script = HEAD + """
     send("parent")

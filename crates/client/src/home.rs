@@ -96,14 +96,16 @@ impl Home {
         let mut home = self;
         while !home.is_current() {
             home = home.next.get_or_init(|| {
-                Box::new(Home::start(options, endpoints).unwrap_or_else(|error| {
+                let own = Home::start(options, endpoints).unwrap_or_else(|error| {
                     // No thread, no descriptors: the points of this process are dropped, and counted.
                     log::error!(target: "potsdb", "the worker could not be started after fork: {error}");
                     let home = Home::silent(options, Arc::new(|| {}));
                     home.queue.stop();
                     home.queue.end(&Tally::default());
                     home
-                }))
+                });
+                own.queue.inherit(&home.queue);
+                Box::new(own)
             });
         }
         home

@@ -19,6 +19,7 @@
 //! queue.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use potsdb_wire::Timestamp;
@@ -94,7 +95,13 @@ pub(crate) struct Queue {
     limit_points: u64,
     limit_bytes: usize,
     overflow: Overflow,
+    /// The phase, as far as a forked child may look: see [`Queue::inherit`].
+    mark: AtomicU8,
 }
+
+const OPEN: u8 = 0;
+const CLOSING: u8 = 1;
+const STOPPED: u8 = 2;
 
 impl Queue {
     pub(crate) fn new(
@@ -114,6 +121,7 @@ impl Queue {
             },
             limit_bytes,
             overflow,
+            mark: AtomicU8::new(OPEN),
         }
     }
 
@@ -265,6 +273,9 @@ impl Queue {
             Phase::Closing(Some(earlier)) => Phase::Closing(Some(deadline.map_or(earlier, |new| new.min(earlier)))),
             Phase::Stopped => Phase::Stopped,
         };
+        if state.phase != Phase::Stopped {
+            self.mark.store(CLOSING, Ordering::Relaxed);
+        }
         drop(state);
         self.changed.notify_all();
         (self.wake)();
@@ -274,11 +285,22 @@ impl Queue {
     pub(crate) fn stop(&self) {
         let mut state = self.lock();
         state.phase = Phase::Stopped;
+        self.mark.store(STOPPED, Ordering::Relaxed);
         let queued = state.clear();
         state.ledger.dropped_by_callers.stopped += queued;
         drop(state);
         self.changed.notify_all();
         (self.wake)();
+    }
+
+    /// Takes over, in a forked child, what was asked of its parent's queue before the fork. Touches no
+    /// lock of the parent's: a thread the child does not have may hold it.
+    pub(crate) fn inherit(&self, parent: &Queue) {
+        match parent.mark.load(Ordering::Relaxed) {
+            CLOSING => self.close(None),
+            STOPPED => self.stop(),
+            _ => {}
+        }
     }
 
     /// The worker's last act, also after a panic: nothing is pending any more.

@@ -6,7 +6,7 @@
 //! - **2, the ledger**, after every post: accepted = acknowledged + unconfirmed + rejected + dropped +
 //!   queued + in flight. A point is *answered* when the client has heard the answer to a `version`
 //!   behind it on the same connection and no error that sends the interval again. While nothing is
-//!   unconfirmed, acknowledged and rejected are exactly the good and the bad points answered; later
+//!   unconfirmed or released early, acknowledged and rejected are exactly the good and the bad points answered; later
 //!   they are never more than those. Once every endpoint has answered, nothing
 //!   becomes unconfirmed any more.
 //! - **3, nothing is lost**: an answered point is *owed* again when its connection ends, or says that
@@ -28,9 +28,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+mod laws;
+
 use super::callers::History;
 use super::server::{Kind, Says, point_of};
-use crate::ledger::Ledger;
 use crate::options::Ack;
 
 /// What is known of a point.
@@ -38,6 +39,8 @@ struct Point {
     line: Vec<u8>,
     bad: bool,
     copies: u64,
+    /// The number of its newest line: what becomes of an older one does not matter any more.
+    newest: u64,
     arrived: bool,
     answered: bool,
     durable: bool,
@@ -66,8 +69,8 @@ struct Stream {
     replies: VecDeque<(usize, Says)>,
     again: bool,
     read_only: bool,
-    /// Answered and not settled, with the time of the answer.
-    settling: VecDeque<(Duration, usize)>,
+    /// Lines answered and not settled, with the time of the answer and their points.
+    settling: VecDeque<(Duration, u64, usize)>,
     /// Intervals that begin before this item are owed even when answered.
     suspect: usize,
     /// Dropped by the client in the middle of a line.
@@ -144,6 +147,7 @@ impl Oracle {
             bad: line.starts_with(b"put bad"),
             line,
             copies: 0,
+            newest: 0,
             arrived: false,
             answered: false,
             durable: false,
@@ -200,6 +204,7 @@ impl Oracle {
                 && self.points.get(point).is_some_and(|known| known.line == line)
             {
                 self.points[point].copies += 1;
+                self.points[point].newest = self.lines;
                 self.copies += 1;
             } else {
                 self.fail(format!(
@@ -276,25 +281,27 @@ impl Oracle {
                 self.answered.0 += u64::from(!refused);
                 self.answered.1 += u64::from(refused);
             }
-            point.owed = point.owed.filter(|since| stream.items[index].number <= *since);
+            let line = stream.items[index].number;
+            point.owed = point.owed.filter(|since| line <= *since);
             if !self.settle.is_zero() && from < stream.suspect {
-                point.owed = Some(self.lines);
+                point.owed = Some(self.lines).filter(|_| point.newest == line).or(point.owed);
             } else if !self.settle.is_zero() {
-                stream.settling.push_back((now, number));
+                stream.settling.push_back((now, line, number));
             }
         }
         while stream
             .settling
             .front()
-            .is_some_and(|(at, _)| *at + self.settle <= asked_at)
+            .is_some_and(|(at, ..)| *at + self.settle <= asked_at)
         {
             stream.settling.pop_front();
         }
     }
 
     fn owe(&mut self, id: usize) {
-        for (_, point) in self.streams[id].settling.drain(..) {
-            self.points[point].owed = Some(self.lines);
+        for (_, line, point) in self.streams[id].settling.drain(..) {
+            let point = &mut self.points[point];
+            point.owed = Some(self.lines).filter(|_| point.newest == line).or(point.owed);
         }
     }
 
@@ -324,113 +331,5 @@ impl Oracle {
 
     pub(super) fn durable(&mut self, point: usize) {
         self.points[point].durable = true;
-    }
-
-    /// A flush of everything before `to` has returned.
-    pub(super) fn flushed(&mut self, to: usize, ledger: &Ledger) {
-        let silent = ledger.settled.unconfirmed > 0;
-        let told = |point: &Point| point.answered || (silent && (point.arrived || !self.kernel_tells));
-        let open = |point: &&Point| !told(point) && point.copies > 0;
-        let before = || self.points[..to].iter();
-        let (open, never) = (
-            before().filter(open).count() as u64,
-            before().filter(|point| point.copies == 0).count(),
-        );
-        let owed = before().filter(|point| point.owed.is_some()).count() as u64;
-        // Those the client gave up when it ended have that for a verdict.
-        let given_up = ledger.settled.dropped.total();
-        let dropped = ledger.dropped_by_callers.total() + given_up;
-        if open > given_up {
-            self.fail(format!(
-                "promise 6: flush to {to} returned before the verdict of {open} points"
-            ));
-        } else if never as u64 > dropped {
-            self.fail(format!(
-                "promise 6: flush returned with {never} never written, {dropped} dropped"
-            ));
-        } else if !silent && owed > ledger.settled.released_early + ledger.settled.unsettled {
-            self.fail(format!(
-                "promise 6: flush to {to} returned while a re-send of {owed} points is owed"
-            ));
-        }
-    }
-
-    /// The laws that hold at every instant.
-    pub(super) fn check(&mut self, now: Duration, ledger: &Ledger) {
-        let told = &ledger.settled;
-        let dropped = ledger.dropped_by_callers.total();
-        if ledger.accepted != self.calls
-            || ledger.accepted != told.verdicts() + dropped + ledger.queued + ledger.in_flight
-        {
-            self.fail(format!("promise 2: the ledger does not balance at {now:?}: {ledger:?}"));
-        }
-        let seen = std::mem::replace(
-            &mut self.seen,
-            Seen {
-                unconfirmed: told.unconfirmed,
-                all_doors: self.doors.iter().all(|door| *door),
-            },
-        );
-        let (good, bad) = self.answered;
-        if told.unconfirmed == 0 && self.asks && (told.acknowledged, told.rejected) != (good, bad) {
-            self.fail(format!(
-                "promise 2: {} acknowledged and {} rejected, but {good} and {bad} were answered",
-                told.acknowledged, told.rejected
-            ));
-        }
-        if told.acknowledged > good || told.rejected > bad {
-            self.fail(format!("promise 2: verdicts at {now:?} that no answer was heard for"));
-        }
-        if told.unconfirmed > seen.unconfirmed && seen.all_doors && self.asks {
-            self.fail(format!(
-                "promise 3: unconfirmed at {now:?} though every endpoint has answered"
-            ));
-        }
-        let arrived = || self.points.iter().filter(|point| point.arrived).count() as u64;
-        if told.unconfirmed > seen.unconfirmed && self.kernel_tells && told.unconfirmed > arrived() {
-            self.fail("promise 3: more points are unconfirmed than ever arrived");
-        }
-        if told.torn != self.torn {
-            self.fail(format!("promise 4: {} lines torn, {} counted", self.torn, told.torn));
-        }
-        if ledger.queued > self.limit || ledger.in_flight > self.in_flight_limit {
-            self.fail(format!(
-                "promise 9: {} queued, {} in flight",
-                ledger.queued, ledger.in_flight
-            ));
-        }
-        if told.panics > 0 || told.connects != self.connects {
-            self.fail(format!("connects: {} counted, {} made", told.connects, self.connects));
-        }
-    }
-
-    /// The laws of the end, when what was on its way has arrived.
-    pub(super) fn judge(&mut self, ledger: &Ledger, rested: bool) {
-        let told = &ledger.settled;
-        let mut dropped = told.dropped.total() + ledger.dropped_by_callers.total();
-        let count = |law: &dyn Fn(&Point) -> bool| self.points.iter().filter(|point| law(point)).count() as u64;
-        let nowhere = count(&|point| !point.arrived);
-        let missing = count(&|point| !point.bad && !point.durable);
-        let owed = count(&|point| point.owed.is_some());
-        let again: u64 = self.points.iter().map(|point| point.copies.saturating_sub(1)).sum();
-        // Points refused at once were dropped too, and have no line.
-        dropped -= self.calls - self.points.len() as u64;
-        let loose = told.unsettled + told.released_early;
-        let untold = if self.kernel_tells { 0 } else { told.unconfirmed };
-        if ledger.queued + ledger.in_flight > 0 {
-            self.fail("promise 7: points are pending after the end");
-        } else if nowhere > dropped + untold {
-            self.fail(format!(
-                "promise 3: {nowhere} points arrived nowhere, {dropped} dropped"
-            ));
-        } else if !self.settle.is_zero() && missing > dropped + told.unconfirmed + loose {
-            self.fail(format!("promise 3: {missing} points are not on disk: {ledger:?}"));
-        } else if owed > loose + told.unconfirmed {
-            self.fail(format!("promise 3: {owed} points not settled, {loose} said to be"));
-        } else if again > told.resent {
-            self.fail(format!("resent: {again} points written again, {} counted", told.resent));
-        } else if rested && (told.unsettled > 0 || told.dropped.total() > 0) {
-            self.fail(format!("promise 3: not at rest after a long time: {ledger:?}"));
-        }
     }
 }

@@ -206,6 +206,12 @@ impl Worker {
             let (urgent, phase) = (state.is_urgent(), state.phase());
             drop(state);
             let Some((block, first)) = taken else { return };
+            // Callers may look between any two critical sections.
+            if self.queue.is_reached(first + 1) {
+                world
+                    .oracle
+                    .fail("promise 6: a barrier slips through between the queue and the worker");
+            }
             self.took = true;
             let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
             self.step(world, Input::Lines { link, lines });

@@ -1,0 +1,123 @@
+//! What goes wrong in the world: processes die, networks reset, and whose bytes are lost then.
+
+use std::time::Duration;
+
+use super::{Event, World};
+use crate::simulation::callers::Action;
+
+impl World {
+    /// A fault.
+    pub(in crate::simulation) fn strike(&mut self, action: &Action) {
+        let now = self.now;
+        match *action {
+            Action::Kill { server, down } => self.kill(server, down),
+            Action::Restart { server, down } => self.restart(server, down),
+            Action::StallReading { server, lasts } => {
+                self.servers[server].deaf_until = now + lasts;
+                self.schedule(lasts, Event::Resume(server));
+            }
+            Action::StallAnswering { server, lasts } => {
+                self.servers[server].dumb_until = now + lasts;
+                self.schedule(lasts, Event::Resume(server));
+            }
+            Action::Throttle { server, lasts, percent } => {
+                self.servers[server].throttled = (now + lasts, percent);
+            }
+            Action::ReadOnly { server, lasts } => self.servers[server].read_only_until = now + lasts,
+            Action::Unreachable { server, lasts } => self.servers[server].unreachable_until = now + lasts,
+            Action::Reset { server } => {
+                for flow in self.live(server) {
+                    self.reset(flow);
+                }
+            }
+            Action::HangUp { server } => {
+                for flow in self.live(server) {
+                    self.close(flow);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Every server dies, with what it holds in memory.
+    pub(in crate::simulation) fn kill_all(&mut self) {
+        for server in 0..self.servers.len() {
+            self.kill(server, Duration::ZERO);
+        }
+    }
+
+    fn kill(&mut self, server: usize, down: Duration) {
+        let live = self.live(server);
+        self.servers[server].die();
+        self.schedule(down, Event::Up(server));
+        for flow in live {
+            self.close(flow);
+        }
+    }
+
+    /// The server ends in good order: reads what it has, most of the time, and forgets nothing.
+    fn restart(&mut self, server: usize, down: Duration) {
+        let live = self.live(server);
+        for flow in &live {
+            if self.dice.chance(70) {
+                let left = self.flows[*flow].arrived - self.flows[*flow].read;
+                self.hear(*flow, left);
+            }
+        }
+        for (point, _) in self.servers[server].flush() {
+            self.oracle.durable(point);
+        }
+        self.servers[server].die();
+        self.schedule(down, Event::Up(server));
+        for flow in live {
+            self.close(flow);
+        }
+    }
+
+    /// The server's end is closed: a reset if bytes were left unread, else its end of stream.
+    fn close(&mut self, id: usize) {
+        let flow = &mut self.flows[id];
+        flow.closed = true;
+        if flow.arrived > flow.read {
+            self.break_off(id);
+        } else {
+            self.wake(id);
+        }
+    }
+
+    /// The network resets a connection: both ends lose what was on its way.
+    pub(super) fn reset(&mut self, id: usize) {
+        let flow = &self.flows[id];
+        if self.servers[flow.server].deaf_until <= self.now {
+            let moves = self.dice.portion(flow.arrived - flow.read);
+            self.hear(id, moves);
+        }
+        self.tear(id, true);
+        self.break_off(id);
+    }
+
+    fn break_off(&mut self, id: usize) {
+        let flow = &mut self.flows[id];
+        flow.closed = true;
+        flow.dead = true;
+        let latency = flow.latency;
+        self.schedule(latency, Event::Reset(id));
+    }
+
+    /// The client's kernel resets what the server still has of this connection.
+    pub(super) fn lose(&mut self, id: usize) {
+        self.tear(id, true);
+        let flow = &mut self.flows[id];
+        flow.closed = true;
+        flow.dead = true;
+    }
+
+    /// The server sees the end: some take a line without its end for a whole one.
+    pub(super) fn tear(&mut self, id: usize, reset: bool) {
+        let flow = &self.flows[id];
+        let tail = &flow.sent[flow.line..flow.read];
+        if !tail.is_empty() && self.servers[flow.server].stores_torn() {
+            self.oracle.torn(id, reset, tail);
+        }
+    }
+}

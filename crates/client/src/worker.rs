@@ -52,6 +52,8 @@ pub(crate) struct Worker {
     publisher: Publisher,
     /// Lines were taken since the last rest: more may be on their way.
     took: bool,
+    /// The last turn ended with bytes still moving: no socket will say that it takes more.
+    unfinished: bool,
     /// What the engine was last told: that points are queued.
     told_queued: bool,
 }
@@ -94,6 +96,7 @@ impl Worker {
             buffer: vec![0; 64 * 1024],
             publisher: Publisher::new(),
             took: false,
+            unfinished: false,
             told_queued: false,
         };
         worker.publish_status();
@@ -183,6 +186,7 @@ impl Worker {
         drop(state);
         self.tell(queued, urgent, phase);
         self.connect();
+        self.unfinished = true;
         for _ in 0..ROUNDS {
             let before = self.engine_bytes();
             self.fill();
@@ -190,6 +194,7 @@ impl Worker {
                 self.write(link);
             }
             if self.engine_bytes() == before {
+                self.unfinished = false;
                 break;
             }
         }
@@ -367,7 +372,7 @@ impl Worker {
         let waiting = state.queued() > 0;
         // Points that came after the engine was last told have no connection asked for, and no caller wakes a
         // worker that looks awake.
-        if waiting && (!self.told_queued || self.engine.wants().is_some()) {
+        if self.unfinished || (waiting && (!self.told_queued || self.engine.wants().is_some())) {
             return Some(Duration::ZERO);
         }
         if !waiting && took && !state.is_urgent() && !self.linger.is_zero() {

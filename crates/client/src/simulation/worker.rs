@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::world::{Dial, Incoming, World};
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::options::Options;
-use crate::queue::{Queue, Rest};
+use crate::queue::{Phase, Queue, Rest};
 
 /// Rounds of filling and writing before replies and callers are looked at again.
 const ROUNDS: usize = 32;
@@ -30,6 +30,10 @@ pub(super) struct Worker {
     sockets: Vec<Socket>,
     linger: Duration,
     took: bool,
+    /// What the engine was last told of the queue.
+    told_queued: bool,
+    /// The last turn ended with bytes still moving: no socket will say that it takes more.
+    unfinished: bool,
     /// The virtual clock's zero, for what the queue keeps as instants.
     started: Instant,
     woken: Arc<AtomicBool>,
@@ -51,6 +55,8 @@ impl Worker {
             sockets: vec![Socket::None; endpoints * options.connections],
             linger: options.linger,
             took: false,
+            told_queued: false,
+            unfinished: false,
             started: Instant::now(),
             woken,
         }
@@ -91,15 +97,12 @@ impl Worker {
     /// One round over callers, sockets and lines.
     pub(super) fn turn(&mut self, world: &mut World) {
         let mut state = self.queue.lock();
-        let callers = Input::Callers {
-            queued: state.queued() > 0,
-            urgent: state.is_urgent(),
-            phase: self.phase(state.phase()),
-        };
+        let (queued, urgent, phase) = (state.queued() > 0, state.is_urgent(), state.phase());
         state.wake();
         drop(state);
-        self.step(world, callers);
+        self.tell(world, queued, urgent, phase);
         self.connect(world);
+        self.unfinished = true;
         for _ in 0..ROUNDS {
             let before = self.engine.verdicts().tally.bytes_written;
             self.fill(world);
@@ -107,6 +110,7 @@ impl Worker {
                 self.write(world, link);
             }
             if self.engine.verdicts().tally.bytes_written == before {
+                self.unfinished = false;
                 break;
             }
         }
@@ -130,7 +134,7 @@ impl Worker {
         let took = std::mem::take(&mut self.took);
         let mut state = self.queue.lock();
         let waiting = state.queued() > 0;
-        if waiting && self.engine.wants().is_some() {
+        if self.unfinished || (waiting && (!self.told_queued || self.engine.wants().is_some())) {
             return Some(now);
         }
         if !waiting && took && !state.is_urgent() && !self.linger.is_zero() {
@@ -144,8 +148,11 @@ impl Worker {
         until
     }
 
-    fn phase(&self, phase: crate::queue::Phase) -> EnginePhase {
-        EnginePhase::new(phase, |at| at.saturating_duration_since(self.started))
+    /// Tells the engine where the callers are.
+    fn tell(&mut self, world: &mut World, queued: bool, urgent: bool, phase: Phase) {
+        self.told_queued = queued;
+        let phase = EnginePhase::new(phase, |at| at.saturating_duration_since(self.started));
+        self.step(world, Input::Callers { queued, urgent, phase });
     }
 
     fn step(&mut self, world: &mut World, input: Input<'_>) {
@@ -216,8 +223,7 @@ impl Worker {
             let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
             self.step(world, Input::Lines { link, lines });
             if !queued {
-                let phase = self.phase(phase);
-                self.step(world, Input::Callers { queued, urgent, phase });
+                self.tell(world, queued, urgent, phase);
             }
         }
     }

@@ -52,7 +52,7 @@ pub(crate) struct Worker {
     publisher: Publisher,
     /// Lines were taken since the last rest: more may be on their way.
     took: bool,
-    /// The last turn ended with bytes still moving: no socket will say that it takes more.
+    /// The last round wrote something: there may be more, and no socket will say that it takes it.
     unfinished: bool,
     /// What the engine was last told: that points are queued.
     told_queued: bool,
@@ -186,15 +186,13 @@ impl Worker {
         drop(state);
         self.tell(queued, urgent, phase);
         self.connect();
-        self.unfinished = true;
         for _ in 0..ROUNDS {
-            let before = self.engine_bytes();
+            self.unfinished = false;
             self.fill();
             for link in 0..self.sockets.len() {
                 self.write(link);
             }
-            if self.engine_bytes() == before {
-                self.unfinished = false;
+            if !self.unfinished {
                 break;
             }
         }
@@ -205,10 +203,6 @@ impl Worker {
         if self.publisher.is_due(self.now()) {
             self.publish_status();
         }
-    }
-
-    fn engine_bytes(&mut self) -> u64 {
-        self.engine.verdicts().tally.bytes_written
     }
 
     /// Moves names and attempts to connect along.
@@ -298,10 +292,13 @@ impl Worker {
         drop(slices);
         match written {
             Ok(0) => {}
-            Ok(bytes) => self.step(Input::Wrote {
-                link,
-                bytes: bytes as u64,
-            }),
+            Ok(bytes) => {
+                self.unfinished = true;
+                self.step(Input::Wrote {
+                    link,
+                    bytes: bytes as u64,
+                });
+            }
             Err(error) => self.broken(link, &error),
         }
     }

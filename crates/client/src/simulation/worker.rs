@@ -102,15 +102,13 @@ impl Worker {
         drop(state);
         self.tell(world, queued, urgent, phase);
         self.connect(world);
-        self.unfinished = true;
         for _ in 0..ROUNDS {
-            let before = self.engine.verdicts().tally.bytes_written;
+            self.unfinished = false;
             self.fill(world);
             for link in 0..self.sockets.len() {
                 self.write(world, link);
             }
-            if self.engine.verdicts().tally.bytes_written == before {
-                self.unfinished = false;
+            if !self.unfinished {
                 break;
             }
         }
@@ -252,6 +250,7 @@ impl Worker {
                 world
                     .trace
                     .note(world.now, || format!("flow {flow} took {bytes} bytes"));
+                self.unfinished = true;
                 let bytes = bytes as u64;
                 self.step(world, Input::Wrote { link, bytes });
             }

@@ -427,14 +427,11 @@ impl Client {
         };
         let (mut timestamp_text, mut value_text) = ([0; 13], [0; Value::MAX_LEN]);
         let (timestamp_text, value_text) = (timestamp.text(&mut timestamp_text), value.text(&mut value_text));
-        line::check_length(
-            text.head().len(),
-            timestamp_text.len(),
-            value_text.len(),
-            text.tail().len(),
-        )
-        .map_err(|error| self.invalid(home, error))?;
-        let parts = [text.head(), timestamp_text, b" ", value_text, text.tail()];
+        let (head, tail) = (text.head(), text.tail());
+        line::check_length(head.len(), timestamp_text.len(), value_text.len(), tail.len())
+            .map_err(|error| self.invalid(home, error))?;
+        let bytes = head.len() + timestamp_text.len() + 1 + value_text.len() + tail.len();
+        let parts = [head, timestamp_text, b" ", value_text, tail];
         if let Some(out) = out {
             out.clear();
             for part in parts {
@@ -445,7 +442,7 @@ impl Client {
             (Some(known), Repeats::First) => Some((known, home.id(), timestamp)),
             _ => None,
         };
-        home.queue().append(&parts, repeat, wait)
+        home.queue().append(&parts, bytes, repeat, wait)
     }
 
     /// Counts an illegal point that was refused.

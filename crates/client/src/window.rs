@@ -13,7 +13,7 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::block::Lines;
 
@@ -54,6 +54,13 @@ impl Entry {
     fn start(&self) -> u64 {
         self.end - self.bytes().len() as u64
     }
+
+    fn lines(&self) -> Option<&Held> {
+        match &self.what {
+            What::Lines(held) => Some(held),
+            What::Version { .. } => None,
+        }
+    }
 }
 
 /// What lay before an answered question.
@@ -74,12 +81,16 @@ pub(crate) struct Window {
     written: u64,
     bytes: usize,
     points: u64,
+    /// Lines were pushed out of the order of their positions since there last were none.
+    mixed: bool,
     /// Questions taken out with the lines before them, whose answers may still come.
     overdue: u32,
 }
 
 impl Window {
     pub(crate) fn push_lines(&mut self, held: Held) {
+        let last = self.entries.iter().rev().find_map(Entry::lines);
+        self.mixed = last.is_some_and(|last| self.mixed || held.lines.first() < last.lines.first());
         self.bytes += held.lines.len();
         self.points += held.lines.points();
         self.end += held.lines.len() as u64;
@@ -261,10 +272,15 @@ impl Window {
 
     /// All lines in it.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &Held> {
-        self.entries.iter().filter_map(|entry| match &entry.what {
-            What::Lines(held) => Some(held),
-            What::Version { .. } => None,
-        })
+        self.entries.iter().filter_map(Entry::lines)
+    }
+
+    /// The lowest position in it, and since when that point waits. Asked at every take: the first
+    /// lines, but after a re-send, when all have to be looked at.
+    pub(crate) fn low(&self) -> Option<(u64, Instant)> {
+        let all = if self.mixed { usize::MAX } else { 1 };
+        let low = |held: &Held| (held.lines.first(), held.lines.since());
+        self.lines().take(all).map(low).min()
     }
 }
 
@@ -365,6 +381,23 @@ mod tests {
             false, true, false, true, false, false, false, false, false, false, false, false, false, true,
         ];
         assert_eq!(torn, expected);
+    }
+
+    #[test]
+    fn the_lowest_position_is_found_whatever_the_order() {
+        let mut window = Window::default();
+        let low = |window: &Window| window.low().map(|(first, _)| first);
+        assert_eq!(low(&window), None);
+        for first in [7, 3, 5] {
+            window.push_lines(held(first, &["a\n"]));
+        }
+        window.push_version(Duration::ZERO);
+        assert_eq!(low(&window), Some(3));
+        window.wrote(14);
+        window.answered();
+        window.push_lines(held(8, &["a\n"]));
+        window.push_lines(held(9, &["a\n"]));
+        assert_eq!(low(&window), Some(8));
     }
 
     #[test]

@@ -524,10 +524,7 @@ impl Exchange for Telnet {
     }
 
     fn low(&self) -> Option<(u64, Instant)> {
-        self.window
-            .lines()
-            .map(|held| (held.lines.first(), held.lines.since()))
-            .min()
+        self.window.low()
     }
 }
 

@@ -36,7 +36,7 @@ fn connections_reset_at_random_places_lose_nothing() {
 }
 
 #[test]
-fn a_silent_server_that_resets_gets_the_rest_again_and_nothing_twice() {
+fn a_silent_server_that_resets_is_sent_nothing_twice_that_is_known_to_have_arrived() {
     let reset_after = Offsets::Each(vec![200_000, 300_000]);
     let faults = Faults {
         reset_after,
@@ -55,13 +55,12 @@ fn a_silent_server_that_resets_gets_the_rest_again_and_nothing_twice() {
     send(&client, 0, 50_000);
     let stats = client.close(LONG);
     ended(&stats);
-    assert_eq!((stats.unconfirmed, stats.connects), (50_000, 3));
-    // What the peer's kernel had and its program never read is what this wire cannot know; all
-    // else arrives, and nothing that was known to have arrived is written again.
+    // How much the peer's kernel had when the reset came is its affair: what it had is unconfirmed,
+    // whether its program read it or not, and only the rest is written again.
+    assert_eq!(stats.unconfirmed, 50_000);
     assert!(receiver.wait_until(LONG, |counts| counts.open == 0));
-    assert_eq!(receiver.counts().duplicates, 0);
-    let last = receiver.points().iter().map(|point| point.timestamp).max();
-    assert_eq!(last, Some(i64::try_from(at(49_999).as_u64()).unwrap()));
+    let counts = receiver.counts();
+    assert_eq!((counts.duplicates, counts.torn), (0, 0), "{counts:?}");
 }
 
 #[test]

@@ -29,7 +29,6 @@
 //! | a barrier that slips through between queue and worker | 6, flush |
 //! | settling counted from the question, not from its answer | 6, flush |
 //! | settling forgotten when the connection dies | 6, flush |
-//! | the kernel's acknowledgement not clamped to what was written | 3, not settled |
 //! | half a line taken for received | 3, unconfirmed |
 //! | the sending side ended before all is written | 4, whole lines |
 //! | `version` first on a connection | 5, the wire |

@@ -160,6 +160,8 @@ impl World {
             1..4 => dice.time(1_000, 20_000),
             _ => dice.time(30, 500),
         };
+        // A long way with small buffers would be slower than any patience.
+        let least = latency.as_millis() as usize * 50;
         self.flows.push(Flow {
             server,
             generation: 0,
@@ -177,8 +179,8 @@ impl World {
             dead: false,
             eof: false,
             reset: false,
-            send_buffer: dice.size(200, 1_000_000),
-            receive_buffer: dice.size(200, 1_000_000),
+            send_buffer: dice.size(200, 1_000_000).max(least),
+            receive_buffer: dice.size(200, 1_000_000).max(least),
             latency,
             reset_at: dice.chance(self.resets).then(|| dice.size(1, 30_000)),
             full: false,

@@ -425,13 +425,12 @@ impl Client {
             Some(timestamp) => timestamp,
             None => self.now().map_err(|error| self.invalid(home, error))?,
         };
-        let (mut timestamp_text, mut value_text) = ([0; 13], [0; Value::MAX_LEN]);
-        let (timestamp_text, value_text) = (timestamp.text(&mut timestamp_text), value.text(&mut value_text));
+        let mut middle = [0; line::MIDDLE_LEN];
+        let middle = line::middle(timestamp, value, &mut middle);
         let (head, tail) = (text.head(), text.tail());
-        line::check_length(head.len(), timestamp_text.len(), value_text.len(), tail.len())
-            .map_err(|error| self.invalid(home, error))?;
-        let bytes = head.len() + timestamp_text.len() + 1 + value_text.len() + tail.len();
-        let parts = [head, timestamp_text, b" ", value_text, tail];
+        line::check_length(head.len(), middle.len() - 1, 0, tail.len()).map_err(|error| self.invalid(home, error))?;
+        let bytes = head.len() + middle.len() + tail.len();
+        let parts = [head, middle, tail];
         if let Some(out) = out {
             out.clear();
             for part in parts {

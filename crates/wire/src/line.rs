@@ -73,6 +73,21 @@ pub fn render(head: &[u8], timestamp: &[u8], value: &[u8], tail: &[u8], out: &mu
     out.extend_from_slice(tail);
 }
 
+/// The longest text between a series' head and tail.
+pub const MIDDLE_LEN: usize = 13 + 1 + Value::MAX_LEN;
+
+/// Writes what stands between a series' head and tail, `<timestamp> <value>`, into `buffer` and returns it.
+///
+/// For whoever copies a line's parts under a lock: three are fewer than [`render`]'s five.
+#[inline]
+pub fn middle(timestamp: Timestamp, value: Value, buffer: &mut [u8; MIDDLE_LEN]) -> &[u8] {
+    const HOLDS: &str = "the buffer is as long as the longest timestamp, a space and the longest value";
+    let time = timestamp.text(buffer.first_chunk_mut().expect(HOLDS)).len();
+    buffer[time] = b' ';
+    let value = value.text(buffer[time + 1..].first_chunk_mut().expect(HOLDS)).len();
+    &buffer[..time + 1 + value]
+}
+
 /// Checks that a line of parts of these lengths fits [`MAX_LINE`]; the tail's newline does not count.
 #[inline]
 pub fn check_length(head: usize, timestamp: usize, value: usize, tail: usize) -> Result<(), InvalidPoint> {
@@ -418,6 +433,19 @@ mod tests {
         }
         assert!(check_length(6, 10, 1, MAX_LINE - 17).is_ok());
         assert!(check_length(6, 10, 1, MAX_LINE - 16).is_err());
+    }
+
+    #[test]
+    fn the_middle_of_a_line_is_time_and_value() {
+        let mut buffer = [b'x'; MIDDLE_LEN];
+        let smallest = Value::try_from(-2.225_073_858_507_201_4e-308).unwrap();
+        for (time, value, text) in [
+            (1_700_000_000_u64, Value::from(7), "1700000000 7"),
+            (1_700_000_000_123, smallest, "1700000000123 -2.2250738585072014e-308"),
+        ] {
+            let timestamp = Timestamp::from_number(time).unwrap();
+            assert_eq!(middle(timestamp, value, &mut buffer), text.as_bytes());
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) fn register(core: &Arc<Core>) {
 /// Drains every client within `grace` seconds; the line to print, if something was not delivered.
 ///
 /// It does not close them: daemon threads and later hooks go on sending without an exception. It
-/// stops them, so that their points are counted dropped and no connection ends inside a line.
+/// abandons them, so that their points are counted dropped and no connection ends inside a line.
 #[pyfunction]
 pub(crate) fn drain_all(py: Python<'_>, grace: f64) -> PyResult<Option<String>> {
     let deadline = Instant::now() + waits::seconds(Some(grace))?.unwrap_or(Duration::MAX / 4);
@@ -72,7 +72,7 @@ pub(crate) fn drain_all(py: Python<'_>, grace: f64) -> PyResult<Option<String>> 
             left.extend(core.client.endpoints().iter().map(ToString::to_string));
         }
         sum = sum.and(undelivered);
-        core.client.stop();
+        core.client.abandon();
     }
     let ended = Instant::now() + LINE_END;
     for core in &cores {
@@ -173,5 +173,5 @@ impl Undelivered {
     }
 }
 
-/// For a stopped worker to come to the end of the line it is writing.
+/// For an abandoned worker to come to the end of the line it is writing.
 const LINE_END: Duration = Duration::from_millis(50);

@@ -15,7 +15,7 @@ use crate::queue::Queue;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SentLines {
-    /// Lines queued.
+    /// Lines accepted: queued, or, after `stop`, dropped at once.
     pub queued: u64,
     /// Lines refused, in their order.
     pub bad: Vec<BadLine>,

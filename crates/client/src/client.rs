@@ -264,6 +264,15 @@ impl Client {
         self.home().queue().stop();
     }
 
+    /// Gives up what is left at the program's end, and returns at once. Points sent from then on, by
+    /// threads that outlive it, are accepted and dropped too; the reason is `closed`, as at a close's
+    /// deadline. For exit hooks of bindings, after they drained.
+    pub fn abandon(&self) {
+        if let Some(home) = self.existing_home() {
+            home.queue().abandon();
+        }
+    }
+
     /// Whether the client was closed, or is closing.
     #[must_use]
     pub fn is_closed(&self) -> bool {

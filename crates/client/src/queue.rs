@@ -83,8 +83,10 @@ pub(crate) enum Phase {
     Open,
     /// Drain, until then if given.
     Closing(Option<Instant>),
-    /// Give everything up.
+    /// Give everything up, as asked.
     Stopped,
+    /// The program ends: give everything up, as a close at its deadline does.
+    Abandoned,
 }
 
 pub(crate) struct Queue {
@@ -203,9 +205,9 @@ impl Queue {
             match state.phase {
                 Phase::Open => {}
                 Phase::Closing(_) => return Err(SendError::Closed),
-                Phase::Stopped => {
+                Phase::Stopped | Phase::Abandoned => {
                     state.ledger.accepted += u64::from(points);
-                    state.ledger.dropped_by_callers.stopped += u64::from(points);
+                    state.give_up(u64::from(points));
                     return Ok(Sent::Dropped);
                 }
             }
@@ -273,9 +275,9 @@ impl Queue {
             Phase::Open => Phase::Closing(deadline),
             Phase::Closing(None) => Phase::Closing(deadline),
             Phase::Closing(Some(earlier)) => Phase::Closing(Some(deadline.map_or(earlier, |new| new.min(earlier)))),
-            Phase::Stopped => Phase::Stopped,
+            given_up => given_up,
         };
-        if state.phase != Phase::Stopped {
+        if matches!(state.phase, Phase::Closing(_)) {
             self.mark.store(CLOSING, Ordering::Relaxed);
         }
         drop(state);
@@ -285,11 +287,20 @@ impl Queue {
 
     /// Gives up what is queued, and tells the worker to give up the rest.
     pub(crate) fn stop(&self) {
-        let mut state = self.lock();
-        state.phase = Phase::Stopped;
         self.mark.store(STOPPED, Ordering::Relaxed);
+        self.give_up(Phase::Stopped);
+    }
+
+    /// As [`stop`](Queue::stop), at the program's end: nobody asked for the points to go.
+    pub(crate) fn abandon(&self) {
+        self.give_up(Phase::Abandoned);
+    }
+
+    fn give_up(&self, phase: Phase) {
+        let mut state = self.lock();
+        state.phase = phase;
         let queued = state.clear();
-        state.ledger.dropped_by_callers.stopped += queued;
+        state.give_up(queued);
         drop(state);
         self.changed.notify_all();
         (self.wake)();
@@ -313,10 +324,7 @@ impl Queue {
         if state.phase == Phase::Open {
             state.phase = Phase::Closing(None);
         }
-        match state.phase {
-            Phase::Stopped => state.ledger.dropped_by_callers.stopped += given_up,
-            _ => state.ledger.dropped_by_callers.closed += given_up,
-        }
+        state.give_up(given_up);
         state.held_low = u64::MAX;
         state.held_since = None;
         state.ended = true;

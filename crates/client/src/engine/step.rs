@@ -70,6 +70,9 @@ impl EnginePhase {
                 deadline: deadline.map(to_engine),
             },
             Phase::Stopped => EnginePhase::Stopped,
+            Phase::Abandoned => EnginePhase::Closing {
+                deadline: Some(Duration::ZERO),
+            },
         }
     }
 }

@@ -136,11 +136,20 @@ impl State {
         match self.phase {
             Phase::Open => Ok(None),
             Phase::Closing(_) => Err(SendError::Closed),
-            Phase::Stopped => {
+            Phase::Stopped | Phase::Abandoned => {
                 self.ledger.accepted += 1;
-                self.ledger.dropped_by_callers.stopped += 1;
+                self.give_up(1);
                 Ok(Some(Sent::Dropped))
             }
+        }
+    }
+
+    /// Counts points that are given up now, by the reason the phase gives.
+    pub(super) fn give_up(&mut self, points: u64) {
+        let dropped = &mut self.ledger.dropped_by_callers;
+        match self.phase {
+            Phase::Stopped => dropped.stopped += points,
+            _ => dropped.closed += points,
         }
     }
 

@@ -121,6 +121,22 @@ fn what_is_sent_after_stop_is_accepted_and_dropped() {
 }
 
 #[test]
+fn what_is_left_and_sent_after_the_programs_end_is_dropped_as_at_a_close_but_without_an_error() {
+    let client = Client::open(&nobody()).unwrap();
+    send(&client, 0, 5);
+    client.abandon();
+    assert_eq!(client.send_at("m", 1, at(0), [("h", "a")]).unwrap(), Sent::Dropped);
+    assert_eq!(client.send_lines(b"m 1700000000 1 h=a\n", None).unwrap().queued, 1);
+    assert!(client.wait_closed(LONG));
+    let stats = client.stats();
+    ended(&stats);
+    assert_eq!(
+        (stats.accepted, stats.dropped.closed, client.is_closed()),
+        (7, 7, false)
+    );
+}
+
+#[test]
 fn test_mode_consumes_everything_and_touches_no_network() {
     let client = Client::builder(&nobody()).set("test_mode", "true").build().unwrap();
     send(&client, 0, 1_000);

@@ -104,11 +104,12 @@ impl fmt::Display for ConfigError {
     }
 }
 
+/// What an error shows of its cause it does not name as its source as well: reports that print the whole
+/// chain would say it twice. [`unreachable_by`](ConfigError::unreachable_by) hands the cause out.
 impl std::error::Error for ConfigError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
-            Kind::Unreachable { source, .. } | Kind::Start(source) => Some(source),
-            Kind::Tag(error) => Some(error),
+            Kind::Unreachable { source, .. } | Kind::Start(source) => source.source(),
             _ => None,
         }
     }
@@ -139,14 +140,7 @@ impl fmt::Display for SendError {
     }
 }
 
-impl std::error::Error for SendError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            SendError::Invalid(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for SendError {}
 
 /// A flush that did not reach its barrier in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,3 +156,32 @@ impl fmt::Display for FlushError {
 }
 
 impl std::error::Error for FlushError {}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use crate::Client;
+
+    #[test]
+    fn a_report_of_the_whole_chain_says_nothing_twice() {
+        let client = Client::open("tsdb://127.0.0.1:1?test_mode=true").unwrap();
+        let unreachable = "tsdb://127.0.0.1:1?check_host=true";
+        let errors: [Box<dyn Error>; 3] = [
+            Box::new(client.send("a b", 1, [("h", "x")]).unwrap_err()),
+            Box::new(Client::open("tsdb://h?host_tag=a%20b").unwrap_err()),
+            Box::new(Client::open(unreachable).unwrap_err()),
+        ];
+        for error in errors {
+            let mut chain = vec![error.to_string()];
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                chain.push(error.to_string());
+                cause = error.source();
+            }
+            for (index, said) in chain.iter().enumerate() {
+                assert!(chain[..index].iter().all(|before| !before.contains(said)), "{chain:?}");
+            }
+        }
+    }
+}

@@ -1,8 +1,9 @@
 //! A barrier: a place in the order of sending.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::client::Client;
+use crate::clock;
 use crate::home::Home;
 
 /// A place in the order of sending. From [`Client::barrier`].
@@ -27,7 +28,7 @@ impl Barrier {
     /// Waits for that, at most `timeout`; returns whether it came.
     pub fn wait(&self, timeout: Duration) -> bool {
         self.in_home()
-            .is_none_or(|home| home.queue().wait_reached(self.to, Some(Instant::now() + timeout)))
+            .is_none_or(|home| home.queue().wait_reached(self.to, clock::deadline(timeout)))
     }
 
     /// The home it was made in: after a fork its points are the parent's to wait for.

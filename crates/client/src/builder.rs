@@ -126,7 +126,7 @@ impl Builder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let options = self.options;
+        let options = self.options.within_reason();
         let host_tag = match &options.host_tag {
             HostTag::Hostname => Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
             HostTag::Value(value) => Some(value.clone()),

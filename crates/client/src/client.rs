@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use potsdb_wire::{InvalidPoint, Rules, SeriesText, Timestamp, Value, line};
 
@@ -199,7 +199,7 @@ impl Client {
             self.home().queue(),
             &self.handle.rules,
             lines,
-            timeout.map(|timeout| Instant::now() + timeout),
+            timeout.and_then(clock::deadline),
         )
     }
 
@@ -230,10 +230,8 @@ impl Client {
     ///
     /// All clones are closed with it. A second close returns the statistics as they are.
     pub fn close(&self, timeout: Duration) -> Stats {
-        let deadline = Instant::now() + timeout;
         if let Some(home) = self.existing_home() {
-            home.queue().close(Some(deadline));
-            home.queue().wait_ended(Some(deadline + LAST_TURN));
+            close(home, timeout);
         }
         self.stats()
     }
@@ -247,7 +245,7 @@ impl Client {
     /// Gives a close that is under way a deadline, from now.
     pub fn end_by(&self, timeout: Duration) {
         if let Some(home) = self.existing_home() {
-            home.queue().close(Some(Instant::now() + timeout));
+            home.queue().close(clock::deadline(timeout));
         }
     }
 
@@ -255,7 +253,7 @@ impl Client {
     #[must_use]
     pub fn wait_closed(&self, timeout: Duration) -> bool {
         self.existing_home()
-            .is_none_or(|home| home.queue().wait_ended(Some(Instant::now() + timeout)))
+            .is_none_or(|home| home.queue().wait_ended(clock::deadline(timeout)))
     }
 
     /// Gives up what is queued and in flight, with the reason `stopped`, and returns at once. Points
@@ -327,9 +325,7 @@ impl Client {
     #[inline]
     #[must_use]
     pub fn has_reports(&self) -> bool {
-        self.handle.home.is_current() && self.handle.home.shared().reports.has_any()
-            || !self.handle.home.is_current()
-                && self.existing_home().is_some_and(|home| home.shared().reports.has_any())
+        self.existing_home().is_some_and(|home| home.shared().reports.has_any())
     }
 
     /// Takes the reports that were made since the last call, for a program's own log. They went to
@@ -475,6 +471,14 @@ impl fmt::Debug for Client {
     }
 }
 
+/// Closes a home and waits for its end, at most `timeout` and the worker's last turn.
+fn close(home: &Home, timeout: Duration) {
+    let deadline = clock::deadline(timeout);
+    home.queue().close(deadline);
+    home.queue()
+        .wait_ended(deadline.and_then(|deadline| deadline.checked_add(LAST_TURN)));
+}
+
 impl Drop for Handle {
     fn drop(&mut self) {
         // A home inherited by fork is the parent's to close; a child without one has nothing to.
@@ -482,9 +486,7 @@ impl Drop for Handle {
         if self.detached.load(Ordering::Relaxed) || is_worker() {
             home.queue().close(None);
         } else {
-            let deadline = Instant::now() + self.options.close_grace;
-            home.queue().close(Some(deadline));
-            home.queue().wait_ended(Some(deadline + LAST_TURN));
+            close(home, self.options.close_grace);
         }
     }
 }

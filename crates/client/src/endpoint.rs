@@ -10,6 +10,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::error::ConfigError;
 
 /// OpenTSDB's port.
@@ -50,10 +51,10 @@ impl Endpoint {
     ///
     /// The socket layer's own error: of the name's resolution, or of the last address tried.
     pub fn check(&self, timeout: Duration) -> io::Result<SocketAddr> {
-        let deadline = Instant::now() + timeout;
+        let deadline = clock::deadline(timeout);
         let mut last = None;
         for address in (self.host.as_str(), self.port).to_socket_addrs()? {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 break;
             }

@@ -117,6 +117,9 @@ pub struct Options {
     pub test_mode: bool,
 }
 
+/// As good as for ever: a hundred years.
+pub(crate) const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 impl Default for Options {
     fn default() -> Options {
         Options {
@@ -157,6 +160,25 @@ impl Options {
     pub fn queue_bytes(&self) -> usize {
         let many = self.queue_points == 0 || self.queue_points > Options::default().queue_points;
         self.queue_bytes.unwrap_or(if many { 1024 * MIB } else { 64 * MIB })
+    }
+
+    /// The same, with times no longer than `FAR`, so that sums of them with a clock have a value.
+    pub(crate) fn within_reason(mut self) -> Options {
+        let (low, high) = &mut self.backoff;
+        let times = [
+            &mut self.settle,
+            &mut self.connect_timeout,
+            &mut self.write_timeout,
+            &mut self.answer_timeout,
+            &mut self.linger,
+            &mut self.close_grace,
+            low,
+            high,
+        ];
+        for time in times {
+            *time = (*time).min(FAR);
+        }
+        self
     }
 
     /// Sets an option by its name.

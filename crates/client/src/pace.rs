@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::options::FAR;
+
 /// How much of a second's points may be written at once.
 const BURST: f64 = 0.05;
 
@@ -55,7 +57,8 @@ impl Pace {
             return None;
         }
         // Rounding must not wake anybody a hair too early: the next time would be now, for ever.
-        Some(self.at + Duration::from_secs_f64(missing / self.rate) + ROUNDING)
+        let wait = Duration::try_from_secs_f64(missing / self.rate).unwrap_or(FAR).min(FAR);
+        Some(self.at + wait + ROUNDING)
     }
 }
 
@@ -100,6 +103,14 @@ mod tests {
                 assert!(pace.allowance(now) >= 1, "rate {rate} / 3 at {now:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_pace_slower_than_any_clock_is_no_end_of_the_worker() {
+        let mut pace = Pace::new(1e-300);
+        pace.allowance(Duration::ZERO);
+        pace.take(1);
+        assert!(pace.ready_at().is_some_and(|at| at >= FAR));
     }
 
     #[test]

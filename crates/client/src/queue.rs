@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use potsdb_wire::Timestamp;
 
 use crate::block::BLOCK_BYTES;
+use crate::clock;
 use crate::error::SendError;
 use crate::ledger::Tally;
 use crate::options::Overflow;
@@ -172,9 +173,7 @@ impl Queue {
                                 Some(left) if !left.is_zero() => Some(instant + SLACK),
                                 _ => return Err(SendError::WouldBlock),
                             },
-                            Wait::Configured => {
-                                *deadline.get_or_insert_with(|| limit.map(|limit| Instant::now() + limit))
-                            }
+                            Wait::Configured => *deadline.get_or_insert_with(|| limit.and_then(clock::deadline)),
                         };
                         state = self.wait_for_room(state, until)?;
                         continue;

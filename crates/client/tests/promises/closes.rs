@@ -99,3 +99,30 @@ fn stop_interrupts_a_back_off_and_a_waiting_sender() {
     ended(&stats);
     assert_eq!(stats.dropped.stopped, 11);
 }
+
+#[test]
+fn a_time_without_end_is_no_limit_and_breaks_nothing() {
+    let receiver = receiver(Config::default());
+    let client = builder(&receiver)
+        .settle(Duration::MAX)
+        .answer_timeout(Duration::MAX)
+        .write_timeout(Duration::MAX)
+        .connect_timeout(Duration::MAX)
+        .close_grace(Duration::MAX)
+        .linger(Duration::MAX)
+        .backoff((Duration::MAX, Duration::MAX))
+        .overflow(potsdb::Overflow::Block(Some(Duration::MAX)))
+        .queue_points(10)
+        .build()
+        .unwrap();
+    send(&client, 0, 100);
+    let sent = client.send_lines(b"m 1700000000 1 h=a\n", Some(Duration::MAX)).unwrap();
+    assert_eq!(sent.queued, 1);
+    client.flush(Duration::MAX).unwrap();
+    client.begin_close();
+    client.end_by(Duration::MAX);
+    assert!(client.wait_closed(Duration::MAX));
+    let stats = client.close(Duration::MAX);
+    ended(&stats);
+    assert_eq!(stats.acknowledged, 101);
+}

@@ -49,7 +49,7 @@ pub(crate) fn send(
     let mut sent = SentLines::default();
     let mut batch = Batch {
         bytes: Vec::with_capacity(BATCH_BYTES),
-        points: 0,
+        ..Batch::default()
     };
     let mut scratch = SeriesText::new();
     let mut rest = input;
@@ -64,12 +64,10 @@ pub(crate) fn send(
             match line::canonical_with(&mut scratch, rules, text, &mut batch.bytes) {
                 Ok(()) => {
                     batch.points += 1;
-                    if scratch.replaced() > 0 {
-                        queue.count_replaced(scratch.replaced());
-                    }
+                    batch.replaced += scratch.replaced();
                 }
                 Err(error) => {
-                    queue.count_invalid();
+                    batch.bad += 1;
                     sent.bad.push(BadLine { number, error });
                 }
             }
@@ -91,15 +89,23 @@ pub(crate) fn send(
     Ok(sent)
 }
 
+/// Lines not yet appended. What is wrong with them is counted when they are: a batch for which there
+/// was no room is given again.
+#[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
     points: u32,
+    bad: u64,
+    replaced: u32,
 }
 
 impl Batch {
     fn append(&mut self, queue: &Queue, deadline: Option<Instant>) -> Result<u64, SendError> {
         if self.points > 0 {
             queue.append_lines(&self.bytes, self.points, deadline)?;
+        }
+        if self.bad > 0 || self.replaced > 0 {
+            queue.count_bulk(std::mem::take(&mut self.bad), std::mem::take(&mut self.replaced));
         }
         self.bytes.clear();
         Ok(u64::from(std::mem::take(&mut self.points)))

@@ -240,6 +240,13 @@ impl Queue {
         self.lock().ledger.replaced += u64::from(replaced);
     }
 
+    /// Counts what was wrong with a batch of lines.
+    pub(crate) fn count_bulk(&self, invalid: u64, replaced: u32) {
+        let mut state = self.lock();
+        state.ledger.invalid += invalid;
+        state.ledger.replaced += u64::from(replaced);
+    }
+
     /// The position a flush called now has to wait for; tells the worker that someone waits.
     pub(crate) fn barrier(&self) -> u64 {
         let mut state = self.lock();

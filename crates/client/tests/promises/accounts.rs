@@ -147,3 +147,23 @@ fn test_mode_consumes_everything_and_touches_no_network() {
         (1_000, 0, 0)
     );
 }
+
+#[test]
+fn a_bad_line_given_again_because_there_was_no_room_is_counted_once() {
+    let client = Client::builder(&nobody()).set("queue_points", "2").build().unwrap();
+    let input = b"m 1700000000 1 h=a\nm 1700000001 1 h=a\nbad\nm 1700000002 1 h=a\n";
+    let first = client.send_lines(input, Some(Duration::ZERO)).unwrap();
+    assert_eq!((first.queued, first.lines, first.bad.len()), (2, 2, 0));
+    let second = client
+        .send_lines(&input[first.consumed..], Some(Duration::ZERO))
+        .unwrap();
+    assert_eq!((second.queued, second.consumed), (0, 0));
+    assert_eq!(client.stats().invalid, 0, "nothing of the batch was dealt with");
+    client.stop();
+    let third = client.send_lines(&input[first.consumed..], None).unwrap();
+    assert_eq!((third.queued, third.bad.len()), (1, 1));
+    assert!(client.wait_closed(LONG));
+    let stats = client.stats();
+    ended(&stats);
+    assert_eq!((stats.accepted, stats.invalid), (3, 1));
+}

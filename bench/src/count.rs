@@ -38,6 +38,7 @@ const PATHS: [(&str, fn()); 14] = [
     ("json-body", json_body),
 ];
 
+const TAGS: [(&str, &str); 3] = [("path", "/login"), ("dc", "eu"), ("host", "web1")];
 const LINE: &[u8] = b"put bench.latency 1600000000 0.012345 path=/login dc=eu host=web1\n";
 
 pub(crate) fn run(name: Option<&str>) {
@@ -77,9 +78,14 @@ fn number(value: impl Fn(u64) -> Value) {
 }
 
 fn render(value: impl Fn(u64) -> Value) {
-    let mut buffer = [0; line::MIDDLE_LEN];
+    let (rules, mut text, mut buffer) = (Rules::default(), SeriesText::new(), [0; 256]);
+    text.metric(&rules, "", "bench.latency").expect("it is legal");
+    for (name, value) in TAGS {
+        text.tag(&rules, name, value).expect("it is legal");
+    }
+    text.finish(&rules).expect("it has tags");
     count(&mut |n| {
-        black_box(line::middle(at(n), value(n), &mut buffer));
+        let _ = black_box(line::write(&text, at(n), value(n), &mut buffer));
     });
 }
 
@@ -113,8 +119,7 @@ fn drop_oldest() {
 fn call(options: &[(&str, &str)]) {
     let client = away(options);
     count(&mut |n| {
-        let tags = [("path", "/login"), ("dc", "eu"), ("host", "web1")];
-        let _ = black_box(client.send_at(black_box("bench.latency"), float(n), at(n), black_box(tags)));
+        let _ = black_box(client.send_at(black_box("bench.latency"), float(n), at(n), black_box(TAGS)));
     });
     all_queued(&client, 2 * CALLS);
 }

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::backoff::{Backoff, Random};
 use crate::block::Lines;
+use crate::credentials::Credentials;
 use crate::exchange::{Cut, Exchange, Knowledge, Room, Telnet, Terms, Verdicts};
 use crate::ledger::EndpointState;
 use crate::options::{Ack, Options};
@@ -55,7 +56,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(options: &Options, endpoints: Vec<String>, seed: u64) -> Engine {
-        let connections = endpoints.len() * options.connections;
+        let connections = endpoints.len() * options.connections();
         let fixed = match (options.ack, options.server) {
             (Ack::None, _) => Some(Knowledge::Silent { until: Duration::MAX }),
             (_, Some(server)) if server.answers_version() => Some(Knowledge::Answers(server)),
@@ -114,7 +115,7 @@ impl Engine {
                 self.phase = phase;
             }
             Input::Lines { link, lines } => self.take(link, lines),
-            Input::Connected { link } => self.connected(link),
+            Input::Connected { link, credentials } => self.connected(link, credentials),
             Input::Refused { link, why } => self.lost(link, why),
             Input::Wrote { link, bytes } => {
                 if let Some(exchange) = self.links[link].exchange_mut() {
@@ -262,7 +263,7 @@ impl Engine {
         }
     }
 
-    fn connected(&mut self, link: usize) {
+    fn connected(&mut self, link: usize, _credentials: Credentials) {
         let door = &mut self.doors[self.links[link].door];
         if !matches!(self.links[link].state, State::Connecting { .. }) {
             return;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token, Waker};
 
 use crate::connection::{Connection, Dial, Dialled, Incoming};
+use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::io::Io;
@@ -32,7 +33,7 @@ const WAKE: Token = Token(0);
 enum Socket {
     None,
     Resolving { attempt: u64 },
-    Dialling(Dial),
+    Dialling(Dial, Credentials),
     Open(Connection),
 }
 
@@ -80,7 +81,7 @@ impl Worker {
             u64::from(std::process::id()) ^ (Arc::as_ptr(&queue) as u64) ^ crate::clock::millis().rotate_left(32);
         let engine = Engine::new(options, endpoints.iter().map(ToString::to_string).collect(), seed);
         let mut worker = Worker {
-            sockets: (0..endpoints.len() * options.connections)
+            sockets: (0..endpoints.len() * options.connections())
                 .map(|_| Socket::None)
                 .collect(),
             queue: queue.clone(),
@@ -89,7 +90,7 @@ impl Worker {
             endpoints,
             linger: options.linger,
             poll,
-            io: Io::new(wake),
+            io: Io::new(options, wake),
             started,
             tokens: 0,
             attempts: 0,
@@ -214,19 +215,18 @@ impl Worker {
             let Some(link) = self.sockets.iter().position(asked) else {
                 continue;
             };
-            match resolved.addresses {
-                Ok(addresses) => self.sockets[link] = Socket::Dialling(Dial::new(addresses, Instant::now())),
-                Err(error) => {
+            match resolved.found {
+                Ok((addresses, credentials)) => {
+                    self.sockets[link] = Socket::Dialling(Dial::new(addresses, Instant::now()), credentials);
+                }
+                Err(why) => {
                     self.sockets[link] = Socket::None;
-                    self.step(Input::Refused {
-                        link,
-                        why: error.to_string(),
-                    });
+                    self.step(Input::Refused { link, why });
                 }
             }
         }
         for link in 0..self.sockets.len() {
-            let Socket::Dialling(dial) = &mut self.sockets[link] else {
+            let Socket::Dialling(dial, credentials) = &mut self.sockets[link] else {
                 continue;
             };
             let tokens = &mut self.tokens;
@@ -237,8 +237,9 @@ impl Worker {
             match dial.advance(Instant::now(), self.poll.registry(), token) {
                 Dialled::Waiting => {}
                 Dialled::Connected(connection) => {
+                    let credentials = std::mem::take(credentials);
                     self.sockets[link] = Socket::Open(connection);
-                    self.step(Input::Connected { link });
+                    self.step(Input::Connected { link, credentials });
                 }
                 Dialled::Failed(error) => {
                     self.sockets[link] = Socket::None;
@@ -359,7 +360,7 @@ impl Worker {
         let now = self.now();
         let mut until = self.engine.deadline();
         for socket in &self.sockets {
-            if let Socket::Dialling(dial) = socket {
+            if let Socket::Dialling(dial, _) = socket {
                 let dial = dial.deadline().map(|at| at.saturating_duration_since(self.started));
                 until = until.into_iter().chain(dial).min();
             }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::world::{Dial, Incoming, World};
+use crate::credentials::Credentials;
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::options::Options;
 use crate::queue::{Phase, Queue, Rest};
@@ -52,7 +53,7 @@ impl Worker {
                 Box::new(move || wake.store(true, Ordering::Relaxed)),
             ),
             engine: Engine::new(options, names.collect(), seed),
-            sockets: vec![Socket::None; endpoints * options.connections],
+            sockets: vec![Socket::None; endpoints * options.connections()],
             linger: options.linger,
             took: false,
             told_queued: false,
@@ -191,7 +192,8 @@ impl Worker {
                 Dial::Connected => {
                     self.sockets[link] = Socket::Open(flow);
                     world.oracle.connected();
-                    self.step(world, Input::Connected { link });
+                    let credentials = Credentials::default();
+                    self.step(world, Input::Connected { link, credentials });
                 }
                 Dial::Refused => {
                     self.sockets[link] = Socket::None;

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::backoff::{Backoff, Random};
 use crate::block::Lines;
-use crate::exchange::{Address, Exchange, Knowledge, Learned, Room, Terms, Verdicts};
+use crate::exchange::{Exchange, Knowledge, Room, Terms, Verdicts, Wire};
 use crate::ledger::EndpointState;
 use crate::options::{Ack, Options};
 use crate::pace::Pace;
@@ -56,9 +56,9 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Each endpoint has a name, and an address when it speaks HTTP.
-    pub(crate) fn new(options: &Options, endpoints: Vec<(String, Option<Address>)>, seed: u64) -> Engine {
-        let connections = endpoints.len() * options.connections;
+    /// Each endpoint has a name and the wire it speaks.
+    pub(crate) fn new(options: &Options, endpoints: Vec<(String, Wire)>, seed: u64) -> Engine {
+        let connections = endpoints.len() * options.connections();
         let fixed = match (options.ack, options.server) {
             (Ack::None, _) => Some(Knowledge::Silent { until: Duration::MAX }),
             (_, Some(server)) if server.answers_version() => Some(Knowledge::Answers(server)),
@@ -95,12 +95,11 @@ impl Engine {
                 .collect(),
             doors: endpoints
                 .into_iter()
-                .map(|(name, address)| {
-                    let knowledge = match address {
-                        Some(_) => Knowledge::Http(Learned::new(options.server)),
-                        None => fixed.unwrap_or(Knowledge::Unknown),
-                    };
-                    Door::new(name, address, knowledge, Backoff::new(options.backoff))
+                .map(|(name, wire)| {
+                    let knowledge = wire
+                        .knowledge(options.server)
+                        .unwrap_or(fixed.unwrap_or(Knowledge::Unknown));
+                    Door::new(name, wire, knowledge, Backoff::new(options.backoff))
                 })
                 .collect(),
             verdicts: Verdicts::default(),
@@ -126,7 +125,7 @@ impl Engine {
                 self.phase = phase;
             }
             Input::Lines { link, lines } => self.take(link, lines),
-            Input::Connected { link } => self.connected(link),
+            Input::Connected { link, credentials } => self.connected(link, credentials),
             Input::Refused { link, why } => self.lost(link, why),
             Input::Wrote { link, bytes } => {
                 if let Some(exchange) = self.links[link].exchange_mut() {
@@ -272,7 +271,9 @@ impl Engine {
             posted: false,
             tried: false,
         };
-        self.doors[self.links[link].door].overload.take(self.now, held.lines.points());
+        self.doors[self.links[link].door]
+            .overload
+            .take(self.now, held.lines.points());
         match self.links[link].exchange_mut() {
             Some(exchange) => exchange.give(self.now, held),
             // The link was lost between asking for lines and getting them.
@@ -315,7 +316,9 @@ impl Engine {
                 self.verdicts.again.remove(0);
             }
             self.pace.take(self.now, held.lines.points());
-            self.doors[self.links[link].door].overload.take(self.now, held.lines.points());
+            self.doors[self.links[link].door]
+                .overload
+                .take(self.now, held.lines.points());
             if held.tried {
                 self.verdicts.tally.resent += held.lines.points();
             }
@@ -328,7 +331,8 @@ impl Engine {
     /// The live link with the most room, if any has some.
     fn roomiest(&self, posted: bool) -> Option<(usize, Room)> {
         let rooms = self.links.iter().enumerate();
-        let rooms = rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, self.now)?)));
+        let rooms =
+            rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, self.now)?)));
         rooms.max_by_key(|(index, room)| (room.bytes, usize::MAX - index))
     }
 

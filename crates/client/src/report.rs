@@ -151,7 +151,10 @@ impl Limiter {
                 if self.unknown.len() >= UNKNOWN && !self.unknown.contains_key(words) {
                     return false;
                 }
-                (self.unknown.entry(words.clone()).or_insert(Duration::MAX), QUIET_UNKNOWN)
+                (
+                    self.unknown.entry(words.clone()).or_insert(Duration::MAX),
+                    QUIET_UNKNOWN,
+                )
             }
             _ => {
                 let kind = std::mem::discriminant(report);

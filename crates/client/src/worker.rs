@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token, Waker};
 
 use crate::connection::{Connection, Dial, Dialled, Incoming};
+use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::engine::{Engine, EnginePhase, Input, Output};
+use crate::exchange::Wire;
 use crate::io::Io;
 use crate::ledger::Tally;
 use crate::options::Options;
@@ -32,7 +34,7 @@ const WAKE: Token = Token(0);
 enum Socket {
     None,
     Resolving { attempt: u64 },
-    Dialling(Dial),
+    Dialling(Dial, Credentials),
     Open(Connection),
 }
 
@@ -58,6 +60,10 @@ pub(crate) struct Worker {
     told_queued: bool,
 }
 
+fn door(endpoint: &Endpoint) -> (String, Wire) {
+    (endpoint.to_string(), Wire::of(endpoint))
+}
+
 impl Worker {
     /// Makes a worker and the function that wakes it. Nothing runs yet.
     pub(crate) fn waker() -> io::Result<(Poll, Arc<Waker>)> {
@@ -78,9 +84,9 @@ impl Worker {
         let started = Instant::now();
         let seed =
             u64::from(std::process::id()) ^ (Arc::as_ptr(&queue) as u64) ^ crate::clock::millis().rotate_left(32);
-        let engine = Engine::new(options, endpoints.iter().map(ToString::to_string).collect(), seed);
+        let engine = Engine::new(options, endpoints.iter().map(door).collect(), seed);
         let mut worker = Worker {
-            sockets: (0..endpoints.len() * options.connections)
+            sockets: (0..endpoints.len() * options.connections())
                 .map(|_| Socket::None)
                 .collect(),
             queue: queue.clone(),
@@ -89,7 +95,7 @@ impl Worker {
             endpoints,
             linger: options.linger,
             poll,
-            io: Io::new(wake),
+            io: Io::new(options, wake),
             started,
             tokens: 0,
             attempts: 0,
@@ -214,19 +220,18 @@ impl Worker {
             let Some(link) = self.sockets.iter().position(asked) else {
                 continue;
             };
-            match resolved.addresses {
-                Ok(addresses) => self.sockets[link] = Socket::Dialling(Dial::new(addresses, Instant::now())),
-                Err(error) => {
+            match resolved.found {
+                Ok((addresses, credentials)) => {
+                    self.sockets[link] = Socket::Dialling(Dial::new(addresses, Instant::now()), credentials);
+                }
+                Err(why) => {
                     self.sockets[link] = Socket::None;
-                    self.step(Input::Refused {
-                        link,
-                        why: error.to_string(),
-                    });
+                    self.step(Input::Refused { link, why });
                 }
             }
         }
         for link in 0..self.sockets.len() {
-            let Socket::Dialling(dial) = &mut self.sockets[link] else {
+            let Socket::Dialling(dial, credentials) = &mut self.sockets[link] else {
                 continue;
             };
             let tokens = &mut self.tokens;
@@ -237,8 +242,9 @@ impl Worker {
             match dial.advance(Instant::now(), self.poll.registry(), token) {
                 Dialled::Waiting => {}
                 Dialled::Connected(connection) => {
+                    let credentials = std::mem::take(credentials);
                     self.sockets[link] = Socket::Open(connection);
-                    self.step(Input::Connected { link });
+                    self.step(Input::Connected { link, credentials });
                 }
                 Dialled::Failed(error) => {
                     self.sockets[link] = Socket::None;
@@ -273,15 +279,16 @@ impl Worker {
     /// Writes what a link has to write, after a look at what the server said: once it has ended its
     /// side a write would still succeed, and be lost.
     fn write(&mut self, link: usize) {
+        let now = self.now();
         let mut slices = Vec::new();
-        self.engine.unwritten(link, &mut slices);
+        self.engine.unwritten(now, link, &mut slices);
         if slices.is_empty() {
             return;
         }
         drop(slices);
         self.read(link);
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(64);
-        self.engine.unwritten(link, &mut slices);
+        self.engine.unwritten(now, link, &mut slices);
         let Socket::Open(connection) = &mut self.sockets[link] else {
             return;
         };
@@ -359,7 +366,7 @@ impl Worker {
         let now = self.now();
         let mut until = self.engine.deadline();
         for socket in &self.sockets {
-            if let Socket::Dialling(dial) = socket {
+            if let Socket::Dialling(dial, _) = socket {
                 let dial = dial.deadline().map(|at| at.saturating_duration_since(self.started));
                 until = until.into_iter().chain(dial).min();
             }

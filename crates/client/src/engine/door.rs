@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::block::BLOCK_BYTES;
-use crate::exchange::{Address, Exchange, Knowledge, Room};
+use crate::exchange::{Exchange, Knowledge, Room, Wire};
 use crate::ledger::EndpointState;
 use crate::overload::Overload;
 
 /// An endpoint, as one door to the store.
 pub(super) struct Door {
     pub(super) name: String,
-    /// Where it is over HTTP; `None`: it speaks telnet.
-    pub(super) address: Option<Address>,
+    pub(super) wire: Wire,
     pub(super) knowledge: Knowledge,
     pub(super) backoff: Backoff,
     pub(super) overload: Overload,
@@ -25,10 +24,10 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(name: String, address: Option<Address>, knowledge: Knowledge, backoff: Backoff) -> Door {
+    pub(super) fn new(name: String, wire: Wire, knowledge: Knowledge, backoff: Backoff) -> Door {
         Door {
             name,
-            address,
+            wire,
             knowledge,
             backoff,
             overload: Overload::new(),
@@ -76,12 +75,7 @@ impl Door {
                 }
             }
         }
-        let (manner, server) = match knowledge {
-            Knowledge::Unknown => ("", None),
-            Knowledge::Answers(server) => (", answers", Some(server)),
-            Knowledge::Silent { .. } => (", silent", None),
-            Knowledge::Http(learned) => ("", learned.server),
-        };
+        let (manner, server) = (knowledge.manner(), knowledge.server());
         EndpointState {
             name: self.name.clone(),
             state: format!("{doing}{manner}"),

@@ -4,30 +4,28 @@
 //! until the server has shown by an answer that it works. So a door that only looks open costs the others nothing.
 //! `engine.rs` calls what is here; it writes no lines.
 
-use std::time::Duration;
-
 use super::door::{Link, State};
 use super::{Engine, EnginePhase, Output, STAGGER};
-use crate::exchange::{Cut, Exchange, Http, Knowledge, Telnet};
+use crate::credentials::Credentials;
+use crate::exchange::{Cut, Knowledge, Wire};
 use crate::report::Report;
 
 impl Engine {
-    pub(super) fn connected(&mut self, link: usize) {
+    pub(super) fn connected(&mut self, link: usize, credentials: Credentials) {
         let door = &mut self.doors[self.links[link].door];
         if !matches!(self.links[link].state, State::Connecting { .. }) {
             return;
         }
         self.verdicts.tally.connects += 1;
-        let mut knowledge = self.fixed.unwrap_or(door.knowledge);
+        let mut knowledge = match door.wire {
+            Wire::Telnet => self.fixed.unwrap_or(door.knowledge),
+            #[cfg(feature = "http")]
+            Wire::Http(_) => door.knowledge,
+        };
         if self.terms.must_answer && matches!(knowledge, Knowledge::Silent { .. }) {
             knowledge = Knowledge::Unknown;
         }
-        let exchange: Box<dyn Exchange> = match (&door.address, knowledge) {
-            (Some(address), Knowledge::Http(learned)) => {
-                Box::new(Http::new(self.terms, address.clone(), Vec::new(), learned, self.now))
-            }
-            _ => Box::new(Telnet::new(self.terms, knowledge, self.now)),
-        };
+        let exchange = door.wire.open(self.terms, knowledge, credentials, self.now);
         self.links[link].state = State::Live(exchange);
     }
 
@@ -112,13 +110,17 @@ impl Engine {
         if let Some(cut) = cut {
             self.cut(link, &cut);
         }
-        let Some(exchange) = self.links[link].exchange_mut() else {
+        let Link {
+            door,
+            state: State::Live(exchange),
+        } = &mut self.links[link]
+        else {
             return;
         };
         if exchange.take_half_close() {
             self.outputs.push_back(Output::HalfClose { link });
         }
-        let door = &mut self.doors[self.links[link].door];
+        let door = &mut self.doors[*door];
         if door.lost && exchange.has_worked() {
             door.lost = false;
             self.verdicts.reports.push(Report::ServerFound {

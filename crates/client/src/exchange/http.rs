@@ -138,7 +138,9 @@ impl Http {
     /// How many bytes of lines the next request is to have.
     fn batch(&self) -> usize {
         let most = MOST_LINES.min(self.terms.window_bytes);
-        self.requests.lines_for(self.learned.limit()).clamp(LEAST_ROOM, most.max(LEAST_ROOM))
+        self.requests
+            .lines_for(self.learned.limit())
+            .clamp(LEAST_ROOM, most.max(LEAST_ROOM))
     }
 
     fn gathered_bytes(&self) -> usize {
@@ -148,7 +150,10 @@ impl Http {
     /// Everything that waits for a verdict here.
     fn held(&self) -> impl Iterator<Item = &Held> {
         let flight = self.flight.iter().filter_map(|flight| flight.part.as_ref());
-        flight.chain(&self.parts).flat_map(|part| &part.lines).chain(&self.gathered)
+        flight
+            .chain(&self.parts)
+            .flat_map(|part| &part.lines)
+            .chain(&self.gathered)
     }
 
     /// Begins the next request, if there is something to ask or to put.
@@ -225,7 +230,10 @@ impl Http {
             }
             return;
         };
-        let taken = matches!(reply, PutReply::Taken { .. } | PutReply::Partly { .. } | PutReply::Unnamed);
+        let taken = matches!(
+            reply,
+            PutReply::Taken { .. } | PutReply::Partly { .. } | PutReply::Unnamed
+        );
         if taken {
             self.learned.taken(length);
             self.worked = true;
@@ -285,7 +293,11 @@ impl Http {
                         if !std::mem::replace(&mut slow, true) {
                             verdicts.slow_down(None, error.words.clone().into_owned());
                         }
-                        verdicts.again.push(Held { lines, tried: true, ..held });
+                        verdicts.again.push(Held {
+                            lines,
+                            tried: true,
+                            ..held
+                        });
                     }
                     Some(error) => {
                         let words = format!("{}: {}", error.words, error.metric());
@@ -335,8 +347,13 @@ fn attribute<'a, 'b>(
     failed: u64,
     errors: &'a [PointError<'b>],
 ) -> Option<Vec<(usize, &'a PointError<'b>)>> {
-    let texts = part.lines.iter().flat_map(|held| held.lines.bytes().split_inclusive(|byte| *byte == b'\n'));
-    let lines: Vec<_> = texts.map(|text| line::parse(text).expect("a queued line is canonical")).collect();
+    let texts = part
+        .lines
+        .iter()
+        .flat_map(|held| held.lines.bytes().split_inclusive(|byte| *byte == b'\n'));
+    let lines: Vec<_> = texts
+        .map(|text| line::parse(text).expect("a queued line is canonical"))
+        .collect();
     let mut faults: Vec<(usize, &PointError<'_>)> = Vec::new();
     // Refusals come in the order of the points, failures of the storage in any.
     let mut left: VecDeque<&PointError<'_>> = errors.iter().collect();
@@ -473,7 +490,10 @@ impl Exchange for Http {
     }
 
     fn ended(&mut self, clean: bool, verdicts: &mut Verdicts) {
-        if clean && self.cut.is_none() && let Some(answer) = self.answers.end() {
+        if clean
+            && self.cut.is_none()
+            && let Some(answer) = self.answers.end()
+        {
             self.answer(self.progress, &answer, verdicts);
         }
         if let Some(flight) = self.flight.take() {

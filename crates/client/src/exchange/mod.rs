@@ -16,10 +16,12 @@ use crate::ledger::Tally;
 use crate::report::Report;
 use crate::window::Held;
 
+#[cfg(feature = "http")]
 mod http;
 mod telnet;
-pub(crate) use http::{Address, Http, Learned};
-pub(crate) use telnet::Telnet;
+mod wire;
+
+pub(crate) use wire::Wire;
 
 /// The server's words for refused points that are kept.
 const WORDS: usize = 16;
@@ -44,6 +46,25 @@ pub(crate) struct Terms {
     pub(crate) gzip: bool,
 }
 
+#[cfg(test)]
+impl Terms {
+    /// Those of the default options.
+    pub(crate) fn of_tests() -> Terms {
+        let second = Duration::from_secs(1);
+        Terms {
+            window_bytes: 4 << 20,
+            window_points: 100_000,
+            settle: 2 * second,
+            settle_bytes: 32 << 20,
+            write_timeout: 10 * second,
+            answer_timeout: 10 * second,
+            must_answer: false,
+            stored: false,
+            gzip: true,
+        }
+    }
+}
+
 /// What was found out about a server: over telnet, whether it answers the question in-band.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Knowledge {
@@ -54,7 +75,8 @@ pub(crate) enum Knowledge {
     /// It did not; it is asked again after that.
     Silent { until: Duration },
     /// It speaks HTTP.
-    Http(Learned),
+    #[cfg(feature = "http")]
+    Http(http::Learned),
 }
 
 impl Knowledge {
@@ -62,9 +84,29 @@ impl Knowledge {
     /// taken for a silent one again.
     pub(crate) fn merged(self, other: Knowledge) -> Knowledge {
         match (self, other) {
+            #[cfg(feature = "http")]
             (Knowledge::Http(one), Knowledge::Http(other)) => Knowledge::Http(one.merged(other)),
             (Knowledge::Answers(_), other) if !matches!(other, Knowledge::Answers(_)) => self,
             (_, other) => other,
+        }
+    }
+
+    /// Which server it is, where that is known.
+    pub(crate) fn server(self) -> Option<Server> {
+        match self {
+            Knowledge::Answers(server) => Some(server),
+            #[cfg(feature = "http")]
+            Knowledge::Http(learned) => learned.server,
+            _ => None,
+        }
+    }
+
+    /// What it is like to talk to, in words.
+    pub(crate) fn manner(self) -> &'static str {
+        match self {
+            Knowledge::Answers(_) => ", answers",
+            Knowledge::Silent { .. } => ", silent",
+            _ => "",
         }
     }
 }

@@ -138,7 +138,6 @@ impl Telnet {
     /// Whether a question is worth asking now.
     fn should_ask(&self, now: Duration) -> bool {
         match self.knowledge {
-            Knowledge::Silent { .. } => false,
             Knowledge::Unknown => !self.window.is_asked() && !self.window.is_empty(),
             Knowledge::Answers(_) => match self.unasked_since {
                 Some(since) => {
@@ -150,6 +149,7 @@ impl Telnet {
                 }
                 None => !self.window.is_asked() && self.settling.due().is_some_and(|due| now >= due),
             },
+            _ => false,
         }
     }
 
@@ -355,7 +355,7 @@ impl Exchange for Telnet {
         let needed = match self.knowledge {
             Knowledge::Unknown => self.question_received.is_none(),
             Knowledge::Silent { .. } => true,
-            Knowledge::Answers(_) => false,
+            _ => false,
         };
         if !needed || self.window.is_empty() || self.acknowledged >= self.window.written() {
             return None;

@@ -113,7 +113,7 @@ impl Oracle {
     pub(super) fn new(history: &History) -> Oracle {
         let options = &history.options;
         let unlimited = |points: usize| if points == 0 { u64::MAX } else { points as u64 };
-        let links = (history.endpoints * options.connections) as u64;
+        let links = (history.endpoints * options.connections()) as u64;
         Oracle {
             broken: None,
             points: Vec::new(),

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::world::{Dial, Incoming, World};
+use crate::credentials::Credentials;
 use crate::engine::{Engine, EnginePhase, Input, Output};
+use crate::exchange::Wire;
 use crate::options::Options;
 use crate::queue::{Phase, Queue, Rest};
 
@@ -51,8 +53,8 @@ impl Worker {
                 options.overflow,
                 Box::new(move || wake.store(true, Ordering::Relaxed)),
             ),
-            engine: Engine::new(options, names.collect(), seed),
-            sockets: vec![Socket::None; endpoints * options.connections],
+            engine: Engine::new(options, names.map(|name| (name, Wire::Telnet)).collect(), seed),
+            sockets: vec![Socket::None; endpoints * options.connections()],
             linger: options.linger,
             took: false,
             told_queued: false,
@@ -191,7 +193,8 @@ impl Worker {
                 Dial::Connected => {
                     self.sockets[link] = Socket::Open(flow);
                     world.oracle.connected();
-                    self.step(world, Input::Connected { link });
+                    let credentials = Credentials::default();
+                    self.step(world, Input::Connected { link, credentials });
                 }
                 Dial::Refused => {
                     self.sockets[link] = Socket::None;
@@ -227,15 +230,16 @@ impl Worker {
     }
 
     fn write(&mut self, world: &mut World, link: usize) {
+        let now = world.now;
         let mut slices = Vec::new();
-        self.engine.unwritten(link, &mut slices);
+        self.engine.unwritten(now, link, &mut slices);
         if slices.is_empty() {
             return;
         }
         drop(slices);
         self.read(world, link);
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(64);
-        self.engine.unwritten(link, &mut slices);
+        self.engine.unwritten(now, link, &mut slices);
         let Socket::Open(flow) = self.sockets[link] else {
             return;
         };

@@ -81,7 +81,7 @@ impl Learned {
         self.proven = self.proven.max(length);
         // Only a body that filled the limit says that more may fit.
         let doubled = self.limit.saturating_mul(2).min(MOST);
-        if length > self.limit / 2 && doubled < self.ceiling {
+        if length > self.limit / 2 && doubled < self.ceiling - self.ceiling / 8 {
             self.limit = self.limit.max(doubled);
         }
     }
@@ -101,7 +101,11 @@ impl Learned {
     /// What another connection to the same endpoint has learned, and this one.
     pub(crate) fn merged(self, other: Learned) -> Learned {
         // A lower ceiling is the later knowledge: the other limit may stem from before it.
-        let (later, earlier) = if other.ceiling < self.ceiling { (other, self) } else { (self, other) };
+        let (later, earlier) = if other.ceiling < self.ceiling {
+            (other, self)
+        } else {
+            (self, other)
+        };
         let limit = match later.ceiling == earlier.ceiling {
             true => later.limit.max(earlier.limit),
             false => later.limit,
@@ -123,9 +127,18 @@ mod tests {
     #[test]
     fn opentsdbs_configuration_says_what_it_takes() {
         for (body, limit) in [
-            (r#"{"tsd.http.request.enable_chunked":"false","tsd.http.request.max_chunk":"1000000"}"#, 8192),
-            (r#"{"tsd.http.request.enable_chunked":"true","tsd.http.request.max_chunk":"100000"}"#, 100_000),
-            (r#"{"tsd.http.request.enable_chunked":"true","tsd.http.request.max_chunk":"4096"}"#, 8192),
+            (
+                r#"{"tsd.http.request.enable_chunked":"false","tsd.http.request.max_chunk":"1000000"}"#,
+                8192,
+            ),
+            (
+                r#"{"tsd.http.request.enable_chunked":"true","tsd.http.request.max_chunk":"100000"}"#,
+                100_000,
+            ),
+            (
+                r#"{"tsd.http.request.enable_chunked":"true","tsd.http.request.max_chunk":"4096"}"#,
+                8192,
+            ),
         ] {
             let mut learned = Learned::new(None);
             learned.config(200, body.as_bytes());
@@ -180,7 +193,10 @@ mod tests {
     #[test]
     fn victoriametrics_shows_itself_by_its_refusal() {
         let mut learned = Learned::new(None);
-        learned.config(400, b"unexpected path requested on HTTP OpenTSDB server: \"/api/config\"");
+        learned.config(
+            400,
+            b"unexpected path requested on HTTP OpenTSDB server: \"/api/config\"",
+        );
         assert_eq!(learned.server, Some(Server::VictoriaMetrics));
         assert!(!learned.asks_config() && learned.limit() == MOST);
     }

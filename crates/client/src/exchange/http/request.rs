@@ -15,6 +15,7 @@ use flate2::{Compress, Compression, FlushCompress, Status};
 use memchr::memchr_iter;
 use potsdb_wire::{json, line};
 
+use crate::endpoint::Endpoint;
 use crate::window::Held;
 
 /// What is the same in every request of a connection.
@@ -24,6 +25,25 @@ pub(crate) struct Address {
     pub(crate) host: String,
     /// `/api/put?x=y`: the path with the query the URL gave.
     pub(crate) target: String,
+}
+
+impl Address {
+    pub(crate) fn of(endpoint: &Endpoint) -> Address {
+        let (host, port) = (endpoint.host(), endpoint.port());
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        Address {
+            // The scheme's own port is left out, as everybody does.
+            host: match port == endpoint.scheme().default_port() {
+                true => host,
+                false => format!("{host}:{port}"),
+            },
+            target: endpoint.target().to_owned(),
+        }
+    }
 }
 
 /// A request, ready to be written.
@@ -47,7 +67,9 @@ pub(super) struct Requests {
 impl std::fmt::Debug for Requests {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Not the headers: there are credentials among them.
-        f.debug_struct("Requests").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Requests")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -83,7 +105,11 @@ impl Requests {
         let mut request = Request::default();
         let (path, query) = split(&self.address.target);
         let base = path.rfind("/put").map_or(path, |at| &path[..at]);
-        let _ = write!(request.head, "GET {base}/config{query} HTTP/1.1\r\nHost: {}\r\n", self.address.host);
+        let _ = write!(
+            request.head,
+            "GET {base}/config{query} HTTP/1.1\r\nHost: {}\r\n",
+            self.address.host
+        );
         request.head.extend_from_slice(&self.headers);
         request.head.extend_from_slice(b"\r\n");
         request
@@ -124,7 +150,11 @@ impl Requests {
             (true, false) => "?",
             (false, false) => "&",
         };
-        let encoding = if self.gzip.is_some() { "Content-Encoding: gzip\r\n" } else { "" };
+        let encoding = if self.gzip.is_some() {
+            "Content-Encoding: gzip\r\n"
+        } else {
+            ""
+        };
         let _ = write!(
             request.head,
             "POST {path}{query}{mark}{flags} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n{encoding}\
@@ -175,7 +205,7 @@ mod tests {
         let request = requests("/api/put", false).put(&[held(0, 2)], "");
         assert_eq!(
             String::from_utf8(request.head).unwrap(),
-            "POST /api/put HTTP/1.1\r\nHost: tsd1:4242\r\nContent-Type: application/json\r\nContent-Length: 137\r\n\
+            "POST /api/put HTTP/1.1\r\nHost: tsd1:4242\r\nContent-Type: application/json\r\nContent-Length: 131\r\n\
              Authorization: x\r\n\r\n"
         );
         assert_eq!(
@@ -192,8 +222,14 @@ mod tests {
             String::from_utf8(head).unwrap().lines().next().unwrap().to_owned()
         };
         assert_eq!(first_line("/api/put", "details"), "POST /api/put?details HTTP/1.1");
-        assert_eq!(first_line("/insert/0/opentsdb/api/put?a=b", ""), "POST /insert/0/opentsdb/api/put?a=b HTTP/1.1");
-        assert_eq!(first_line("/api/put?a=b", "sync&details"), "POST /api/put?a=b&sync&details HTTP/1.1");
+        assert_eq!(
+            first_line("/insert/0/opentsdb/api/put?a=b", ""),
+            "POST /insert/0/opentsdb/api/put?a=b HTTP/1.1"
+        );
+        assert_eq!(
+            first_line("/api/put?a=b", "sync&details"),
+            "POST /api/put?a=b&sync&details HTTP/1.1"
+        );
     }
 
     #[test]
@@ -209,7 +245,9 @@ mod tests {
             let lines = [held(first, points)];
             let request = gzip.put(&lines, "");
             let mut body = Vec::new();
-            flate2::read::GzDecoder::new(&request.body[..]).read_to_end(&mut body).unwrap();
+            flate2::read::GzDecoder::new(&request.body[..])
+                .read_to_end(&mut body)
+                .unwrap();
             assert_eq!(body, plain.put(&lines, "").body);
         }
     }

@@ -106,7 +106,9 @@ pub(crate) struct Telnet {
 enum Ending {
     No,
     /// Nothing more is given; the sending side ends when all is written.
-    Finishing,
+    Finishing {
+        since: Duration,
+    },
     /// The sending side has ended; the server's end of stream is waited for.
     HalfClosed {
         at: Duration,
@@ -459,7 +461,7 @@ impl Exchange for Telnet {
         if self.ending != Ending::No {
             return;
         }
-        self.ending = Ending::Finishing;
+        self.ending = Ending::Finishing { since: now };
         let asks = !matches!(self.knowledge, Knowledge::Silent { .. });
         if asks && self.window.unasked() > 0 {
             self.ask(now);
@@ -467,10 +469,14 @@ impl Exchange for Telnet {
     }
 
     fn take_half_close(&mut self) -> bool {
-        let due = self.ending == Ending::Finishing && self.window.unwritten() == 0;
+        let Ending::Finishing { since } = self.ending else {
+            return false;
+        };
+        let due = self.window.unwritten() == 0;
         if due {
+            // The last byte may have gone out long before anybody wanted the end.
             self.ending = Ending::HalfClosed {
-                at: self.write_progress,
+                at: self.write_progress.max(since),
             };
         }
         due

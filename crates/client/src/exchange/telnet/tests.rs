@@ -230,6 +230,17 @@ fn closing_asks_about_the_last_lines_and_ends_the_sending_side_once() {
 }
 
 #[test]
+fn closing_an_idle_connection_waits_for_the_servers_last_words_too() {
+    let mut s = Scenario::with(ANSWERS, |terms| terms.settle = Duration::ZERO);
+    s.give(1).pass(100);
+    assert_eq!(s.write(), "L?");
+    s.server(OPENTSDB).pass(60_000);
+    s.exchange.finish(s.now);
+    assert!(s.exchange.take_half_close());
+    assert_eq!((s.pass(999), s.pass(1)), (None, Some(Cut::Finished)));
+}
+
+#[test]
 fn the_end_of_the_stream_without_an_answer_decides_at_once() {
     let mut s = Scenario::new(Knowledge::Unknown);
     s.give(2);

@@ -298,6 +298,8 @@ impl Telnet {
             until: now + SILENT_FOR,
         };
         self.refused = 0;
+        // The kernel was not asked while an answer was waited for: patience begins anew.
+        self.progress = now;
         self.confirm(verdicts);
     }
 
@@ -399,7 +401,9 @@ impl Exchange for Telnet {
             return None;
         }
         let pressing = self.urgent || self.ending != Ending::No || self.window.bytes() >= self.terms.window_bytes / 2;
-        Some(self.kernel_asked + if pressing { KERNEL.0 } else { KERNEL.1 })
+        // Asked too rarely, a server that works would look as if it stood still.
+        let every = if pressing { KERNEL.0 } else { KERNEL.1 };
+        Some(self.kernel_asked + every.min(self.terms.answer_timeout / 2))
     }
 
     fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<Cut> {

@@ -54,7 +54,7 @@ pub(crate) struct Worker {
     publisher: Publisher,
     /// Lines were taken since the last rest: more may be on their way.
     took: bool,
-    /// The last round wrote something: there may be more, and no socket will say that it takes it.
+    /// The last round wrote or read something: there may be more, and no socket will say that it takes it.
     unfinished: bool,
     /// What the engine was last told: that points are queued.
     told_queued: bool,
@@ -192,6 +192,8 @@ impl Worker {
         drop(state);
         self.tell(queued, urgent, phase);
         self.connect();
+        // Before the rounds, because what comes of it may be lines for another link.
+        self.ask_kernel();
         for _ in 0..ROUNDS {
             self.unfinished = false;
             self.fill();
@@ -202,7 +204,6 @@ impl Worker {
                 break;
             }
         }
-        self.ask_kernel();
         self.queue.announce(post(&self.queue, &mut self.engine));
         self.engine.verdicts().spare.clear();
         self.report();
@@ -313,7 +314,10 @@ impl Worker {
     fn read(&mut self, link: usize) {
         let mut buffer = std::mem::take(&mut self.buffer);
         while let Socket::Open(connection) = &mut self.sockets[link] {
-            match connection.read(&mut buffer) {
+            let incoming = connection.read(&mut buffer);
+            // What it says may move lines to a link that had its turn.
+            self.unfinished |= !matches!(incoming, Ok(Incoming::Nothing));
+            match incoming {
                 Ok(Incoming::Bytes(bytes)) => self.step(Input::Received {
                     link,
                     bytes: &buffer[..bytes],

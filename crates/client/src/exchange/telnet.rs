@@ -86,7 +86,9 @@ pub(crate) struct Telnet {
 enum Ending {
     No,
     /// Nothing more is given; the sending side ends when all is written.
-    Finishing,
+    Finishing {
+        since: Duration,
+    },
     /// The sending side has ended; the server's end of stream is waited for.
     HalfClosed {
         at: Duration,
@@ -260,6 +262,8 @@ impl Telnet {
             until: now + SILENT_FOR,
         };
         self.refused = 0;
+        // The kernel was not asked while an answer was waited for: patience begins anew.
+        self.progress = now;
         self.confirm(verdicts);
     }
 
@@ -361,7 +365,9 @@ impl Exchange for Telnet {
             return None;
         }
         let pressing = self.urgent || self.ending != Ending::No || self.window.bytes() >= self.terms.window_bytes / 2;
-        Some(self.kernel_asked + if pressing { KERNEL.0 } else { KERNEL.1 })
+        // Asked too rarely, a server that works would look as if it stood still.
+        let every = if pressing { KERNEL.0 } else { KERNEL.1 };
+        Some(self.kernel_asked + every.min(self.terms.answer_timeout / 2))
     }
 
     fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<Cut> {
@@ -419,7 +425,7 @@ impl Exchange for Telnet {
         if self.ending != Ending::No {
             return;
         }
-        self.ending = Ending::Finishing;
+        self.ending = Ending::Finishing { since: now };
         let asks = !matches!(self.knowledge, Knowledge::Silent { .. });
         if asks && self.window.unasked() > 0 {
             self.ask(now);
@@ -427,10 +433,14 @@ impl Exchange for Telnet {
     }
 
     fn take_half_close(&mut self) -> bool {
-        let due = self.ending == Ending::Finishing && self.window.unwritten() == 0;
+        let Ending::Finishing { since } = self.ending else {
+            return false;
+        };
+        let due = self.window.unwritten() == 0;
         if due {
+            // The last byte may have gone out long before anybody wanted the end.
             self.ending = Ending::HalfClosed {
-                at: self.write_progress,
+                at: self.write_progress.max(since),
             };
         }
         due

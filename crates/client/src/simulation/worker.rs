@@ -104,6 +104,13 @@ impl Worker {
         drop(state);
         self.tell(world, queued, urgent, phase);
         self.connect(world);
+        let due: Vec<usize> = self.engine.asks_kernel().collect();
+        for link in due {
+            if let Socket::Open(flow) = self.sockets[link] {
+                let bytes = world.acknowledged(flow).unwrap_or(u64::MAX);
+                self.step(world, Input::KernelHas { link, bytes });
+            }
+        }
         for _ in 0..ROUNDS {
             self.unfinished = false;
             self.fill(world);
@@ -112,13 +119,6 @@ impl Worker {
             }
             if !self.unfinished {
                 break;
-            }
-        }
-        let due: Vec<usize> = self.engine.asks_kernel().collect();
-        for link in due {
-            if let Socket::Open(flow) = self.sockets[link] {
-                let bytes = world.acknowledged(flow).unwrap_or(u64::MAX);
-                self.step(world, Input::KernelHas { link, bytes });
             }
         }
         self.post(world);
@@ -192,7 +192,7 @@ impl Worker {
                 Dial::Waiting => {}
                 Dial::Connected => {
                     self.sockets[link] = Socket::Open(flow);
-                    world.oracle.connected();
+                    world.oracle.connected(world.now, flow);
                     let credentials = Credentials::default();
                     self.step(world, Input::Connected { link, credentials });
                 }
@@ -221,6 +221,7 @@ impl Worker {
                     .fail("promise 6: a barrier slips through between the queue and the worker");
             }
             self.took = true;
+            world.oracle.taken(first, u64::from(block.points()));
             let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
             self.step(world, Input::Lines { link, lines });
             if !queued {
@@ -264,7 +265,9 @@ impl Worker {
 
     fn read(&mut self, world: &mut World, link: usize) {
         while let Socket::Open(flow) = self.sockets[link] {
-            match world.read(flow) {
+            let incoming = world.read(flow);
+            self.unfinished |= !matches!(incoming, Incoming::Nothing);
+            match incoming {
                 Incoming::Bytes(bytes) => {
                     world.trace.note(world.now, || {
                         format!("flow {flow} said {:?}", String::from_utf8_lossy(&bytes))

@@ -115,6 +115,21 @@ fn a_server_that_does_not_answer_is_silent_two_seconds_after_its_kernel_has_the_
 }
 
 #[test]
+fn a_silent_server_that_receives_is_not_cut_however_short_the_answer_timeout() {
+    let mut s = Scenario::with(Knowledge::Unknown, |terms| {
+        terms.answer_timeout = Duration::from_millis(300);
+    });
+    s.give(1).write();
+    s.kernel_has_all().give(1).write();
+    assert_eq!(s.pass(2_000), None, "what was written meanwhile is asked for first");
+    assert!(s.exchange.ask_kernel_at().is_some_and(|at| at <= s.now));
+    s.kernel_has_all().give(1).write();
+    assert!(s.exchange.ask_kernel_at() < s.exchange.deadline());
+    s.kernel_has_all();
+    assert_eq!((s.verdicts(), s.pass(1_000)), ((0, 3, 0, 0), None));
+}
+
+#[test]
 fn a_late_answer_changes_the_manner_and_no_verdict() {
     let mut s = Scenario::new(Knowledge::Unknown);
     s.give(2).write();
@@ -216,6 +231,17 @@ fn closing_asks_about_the_last_lines_and_ends_the_sending_side_once() {
     s.server(OPENTSDB);
     s.exchange.ended(true, &mut s.verdicts);
     assert_eq!((s.verdicts(), s.verdicts.tally.unsettled), ((2, 0, 0, 0), 2));
+}
+
+#[test]
+fn closing_an_idle_connection_waits_for_the_servers_last_words_too() {
+    let mut s = Scenario::with(ANSWERS, |terms| terms.settle = Duration::ZERO);
+    s.give(1).pass(100);
+    assert_eq!(s.write(), "L?");
+    s.server(OPENTSDB).pass(60_000);
+    s.exchange.finish(s.now);
+    assert!(s.exchange.take_half_close());
+    assert_eq!((s.pass(999), s.pass(1)), (None, Some(Cut::Finished)));
 }
 
 #[test]

@@ -182,18 +182,16 @@ impl Engine {
 
     /// Closing, and nothing is left to be given: ends every connection in good order.
     pub(super) fn finish(&mut self) {
-        for (index, link) in self.links.iter_mut().enumerate() {
-            match &mut link.state {
+        for link in 0..self.links.len() {
+            match &mut self.links[link].state {
                 State::Idle => {}
                 State::Connecting { .. } => {
-                    link.state = State::Idle;
-                    self.outputs.push_back(Output::Disconnect { link: index });
+                    self.links[link].state = State::Idle;
+                    self.outputs.push_back(Output::Disconnect { link });
                 }
                 State::Live(exchange) => {
                     exchange.finish(self.now);
-                    if exchange.take_half_close() {
-                        self.outputs.push_back(Output::HalfClose { link: index });
-                    }
+                    self.tick(link);
                 }
             }
         }

@@ -4,6 +4,8 @@
 //! loopback that the kernel chose, keeps its files in a folder that goes with it, counts as ready when its own health
 //! address says so, and is read back by its own query API. Each ends by its process id, with the value that stands for it.
 //!
+//! A [`Transcript`] is what was said to a server and what came back; [`conversation`] records one and compares.
+//!
 //! [`Recorder`] stands between a client and a server and shows what a connection began with.
 //!
 //! Called by `tests/stores.rs` and `tests/crash.rs`; `scripts/test-servers` and `scripts/test` run them.
@@ -11,16 +13,19 @@
 #![forbid(unsafe_code)]
 
 mod ask;
+pub mod conversation;
 mod influxdb;
 mod process;
 mod receiver;
 mod recorder;
+mod transcript;
 mod victoriametrics;
 
 pub use ask::until;
 pub use influxdb::InfluxDb;
 pub use receiver::Receiver;
 pub use recorder::Recorder;
+pub use transcript::{Case, Exchange, Heard, Transcript};
 pub use victoriametrics::VictoriaMetrics;
 
 use std::collections::BTreeMap;

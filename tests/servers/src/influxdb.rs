@@ -20,9 +20,17 @@ pub struct InfluxDb {
 }
 
 impl InfluxDb {
-    /// Starts it.
+    /// Starts it, and creates the database.
     #[must_use]
     pub fn start() -> InfluxDb {
+        let server = InfluxDb::fresh();
+        success(server.api, "POST", "/query?q=CREATE+DATABASE+opentsdb", b"");
+        server
+    }
+
+    /// Starts it as it comes: the first HTTP put is refused, the first telnet connection creates the database.
+    #[must_use]
+    pub fn fresh() -> InfluxDb {
         let folder = TempDir::new().expect("a folder can be made");
         let [telnet, api, backup] = free_ports();
         let at = |name: &str| folder.path().join(name).display().to_string();
@@ -43,9 +51,11 @@ impl InfluxDb {
             arguments: vec!["-config".to_owned(), file.display().to_string()],
             ready: Ready::Answers(api, "/ping", 204),
         };
-        let process = Process::start(folder, launch);
-        success(api, "POST", "/query?q=CREATE+DATABASE+opentsdb", b"");
-        InfluxDb { process, telnet, api }
+        InfluxDb {
+            process: Process::start(folder, launch),
+            telnet,
+            api,
+        }
     }
 
     /// Kills it with SIGKILL, and starts it again on its data.

@@ -5,6 +5,8 @@
 //! goes with it, counts as ready when its own health address says so, and is read back by its own query API. Each ends by its
 //! process id, with the value that stands for it, or with the test process.
 //!
+//! A [`Transcript`] is what was said to a server and what came back; [`conversation`] records one and compares.
+//!
 //! [`Recorder`] stands between a client and a server and shows what a connection began with.
 //!
 //! Called by `tests/promises` and `tests/crash.rs`; `scripts/test-servers` and `scripts/test` run them.
@@ -12,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod ask;
+pub mod conversation;
 mod hbase;
 mod influxdb;
 mod kairosdb;
@@ -19,6 +22,7 @@ mod opentsdb;
 mod process;
 mod receiver;
 mod recorder;
+mod transcript;
 mod victoriametrics;
 
 pub use ask::{http, until};
@@ -28,6 +32,7 @@ pub use kairosdb::KairosDb;
 pub use opentsdb::Tsd;
 pub use receiver::Receiver;
 pub use recorder::Recorder;
+pub use transcript::{Case, Exchange, Heard, Transcript};
 pub use victoriametrics::VictoriaMetrics;
 
 use std::collections::BTreeMap;

@@ -82,6 +82,11 @@ impl Tsd {
         self.process.wait_ended(patience);
     }
 
+    /// Gives a name its number, which putting does only as far as the configuration allows: a `metric`, `tagk` or `tagv`.
+    pub fn create(&self, kind: &str, name: &str) {
+        get(self.port, &format!("/api/uid/assign?{kind}={name}"));
+    }
+
     /// One counter of its own, for instance `tsd.rpc.received` with `type=put`.
     #[must_use]
     pub fn counter(&self, metric: &str, tag: &str) -> u64 {

@@ -4,6 +4,7 @@ use potsdb_servers::{InfluxDb, Server as _};
 
 use crate::faces::{POINTS, from_python, from_rust, from_the_shell};
 use crate::load::Load;
+use crate::transcripts::says_as_recorded;
 
 #[test]
 #[ignore = "needs influxdb: scripts/test-servers runs it"]
@@ -21,4 +22,13 @@ fn stores_what_each_face_sends() {
     let load = Load::new("x.python", POINTS);
     from_python(&server.telnet(), &load);
     load.is_stored(&server);
+}
+
+#[test]
+#[ignore = "needs influxdb: scripts/test-servers runs it"]
+fn says_what_was_recorded() {
+    says_as_recorded("influxdb-fresh.txt", InfluxDb::fresh().port());
+    let server = InfluxDb::start();
+    says_as_recorded("influxdb-telnet.txt", server.port());
+    says_as_recorded("influxdb-http.txt", server.port());
 }

@@ -1,7 +1,7 @@
 //! A load: series of points that tell if two were mixed up, what a server has to have of it, and the ledger afterwards.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use potsdb::{Client, Stats, Timestamp};
 use potsdb_servers::{Server, Stored, until};
@@ -111,6 +111,19 @@ impl Load {
             self.metric
         );
         println!("{}: {} points stored, every value right", self.metric, self.sent());
+    }
+
+    /// Waits until what is stored grows no more for as long as a server may keep it to itself: how many are missing.
+    pub(crate) fn missing_for_good(&self, server: &impl Server, quiet: Duration) -> u64 {
+        let mut last = (self.missing(&server.stored(&self.metric)), Instant::now());
+        until(LONG, || {
+            let missing = self.missing(&server.stored(&self.metric));
+            if missing != last.0 {
+                last = (missing, Instant::now());
+            }
+            (missing == 0 || last.1.elapsed() >= quiet).then_some(missing)
+        })
+        .expect("a server stores or it does not")
     }
 }
 

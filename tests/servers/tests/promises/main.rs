@@ -11,4 +11,5 @@ mod influxdb;
 mod kairosdb;
 mod load;
 mod opentsdb;
+mod transcripts;
 mod victoriametrics;

@@ -4,6 +4,7 @@ use potsdb_servers::{Recorder, Server as _, VictoriaMetrics};
 
 use crate::faces::{POINTS, from_python, from_rust, from_the_shell};
 use crate::load::Load;
+use crate::transcripts::says_as_recorded;
 
 #[test]
 #[ignore = "needs victoria-metrics: scripts/test-servers runs it"]
@@ -42,6 +43,14 @@ fn stores_what_python_sends() {
     let load = Load::new("x.python", POINTS);
     from_python(&server.telnet(), &load);
     load.is_stored(&server);
+}
+
+#[test]
+#[ignore = "needs victoria-metrics: scripts/test-servers runs it"]
+fn says_what_was_recorded() {
+    let server = VictoriaMetrics::start();
+    says_as_recorded("victoriametrics-telnet.txt", server.port());
+    says_as_recorded("victoriametrics-http.txt", server.port());
 }
 
 /// Each connection, at least so many, began with a point.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::endpoint::Endpoint;
+use crate::kernel::without_signals;
 
 /// Addresses of an endpoint, or why there are none; for the attempt numbered `attempt`.
 pub(crate) struct Resolved {
@@ -69,19 +70,19 @@ impl Io {
         let (requests, asked) = channel::<(u64, Endpoint)>();
         let answer = self.answer.clone();
         let wake = self.wake.clone();
-        std::thread::Builder::new()
-            .name("potsdb-io".to_owned())
-            .spawn(move || {
-                for (attempt, endpoint) in asked {
-                    let addresses = (endpoint.host(), endpoint.port())
-                        .to_socket_addrs()
-                        .map(Iterator::collect);
-                    if answer.send(Resolved { attempt, addresses }).is_err() {
-                        return;
-                    }
-                    wake();
+        let thread = std::thread::Builder::new().name("potsdb-io".to_owned());
+        let work = move || {
+            for (attempt, endpoint) in asked {
+                let addresses = (endpoint.host(), endpoint.port())
+                    .to_socket_addrs()
+                    .map(Iterator::collect);
+                if answer.send(Resolved { attempt, addresses }).is_err() {
+                    return;
                 }
-            })?;
+                wake();
+            }
+        };
+        without_signals(|| thread.spawn(work))?;
         Ok(requests)
     }
 }

@@ -17,6 +17,7 @@ use crate::connection::{Connection, Dial, Dialled, Incoming};
 use crate::endpoint::Endpoint;
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::io::Io;
+use crate::kernel::without_signals;
 use crate::ledger::Tally;
 use crate::options::Options;
 use crate::publish::{Publisher, STATUS_EVERY, Shared};
@@ -100,7 +101,8 @@ impl Worker {
             told_queued: false,
         };
         worker.publish_status();
-        std::thread::Builder::new().name("potsdb".to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name("potsdb".to_owned());
+        let work = move || {
             become_worker();
             // A panic is a defect of ours. It must not leave anybody waiting for a dead thread.
             let end = std::panic::catch_unwind(AssertUnwindSafe(|| worker.run()));
@@ -118,7 +120,8 @@ impl Worker {
             }
             drop(worker);
             queue.end(&tally);
-        })?;
+        };
+        without_signals(|| thread.spawn(work))?;
         Ok(())
     }
 

@@ -138,6 +138,9 @@ impl Builder {
         let options = self.options.within_reason();
         let scheme = check_endpoints(&self.endpoints)?;
         check_wire(scheme, &options)?;
+        if scheme != Scheme::Tsdb {
+            return Err(ConfigError::endpoints("this version speaks tsdb only"));
+        }
         let host_tag = match &options.host_tag {
             HostTag::Hostname => Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
             HostTag::Value(value) => Some(value.clone()),
@@ -173,7 +176,6 @@ fn check_endpoints(endpoints: &[Endpoint]) -> Result<Scheme, ConfigError> {
     }
     match scheme.missing_feature() {
         Some(feature) => Err(ConfigError::feature(scheme, feature)),
-        None if scheme != Scheme::Tsdb => Err(ConfigError::endpoints("this version speaks tsdb only")),
         None => Ok(scheme),
     }
 }
@@ -184,12 +186,6 @@ fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
         return Err(ConfigError::option(
             "ack",
             "stored can be told over http and https alone",
-        ));
-    }
-    if options.auth.is_some() && !scheme.is_http() {
-        return Err(ConfigError::option(
-            "auth",
-            "this version says nothing before the points",
         ));
     }
     if let Some(auth) = &options.auth

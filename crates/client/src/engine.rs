@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use crate::backoff::{Backoff, Random};
 use crate::block::Lines;
 use crate::credentials::Credentials;
-use crate::exchange::{Cut, Exchange, Knowledge, Room, Telnet, Terms, Verdicts};
+use crate::exchange::{Cut, Exchange, Greeting, Knowledge, Room, Telnet, Terms, Verdicts};
 use crate::ledger::EndpointState;
 use crate::options::{Ack, Options};
 use crate::pace::Pace;
@@ -128,13 +128,19 @@ impl Engine {
                 if let State::Live(exchange) = state {
                     exchange.received(now, bytes, &mut self.verdicts);
                     self.doors[*door].learn(exchange.knowledge());
+                    if exchange.is_welcome() {
+                        self.doors[*door].unauthorized = false;
+                        self.doors[*door].found(&mut self.verdicts);
+                    }
                 }
             }
             Input::KernelHas { link, bytes } => self.kernel_has(link, bytes),
             Input::Ended { link, kernel } => {
                 let kernel = kernel.unwrap_or(u64::MAX);
                 self.kernel_has(link, kernel);
-                self.end(link, true, "the server closed the connection".to_owned());
+                if !self.unauthorized(link) {
+                    self.end(link, true, "the server closed the connection".to_owned());
+                }
             }
             Input::Broken { link, why, kernel } => {
                 // Where the kernel cannot tell, what it took counts as received.
@@ -263,7 +269,7 @@ impl Engine {
         }
     }
 
-    fn connected(&mut self, link: usize, _credentials: Credentials) {
+    fn connected(&mut self, link: usize, credentials: Credentials) {
         let door = &mut self.doors[self.links[link].door];
         if !matches!(self.links[link].state, State::Connecting { .. }) {
             return;
@@ -273,12 +279,13 @@ impl Engine {
         if self.terms.must_answer && matches!(knowledge, Knowledge::Silent { .. }) {
             knowledge = Knowledge::Unknown;
         }
-        if std::mem::take(&mut door.lost) {
-            self.verdicts.reports.push(Report::ServerFound {
-                endpoint: door.name.clone(),
-            });
+        if !door.unauthorized {
+            door.found(&mut self.verdicts);
         }
-        self.links[link].state = State::Live(Box::new(Telnet::new(self.terms, knowledge, self.now)));
+        self.links[link].state = State::Live(match credentials.line {
+            Some(line) => Box::new(Greeting::new(self.terms, knowledge, line, self.now)),
+            None => Box::new(Telnet::new(self.terms, knowledge, self.now)),
+        });
     }
 
     fn kernel_has(&mut self, link: usize, bytes: u64) {
@@ -295,8 +302,30 @@ impl Engine {
         self.lost(link, why);
     }
 
+    /// A connection that was not let in is over: said once, and tried again at the back-off's cap, with credentials
+    /// that were read anew. False where it was let in, or nobody wants to be any more.
+    fn unauthorized(&mut self, link: usize) -> bool {
+        let refused = self.links[link]
+            .exchange()
+            .is_some_and(|exchange| !exchange.is_welcome());
+        if !refused || self.is_finishing() {
+            return false;
+        }
+        let door = self.links[link].door;
+        self.doors[door].unauthorized = true;
+        self.end(link, true, Cut::Unauthorized.words().to_owned());
+        self.doors[door].not_before = self.now + self.doors[door].backoff.cap();
+        true
+    }
+
+    /// Closing, and nothing is left to be given.
+    fn is_finishing(&self) -> bool {
+        self.phase != EnginePhase::Open && !self.queued && self.verdicts.again.is_empty()
+    }
+
     /// A link is without a connection from now on.
     fn lost(&mut self, link: usize, why: String) {
+        let finishing = self.is_finishing();
         let state = std::mem::replace(&mut self.links[link].state, State::Idle);
         let door = &mut self.doors[self.links[link].door];
         if let State::Live(exchange) = &state {
@@ -305,16 +334,16 @@ impl Engine {
                 door.backoff.reset();
             }
         }
-        let finishing = self.phase != EnginePhase::Open && !self.queued && self.verdicts.again.is_empty();
         if finishing || matches!(state, State::Idle) {
             return;
         }
         door.not_before = self.now + door.backoff.failed(&mut self.random);
         door.last_error = Some(why.clone());
         if !std::mem::replace(&mut door.lost, true) {
-            self.verdicts.reports.push(Report::ServerLost {
-                endpoint: door.name.clone(),
-                why,
+            let endpoint = door.name.clone();
+            self.verdicts.reports.push(match door.unauthorized {
+                true => Report::Unauthorized { endpoint, why },
+                false => Report::ServerLost { endpoint, why },
             });
         }
     }
@@ -333,7 +362,7 @@ impl Engine {
         }
         self.write_again();
         self.connect();
-        if self.phase != EnginePhase::Open && !self.queued && self.verdicts.again.is_empty() {
+        if self.is_finishing() {
             self.finish();
         }
     }
@@ -360,11 +389,14 @@ impl Engine {
             if let Some(exchange) = self.links[link].exchange() {
                 exchange.count_torn(&mut self.verdicts);
             }
+            if cut == Cut::Unauthorized && self.unauthorized(link) {
+                return;
+            }
             self.end(link, cut == Cut::Finished, cut.words().to_owned());
             if matches!(cut, Cut::ReadOnly | Cut::CannotAnswer) {
                 // Not a passing fault: look again at the back-off's cap.
-                let door = self.links[link].door;
-                self.doors[door].not_before = self.now + Duration::from_secs(30);
+                let door = &mut self.doors[self.links[link].door];
+                door.not_before = self.now + door.backoff.cap();
             }
         }
         if let Some(exchange) = self.links[link].exchange_mut()

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::backoff::Backoff;
-use crate::exchange::{Exchange, Knowledge};
+use crate::exchange::{Exchange, Knowledge, Verdicts};
 use crate::ledger::EndpointState;
+use crate::report::Report;
 
 /// An endpoint, as one door to the store.
 pub(super) struct Door {
@@ -15,6 +16,8 @@ pub(super) struct Door {
     pub(super) not_before: Duration,
     /// The last attempt failed, or the last connection was ended from the other side.
     pub(super) lost: bool,
+    /// It did not accept the login: being connected is no news until it does.
+    pub(super) unauthorized: bool,
     pub(super) last_error: Option<String>,
 }
 
@@ -26,6 +29,7 @@ impl Door {
             backoff,
             not_before: Duration::ZERO,
             lost: false,
+            unauthorized: false,
             last_error: None,
         }
     }
@@ -34,6 +38,14 @@ impl Door {
     pub(super) fn learn(&mut self, knowledge: Knowledge) {
         if !matches!(self.knowledge, Knowledge::Answers(_)) || matches!(knowledge, Knowledge::Answers(_)) {
             self.knowledge = knowledge;
+        }
+    }
+
+    /// It is connected, or lets the client in, again.
+    pub(super) fn found(&mut self, verdicts: &mut Verdicts) {
+        if std::mem::take(&mut self.lost) {
+            let endpoint = self.name.clone();
+            verdicts.reports.push(Report::ServerFound { endpoint });
         }
     }
 

@@ -14,7 +14,9 @@ use crate::ledger::Tally;
 use crate::report::Report;
 use crate::window::Held;
 
+mod greeting;
 mod telnet;
+pub(crate) use greeting::Greeting;
 pub(crate) use telnet::{Telnet, Terms};
 
 /// The server's words for refused points that are kept.
@@ -49,6 +51,8 @@ pub(crate) enum Cut {
     ReadOnly,
     /// It cannot answer, and `ack=accepted` wants an answer.
     CannotAnswer,
+    /// It did not accept the login.
+    Unauthorized,
     /// Everything is answered and the server does not end its side.
     Finished,
 }
@@ -60,6 +64,7 @@ impl Cut {
             Cut::AnswerTimeout => "answer timeout: the server does not answer",
             Cut::ReadOnly => "the server takes no points (read-only mode)",
             Cut::CannotAnswer => "the server cannot answer, and ack=accepted asks for answers",
+            Cut::Unauthorized => "the server did not accept the login (option auth)",
             Cut::Finished => "closed",
         }
     }
@@ -168,6 +173,11 @@ pub(crate) trait Exchange: Send {
 
     /// Counts a line torn by cutting the connection now.
     fn count_torn(&self, verdicts: &mut Verdicts);
+
+    /// Whether the server lets the client in, as far as is known; one that does not is told of and left alone.
+    fn is_welcome(&self) -> bool {
+        true
+    }
 
     /// What was found out about the server.
     fn knowledge(&self) -> Knowledge;

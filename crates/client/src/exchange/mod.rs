@@ -137,7 +137,8 @@ pub(crate) trait Exchange: Send {
     /// Takes lines that [`room`](Exchange::room) allowed.
     fn give(&mut self, now: Duration, held: Held);
 
-    /// The bytes to write next.
+    /// The bytes to write next. What was shown is shown again, as it was, until it is written: over TLS it may be
+    /// encrypted already.
     fn unwritten<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>);
 
     /// The kernel took so many of them.

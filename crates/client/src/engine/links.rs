@@ -5,7 +5,7 @@
 //! `engine.rs` calls what is here; it writes no lines.
 
 use super::door::{Link, State};
-use super::{Engine, EnginePhase, Output, STAGGER};
+use super::{Engine, Output, STAGGER};
 use crate::credentials::Credentials;
 use crate::exchange::{Cut, Knowledge, Wire};
 use crate::report::Report;
@@ -40,6 +40,9 @@ impl Engine {
         let Some(exchange) = self.links[link].exchange_mut() else {
             return self.lost(link, why);
         };
+        if clean && !exchange.is_welcome() {
+            return self.over(link, clean, &Cut::Unauthorized(why));
+        }
         let idle = exchange.is_idle();
         exchange.ended(clean, &mut self.verdicts);
         self.heed(link);
@@ -63,20 +66,20 @@ impl Engine {
 
     /// A link is without a connection from now on, and its endpoint not doing well.
     pub(super) fn lost(&mut self, link: usize, why: String) {
+        self.lose(link, why, |endpoint, why| Report::ServerLost { endpoint, why });
+    }
+
+    fn lose(&mut self, link: usize, why: String, report: impl FnOnce(String, String) -> Report) {
         let was_idle = self.links[link].is_idle();
         self.leave(link);
-        let finishing = self.phase != EnginePhase::Open && !self.queued && self.verdicts.again.is_empty();
-        if finishing || was_idle {
+        if was_idle || self.is_finishing() {
             return;
         }
         let door = &mut self.doors[self.links[link].door];
         door.not_before = self.now + door.backoff.failed(&mut self.random);
         door.last_error = Some(why.clone());
         if !std::mem::replace(&mut door.lost, true) {
-            self.verdicts.reports.push(Report::ServerLost {
-                endpoint: door.name.clone(),
-                why,
-            });
+            self.verdicts.reports.push(report(door.name.clone(), why));
         }
     }
 
@@ -132,19 +135,31 @@ impl Engine {
     /// Ends a connection on the client's own account.
     fn cut(&mut self, link: usize, cut: &Cut) {
         self.outputs.push_back(Output::Disconnect { link });
-        let Some(exchange) = self.links[link].exchange_mut() else {
-            return;
-        };
-        exchange.count_torn(&mut self.verdicts);
-        exchange.ended(*cut == Cut::Finished, &mut self.verdicts);
-        self.heed(link);
+        if let Some(exchange) = self.links[link].exchange() {
+            exchange.count_torn(&mut self.verdicts);
+        }
+        self.over(link, *cut == Cut::Finished, cut);
+    }
+
+    /// A connection is over, and it is known why.
+    fn over(&mut self, link: usize, clean: bool, cut: &Cut) {
+        if let Some(exchange) = self.links[link].exchange_mut() {
+            exchange.ended(clean, &mut self.verdicts);
+            self.heed(link);
+        }
         match cut {
             Cut::Finished => self.leave(link),
+            Cut::Unauthorized(_) => {
+                self.lose(link, cut.to_string(), |endpoint, why| Report::Unauthorized {
+                    endpoint,
+                    why,
+                });
+            }
             _ => self.lost(link, cut.to_string()),
         }
         if cut.is_lasting() {
-            let door = self.links[link].door;
-            self.doors[door].not_before = self.now + self.longest_wait;
+            let door = &mut self.doors[self.links[link].door];
+            door.not_before = self.now + door.backoff.cap();
         }
     }
 

@@ -42,10 +42,13 @@ impl Engine {
         };
         let idle = exchange.is_idle();
         exchange.ended(clean, &mut self.verdicts);
+        // Its last words may be why, also where the end of the stream is what ended them.
+        let cut = exchange.tick(self.now, false, &mut self.verdicts);
         self.heed(link);
-        match idle {
-            true => self.leave(link),
-            false => self.lost(link, why),
+        match cut.filter(Cut::is_lasting) {
+            Some(cut) => self.lost_for_long(link, &cut),
+            None if idle => self.leave(link),
+            None => self.lost(link, why),
         }
     }
 
@@ -140,12 +143,16 @@ impl Engine {
         self.heed(link);
         match cut {
             Cut::Finished => self.leave(link),
+            _ if cut.is_lasting() => self.lost_for_long(link, cut),
             _ => self.lost(link, cut.to_string()),
         }
-        if cut.is_lasting() {
-            let door = self.links[link].door;
-            self.doors[door].not_before = self.now + self.longest_wait;
-        }
+    }
+
+    /// As [`lost`](Engine::lost), and it takes somebody's doing to mend.
+    fn lost_for_long(&mut self, link: usize, cut: &Cut) {
+        self.lost(link, cut.to_string());
+        let door = self.links[link].door;
+        self.doors[door].not_before = self.now + self.longest_wait;
     }
 
     /// Opens a connection when there is something to write and no live one takes it. One at a
@@ -182,18 +189,16 @@ impl Engine {
 
     /// Closing, and nothing is left to be given: ends every connection in good order.
     pub(super) fn finish(&mut self) {
-        for (index, link) in self.links.iter_mut().enumerate() {
-            match &mut link.state {
+        for link in 0..self.links.len() {
+            match &mut self.links[link].state {
                 State::Idle => {}
                 State::Connecting { .. } => {
-                    link.state = State::Idle;
-                    self.outputs.push_back(Output::Disconnect { link: index });
+                    self.links[link].state = State::Idle;
+                    self.outputs.push_back(Output::Disconnect { link });
                 }
                 State::Live(exchange) => {
                     exchange.finish(self.now);
-                    if exchange.take_half_close() {
-                        self.outputs.push_back(Output::HalfClose { link: index });
-                    }
+                    self.tick(link);
                 }
             }
         }

@@ -173,7 +173,7 @@ fn check_endpoints(endpoints: &[Endpoint]) -> Result<Scheme, ConfigError> {
     }
     match scheme.missing_feature() {
         Some(feature) => Err(ConfigError::feature(scheme, feature)),
-        None if scheme != Scheme::Tsdb => Err(ConfigError::endpoints("this version speaks tsdb only")),
+        None if scheme.is_tls() => Err(ConfigError::endpoints("this version does not encrypt yet")),
         None => Ok(scheme),
     }
 }

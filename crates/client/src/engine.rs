@@ -217,9 +217,10 @@ impl Engine {
 
     /// The bytes a link is to write next.
     pub(crate) fn unwritten<'a>(&'a mut self, now: Duration, link: usize, slices: &mut Vec<IoSlice<'a>>) {
-        self.now = self.now.max(now);
+        // The engine's own time stays what it has decided for: a deadline since then is still to come.
+        let now = now.max(self.now);
         if let Some(exchange) = self.links[link].exchange_mut() {
-            exchange.unwritten(self.now, slices);
+            exchange.unwritten(now, slices);
         }
     }
 

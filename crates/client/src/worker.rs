@@ -19,6 +19,7 @@ use crate::endpoint::Endpoint;
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::exchange::Wire;
 use crate::io::Io;
+use crate::kernel::without_signals;
 use crate::ledger::Tally;
 use crate::options::Options;
 use crate::publish::{Publisher, STATUS_EVERY, Shared};
@@ -106,7 +107,8 @@ impl Worker {
             told_queued: false,
         };
         worker.publish_status();
-        std::thread::Builder::new().name("potsdb".to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name("potsdb".to_owned());
+        let work = move || {
             become_worker();
             // A panic is a defect of ours. It must not leave anybody waiting for a dead thread.
             let end = std::panic::catch_unwind(AssertUnwindSafe(|| worker.run()));
@@ -124,7 +126,8 @@ impl Worker {
             }
             drop(worker);
             queue.end(&tally);
-        })?;
+        };
+        without_signals(|| thread.spawn(work))?;
         Ok(())
     }
 

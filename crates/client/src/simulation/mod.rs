@@ -271,7 +271,7 @@ impl Run {
     fn send(&mut self) {
         let position = self.world.oracle.queued_points();
         let line = self.history.line(position, &mut self.dice);
-        match self.worker.queue.append(&[&line], line.len(), None, Wait::No) {
+        match self.worker.queue.append(&line, None, Wait::No) {
             Ok(Sent::Queued) => self.world.oracle.accepted(Some(line)),
             Ok(_) => self.world.oracle.accepted(None),
             // Never became a point.

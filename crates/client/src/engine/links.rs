@@ -45,10 +45,13 @@ impl Engine {
         }
         let idle = exchange.is_idle();
         exchange.ended(clean, &mut self.verdicts);
+        // Its last words may be why, also where the end of the stream is what ended them.
+        let cut = exchange.tick(self.now, false, &mut self.verdicts);
         self.heed(link);
-        match idle {
-            true => self.leave(link),
-            false => self.lost(link, why),
+        match cut.filter(Cut::is_lasting) {
+            Some(cut) => self.lost_for_long(link, &cut),
+            None if idle => self.leave(link),
+            None => self.lost(link, why),
         }
     }
 
@@ -149,18 +152,19 @@ impl Engine {
         }
         match cut {
             Cut::Finished => self.leave(link),
-            Cut::Unauthorized(_) => {
-                self.lose(link, cut.to_string(), |endpoint, why| Report::Unauthorized {
-                    endpoint,
-                    why,
-                });
-            }
+            _ if cut.is_lasting() => self.lost_for_long(link, cut),
             _ => self.lost(link, cut.to_string()),
         }
-        if cut.is_lasting() {
-            let door = &mut self.doors[self.links[link].door];
-            door.not_before = self.now + door.backoff.cap();
-        }
+    }
+
+    /// As [`lost`](Engine::lost), and it takes somebody's doing to mend.
+    fn lost_for_long(&mut self, link: usize, cut: &Cut) {
+        self.lose(link, cut.to_string(), |endpoint, why| match cut {
+            Cut::Unauthorized(_) => Report::Unauthorized { endpoint, why },
+            _ => Report::ServerLost { endpoint, why },
+        });
+        let door = &mut self.doors[self.links[link].door];
+        door.not_before = self.now + door.backoff.cap();
     }
 
     /// Opens a connection when there is something to write and no live one takes it. One at a

@@ -223,13 +223,22 @@ impl Http {
         verdicts.last_answer = Some(now.saturating_sub(flight.since));
         let length = flight.request.body.len();
         let reply = reply::put(answer.status, &answer.body);
-        let Some(part) = flight.part else {
+        let Some(mut part) = flight.part else {
             match reply {
                 PutReply::Unauthorized { .. } => self.cut = Some(unauthorized(answer)),
+                PutReply::Later { words } => {
+                    // Whoever cannot say what it takes now gets the least, and later.
+                    self.learned.config(answer.status, &answer.body);
+                    verdicts.slow_down(answer.retry_after, words);
+                    self.let_go(verdicts);
+                }
                 _ => self.learned.config(answer.status, &answer.body),
             }
             return;
         };
+        for held in &mut part.lines {
+            held.tried = true;
+        }
         let taken = matches!(
             reply,
             PutReply::Taken { .. } | PutReply::Partly { .. } | PutReply::Unnamed

@@ -1,13 +1,18 @@
 //! Building a client: a URL, options over it, and the one step that can fail.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use potsdb_wire::{Names, Rules, SeriesText, Server};
 
+use crate::auth::Auth;
 use crate::client::Client;
-use crate::endpoint::{Endpoint, parse_url};
+use crate::credentials::check_header;
+use crate::endpoint::{Endpoint, Scheme};
 use crate::error::ConfigError;
 use crate::options::{Ack, HostTag, Invalid, Options, Overflow, Precision, Repeats};
+use crate::secret::Secret;
+use crate::url;
 
 /// How long `check_host` tries.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,19 +46,16 @@ impl Builder {
     }
 
     pub(crate) fn over(defaults: Options, url: &str) -> Builder {
-        let (parsed, error) = match parse_url(url) {
-            Ok(parsed) => (parsed, None),
-            Err(error) => ((Vec::new(), Vec::new()), Some(error)),
+        let url = match url::parse(url) {
+            Ok(url) => url,
+            Err(error) => return Builder::failed(error),
         };
-        let (endpoints, options) = parsed;
-        let builder = Builder {
-            endpoints,
-            options: defaults,
-            error,
-        };
-        options
-            .iter()
-            .fold(builder, |builder, (name, value)| builder.set(name, value))
+        let mut builder = Builder::from_parts(url.endpoints, defaults);
+        if url.auth.is_some() {
+            builder.options.auth = url.auth;
+        }
+        let options = url.options.iter();
+        options.fold(builder, |builder, (name, value)| builder.set(name, value))
     }
 
     pub(crate) fn failed(error: ConfigError) -> Builder {
@@ -100,11 +102,18 @@ impl Builder {
         window_bytes: usize,
         settle: Duration,
         settle_bytes: usize,
+        max_age: Duration,
         connect_timeout: Duration,
         write_timeout: Duration,
         answer_timeout: Duration,
         backoff: (Duration, Duration),
         connections: usize,
+        gzip: bool,
+        auth: Auth,
+        headers: Vec<(String, Secret)>,
+        ca: PathBuf,
+        cert: PathBuf,
+        key: PathBuf,
         linger: Duration,
         close_grace: Duration,
         check_host: bool,
@@ -127,6 +136,8 @@ impl Builder {
             return Err(error);
         }
         let options = self.options.within_reason();
+        let scheme = check_endpoints(&self.endpoints)?;
+        check_wire(scheme, &options)?;
         let host_tag = match &options.host_tag {
             HostTag::Hostname => Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
             HostTag::Value(value) => Some(value.clone()),
@@ -142,6 +153,73 @@ impl Builder {
             check_hosts(&self.endpoints)?;
         }
         Client::start(self.endpoints, options, rules, host_tag)
+    }
+}
+
+/// All endpoints are doors to one store, and speak one wire.
+fn check_endpoints(endpoints: &[Endpoint]) -> Result<Scheme, ConfigError> {
+    let Some(scheme) = endpoints.first().map(Endpoint::scheme) else {
+        return Err(ConfigError::endpoints("a client has at least one endpoint"));
+    };
+    for endpoint in endpoints {
+        endpoint
+            .check_host()
+            .map_err(|rule| ConfigError::url(endpoint.host(), rule))?;
+        if endpoint.scheme() != scheme {
+            return Err(ConfigError::endpoints(
+                "the endpoints of a client have one scheme: two wires to one store are two clients",
+            ));
+        }
+    }
+    match scheme.missing_feature() {
+        Some(feature) => Err(ConfigError::feature(scheme, feature)),
+        None if scheme.is_tls() => Err(ConfigError::endpoints("this version does not encrypt yet")),
+        None => Ok(scheme),
+    }
+}
+
+/// Options that mean nothing on this wire would leave somebody believing that they did.
+fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
+    if options.ack == Ack::Stored && !scheme.is_http() {
+        return Err(ConfigError::option(
+            "ack",
+            "stored can be told over http and https alone",
+        ));
+    }
+    if options.auth.is_some() && !scheme.is_http() {
+        return Err(ConfigError::option(
+            "auth",
+            "this version says nothing before the points",
+        ));
+    }
+    if let Some(auth) = &options.auth
+        && auth.manner().is_http() != scheme.is_http()
+    {
+        let rule = format!("{} means nothing over {scheme}", auth.manner());
+        return Err(ConfigError::option("auth", rule));
+    }
+    if !options.headers.is_empty() && !scheme.is_http() {
+        return Err(ConfigError::option("headers", "only http and https have headers"));
+    }
+    for (name, value) in &options.headers {
+        check_header(name, value.reveal()).map_err(|rule| ConfigError::option("headers", rule))?;
+        if options.auth.is_some() && name.eq_ignore_ascii_case("authorization") {
+            return Err(ConfigError::option(
+                "headers",
+                "Authorization is what auth says already",
+            ));
+        }
+    }
+    let files = [("ca", &options.ca), ("cert", &options.cert), ("key", &options.key)];
+    if let Some((name, _)) = files.iter().find(|(_, file)| file.is_some())
+        && !scheme.is_tls()
+    {
+        return Err(ConfigError::option(name, format!("nothing is encrypted over {scheme}")));
+    }
+    match (&options.cert, &options.key) {
+        (Some(_), None) => Err(ConfigError::option("key", "a client's certificate needs it")),
+        (None, Some(_)) => Err(ConfigError::option("cert", "a key needs its certificate")),
+        _ => Ok(()),
     }
 }
 

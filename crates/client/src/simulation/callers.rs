@@ -67,11 +67,27 @@ pub(super) enum Action {
     },
 }
 
+/// What a server is like, all through a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Temper {
+    Well,
+    /// Nobody is there for most of the time.
+    Dead,
+    /// Connects, and then does not read.
+    Stalled,
+    /// Every way to it and back takes long.
+    Far,
+}
+
 /// One run, before it runs.
 pub(super) struct History {
     pub(super) options: Options,
     pub(super) kind: Kind,
     pub(super) endpoints: usize,
+    /// One for each endpoint.
+    pub(super) tempers: Vec<Temper>,
+    /// Nothing goes wrong, no way is long: nothing needs to be done twice.
+    pub(super) calm: bool,
     pub(super) kernel_tells: bool,
     /// Of a hundred connections, how many are reset at some byte.
     pub(super) resets: u64,
@@ -89,15 +105,33 @@ pub(super) struct History {
 impl History {
     pub(super) fn new(dice: &mut Dice) -> History {
         let kind = dice.pick(&[Kind::OpenTsdb, Kind::OpenTsdb, Kind::InfluxDb, Kind::VictoriaMetrics]);
-        let endpoints = dice.pick(&[1, 1, 1, 2, 3]);
+        let endpoints = dice.pick(&[1, 1, 1, 2, 2, 3, 4]);
+        let calm = dice.chance(8);
+        let temper = |dice: &mut Dice| match dice.below(10) {
+            0 => Temper::Dead,
+            1 => Temper::Stalled,
+            2 => Temper::Far,
+            _ => Temper::Well,
+        };
+        let tempers: Vec<Temper> = (0..endpoints)
+            .map(|_| {
+                if calm || endpoints == 1 {
+                    Temper::Well
+                } else {
+                    temper(dice)
+                }
+            })
+            .collect();
         let long = dice.chance(12);
         let points = dice.pick(&[20, 60, 200, if long { 900 } else { 400 }]);
         let options = options(kind, points, dice);
         let mut history = History {
             kind,
             endpoints,
+            tempers,
+            calm,
             kernel_tells: dice.chance(90),
-            resets: if dice.chance(25) { 60 } else { 0 },
+            resets: if dice.chance(25) && !calm { 60 } else { 0 },
             actions: VecDeque::new(),
             rested: dice.chance(50),
             kill_at_end: dice.chance(40),
@@ -107,6 +141,7 @@ impl History {
             options,
         };
         history.rested &= history.can_end();
+        history.calm &= history.can_end();
         history.plan(points, dice);
         history
     }
@@ -141,7 +176,17 @@ impl History {
             let timeout = dice.time(0, timeout);
             plan.push((dice.time(0, span + span / 4), Action::Flush { timeout }));
         }
-        let faults = dice.pick(&[0, 1, 2, 3, 8, 14]);
+        for (server, temper) in self.tempers.iter().enumerate() {
+            let lasts = Duration::from_micros(span);
+            let fault = match temper {
+                Temper::Dead if dice.chance(50) => Action::Unreachable { server, lasts },
+                Temper::Dead => Action::Kill { server, down: lasts },
+                Temper::Stalled => Action::StallReading { server, lasts },
+                Temper::Far | Temper::Well => continue,
+            };
+            plan.push((Duration::ZERO, fault));
+        }
+        let faults = if self.calm { 0 } else { dice.pick(&[0, 1, 2, 3, 8, 14]) };
         for _ in 0..faults {
             plan.push((dice.time(0, span), self.fault(dice)));
         }
@@ -245,7 +290,7 @@ fn options(kind: Kind, points: u64, dice: &mut Dice) -> Options {
         write_timeout: dice.time(500_000, 10_000_000),
         answer_timeout: dice.time(500_000, 10_000_000),
         backoff: (dice.time(1_000, 100_000), dice.time(100_000, 5_000_000)),
-        connections: dice.pick(&[1, 1, 2]),
+        connections: Some(dice.pick(&[1, 1, 2, 3])),
         linger: if dice.chance(50) { usual.linger } else { Duration::ZERO },
         ..usual
     }

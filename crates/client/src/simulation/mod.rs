@@ -43,7 +43,7 @@ mod server;
 mod worker;
 mod world;
 
-use callers::{Action, History};
+use callers::{Action, History, Temper};
 use oracle::Oracle;
 use server::Server;
 use worker::Worker;
@@ -145,18 +145,12 @@ impl Run {
         let history = History::new(&mut dice);
         let mut trace = Trace { on, ..Trace::default() };
         trace.note(Duration::ZERO, || {
-            format!("{} x {:?}: {:?}", history.endpoints, history.kind, history.options)
+            format!("{:?} {:?}: {:?}", history.kind, history.tempers, history.options)
         });
-        let servers = (0..history.endpoints).map(|_| Server::new(history.kind));
+        let servers = history.tempers.iter();
+        let servers = servers.map(|temper| Server::new(history.kind, *temper == Temper::Far));
         let oracle = Oracle::new(&history);
-        let world = World::new(
-            servers.collect(),
-            oracle,
-            history.kernel_tells,
-            history.resets,
-            Dice::new(dice.0.next()),
-            trace,
-        );
+        let world = World::new(servers.collect(), &history, oracle, Dice::new(dice.0.next()), trace);
         Run {
             worker: Worker::new(&history.options, history.endpoints, seed),
             world,
@@ -251,11 +245,13 @@ impl Run {
                         .fail("promise 6: a flush does not return though all is calm");
                 }
                 let deadline = timeout.map(|timeout| now + timeout);
+                self.world.oracle.ends_by(deadline.unwrap_or(Duration::MAX));
                 self.end_by = Some(deadline.unwrap_or(now + self.history.patience));
                 self.worker.queue.close(deadline.map(|at| self.worker.instant(at)));
             }
             Action::Stop => {
                 self.end_by = Some(now);
+                self.world.oracle.ends_by(now);
                 self.worker.queue.stop();
             }
             fault => self.world.strike(fault),
@@ -265,7 +261,7 @@ impl Run {
     fn send(&mut self) {
         let position = self.world.oracle.queued_points();
         let line = self.history.line(position, &mut self.dice);
-        match self.worker.queue.append(&[&line], line.len(), None, Wait::No) {
+        match self.worker.queue.append(&line, None, Wait::No) {
             Ok(Sent::Queued) => self.world.oracle.accepted(Some(line)),
             Ok(_) => self.world.oracle.accepted(None),
             // Never became a point.

@@ -32,6 +32,8 @@ pub(super) enum Says {
 pub(super) struct Server {
     kind: Kind,
     pub(super) up: bool,
+    /// The way to it is long.
+    pub(super) far: bool,
     /// Which process this is, counted.
     pub(super) generation: u32,
     /// Accepted points and the connections they came by.
@@ -46,10 +48,11 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(kind: Kind) -> Server {
+    pub(super) fn new(kind: Kind, far: bool) -> Server {
         Server {
             kind,
             up: true,
+            far,
             generation: 1,
             volatile: Vec::new(),
             flush_due: false,

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 mod faults;
 
+use super::callers::History;
 use super::oracle::Oracle;
 use super::server::{Says, Server};
 use super::{Dice, Trace};
@@ -100,6 +101,8 @@ pub(super) struct World {
     kernel_tells: bool,
     /// Of a hundred connections, how many are reset at some byte.
     resets: u64,
+    /// Every way is short and wide.
+    calm: bool,
     servers: Vec<Server>,
     flows: Vec<Flow>,
     events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
@@ -107,22 +110,16 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(
-        servers: Vec<Server>,
-        oracle: Oracle,
-        kernel_tells: bool,
-        resets: u64,
-        dice: Dice,
-        trace: Trace,
-    ) -> World {
+    pub(super) fn new(servers: Vec<Server>, history: &History, oracle: Oracle, dice: Dice, trace: Trace) -> World {
         World {
             now: Duration::ZERO,
             oracle,
             trace,
             ready: Vec::new(),
             dice,
-            kernel_tells,
-            resets,
+            kernel_tells: history.kernel_tells,
+            resets: history.resets,
+            calm: history.calm,
             servers,
             flows: Vec::new(),
             events: BinaryHeap::new(),
@@ -156,8 +153,9 @@ impl World {
         let dice = &mut self.dice;
         let flow = self.flows.len();
         let latency = match dice.below(20) {
-            0 => dice.time(20_000, 400_000),
-            1..4 => dice.time(1_000, 20_000),
+            0 if !self.calm => dice.time(20_000, 400_000),
+            1..4 if !self.calm => dice.time(1_000, 20_000),
+            _ if self.servers[server].far => dice.time(20_000, 200_000),
             _ => dice.time(30, 500),
         };
         // A long way with small buffers would be slower than any patience.
@@ -186,8 +184,8 @@ impl World {
             full: false,
             pumping: false,
         });
-        self.oracle.dialled(server);
-        let slow = dice.chance(2).then(|| dice.time(500_000, 5_000_000));
+        self.oracle.dialled(self.now, server);
+        let slow = (dice.chance(2) && !self.calm).then(|| dice.time(500_000, 5_000_000));
         if self.servers[server].unreachable_until <= self.now {
             self.schedule(slow.unwrap_or(latency), Event::Dialled(flow));
         }
@@ -218,7 +216,7 @@ impl World {
             let left = takes - (flow.sent.len() - from);
             flow.sent.extend_from_slice(&slice[..left.min(slice.len())]);
         }
-        self.oracle.wrote(self.now, id, &flow.sent[from..]);
+        self.oracle.wrote(self.now, id, &flow.sent[from..], flow.full);
         self.wake(id);
         Some(takes)
     }
@@ -238,14 +236,16 @@ impl World {
         }
     }
 
-    /// What the peer's kernel has acknowledged, as the client's kernel knows it.
-    pub(super) fn acknowledged(&self, flow: usize) -> Option<u64> {
-        self.kernel_tells.then_some(self.flows[flow].acked as u64)
+    /// What the peer's kernel has acknowledged, as the client's kernel knows it and tells now.
+    pub(super) fn acknowledged(&mut self, flow: usize) -> Option<u64> {
+        let bytes = self.kernel_tells.then_some(self.flows[flow].acked as u64);
+        self.oracle.kernel_told(self.now, flow, bytes);
+        bytes
     }
 
     pub(super) fn half_close(&mut self, id: usize) {
         self.flows[id].near = Near::HalfClosed;
-        self.oracle.half_closed(id);
+        self.oracle.half_closed(self.now, id);
         self.wake(id);
     }
 
@@ -257,7 +257,7 @@ impl World {
         }
         let unread = flow.heard < flow.said;
         flow.near = Near::Dropped;
-        self.oracle.dropped(id, by_client);
+        self.oracle.dropped(self.now, id, by_client);
         if unread {
             self.lose(id);
         }

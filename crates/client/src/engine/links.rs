@@ -79,7 +79,9 @@ impl Engine {
             return;
         }
         let door = &mut self.doors[self.links[link].door];
-        door.not_before = self.now + door.backoff.failed(&mut self.random);
+        let wait = door.backoff.failed(&mut self.random);
+        // Never sooner than what another connection learned.
+        door.not_before = door.not_before.max(self.now + wait);
         door.last_error = Some(why.clone());
         if !std::mem::replace(&mut door.lost, true) {
             self.verdicts.reports.push(report(door.name.clone(), why));

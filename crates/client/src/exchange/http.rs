@@ -550,6 +550,10 @@ impl Exchange for Http {
         self.answered
     }
 
+    fn window_bytes(&self) -> usize {
+        self.batch()
+    }
+
     fn has_worked(&self) -> bool {
         self.worked
     }

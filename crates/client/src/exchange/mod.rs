@@ -313,6 +313,9 @@ pub(crate) trait Exchange: Send {
     /// for long enough.
     fn has_proved(&self, now: Duration) -> bool;
 
+    /// How many bytes of lines may be without an answer now.
+    fn window_bytes(&self) -> usize;
+
     /// Whether the server has shown on this connection that it does something with points.
     fn has_worked(&self) -> bool;
 

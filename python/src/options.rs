@@ -48,7 +48,10 @@ pub(crate) fn apply(options: &mut Options, keywords: &Bound<'_, PyDict>) -> PyRe
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect();
         } else {
-            let text = text(&given)?;
+            let text = match given.cast::<PyMapping>() {
+                Ok(headers) if name == "headers" => lines(headers)?,
+                _ => text(&given)?,
+            };
             options
                 .set(&name, &text)
                 .map_err(|error| errors::config(py, error.to_string()))?;
@@ -66,6 +69,19 @@ pub(crate) fn host_tag(given: &Bound<'_, PyAny>) -> PyResult<HostTag> {
         Ok(value) if !value.is_empty() => Ok(HostTag::Value(value)),
         _ => Ok(HostTag::None),
     }
+}
+
+/// Headers given as a mapping, as the option's text has them: one a line.
+fn lines(headers: &Bound<'_, PyMapping>) -> PyResult<String> {
+    let mut lines = String::new();
+    for item in headers.items()?.iter() {
+        let (name, value): (String, String) = item.extract()?;
+        // A line break would make two headers of one; without it the client's own rule sees what is wrong.
+        let line = format!("{name}: {value}").replace(['\r', '\n'], "\0");
+        lines.push_str(&line);
+        lines.push('\n');
+    }
+    Ok(lines)
 }
 
 fn text(given: &Bound<'_, PyAny>) -> PyResult<String> {

@@ -1,13 +1,20 @@
 //! Building a client: a URL, options over it, and the one step that can fail.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use potsdb_wire::{Names, Rules, SeriesText, Server};
 
+use crate::auth::Auth;
 use crate::client::Client;
-use crate::endpoint::{Endpoint, parse_url};
+use crate::credentials::check_header;
+use crate::endpoint::{Endpoint, Scheme};
 use crate::error::ConfigError;
+use crate::io;
 use crate::options::{Ack, HostTag, Invalid, Options, Overflow, Precision, Repeats};
+use crate::secret::Secret;
+use crate::tls::Opening;
+use crate::url;
 
 /// How long `check_host` tries.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,19 +48,16 @@ impl Builder {
     }
 
     pub(crate) fn over(defaults: Options, url: &str) -> Builder {
-        let (parsed, error) = match parse_url(url) {
-            Ok(parsed) => (parsed, None),
-            Err(error) => ((Vec::new(), Vec::new()), Some(error)),
+        let url = match url::parse(url) {
+            Ok(url) => url,
+            Err(error) => return Builder::failed(error),
         };
-        let (endpoints, options) = parsed;
-        let builder = Builder {
-            endpoints,
-            options: defaults,
-            error,
-        };
-        options
-            .iter()
-            .fold(builder, |builder, (name, value)| builder.set(name, value))
+        let mut builder = Builder::from_parts(url.endpoints, defaults);
+        if url.auth.is_some() {
+            builder.options.auth = url.auth;
+        }
+        let options = url.options.iter();
+        options.fold(builder, |builder, (name, value)| builder.set(name, value))
     }
 
     pub(crate) fn failed(error: ConfigError) -> Builder {
@@ -100,11 +104,18 @@ impl Builder {
         window_bytes: usize,
         settle: Duration,
         settle_bytes: usize,
+        max_age: Duration,
         connect_timeout: Duration,
         write_timeout: Duration,
         answer_timeout: Duration,
         backoff: (Duration, Duration),
         connections: usize,
+        gzip: bool,
+        auth: Auth,
+        headers: Vec<(String, Secret)>,
+        ca: PathBuf,
+        cert: PathBuf,
+        key: PathBuf,
         linger: Duration,
         close_grace: Duration,
         check_host: bool,
@@ -127,6 +138,9 @@ impl Builder {
             return Err(error);
         }
         let options = self.options.within_reason();
+        let scheme = check_endpoints(&self.endpoints)?;
+        check_wire(scheme, &options)?;
+        let openings = openings(&self.endpoints, &options)?;
         let host_tag = match &options.host_tag {
             HostTag::Hostname => Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
             HostTag::Value(value) => Some(value.clone()),
@@ -139,9 +153,69 @@ impl Builder {
         };
         check_tags(&rules, &options, host_tag.as_deref())?;
         if options.check_host {
-            check_hosts(&self.endpoints)?;
+            check_hosts(&self.endpoints, &openings)?;
         }
         Client::start(self.endpoints, options, rules, host_tag)
+    }
+}
+
+/// All endpoints are doors to one store, and speak one wire.
+fn check_endpoints(endpoints: &[Endpoint]) -> Result<Scheme, ConfigError> {
+    let Some(scheme) = endpoints.first().map(Endpoint::scheme) else {
+        return Err(ConfigError::endpoints("a client has at least one endpoint"));
+    };
+    for endpoint in endpoints {
+        endpoint
+            .check_host()
+            .map_err(|rule| ConfigError::url(endpoint.host(), rule))?;
+        if endpoint.scheme() != scheme {
+            return Err(ConfigError::endpoints(
+                "the endpoints of a client have one scheme: two wires to one store are two clients",
+            ));
+        }
+    }
+    match scheme.missing_feature() {
+        Some(feature) => Err(ConfigError::feature(scheme, feature)),
+        None => Ok(scheme),
+    }
+}
+
+/// Options that mean nothing on this wire would leave somebody believing that they did.
+fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
+    if options.ack == Ack::Stored && !scheme.is_http() {
+        return Err(ConfigError::option(
+            "ack",
+            "stored can be told over http and https alone",
+        ));
+    }
+    if let Some(auth) = &options.auth
+        && auth.manner().is_http() != scheme.is_http()
+    {
+        let rule = format!("{} means nothing over {scheme}", auth.manner());
+        return Err(ConfigError::option("auth", rule));
+    }
+    if !options.headers.is_empty() && !scheme.is_http() {
+        return Err(ConfigError::option("headers", "only http and https have headers"));
+    }
+    for (name, value) in &options.headers {
+        check_header(name, value.reveal()).map_err(|rule| ConfigError::option("headers", rule))?;
+        if options.auth.is_some() && name.eq_ignore_ascii_case("authorization") {
+            return Err(ConfigError::option(
+                "headers",
+                "Authorization is what auth says already",
+            ));
+        }
+    }
+    let files = [("ca", &options.ca), ("cert", &options.cert), ("key", &options.key)];
+    if let Some((name, _)) = files.iter().find(|(_, file)| file.is_some())
+        && !scheme.is_tls()
+    {
+        return Err(ConfigError::option(name, format!("nothing is encrypted over {scheme}")));
+    }
+    match (&options.cert, &options.key) {
+        (Some(_), None) => Err(ConfigError::option("key", "a client's certificate needs it")),
+        (None, Some(_)) => Err(ConfigError::option("cert", "a key needs its certificate")),
+        _ => Ok(()),
     }
 }
 
@@ -162,11 +236,26 @@ fn check_tags(rules: &Rules, options: &Options, host_tag: Option<&str>) -> Resul
     Ok(())
 }
 
+/// What connections over TLS begin with, per endpoint: files that cannot be used and names that cannot be on a
+/// certificate are found now.
+fn openings(endpoints: &[Endpoint], options: &Options) -> Result<Vec<Opening>, ConfigError> {
+    if !endpoints.iter().any(|endpoint| endpoint.scheme().is_tls()) {
+        return Ok(Vec::new());
+    }
+    let trust = io::trust(options).map_err(|(option, rule)| ConfigError::option(option, rule))?;
+    let opening = |endpoint: &Endpoint| {
+        trust
+            .opening(endpoint)
+            .map_err(|rule| ConfigError::url(endpoint.host(), rule))
+    };
+    endpoints.iter().map(opening).collect()
+}
+
 /// One endpoint that accepts a connection is enough; the last error is told otherwise.
-fn check_hosts(endpoints: &[Endpoint]) -> Result<(), ConfigError> {
+fn check_hosts(endpoints: &[Endpoint], openings: &[Opening]) -> Result<(), ConfigError> {
     let mut last = None;
-    for endpoint in endpoints {
-        match endpoint.check(CHECK_TIMEOUT) {
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        match endpoint.check_over(openings.get(index), CHECK_TIMEOUT) {
             Ok(_) => return Ok(()),
             Err(error) => last = Some(ConfigError::unreachable(endpoint.to_string(), error)),
         }

@@ -1,9 +1,11 @@
-//! An endpoint: where a server is to be found.
+//! An endpoint: where a server is to be found, and how it is spoken to.
 //!
 //! ```text
-//! tsdb://tsd1,tsd2:4243,[::1]:4242?mps=500&overflow=block
-//! scheme  hosts, each with its own port or 4242    options
+//! tsdb    telnet                     4242      tsdbs   telnet over TLS    4242
+//! http    POST /api/put              80        https   HTTP over TLS      443
 //! ```
+//!
+//! Made by `url.rs` from text. `check` is the one thing a client does on the network before it has a worker.
 
 use std::fmt;
 use std::io;
@@ -11,26 +13,124 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::error::ConfigError;
+use crate::tls::{Encrypted, Opening};
 
 /// OpenTSDB's port.
 pub const DEFAULT_PORT: u16 = 4242;
 
-/// One door to the store: scheme, host and port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// The path OpenTSDB takes points at, which is where a path of the URL's leads to.
+pub(crate) const PUT: &str = "/api/put";
+
+/// The wire an endpoint speaks, and whether it is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Telnet.
+    Tsdb,
+    /// Telnet over TLS.
+    Tsdbs,
+    /// HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// Every one.
+    pub(crate) const ALL: [Scheme; 4] = [Scheme::Tsdb, Scheme::Tsdbs, Scheme::Http, Scheme::Https];
+
+    /// Its name, as a URL begins.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Tsdb => "tsdb",
+            Scheme::Tsdbs => "tsdbs",
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
+    /// Whether points go as HTTP requests.
+    #[must_use]
+    pub fn is_http(self) -> bool {
+        matches!(self, Scheme::Http | Scheme::Https)
+    }
+
+    /// Whether the connection is encrypted.
+    #[must_use]
+    pub fn is_tls(self) -> bool {
+        matches!(self, Scheme::Tsdbs | Scheme::Https)
+    }
+
+    /// The port where none is named.
+    #[must_use]
+    pub fn default_port(self) -> u16 {
+        match self {
+            Scheme::Tsdb | Scheme::Tsdbs => DEFAULT_PORT,
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+
+    /// The feature of this crate that it needs and that was not built in.
+    pub(crate) fn missing_feature(self) -> Option<&'static str> {
+        match self {
+            _ if self.is_http() && cfg!(not(feature = "http")) => Some("http"),
+            _ if self.is_tls() && cfg!(not(feature = "tls")) => Some("tls"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One door to the store: scheme, host and port; over HTTP also the request's target.
+///
+/// It prints as its URL without the query, which may hold a secret of the server's.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
+    scheme: Scheme,
     host: String,
     port: u16,
+    target: String,
 }
 
 impl Endpoint {
     /// Makes an endpoint of the telnet wire (`tsdb://`).
     #[must_use]
     pub fn new(host: &str, port: u16) -> Endpoint {
+        Endpoint::of(Scheme::Tsdb, host, port)
+    }
+
+    /// Makes an endpoint of any scheme; over HTTP its target is `/api/put`.
+    #[must_use]
+    pub fn of(scheme: Scheme, host: &str, port: u16) -> Endpoint {
         Endpoint {
+            scheme,
             host: host.to_owned(),
             port,
+            target: if scheme.is_http() {
+                PUT.to_owned()
+            } else {
+                String::new()
+            },
         }
+    }
+
+    pub(crate) fn with_target(self, target: &str) -> Endpoint {
+        Endpoint {
+            target: target.to_owned(),
+            ..self
+        }
+    }
+
+    /// The scheme.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// The host's name or address, without brackets.
@@ -45,12 +145,25 @@ impl Endpoint {
         self.port
     }
 
-    /// Connects to the first of its addresses that accepts, and closes the connection again.
+    /// The target of the requests that carry points: path and the server's own query, as the URL has them. Empty over
+    /// telnet.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Connects to the first of its addresses that accepts, and closes the connection again; without TLS, which needs
+    /// a client's options (`check_host` does the handshake).
     ///
     /// # Errors
     ///
     /// The socket layer's own error: of the name's resolution, or of the last address tried.
     pub fn check(&self, timeout: Duration) -> io::Result<SocketAddr> {
+        self.check_over(None, timeout)
+    }
+
+    /// The same, and over TLS does the handshake.
+    pub(crate) fn check_over(&self, opening: Option<&Opening>, timeout: Duration) -> io::Result<SocketAddr> {
         let deadline = clock::deadline(timeout);
         let mut last = None;
         for address in (self.host.as_str(), self.port).to_socket_addrs()? {
@@ -58,8 +171,8 @@ impl Endpoint {
             if left.is_zero() {
                 break;
             }
-            match TcpStream::connect_timeout(&address, left) {
-                Ok(_) => return Ok(address),
+            match TcpStream::connect_timeout(&address, left).and_then(|stream| shake_hands(stream, opening, left)) {
+                Ok(()) => return Ok(address),
                 Err(error) => last = Some(error),
             }
         }
@@ -71,134 +184,45 @@ impl Endpoint {
         Some(SocketAddr::new(self.host.parse().ok()?, self.port))
     }
 
-    fn parse(host: &str) -> Result<Endpoint, ConfigError> {
-        let refuse = |rule| Err(ConfigError::url(host, rule));
-        let (name, port) = match host.strip_prefix('[') {
-            Some(rest) => match rest.split_once(']') {
-                Some((name, "")) => (name, None),
-                Some((name, port)) => (name, Some(port.strip_prefix(':').unwrap_or(port))),
-                None => return refuse("an IPv6 address ends in `]`"),
-            },
-            None => match host.rsplit_once(':') {
-                Some((name, _)) if name.contains(':') => {
-                    return refuse("an IPv6 address stands in brackets: [::1]:4242");
-                }
-                Some((name, port)) => (name, Some(port)),
-                None => (host, None),
-            },
-        };
-        if name.is_empty() || name.bytes().any(|byte| byte <= b' ' || byte == b'@' || byte == 0x7f) {
-            return refuse("a host is a name or an address");
+    /// The rule its host breaks, if it breaks one. Names are put into requests, so nothing that ends a header is one.
+    pub(crate) fn check_host(&self) -> Result<(), &'static str> {
+        let illegal = |byte: u8| byte <= b' ' || byte == 0x7f || b"@/?#\\".contains(&byte);
+        if self.host.is_empty() || self.host.bytes().any(illegal) {
+            return Err("a host is a name or an address");
         }
-        match port.map(str::parse) {
-            None => Ok(Endpoint::new(name, DEFAULT_PORT)),
-            Some(Ok(port)) if port > 0 => Ok(Endpoint::new(name, port)),
-            Some(_) => refuse("a port is a number from 1 to 65535"),
+        // Headers and certificates know ASCII alone; the resolver behind telnet may know more.
+        if self.scheme != Scheme::Tsdb && !self.host.is_ascii() {
+            return Err("a host's name is ASCII (xn--...)");
         }
+        Ok(())
+    }
+}
+
+fn shake_hands(mut stream: TcpStream, opening: Option<&Opening>, timeout: Duration) -> io::Result<()> {
+    let Some(opening) = opening else { return Ok(()) };
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
+    match Encrypted::new(opening)?.handshake(&mut stream)? {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")),
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host.contains(':') {
-            true => write!(f, "tsdb://[{}]:{}", self.host, self.port),
-            false => write!(f, "tsdb://{}:{}", self.host, self.port),
+            true => write!(f, "{}://[{}]:{}", self.scheme, self.host, self.port)?,
+            false => write!(f, "{}://{}:{}", self.scheme, self.host, self.port)?,
+        }
+        match self.target.split('?').next() {
+            None | Some(PUT) => Ok(()),
+            Some(path) => f.write_str(path),
         }
     }
 }
 
-/// Options by name, as a URL's query gives them.
-pub(crate) type Pairs = Vec<(String, String)>;
-
-/// A URL's endpoints, and its options as written.
-pub(crate) fn parse_url(url: &str) -> Result<(Vec<Endpoint>, Pairs), ConfigError> {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return Err(ConfigError::url(url, "a URL starts with its scheme: tsdb://host:4242"));
-    };
-    match scheme {
-        "tsdb" => {}
-        "tsdbs" | "http" | "https" => {
-            return Err(ConfigError::url(
-                url,
-                "this version speaks the telnet wire only: tsdb://host:4242",
-            ));
-        }
-        _ => return Err(ConfigError::url(url, "the scheme is tsdb")),
-    }
-    let (hosts, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let hosts = hosts.strip_suffix('/').unwrap_or(hosts);
-    let endpoints = hosts.split(',').map(Endpoint::parse).collect::<Result<Vec<_>, _>>()?;
-    let mut options = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair
-            .split_once('=')
-            .ok_or_else(|| ConfigError::url(pair, "an option is written name=value"))?;
-        options.push((percent_decoded(name)?, percent_decoded(value)?));
-    }
-    Ok((endpoints, options))
-}
-
-fn percent_decoded(text: &str) -> Result<String, ConfigError> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-        match (digit(bytes.next()), digit(bytes.next())) {
-            (Some(high), Some(low)) => out.push((high * 16 + low) as u8),
-            _ => return Err(ConfigError::url(text, "`%` is followed by two hexadecimal digits")),
-        }
-    }
-    String::from_utf8(out).map_err(|_| ConfigError::url(text, "an option is UTF-8"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_host_form_is_read() {
-        let (endpoints, options) = parse_url("tsdb://tsd1,tsd2:4243,[::1]:4244,[fe80::1]?mps=500&tags=a%3Db").unwrap();
-        let shown: Vec<String> = endpoints.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            shown,
-            [
-                "tsdb://tsd1:4242",
-                "tsdb://tsd2:4243",
-                "tsdb://[::1]:4244",
-                "tsdb://[fe80::1]:4242"
-            ]
-        );
-        assert_eq!(
-            options,
-            [
-                ("mps".to_owned(), "500".to_owned()),
-                ("tags".to_owned(), "a=b".to_owned())
-            ]
-        );
-    }
-
-    #[test]
-    fn what_is_no_url_is_refused_with_the_rule() {
-        for (url, rule) in [
-            ("localhost", "starts with its scheme"),
-            ("ftp://x", "the scheme is tsdb"),
-            ("http://x", "telnet wire only"),
-            ("tsdb://", "a host is a name"),
-            ("tsdb://a,,b", "a host is a name"),
-            ("tsdb://a:0", "a port is a number"),
-            ("tsdb://a:99999", "a port is a number"),
-            ("tsdb://::1", "in brackets"),
-            ("tsdb://[::1", "ends in `]`"),
-            ("tsdb://a b", "a host is a name"),
-            ("tsdb://a?mps", "name=value"),
-            ("tsdb://a?mps=%zz", "two hexadecimal digits"),
-        ] {
-            let error = parse_url(url).unwrap_err().to_string();
-            assert!(error.contains(rule), "{url}: {error}");
-        }
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
     }
 }

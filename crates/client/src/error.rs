@@ -8,6 +8,8 @@ use std::io;
 
 use potsdb_wire::InvalidPoint;
 
+use crate::endpoint::Scheme;
+
 /// A client that cannot be built, and why.
 #[derive(Debug)]
 pub struct ConfigError(Kind);
@@ -23,9 +25,19 @@ enum Kind {
         value: String,
         rule: String,
     },
+    /// What is wrong with an option, where its value is a secret or the reason is another option.
+    Option {
+        name: &'static str,
+        rule: String,
+    },
     Url {
         text: String,
         rule: &'static str,
+    },
+    Endpoints(&'static str),
+    Feature {
+        scheme: Scheme,
+        feature: &'static str,
     },
     Environment,
     Tag(InvalidPoint),
@@ -52,6 +64,19 @@ impl ConfigError {
     pub(crate) fn value(name: &'static str, value: &str, rule: String) -> ConfigError {
         let value = value.to_owned();
         ConfigError(Kind::Value { name, value, rule })
+    }
+
+    pub(crate) fn option(name: &'static str, rule: impl Into<String>) -> ConfigError {
+        let rule = rule.into();
+        ConfigError(Kind::Option { name, rule })
+    }
+
+    pub(crate) fn endpoints(rule: &'static str) -> ConfigError {
+        ConfigError(Kind::Endpoints(rule))
+    }
+
+    pub(crate) fn feature(scheme: Scheme, feature: &'static str) -> ConfigError {
+        ConfigError(Kind::Feature { scheme, feature })
     }
 
     pub(crate) fn environment() -> ConfigError {
@@ -95,6 +120,14 @@ impl fmt::Display for ConfigError {
             } => write!(f, "unknown option {name:?}: did you mean {nearest:?}?"),
             Kind::Unknown { name, nearest: None } => write!(f, "unknown option {name:?}"),
             Kind::Value { name, value, rule } => write!(f, "option {name}: {value:?} is not {rule}"),
+            Kind::Option { name, rule } => write!(f, "option {name}: {rule}"),
+            Kind::Endpoints(rule) => f.write_str(rule),
+            Kind::Feature { scheme, feature } => {
+                write!(
+                    f,
+                    "{scheme}: this build of potsdb is without its cargo feature {feature:?}"
+                )
+            }
             Kind::Url { text, rule } => write!(f, "{text:?}: {rule}"),
             Kind::Environment => write!(f, "POTSDB_URL is not set: tsdb://host:4242"),
             Kind::Tag(error) => write!(f, "a tag of every point: {error}"),

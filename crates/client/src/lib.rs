@@ -28,6 +28,7 @@
 
 #![deny(unsafe_code)]
 
+mod auth;
 mod backoff;
 mod barrier;
 mod block;
@@ -36,6 +37,8 @@ mod bulk;
 mod client;
 mod clock;
 mod connection;
+mod credentials;
+mod dial;
 mod endpoint;
 mod engine;
 mod error;
@@ -47,29 +50,39 @@ mod ledger;
 #[cfg(all(test, potsdb_loom))]
 mod models;
 mod options;
+mod overload;
 mod pace;
 mod publish;
 mod queue;
 mod repeat;
 mod report;
+mod secret;
 mod series;
 mod settling;
 #[cfg(test)]
 mod simulation;
 mod sync;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "without_tls.rs"]
+mod tls;
+mod url;
 mod window;
 mod worker;
 
 pub use potsdb_wire::{InvalidPoint, Names, Rules, Server, Timestamp, Value};
 
+pub use crate::auth::Auth;
 pub use crate::barrier::Barrier;
 pub use crate::builder::Builder;
 pub use crate::bulk::{BadLine, SentLines};
 pub use crate::client::{Client, NO_TAGS};
-pub use crate::endpoint::{DEFAULT_PORT, Endpoint};
+pub use crate::endpoint::{DEFAULT_PORT, Endpoint, Scheme};
 pub use crate::error::{ConfigError, FlushError, SendError};
 pub use crate::ledger::{Dropped, EndpointState, Stats};
 pub use crate::options::{Ack, HostTag, Invalid, OPTIONS, OptionSpec, Options, Overflow, Precision, Repeats};
 pub use crate::queue::{Sent, Wait};
 pub use crate::report::Report;
+pub use crate::secret::Secret;
 pub use crate::series::{IntoValue, Series};

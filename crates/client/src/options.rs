@@ -5,17 +5,23 @@
 //! read. A default is written once, in [`Options::default`].
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use potsdb_wire::{Names, Server};
 
+use crate::auth::{self, Auth};
 use crate::error::ConfigError;
+use crate::secret::Secret;
 
 mod text;
 
 use text::{
-    MIB, at_least_one, backoff, boolean, bytes, duration, nearest, number, overflow, positive, rate, tags, word,
+    MIB, at_least_one, backoff, boolean, bytes, duration, headers, limit, nearest, number, overflow, positive, rate,
+    tags, word,
 };
+
+pub(crate) use text::misspelt;
 
 /// What `send` does when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +61,8 @@ pub enum Ack {
     None,
     /// As `auto`, but a server that cannot answer is not used.
     Accepted,
+    /// That the points are stored, not just taken. HTTP, on OpenTSDB.
+    Stored,
 }
 
 /// What a face does with an illegal point. The crate always returns the error, and repairs under
@@ -106,11 +114,19 @@ pub struct Options {
     pub window_bytes: usize,
     pub settle: Duration,
     pub settle_bytes: usize,
+    pub max_age: Option<Duration>,
     pub connect_timeout: Duration,
     pub write_timeout: Duration,
     pub answer_timeout: Duration,
     pub backoff: (Duration, Duration),
-    pub connections: usize,
+    /// `None`: [`Options::connections`] derives it.
+    pub connections: Option<usize>,
+    pub gzip: bool,
+    pub auth: Option<Auth>,
+    pub headers: Vec<(String, Secret)>,
+    pub ca: Option<PathBuf>,
+    pub cert: Option<PathBuf>,
+    pub key: Option<PathBuf>,
     pub linger: Duration,
     pub close_grace: Duration,
     pub check_host: bool,
@@ -140,11 +156,18 @@ impl Default for Options {
             window_bytes: 4 * MIB,
             settle: Duration::from_secs(2),
             settle_bytes: 32 * MIB,
+            max_age: None,
             connect_timeout: Duration::from_secs(3),
             write_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(10),
             backoff: (Duration::from_millis(100), Duration::from_secs(30)),
-            connections: 1,
+            connections: None,
+            gzip: true,
+            auth: None,
+            headers: Vec::new(),
+            ca: None,
+            cert: None,
+            key: None,
             linger: Duration::from_millis(10),
             close_grace: Duration::from_secs(5),
             check_host: false,
@@ -162,6 +185,12 @@ impl Options {
         self.queue_bytes.unwrap_or(if many { 1024 * MIB } else { 64 * MIB })
     }
 
+    /// Connections per endpoint at most: as given, else 1, or 8 with `ack=stored`, where an answer takes a second.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.unwrap_or(if self.ack == Ack::Stored { 8 } else { 1 })
+    }
+
     /// The same, with times no longer than `FAR`, so that sums of them with a clock have a value.
     pub(crate) fn within_reason(mut self) -> Options {
         let (low, high) = &mut self.backoff;
@@ -175,7 +204,7 @@ impl Options {
             low,
             high,
         ];
-        for time in times {
+        for time in times.into_iter().chain(&mut self.max_age) {
             *time = (*time).min(FAR);
         }
         self
@@ -190,8 +219,19 @@ impl Options {
         let Some(spec) = OPTIONS.iter().find(|spec| spec.name == name) else {
             return Err(ConfigError::unknown(name, nearest(name)));
         };
-        (spec.set)(self, value).map_err(|rule| ConfigError::value(spec.name, value, rule))
+        (spec.set)(self, value).map_err(|rule| match SECRET.contains(&name) {
+            true => ConfigError::option(spec.name, rule),
+            false => ConfigError::value(spec.name, value, rule),
+        })
     }
+}
+
+/// The options whose values no error repeats.
+const SECRET: [&str; 2] = ["auth", "headers"];
+
+/// Whether there is an option of this name.
+pub(crate) fn is_option(name: &str) -> bool {
+    OPTIONS.iter().any(|spec| spec.name == name)
 }
 
 /// One row of [`OPTIONS`].
@@ -283,16 +323,14 @@ options![
         "milliseconds" => Precision::Milliseconds,
         _ => return Err("seconds or milliseconds".to_owned()),
     }),
-    (ack, "answers asked for: auto, none, accepted", |o, v| o.ack = match v {
-        "auto" => Ack::Auto,
-        "none" => Ack::None,
-        "accepted" => Ack::Accepted,
-        "stored" =>
-            return Err(
-                "auto, none or accepted: only HTTP can tell what is stored, and this version does not speak it"
-                    .to_owned()
-            ),
-        _ => return Err("auto, none or accepted".to_owned()),
+    (ack, "answers asked for: auto, none, accepted, stored (http)", |o, v| {
+        o.ack = match v {
+            "auto" => Ack::Auto,
+            "none" => Ack::None,
+            "accepted" => Ack::Accepted,
+            "stored" => Ack::Stored,
+            _ => return Err("auto, none, accepted or stored".to_owned()),
+        }
     }),
     (
         window_bytes,
@@ -304,6 +342,11 @@ options![
         duration(v)?),
     (settle_bytes, "most bytes settling: 32MiB", |o, v| o.settle_bytes =
         bytes(v)?),
+    (
+        max_age,
+        "points older than that are given up instead of written; 0: never",
+        |o, v| o.max_age = limit(v)?
+    ),
     (connect_timeout, "for a connection to be made: 3s", |o, v| o
         .connect_timeout =
         positive(v)?),
@@ -317,8 +360,33 @@ options![
     ),
     (backoff, "between attempts to connect: 100ms..30s", |o, v| o.backoff =
         backoff(v)?),
-    (connections, "connections per endpoint at most", |o, v| o.connections =
-        at_least_one(v)?),
+    (
+        connections,
+        "connections per endpoint at most: 1, and 8 with ack=stored",
+        |o, v| o.connections = Some(at_least_one(v)?)
+    ),
+    (gzip, "compress what goes over http: true, false", |o, v| o.gzip =
+        boolean(v)?),
+    (
+        auth,
+        "the login: basic:user:password, bearer:token, line:text (telnet), or any of them with @/path",
+        |o, v| o.auth = if v.is_empty() { None } else { Some(auth::parse(v)?) }
+    ),
+    (
+        headers,
+        "more headers of each request, one a line: Name: value",
+        |o, v| o.headers = headers(v)?
+    ),
+    (
+        ca,
+        "a PEM file of the authorities to be trusted, instead of the system's",
+        |o, v| o.ca = Some(v.into())
+    ),
+    (cert, "a PEM file of the client's certificate and its chain", |o, v| o
+        .cert =
+        Some(v.into())),
+    (key, "a PEM file of the client certificate's key", |o, v| o.key =
+        Some(v.into())),
     (
         linger,
         "how long the worker gathers points between two writes: 10ms",
@@ -360,6 +428,13 @@ mod tests {
         assert_eq!(set("settle", "0").unwrap().settle, Duration::ZERO);
         assert_eq!(set("backoff", "10ms..2s").unwrap().backoff.1, Duration::from_secs(2));
         assert_eq!(set("tags", "a=b,c=d").unwrap().tags.len(), 2);
+        assert_eq!(set("max_age", "1m").unwrap().max_age, Some(Duration::from_secs(60)));
+        assert_eq!(set("max_age", "0").unwrap().max_age, None);
+        let headers = set("headers", "X-A: b: c\r\n\nX-D:e\n").unwrap().headers;
+        assert_eq!(
+            headers,
+            [("X-A".to_owned(), "b: c".into()), ("X-D".to_owned(), "e".into())]
+        );
         assert_eq!(
             set("host_tag", "web1").unwrap().host_tag,
             HostTag::Value("web1".to_owned())
@@ -381,6 +456,36 @@ mod tests {
         );
         assert!(said("write_timeout", "0").contains("at least 1ms"));
         assert!(said("backoff", "3s..1s").contains("the smaller first"));
+    }
+
+    #[test]
+    fn an_option_with_a_secret_is_refused_without_it_and_printed_without_it() {
+        for (name, value) in [
+            ("auth", "basic:canary"),
+            ("auth", "canary"),
+            ("headers", "canary"),
+            ("headers", "X-Key: canary\u{e9}"),
+            ("headers", "X-Key: canary\nHost: h"),
+        ] {
+            let error = set(name, value).unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(
+                said.contains(&format!("option {name}: ")) && !said.contains("canary"),
+                "{said}"
+            );
+        }
+        let mut options = set("auth", "bearer:canary").unwrap();
+        options.set("headers", "X-Key: canary").unwrap();
+        assert!(!format!("{options:?}").contains("canary"), "{options:?}");
+    }
+
+    #[test]
+    fn waiting_for_the_store_takes_more_connections() {
+        assert_eq!(Options::default().connections(), 1);
+        let mut stored = set("ack", "stored").unwrap();
+        assert_eq!(stored.connections(), 8);
+        stored.set("connections", "2").unwrap();
+        assert_eq!(stored.connections(), 2);
     }
 
     #[test]

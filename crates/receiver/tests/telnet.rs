@@ -125,7 +125,10 @@ const REFUSALS: &[(&str, &str)] = &[
     ("Put m", ""),
     ("diediedie", "unknown command: diediedie.  Try `help'.\n"),
     ("dropcaches", "Caches dropped.\n"),
-    ("help", "available commands: stats dropcaches version exit help put \n"),
+    (
+        "help",
+        "available commands: stats dropcaches version exit help put rollup histogram diediedie \n",
+    ),
     ("version", VERSION),
     ("version ", VERSION),
 ];

@@ -1,4 +1,4 @@
-//! What a server's telnet answer means.
+//! What a server's answer means.
 //!
 //! A good put is never answered. What comes is an answer to `version`, which tells servers apart and that everything before
 //! it was read, or an error, which seldom says of which point. Texts as measured on OpenTSDB 2.4.1, InfluxDB 1.6 and
@@ -13,13 +13,15 @@
 //! 1                                                       no newline either
 //! ```
 //!
-//! Here is what each means; [`Replies`] finds them in the bytes of a connection. What a reply means for which lines is the
+//! Here is what each means; [`Replies`] finds them in the bytes of a connection. An HTTP answer's meaning is [`put`](fn@put)'s. What a reply means for which lines is the
 //! exchange's to decide.
 
 use std::{error::Error, fmt, str::FromStr};
 
+pub use self::put::{PointError, PutReply, put};
 pub use self::read::Replies;
 
+mod put;
 mod read;
 
 /// A server, as its answer to `version` or the option `server=` names it.

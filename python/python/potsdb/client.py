@@ -17,6 +17,7 @@ from .shims import Queue, Thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
+    from os import PathLike
     from types import TracebackType
 
     from typing_extensions import Self, TypeAlias, Unpack
@@ -50,11 +51,18 @@ class Options(TypedDict, total=False):
     window_bytes: int | str
     settle: _Duration
     settle_bytes: int | str
+    max_age: _Duration
     connect_timeout: _Duration
     write_timeout: _Duration
     answer_timeout: _Duration
     backoff: str
     connections: int | str
+    gzip: bool | str
+    auth: str
+    headers: Mapping[str, str] | str
+    ca: PathLike[str] | str
+    cert: PathLike[str] | str
+    key: PathLike[str] | str
     linger: _Duration
     close_grace: _Duration
 

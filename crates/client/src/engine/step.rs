@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::block::Lines;
+use crate::credentials::Credentials;
 use crate::queue::Phase;
 
 /// What happened.
@@ -20,8 +21,10 @@ pub(crate) enum Input<'a> {
         link: usize,
         lines: Lines,
     },
+    /// With what the connection is to say to be let in.
     Connected {
         link: usize,
+        credentials: Credentials,
     },
     /// No connection could be made.
     Refused {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::{OPTIONS, Overflow};
 use crate::block::BLOCK_BYTES;
+use crate::credentials::check_header;
+use crate::secret::Secret;
 
 pub(super) const MIB: usize = 1024 * 1024;
 
@@ -79,6 +81,11 @@ pub(super) fn positive(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a duration of at least 1ms".to_owned())
 }
 
+/// 0 is no limit.
+pub(super) fn limit(text: &str) -> Result<Option<Duration>, String> {
+    Ok(Some(duration(text)?).filter(|limit| !limit.is_zero()))
+}
+
 pub(super) fn overflow(text: &str) -> Result<Overflow, String> {
     match text {
         "drop_oldest" => Ok(Overflow::DropOldest),
@@ -112,13 +119,35 @@ pub(super) fn tags(text: &str) -> Result<Vec<(String, String)>, String> {
         .ok_or_else(|| "k=v,k2=v2".to_owned())
 }
 
+/// One header a line. The error names the header at most: its value may be a secret.
+pub(super) fn headers(text: &str) -> Result<Vec<(String, Secret)>, String> {
+    let mut headers = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        let value = value.trim();
+        check_header(name, value)?;
+        headers.push((name.to_owned(), value.into()));
+    }
+    Ok(headers)
+}
+
 /// The option whose name differs least, if any is near enough to have been meant.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    within(name, 1 + name.len() / 3)
+}
+
+/// The option that was misspelt in a place where other names have their own sense: nearer than `nearest`, so that
+/// `sync_timeout` and `app` stay what they are.
+pub(crate) fn misspelt(name: &str) -> Option<&'static str> {
+    within(name, 1 + name.len() / 4)
+}
+
+fn within(name: &str, most: usize) -> Option<&'static str> {
     let (distance, spec) = OPTIONS
         .iter()
         .map(|spec| (distance(name, spec.name), spec))
         .min_by_key(|(distance, _)| *distance)?;
-    (distance <= 1 + name.len() / 3).then_some(spec.name)
+    (distance <= most).then_some(spec.name)
 }
 
 /// Levenshtein's distance.

@@ -11,9 +11,12 @@ mod accounts;
 mod closes;
 mod delivers;
 mod flushes;
+mod gate;
+mod logs_in;
 mod never_blocks;
 mod outlives_outage;
 mod refuses;
+mod speaks_http;
 
 /// Longer than anything here takes on a busy machine; a test that needs it has failed.
 const LONG: Duration = Duration::from_secs(60);

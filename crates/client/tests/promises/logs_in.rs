@@ -1,39 +1,15 @@
 //! A server that wants a login gets it first, and nobody else does.
 
-use std::fs;
-use std::path::PathBuf;
-
 use potsdb::{Auth, ConfigError, Endpoint, Options, Report, Scheme};
 
 use super::gate::Gate;
+use super::scratch::Scratch;
 use super::*;
 
 const CANARY: &str = "auth basic key canary";
 
-/// A file that is gone when the test is over.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        Scratch(std::env::temp_dir().join(format!("potsdb-{name}-{}", std::process::id())))
-    }
-
-    fn write(&self, text: &str) {
-        // As secrets are rotated: the new one takes the old one's place at once.
-        let beside = self.0.with_extension("new");
-        fs::write(&beside, text).unwrap();
-        fs::rename(beside, &self.0).unwrap();
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 fn client(gate: &Gate, auth: &str) -> Client {
-    Client::builder(&gate.url())
+    Client::builder(&format!("tsdb://{}", gate.address()))
         .set("host_tag", "false")
         .set("auth", auth)
         .set("backoff", "5ms..20ms")

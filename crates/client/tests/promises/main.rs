@@ -10,12 +10,15 @@ use potsdb_receiver::{Config, Receiver};
 mod accounts;
 mod closes;
 mod delivers;
+#[cfg(feature = "tls")]
+mod encrypts;
 mod flushes;
 mod gate;
 mod logs_in;
 mod never_blocks;
 mod outlives_outage;
 mod refuses;
+mod scratch;
 
 /// Longer than anything here takes on a busy machine; a test that needs it has failed.
 const LONG: Duration = Duration::from_secs(60);

@@ -13,6 +13,7 @@
 #![expect(clippy::print_stdout, reason = "the figures are what this command is for")]
 
 mod burst;
+mod count;
 mod memory;
 mod reader;
 mod sending;
@@ -34,10 +35,12 @@ fn main() {
         Some("wire") => wire::run(number(1, 7), number(2, 8_000_000)),
         Some("threads") => threads::run(number(1, 7), number(2, 4_000_000)),
         Some("burst") => burst::run(number(1, 1_000_000)),
+        // One path, for callgrind; without a name: the paths.
+        Some("count") => count::run(arguments.get(1).map(String::as_str)),
         // One side alone, once: for counting its system calls, and for profiles.
         Some("send") => threads::once(number(1, 1), number(2, 1_000_000)),
         _ => panic!(
-            "potsdb-bench reader [answers] | memory | wire | threads [ROUNDS [POINTS]] | burst [POINTS] | send [THREADS [POINTS]]"
+            "potsdb-bench reader [answers] | memory | wire | threads [ROUNDS [POINTS]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
         ),
     }
 }

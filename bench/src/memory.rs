@@ -114,7 +114,7 @@ fn lap(points: u64, mut call: impl FnMut(u64, Timestamp)) -> Duration {
 }
 
 /// A client whose server is away: the port is one the kernel gave out a moment ago, and nobody listens on it.
-fn away(options: &[(&str, &str)]) -> Client {
+pub(crate) fn away(options: &[(&str, &str)]) -> Client {
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("loopback has a free port")
@@ -129,7 +129,7 @@ fn away(options: &[(&str, &str)]) -> Client {
     builder.build().expect("the options are legal")
 }
 
-fn all_queued(client: &Client, points: u64) {
+pub(crate) fn all_queued(client: &Client, points: u64) {
     let stats = client.stats();
     assert_eq!(stats.accepted, points, "accepted against calls");
     assert_eq!(
@@ -138,6 +138,10 @@ fn all_queued(client: &Client, points: u64) {
         "repeated, invalid, dropped"
     );
     assert_eq!(stats.queued, points, "all of it is in the queue");
+    stop(client);
+}
+
+pub(crate) fn stop(client: &Client) {
     client.stop();
     assert!(client.wait_closed(Duration::from_secs(10)), "the worker ends");
 }

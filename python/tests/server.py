@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 
 VERSION = (
     b"net.opentsdb.tools 2.4.1 built at revision eb125a342 (MINT)\n"
@@ -99,3 +100,11 @@ class Server:
         with self._changed:
             self._open.discard(connection)
             self._changed.notify_all()
+
+
+def until(reached, patience: float = PATIENCE) -> None:
+    """Asks until it is so: for what tells nobody when it happens, as the end of a process that is no child."""
+    pause, deadline = threading.Event(), time.monotonic() + patience
+    while not reached():
+        assert time.monotonic() < deadline, f"not reached within {patience} s"
+        pause.wait(0.01)

@@ -37,12 +37,22 @@ impl Block {
         }
     }
 
+    /// Forgets its lines and keeps its memory.
+    pub(crate) fn begin_anew(&mut self) {
+        *self = Block::new(std::mem::take(&mut self.bytes));
+    }
+
+    #[inline]
     pub(crate) fn fits(&self, line_bytes: usize) -> bool {
         self.bytes.capacity() - self.bytes.len() >= line_bytes
     }
 
     /// Appends lines that [`fits`](Block::fits) said there is room for: nothing is allocated here.
+    #[inline]
     pub(crate) fn append(&mut self, parts: &[&[u8]], points: u32) {
+        if self.points == 0 {
+            self.since = Instant::now();
+        }
         for part in parts {
             self.bytes.extend_from_slice(part);
         }
@@ -115,7 +125,7 @@ impl Block {
 }
 
 /// Whether memory is a block's, to be filled again.
-fn is_spare(bytes: &Vec<u8>) -> bool {
+pub(crate) fn is_spare(bytes: &Vec<u8>) -> bool {
     bytes.capacity() == BLOCK_BYTES
 }
 
@@ -236,6 +246,23 @@ mod tests {
             (front.len(), front.points(), block.len(), block.points()),
             (14, 1, 14, 1)
         );
+    }
+
+    #[test]
+    fn a_blocks_age_is_its_first_lines_however_long_it_lay_empty() {
+        let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
+        let made = block.since();
+        while Instant::now() == made {}
+        let accepted = Instant::now();
+        block.append(&[b"aa\n"], 1);
+        let first = block.since();
+        assert!(first >= accepted);
+        block.append(&[b"bb\n"], 1);
+        assert_eq!(block.since(), first);
+        block.drop_first();
+        block.drop_first();
+        block.append(&[b"cc\n"], 1);
+        assert!(block.since() >= first);
     }
 
     #[test]

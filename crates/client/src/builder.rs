@@ -140,9 +140,6 @@ impl Builder {
         let options = self.options.within_reason();
         let scheme = check_endpoints(&self.endpoints)?;
         check_wire(scheme, &options)?;
-        if scheme.is_http() {
-            return Err(ConfigError::endpoints("this version does not speak http"));
-        }
         let openings = openings(&self.endpoints, &options)?;
         let host_tag = match &options.host_tag {
             HostTag::Hostname => Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),

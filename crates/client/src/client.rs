@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use potsdb_wire::{InvalidPoint, Rules, SeriesText, Timestamp, Value, line};
+use potsdb_wire::{InvalidPoint, MAX_LINE, Rules, SeriesText, Timestamp, Value, line};
 
 use crate::barrier::Barrier;
 use crate::builder::Builder;
@@ -32,6 +32,10 @@ pub const NO_TAGS: [(&str, &str); 0] = [];
 /// Time the worker gets beyond a close's deadline to write its last words into the ledger. It never
 /// blocks, so this passes only on a machine that gives it no processor.
 const LAST_TURN: Duration = Duration::from_secs(2);
+
+/// Room for the line of a series whose names are as long as names usually are, and for any line.
+const USUAL_LINE: usize = 256;
+const LONGEST_LINE: usize = MAX_LINE + 1 + line::MIDDLE_LEN;
 
 thread_local! {
     /// Where `send` renders names and tags. Taken out while in use: an `AsRef` that sends finds none
@@ -430,23 +434,41 @@ impl Client {
             Some(timestamp) => timestamp,
             None => self.now().map_err(|error| self.invalid(home, error))?,
         };
-        let mut middle = [0; line::MIDDLE_LEN];
-        let middle = line::middle(timestamp, value, &mut middle);
-        let (head, tail) = (text.head(), text.tail());
-        line::check_length(head.len(), middle.len() - 1, 0, tail.len()).map_err(|error| self.invalid(home, error))?;
-        let bytes = head.len() + middle.len() + tail.len();
-        let parts = [head, middle, tail];
+        // Clearing the buffer is a part of the cost: few lines need the large one.
+        if text.bytes().len() + line::MIDDLE_LEN <= USUAL_LINE {
+            self.write(home, text, known, value, timestamp, wait, out, &mut [0; USUAL_LINE])
+        } else {
+            self.write(home, text, known, value, timestamp, wait, out, &mut [0; LONGEST_LINE])
+        }
+    }
+
+    /// Writes the line into `buffer`, so that under the lock there is one copy, and hands it over.
+    #[inline]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "as append, which calls it with a large buffer or a small one"
+    )]
+    fn write<const ROOM: usize>(
+        &self,
+        home: &Home,
+        text: &SeriesText,
+        known: Option<&Arc<Known>>,
+        value: Value,
+        timestamp: Timestamp,
+        wait: Wait,
+        out: Option<&mut Vec<u8>>,
+        buffer: &mut [u8; ROOM],
+    ) -> Result<Sent, SendError> {
+        let line = line::write(text, timestamp, value, buffer).map_err(|error| self.invalid(home, error))?;
         if let Some(out) = out {
             out.clear();
-            for part in parts {
-                out.extend_from_slice(part);
-            }
+            out.extend_from_slice(line);
         }
         let repeat = match (known, self.handle.options.repeats) {
             (Some(known), Repeats::First) => Some((known, home.id(), timestamp)),
             _ => None,
         };
-        home.queue().append(&parts, bytes, repeat, wait)
+        home.queue().append(line, repeat, wait)
     }
 
     /// Counts an illegal point that was refused.

@@ -11,7 +11,7 @@
 //! opened; randomness comes from a seed. Equal inputs give equal outputs.
 //!
 //! A *door* is what is known of an endpoint over all its connections; a *link* is the place of one
-//! connection. Lines that lost their connection wait in `verdicts.again` and go before new ones.
+//! connection; what becomes of both is `engine/links.rs`'s. Lines that lost their connection wait in `verdicts.again` and go before new ones.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -19,15 +19,14 @@ use std::time::{Duration, Instant};
 
 use crate::backoff::{Backoff, Random};
 use crate::block::Lines;
-use crate::credentials::Credentials;
-use crate::exchange::{Cut, Exchange, Greeting, Knowledge, Room, Telnet, Terms, Verdicts};
+use crate::exchange::{Exchange, Knowledge, Room, Terms, Verdicts, Wire};
 use crate::ledger::EndpointState;
 use crate::options::{Ack, Options};
 use crate::pace::Pace;
-use crate::report::Report;
 use crate::window::Held;
 
 mod door;
+mod links;
 mod step;
 
 use door::{Door, Link, State};
@@ -55,7 +54,8 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(options: &Options, endpoints: Vec<String>, seed: u64) -> Engine {
+    /// Each endpoint has a name and the wire it speaks.
+    pub(crate) fn new(options: &Options, endpoints: Vec<(String, Wire)>, seed: u64) -> Engine {
         let connections = endpoints.len() * options.connections();
         let fixed = match (options.ack, options.server) {
             (Ack::None, _) => Some(Knowledge::Silent { until: Duration::MAX }),
@@ -76,6 +76,8 @@ impl Engine {
                 write_timeout: options.write_timeout,
                 answer_timeout: options.answer_timeout,
                 must_answer: options.ack == Ack::Accepted,
+                stored: options.ack == Ack::Stored,
+                gzip: options.gzip,
             },
             connect_timeout: options.connect_timeout,
             fixed,
@@ -90,7 +92,12 @@ impl Engine {
                 .collect(),
             doors: endpoints
                 .into_iter()
-                .map(|name| Door::new(name, fixed.unwrap_or(Knowledge::Unknown), Backoff::new(options.backoff)))
+                .map(|(name, wire)| {
+                    let knowledge = wire
+                        .knowledge(options.server)
+                        .unwrap_or(fixed.unwrap_or(Knowledge::Unknown));
+                    Door::new(name, wire, knowledge, Backoff::new(options.backoff))
+                })
                 .collect(),
             verdicts: Verdicts::default(),
             outputs: VecDeque::new(),
@@ -128,19 +135,14 @@ impl Engine {
                 if let State::Live(exchange) = state {
                     exchange.received(now, bytes, &mut self.verdicts);
                     self.doors[*door].learn(exchange.knowledge());
-                    if exchange.is_welcome() {
-                        self.doors[*door].unauthorized = false;
-                        self.doors[*door].found(&mut self.verdicts);
-                    }
+                    self.heed(link);
                 }
             }
             Input::KernelHas { link, bytes } => self.kernel_has(link, bytes),
             Input::Ended { link, kernel } => {
                 let kernel = kernel.unwrap_or(u64::MAX);
                 self.kernel_has(link, kernel);
-                if !self.unauthorized(link) {
-                    self.end(link, true, "the server closed the connection".to_owned());
-                }
+                self.end(link, true, "the server closed the connection".to_owned());
             }
             Input::Broken { link, why, kernel } => {
                 // Where the kernel cannot tell, what it took counts as received.
@@ -149,6 +151,11 @@ impl Engine {
             }
         }
         self.advance();
+    }
+
+    /// Closing, and nothing is left to be given.
+    fn is_finishing(&self) -> bool {
+        self.phase != EnginePhase::Open && !self.queued && self.verdicts.again.is_empty()
     }
 
     pub(crate) fn poll(&mut self) -> Option<Output> {
@@ -200,6 +207,9 @@ impl Engine {
         }
         if waiting {
             consider(self.pace.ready_at().filter(|at| *at > self.now));
+            for door in &self.doors {
+                consider(door.overload.ready_at(self.now));
+            }
         }
         if let EnginePhase::Closing { deadline } = self.phase {
             consider(deadline);
@@ -208,9 +218,11 @@ impl Engine {
     }
 
     /// The bytes a link is to write next.
-    pub(crate) fn unwritten<'a>(&'a self, link: usize, slices: &mut Vec<IoSlice<'a>>) {
-        if let Some(exchange) = self.links[link].exchange() {
-            exchange.unwritten(slices);
+    pub(crate) fn unwritten<'a>(&'a mut self, now: Duration, link: usize, slices: &mut Vec<IoSlice<'a>>) {
+        // The engine's own time stays what it has decided for: a deadline since then is still to come.
+        let now = now.max(self.now);
+        if let Some(exchange) = self.links[link].exchange_mut() {
+            exchange.unwritten(now, slices);
         }
     }
 
@@ -252,7 +264,7 @@ impl Engine {
 
     /// New lines from the queue.
     fn take(&mut self, link: usize, lines: Lines) {
-        self.pace.take(lines.points());
+        self.pace.take(self.now, lines.points());
         if self.test_mode {
             self.verdicts.tally.dropped.test_mode += lines.points();
             return self.verdicts.release(lines);
@@ -262,89 +274,13 @@ impl Engine {
             posted: false,
             tried: false,
         };
+        self.doors[self.links[link].door]
+            .overload
+            .take(self.now, held.lines.points());
         match self.links[link].exchange_mut() {
             Some(exchange) => exchange.give(self.now, held),
             // The link was lost between asking for lines and getting them.
             None => self.verdicts.send_again([held]),
-        }
-    }
-
-    fn connected(&mut self, link: usize, credentials: Credentials) {
-        let door = &mut self.doors[self.links[link].door];
-        if !matches!(self.links[link].state, State::Connecting { .. }) {
-            return;
-        }
-        self.verdicts.tally.connects += 1;
-        let mut knowledge = self.fixed.unwrap_or(door.knowledge);
-        if self.terms.must_answer && matches!(knowledge, Knowledge::Silent { .. }) {
-            knowledge = Knowledge::Unknown;
-        }
-        if !door.unauthorized {
-            door.found(&mut self.verdicts);
-        }
-        self.links[link].state = State::Live(match credentials.line {
-            Some(line) => Box::new(Greeting::new(self.terms, knowledge, line, self.now)),
-            None => Box::new(Telnet::new(self.terms, knowledge, self.now)),
-        });
-    }
-
-    fn kernel_has(&mut self, link: usize, bytes: u64) {
-        if let Some(exchange) = self.links[link].exchange_mut() {
-            exchange.kernel_has(self.now, bytes, &mut self.verdicts);
-        }
-    }
-
-    /// A live connection is gone.
-    fn end(&mut self, link: usize, clean: bool, why: String) {
-        if let Some(exchange) = self.links[link].exchange_mut() {
-            exchange.ended(clean, &mut self.verdicts);
-        }
-        self.lost(link, why);
-    }
-
-    /// A connection that was not let in is over: said once, and tried again at the back-off's cap, with credentials
-    /// that were read anew. False where it was let in, or nobody wants to be any more.
-    fn unauthorized(&mut self, link: usize) -> bool {
-        let refused = self.links[link]
-            .exchange()
-            .is_some_and(|exchange| !exchange.is_welcome());
-        if !refused || self.is_finishing() {
-            return false;
-        }
-        let door = self.links[link].door;
-        self.doors[door].unauthorized = true;
-        self.end(link, true, Cut::Unauthorized.words().to_owned());
-        self.doors[door].not_before = self.now + self.doors[door].backoff.cap();
-        true
-    }
-
-    /// Closing, and nothing is left to be given.
-    fn is_finishing(&self) -> bool {
-        self.phase != EnginePhase::Open && !self.queued && self.verdicts.again.is_empty()
-    }
-
-    /// A link is without a connection from now on.
-    fn lost(&mut self, link: usize, why: String) {
-        let finishing = self.is_finishing();
-        let state = std::mem::replace(&mut self.links[link].state, State::Idle);
-        let door = &mut self.doors[self.links[link].door];
-        if let State::Live(exchange) = &state {
-            door.learn(exchange.knowledge());
-            if exchange.has_proved(self.now) {
-                door.backoff.reset();
-            }
-        }
-        if finishing || matches!(state, State::Idle) {
-            return;
-        }
-        door.not_before = self.now + door.backoff.failed(&mut self.random);
-        door.last_error = Some(why.clone());
-        if !std::mem::replace(&mut door.lost, true) {
-            let endpoint = door.name.clone();
-            self.verdicts.reports.push(match door.unauthorized {
-                true => Report::Unauthorized { endpoint, why },
-                false => Report::ServerLost { endpoint, why },
-            });
         }
     }
 
@@ -367,45 +303,6 @@ impl Engine {
         }
     }
 
-    fn tick(&mut self, link: usize) {
-        let urgent = self.urgent && !self.queued && self.verdicts.again.is_empty();
-        let door = &self.doors[self.links[link].door];
-        let cut = match &mut self.links[link].state {
-            State::Idle => return,
-            State::Connecting { since } if self.now < *since + self.connect_timeout => return,
-            State::Connecting { .. } => {
-                self.outputs.push_back(Output::Disconnect { link });
-                return self.lost(link, "connect timeout".to_owned());
-            }
-            State::Live(exchange) => {
-                if let Knowledge::Answers(server) = door.knowledge {
-                    exchange.learn(server);
-                }
-                exchange.tick(self.now, urgent, &mut self.verdicts)
-            }
-        };
-        if let Some(cut) = cut {
-            self.outputs.push_back(Output::Disconnect { link });
-            if let Some(exchange) = self.links[link].exchange() {
-                exchange.count_torn(&mut self.verdicts);
-            }
-            if cut == Cut::Unauthorized && self.unauthorized(link) {
-                return;
-            }
-            self.end(link, cut == Cut::Finished, cut.words().to_owned());
-            if matches!(cut, Cut::ReadOnly | Cut::CannotAnswer) {
-                // Not a passing fault: look again at the back-off's cap.
-                let door = &mut self.doors[self.links[link].door];
-                door.not_before = self.now + door.backoff.cap();
-            }
-        }
-        if let Some(exchange) = self.links[link].exchange_mut()
-            && exchange.take_half_close()
-        {
-            self.outputs.push_back(Output::HalfClose { link });
-        }
-    }
-
     /// Gives lines that lost their connection to links that have room.
     fn write_again(&mut self) {
         while let Some(next) = self.verdicts.again.first() {
@@ -421,7 +318,10 @@ impl Engine {
             if self.verdicts.again[0].lines.points() == 0 {
                 self.verdicts.again.remove(0);
             }
-            self.pace.take(held.lines.points());
+            self.pace.take(self.now, held.lines.points());
+            self.doors[self.links[link].door]
+                .overload
+                .take(self.now, held.lines.points());
             if held.tried {
                 self.verdicts.tally.resent += held.lines.points();
             }
@@ -434,54 +334,9 @@ impl Engine {
     /// The live link with the most room, if any has some.
     fn roomiest(&self, posted: bool) -> Option<(usize, Room)> {
         let rooms = self.links.iter().enumerate();
-        let rooms = rooms.filter_map(|(index, link)| Some((index, link.exchange()?.room(posted)?)));
+        let rooms =
+            rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, self.now)?)));
         rooms.max_by_key(|(index, room)| (room.bytes, usize::MAX - index))
-    }
-
-    /// Opens a connection when there is something to write and no live one takes it. One at a
-    /// time, [`STAGGER`] apart: a silent connection would block VictoriaMetrics' port.
-    fn connect(&mut self) {
-        let waiting = self
-            .verdicts
-            .again
-            .first()
-            .map(|held| held.posted)
-            .or(self.queued.then_some(false));
-        let Some(posted) = waiting else { return };
-        let trying = |link: &Link| matches!(link.state, State::Connecting { since } if self.now < since + STAGGER);
-        if self.test_mode || self.roomiest(posted).is_some() || self.links.iter().any(trying) {
-            return;
-        }
-        let ready = |link: &Link| link.is_idle() && self.doors[link.door].not_before <= self.now;
-        // The endpoint that has been left alone the longest, so that a dead one does not go first for ever.
-        let candidates = self.links.iter().enumerate().filter(|(_, link)| ready(link));
-        if let Some((link, _)) = candidates.min_by_key(|(index, link)| (self.doors[link.door].not_before, *index)) {
-            self.links[link].state = State::Connecting { since: self.now };
-            self.outputs.push_back(Output::Connect {
-                link,
-                endpoint: self.links[link].door,
-            });
-        }
-    }
-
-    /// Closing, and nothing is left to be given: ends every connection in good order.
-    fn finish(&mut self) {
-        for (index, link) in self.links.iter_mut().enumerate() {
-            match &mut link.state {
-                State::Idle => {}
-                State::Connecting { .. } => {
-                    link.state = State::Idle;
-                    self.outputs.push_back(Output::Disconnect { link: index });
-                }
-                State::Live(exchange) => {
-                    exchange.finish(self.now);
-                    if exchange.take_half_close() {
-                        self.outputs.push_back(Output::HalfClose { link: index });
-                    }
-                }
-            }
-        }
-        self.done = self.links.iter().all(Link::is_idle);
     }
 
     /// The deadline, or `stop`: what is held gets its verdict now.

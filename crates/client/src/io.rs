@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use crate::auth::Auth;
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
+use crate::kernel::without_signals;
 use crate::options::Options;
 use crate::secret::Secret;
 use crate::tls::{Files, Opening, Trust, Wrong};
@@ -90,17 +91,17 @@ impl Io {
         let answer = self.answer.clone();
         let wake = self.wake.clone();
         let mut desk = self.desk.clone();
-        std::thread::Builder::new()
-            .name("potsdb-io".to_owned())
-            .spawn(move || {
-                for (attempt, endpoint) in asked {
-                    let found = desk.find(&endpoint);
-                    if answer.send(Resolved { attempt, found }).is_err() {
-                        return;
-                    }
-                    wake();
+        let thread = std::thread::Builder::new().name("potsdb-io".to_owned());
+        let work = move || {
+            for (attempt, endpoint) in asked {
+                let found = desk.find(&endpoint);
+                if answer.send(Resolved { attempt, found }).is_err() {
+                    return;
                 }
-            })?;
+                wake();
+            }
+        };
+        without_signals(|| thread.spawn(work))?;
         Ok(requests)
     }
 }

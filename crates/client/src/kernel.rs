@@ -2,10 +2,60 @@
 
 #![expect(
     unsafe_code,
-    reason = "getsockopt(TCP_INFO) has no safe wrapper that reaches tcpi_bytes_acked"
+    reason = "neither getsockopt(TCP_INFO) up to tcpi_bytes_acked nor pthread_sigmask has a safe wrapper"
 )]
 
 use std::os::fd::AsFd;
+
+/// Calls `start`, which starts a thread, so that the thread takes no signal: it inherits its mask.
+///
+/// A signal for the process goes to any thread that does not block it. A program that blocks one to
+/// wait for it in `sigwait` would lose it to a thread of ours, which ends the program. What a thread
+/// does to itself (a segmentation fault, an abort) and what profilers count by is left to it.
+#[cfg(unix)]
+pub(crate) fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+    use std::mem::MaybeUninit;
+
+    const ITS_OWN: [libc::c_int; 8] = [
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGFPE,
+        libc::SIGILL,
+        libc::SIGTRAP,
+        libc::SIGABRT,
+        libc::SIGSYS,
+        libc::SIGPROF,
+    ];
+
+    /// Gives the caller its mask back, whatever becomes of `start`.
+    struct Restore(libc::sigset_t);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // SAFETY: the set is the one the kernel filled in; no place is given for the old one.
+            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+        }
+    }
+
+    let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    // SAFETY: `sigfillset` initialises `all`, before it is changed and read. The numbers are signals,
+    // so `sigdelset` cannot fail. Both sets outlive the calls.
+    let masked = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        for signal in ITS_OWN {
+            libc::sigdelset(all.as_mut_ptr(), signal);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr())
+    };
+    // SAFETY: `pthread_sigmask` has succeeded, so it has filled in `before`.
+    let _restore = (masked == 0).then(|| Restore(unsafe { before.assume_init() }));
+    start()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+    start()
+}
 
 /// How many bytes written to this socket its peer's kernel has acknowledged; `None` where the
 /// platform or the kernel cannot tell. Readable after a reset too.
@@ -52,6 +102,27 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
+
+    /// The signals a thread blocks, as the kernel shows them: one bit each.
+    fn blocked() -> u64 {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap()
+    }
+
+    #[test]
+    fn a_thread_of_ours_takes_no_signal_and_its_maker_takes_them_as_before() {
+        let bit = |signal: i32| 1_u64 << (signal - 1);
+        let before = blocked();
+        let thread = without_signals(|| std::thread::spawn(blocked)).join().unwrap();
+        assert_eq!(blocked(), before);
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGCHLD] {
+            assert_ne!(thread & bit(signal), 0, "signal {signal}");
+        }
+        for signal in [libc::SIGSEGV, libc::SIGPROF] {
+            assert_eq!(thread & bit(signal), 0, "signal {signal}");
+        }
+    }
 
     #[test]
     fn the_peers_kernel_is_seen_to_have_what_its_program_has_read() {

@@ -50,6 +50,7 @@ mod ledger;
 #[cfg(all(test, potsdb_loom))]
 mod models;
 mod options;
+mod overload;
 mod pace;
 mod publish;
 mod queue;

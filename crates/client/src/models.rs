@@ -42,7 +42,7 @@ fn queue(overflow: Overflow, points: usize) -> (Arc<Queue>, Arc<Flag>) {
     (Arc::new(queue), flag)
 }
 
-const LINE: &[&[u8]] = &[b"put m 1700000000 1 h=a\n"];
+const LINE: &[u8] = b"put m 1700000000 1 h=a\n";
 
 /// The worker: takes and acknowledges until `enough` says so, resting whenever there is nothing.
 fn work(queue: &Queue, flag: &Flag, mut enough: impl FnMut(u64, Phase) -> bool) -> u64 {
@@ -85,12 +85,7 @@ fn a_sleeping_worker_misses_no_point() {
         let senders: Vec<_> = (0..2)
             .map(|_| {
                 let queue = queue.clone();
-                thread::spawn(move || {
-                    assert_eq!(
-                        queue.append(LINE, LINE[0].len(), None, Wait::Configured),
-                        Ok(Sent::Queued)
-                    )
-                })
+                thread::spawn(move || assert_eq!(queue.append(LINE, None, Wait::Configured), Ok(Sent::Queued)))
             })
             .collect();
         assert_eq!(work(&queue, &flag, |taken, _| taken == 2), 2);
@@ -106,7 +101,7 @@ fn a_point_sent_against_close_is_taken_or_refused_never_lost() {
         let (queue, flag) = queue(Overflow::DropOldest, 10);
         let sender = {
             let queue = queue.clone();
-            thread::spawn(move || queue.append(LINE, LINE[0].len(), None, Wait::Configured))
+            thread::spawn(move || queue.append(LINE, None, Wait::Configured))
         };
         let closer = {
             let queue = queue.clone();
@@ -132,7 +127,7 @@ fn a_flush_sees_the_verdict_it_waits_for() {
         let caller = {
             let queue = queue.clone();
             thread::spawn(move || {
-                queue.append(LINE, LINE[0].len(), None, Wait::Configured).unwrap();
+                queue.append(LINE, None, Wait::Configured).unwrap();
                 let to = queue.barrier();
                 assert!(queue.wait_reached(to, None));
                 assert_eq!(queue.lock().ledger().settled.acknowledged, 1);
@@ -151,10 +146,7 @@ fn a_sender_waiting_for_room_gets_it() {
             let queue = queue.clone();
             thread::spawn(move || {
                 for _ in 0..2 {
-                    assert_eq!(
-                        queue.append(LINE, LINE[0].len(), None, Wait::Configured),
-                        Ok(Sent::Queued)
-                    );
+                    assert_eq!(queue.append(LINE, None, Wait::Configured), Ok(Sent::Queued));
                 }
             })
         };

@@ -31,28 +31,47 @@ impl Pace {
         }
     }
 
-    /// How many points may be written now.
-    pub(crate) fn allowance(&mut self, now: Duration) -> u64 {
-        if self.rate == 0.0 {
-            return u64::MAX;
-        }
-        let burst = (self.rate * BURST).max(1.0);
-        let accrued = now.saturating_sub(self.at).as_secs_f64() * self.rate;
-        self.tokens = (self.tokens + accrued).min(burst);
+    /// Points per second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// Changes the rate; what has accrued so far stays.
+    pub(crate) fn set_rate(&mut self, now: Duration, rate: f64) {
+        self.tokens = if self.rate == 0.0 { 1.0 } else { self.tokens_at(now) };
         self.at = self.at.max(now);
-        self.tokens as u64
+        self.rate = rate;
+        self.tokens = self.tokens.min(self.burst());
+    }
+
+    /// How many points may be written now.
+    pub(crate) fn allowance(&self, now: Duration) -> u64 {
+        match self.rate == 0.0 {
+            true => u64::MAX,
+            false => self.tokens_at(now) as u64,
+        }
     }
 
     /// Takes what was written.
-    pub(crate) fn take(&mut self, points: u64) {
+    pub(crate) fn take(&mut self, now: Duration, points: u64) {
         if self.rate > 0.0 {
-            self.tokens -= points as f64;
+            self.tokens = self.tokens_at(now) - points as f64;
+            self.at = self.at.max(now);
         }
+    }
+
+    fn burst(&self) -> f64 {
+        (self.rate * BURST).max(1.0)
+    }
+
+    fn tokens_at(&self, now: Duration) -> f64 {
+        let accrued = now.saturating_sub(self.at).as_secs_f64() * self.rate;
+        (self.tokens + accrued).min(self.burst())
     }
 
     /// When a burst's worth will be allowed: waking for every single point would waste wake-ups.
     pub(crate) fn ready_at(&self) -> Option<Duration> {
-        let missing = (self.rate * BURST).max(1.0) - self.tokens;
+        let missing = self.burst() - self.tokens;
         if self.rate == 0.0 || missing <= 0.0 {
             return None;
         }
@@ -74,7 +93,7 @@ mod tests {
         while now < Duration::from_secs(10) {
             let points = pace.allowance(now);
             assert!(points <= 50);
-            pace.take(points);
+            pace.take(now, points);
             written += points;
             now = pace.ready_at().unwrap().max(now + Duration::from_millis(1));
         }
@@ -85,7 +104,7 @@ mod tests {
     fn a_slow_pace_still_writes_one_at_a_time() {
         let mut pace = Pace::new(0.5);
         assert_eq!(pace.allowance(Duration::ZERO), 1);
-        pace.take(1);
+        pace.take(Duration::ZERO, 1);
         assert_eq!(pace.allowance(Duration::from_millis(1999)), 0);
         assert_eq!(pace.ready_at(), Some(Duration::from_secs(2) + ROUNDING));
         assert_eq!(pace.allowance(Duration::from_secs(100)), 1);
@@ -98,7 +117,7 @@ mod tests {
             let mut now = Duration::from_micros(1_234_567);
             for _ in 0..50 {
                 let points = pace.allowance(now);
-                pace.take(points);
+                pace.take(now, points);
                 now = pace.ready_at().unwrap();
                 assert!(pace.allowance(now) >= 1, "rate {rate} / 3 at {now:?}");
             }
@@ -109,14 +128,14 @@ mod tests {
     fn a_pace_slower_than_any_clock_is_no_end_of_the_worker() {
         let mut pace = Pace::new(1e-300);
         pace.allowance(Duration::ZERO);
-        pace.take(1);
+        pace.take(Duration::ZERO, 1);
         assert!(pace.ready_at().is_some_and(|at| at >= FAR));
     }
 
     #[test]
     fn without_a_limit_everything_is_allowed() {
         let mut pace = Pace::new(0.0);
-        pace.take(1_000_000);
+        pace.take(Duration::ZERO, 1_000_000);
         assert_eq!((pace.allowance(Duration::ZERO), pace.ready_at()), (u64::MAX, None));
     }
 }

@@ -78,6 +78,9 @@ pub(crate) enum Rest {
     Asleep,
 }
 
+/// The memory of a point's series, the home it is of, and the point's time.
+type Repeat<'a> = (&'a Arc<Known>, u64, Timestamp);
+
 /// What callers want of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -133,19 +136,30 @@ impl Queue {
         lock(&self.state)
     }
 
-    /// Appends one point's line of `bytes`, given in parts. The caller has the length at hand; adding it
-    /// up here waits for slices that were just stored, a quarter of the whole call. `repeat` is the series' memory and whose it is.
-    pub(crate) fn append(
-        &self,
-        parts: &[&[u8]],
-        bytes: usize,
-        repeat: Option<(&Arc<Known>, u64, Timestamp)>,
+    /// Appends one point's line. `repeat` is the series' memory and whose it is.
+    #[inline]
+    pub(crate) fn append(&self, line: &[u8], repeat: Option<Repeat<'_>>, wait: Wait) -> Result<Sent, SendError> {
+        let state = self.lock();
+        let new = repeat.is_none_or(|(known, home, timestamp)| !known.recent.holds(home, timestamp));
+        if new && state.phase == Phase::Open && self.has_room(&state, 1, line.len()) && state.open.fits(line.len()) {
+            self.push(state, line, repeat);
+            return Ok(Sent::Queued);
+        }
+        self.append_slowly(state, line, repeat, wait)
+    }
+
+    /// All that keeps a point from going into the open block at once.
+    #[cold]
+    fn append_slowly<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        line: &[u8],
+        repeat: Option<Repeat<'_>>,
         wait: Wait,
     ) -> Result<Sent, SendError> {
-        debug_assert_eq!(bytes, parts.iter().map(|part| part.len()).sum::<usize>());
+        let bytes = line.len();
         let mut fresh = None;
         let mut deadline = None;
-        let mut state = self.lock();
         loop {
             if let Some(done) = state.without_queueing()? {
                 return Ok(done);
@@ -187,12 +201,18 @@ impl Queue {
             fresh = Some(Vec::with_capacity(BLOCK_BYTES));
             state = self.lock();
         }
-        state.push(parts, 1);
+        self.push(state, line, repeat);
+        Ok(Sent::Queued)
+    }
+
+    /// Appends a line there is a block for, remembers its time, and releases the lock.
+    #[inline]
+    fn push(&self, mut state: MutexGuard<'_, State>, line: &[u8], repeat: Option<Repeat<'_>>) {
+        state.push(line, 1);
         if let Some((known, home, timestamp)) = repeat {
             known.recent.remember(home, timestamp);
         }
         self.release(state);
-        Ok(Sent::Queued)
     }
 
     /// Appends whole canonical lines, at most 8 KiB and a queueful of them, waiting for room
@@ -220,7 +240,7 @@ impl Queue {
                 state = self.lock();
             }
         }
-        state.push(&[lines], points);
+        state.push(lines, points);
         self.release(state);
         Ok(Sent::Queued)
     }
@@ -338,6 +358,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    #[inline]
     fn has_room(&self, state: &State, points: u64, bytes: usize) -> bool {
         state.ledger.queued + points <= self.limit_points && state.queued_bytes + bytes <= self.limit_bytes
     }
@@ -416,10 +437,11 @@ impl Queue {
     }
 
     /// Releases the lock after an append, and wakes the worker if it sleeps.
+    #[inline]
     fn release(&self, mut state: MutexGuard<'_, State>) {
         let wake = match state.rest {
             Rest::Awake => false,
-            Rest::Lingering => state.blocks.len() > 1,
+            Rest::Lingering => !state.full.is_empty(),
             Rest::Asleep => true,
         };
         if wake {

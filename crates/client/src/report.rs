@@ -15,6 +15,12 @@ use crate::sync::{Mutex, lock};
 /// The shortest time between two reports of one kind.
 pub(crate) const QUIET: Duration = Duration::from_secs(10);
 
+/// The shortest time between two reports of one unknown metric...
+const QUIET_UNKNOWN: Duration = Duration::from_secs(60);
+
+/// ... of so many metrics; whoever sends more of them has read of enough.
+const UNKNOWN: usize = 256;
+
 /// Reports kept for [`Client::take_reports`](crate::Client::take_reports).
 const KEPT: usize = 64;
 
@@ -51,6 +57,11 @@ pub enum Report {
         /// How many since the last such report; 0 where the server can refuse but not answer.
         points: u64,
         /// The newest error, in the server's words.
+        words: String,
+    },
+    /// The server does not know a metric, or a tag, and does not create it.
+    UnknownMetric {
+        /// The server's words.
         words: String,
     },
     /// Calls repeat a series and timestamp that was already sent.
@@ -93,6 +104,7 @@ impl fmt::Display for Report {
             Report::Dropping { points } => write!(f, "the queue is full: {points} points dropped"),
             Report::Rejected { points: 0, words } => write!(f, "the server refuses points: {words}"),
             Report::Rejected { points, words } => write!(f, "the server refused {points} points: {words}"),
+            Report::UnknownMetric { words } => write!(f, "the server refuses points: {words}"),
             Report::Repeating { points, series } => {
                 write!(
                     f,
@@ -132,22 +144,36 @@ impl Reports {
     }
 }
 
-/// Lets one report of a kind pass per [`QUIET`].
+/// Lets one report of a kind pass per [`QUIET`], and one per unknown metric and [`QUIET_UNKNOWN`].
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
     last: HashMap<Discriminant<Report>, Duration>,
+    unknown: HashMap<String, Duration>,
 }
 
 impl Limiter {
     pub(crate) fn passes(&mut self, report: &Report, now: Duration) -> bool {
-        let last = self.last.entry(std::mem::discriminant(report));
-        match last {
-            std::collections::hash_map::Entry::Occupied(entry) if now < *entry.get() + QUIET => false,
-            entry => {
-                entry.insert_entry(now);
-                true
+        let (last, quiet) = match report {
+            Report::UnknownMetric { words } => {
+                self.unknown.retain(|_, last| now < *last + QUIET_UNKNOWN);
+                if self.unknown.len() >= UNKNOWN && !self.unknown.contains_key(words) {
+                    return false;
+                }
+                (
+                    self.unknown.entry(words.clone()).or_insert(Duration::MAX),
+                    QUIET_UNKNOWN,
+                )
             }
+            _ => {
+                let kind = std::mem::discriminant(report);
+                (self.last.entry(kind).or_insert(Duration::MAX), QUIET)
+            }
+        };
+        let passes = *last == Duration::MAX || now >= *last + quiet;
+        if passes {
+            *last = now;
         }
+        passes
     }
 }
 
@@ -166,6 +192,20 @@ mod tests {
         assert!(!limiter.passes(&dropping, Duration::from_secs(10)));
         assert!(limiter.passes(&found, Duration::from_secs(10)));
         assert!(limiter.passes(&dropping, Duration::from_secs(11)));
+    }
+
+    #[test]
+    fn an_unknown_metric_is_reported_once_a_minute_beside_others() {
+        let mut limiter = Limiter::default();
+        let unknown = |metric: u32| Report::UnknownMetric {
+            words: format!("No such name for 'metrics': 'm{metric}'"),
+        };
+        assert!(limiter.passes(&unknown(0), Duration::from_secs(1)));
+        assert!(limiter.passes(&unknown(1), Duration::from_secs(1)));
+        assert!(!limiter.passes(&unknown(0), Duration::from_secs(60)));
+        assert!(limiter.passes(&unknown(0), Duration::from_secs(61)));
+        let passed = (0..1000).filter(|metric| limiter.passes(&unknown(*metric), Duration::from_secs(62)));
+        assert!(passed.count() < UNKNOWN);
     }
 
     #[test]

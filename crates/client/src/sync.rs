@@ -33,7 +33,17 @@ const TRIES: u32 = 200;
 /// Takes the lock. A poisoned one is taken all the same: whoever panicked under it was the
 /// worker, and its end is written into the state itself.
 #[cfg(not(potsdb_loom))]
+#[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    match mutex.try_lock() {
+        Ok(guard) => guard,
+        Err(_) => contend(mutex),
+    }
+}
+
+#[cfg(not(potsdb_loom))]
+#[cold]
+fn contend<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     use std::sync::{PoisonError, TryLockError};
     for _ in 0..TRIES {
         match mutex.try_lock() {

@@ -18,7 +18,9 @@ use crate::credentials::Credentials;
 use crate::dial::{Dial, Dialled};
 use crate::endpoint::Endpoint;
 use crate::engine::{Engine, EnginePhase, Input, Output};
+use crate::exchange::Wire;
 use crate::io::{Found, Io};
+use crate::kernel::without_signals;
 use crate::ledger::Tally;
 use crate::options::Options;
 use crate::publish::{Publisher, STATUS_EVERY, Shared};
@@ -54,10 +56,14 @@ pub(crate) struct Worker {
     publisher: Publisher,
     /// Lines were taken since the last rest: more may be on their way.
     took: bool,
-    /// The last round wrote something: there may be more, and no socket will say that it takes it.
+    /// The last round wrote or read something: there may be more, and no socket will say that it takes it.
     unfinished: bool,
     /// What the engine was last told: that points are queued.
     told_queued: bool,
+}
+
+fn door(endpoint: &Endpoint) -> (String, Wire) {
+    (endpoint.to_string(), Wire::of(endpoint))
 }
 
 impl Worker {
@@ -80,7 +86,7 @@ impl Worker {
         let started = Instant::now();
         let seed =
             u64::from(std::process::id()) ^ (Arc::as_ptr(&queue) as u64) ^ crate::clock::millis().rotate_left(32);
-        let engine = Engine::new(options, endpoints.iter().map(ToString::to_string).collect(), seed);
+        let engine = Engine::new(options, endpoints.iter().map(door).collect(), seed);
         let mut worker = Worker {
             sockets: (0..endpoints.len() * options.connections())
                 .map(|_| Socket::None)
@@ -102,7 +108,8 @@ impl Worker {
             told_queued: false,
         };
         worker.publish_status();
-        std::thread::Builder::new().name("potsdb".to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name("potsdb".to_owned());
+        let work = move || {
             become_worker();
             // A panic is a defect of ours. It must not leave anybody waiting for a dead thread.
             let end = std::panic::catch_unwind(AssertUnwindSafe(|| worker.run()));
@@ -120,7 +127,8 @@ impl Worker {
             }
             drop(worker);
             queue.end(&tally);
-        })?;
+        };
+        without_signals(|| thread.spawn(work))?;
         Ok(())
     }
 
@@ -188,6 +196,8 @@ impl Worker {
         drop(state);
         self.tell(queued, urgent, phase);
         self.connect();
+        // Before the rounds, because what comes of it may be lines for another link.
+        self.ask_kernel();
         for _ in 0..ROUNDS {
             self.unfinished = false;
             self.fill();
@@ -198,7 +208,6 @@ impl Worker {
                 break;
             }
         }
-        self.ask_kernel();
         self.queue.announce(post(&self.queue, &mut self.engine));
         self.engine.verdicts().spare.clear();
         self.report();
@@ -280,15 +289,16 @@ impl Worker {
     /// Writes what a link has to write, after a look at what the server said: once it has ended its
     /// side a write would still succeed, and be lost.
     fn write(&mut self, link: usize) {
+        let now = self.now();
         let mut slices = Vec::new();
-        self.engine.unwritten(link, &mut slices);
+        self.engine.unwritten(now, link, &mut slices);
         if slices.is_empty() {
             return;
         }
         drop(slices);
         self.read(link);
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(64);
-        self.engine.unwritten(link, &mut slices);
+        self.engine.unwritten(now, link, &mut slices);
         let Socket::Open(connection) = &mut self.sockets[link] else {
             return;
         };
@@ -313,7 +323,10 @@ impl Worker {
     fn read(&mut self, link: usize) {
         let mut buffer = std::mem::take(&mut self.buffer);
         while let Socket::Open(connection) = &mut self.sockets[link] {
-            match connection.read(&mut buffer) {
+            let incoming = connection.read(&mut buffer);
+            // What it says may move lines to a link that had its turn.
+            self.unfinished |= !matches!(incoming, Ok(Incoming::Nothing));
+            match incoming {
                 Ok(Incoming::Bytes(bytes)) => self.step(Input::Received {
                     link,
                     bytes: &buffer[..bytes],

@@ -37,6 +37,8 @@
 
 #![forbid(unsafe_code)]
 
+mod copy;
+mod digits;
 mod error;
 pub mod json;
 pub mod line;

@@ -12,7 +12,7 @@
 //! fails the scan takes the slow way through [`SeriesText`], which rewrites the line or says what is wrong with it.
 
 use crate::{
-    MAX_LINE,
+    MAX_LINE, copy,
     error::{Field, InvalidPoint, excerpt},
     name::{Names, Place, Rules, legal_len},
     series::{NameBits, PUT, SeriesText, has_tag},
@@ -73,19 +73,35 @@ pub fn render(head: &[u8], timestamp: &[u8], value: &[u8], tail: &[u8], out: &mu
     out.extend_from_slice(tail);
 }
 
-/// The longest text between a series' head and tail.
+/// The longest text between a series' head and tail, `<timestamp> <value>`.
 pub const MIDDLE_LEN: usize = 13 + 1 + Value::MAX_LEN;
 
-/// Writes what stands between a series' head and tail, `<timestamp> <value>`, into `buffer` and returns it.
+/// Writes the line of a finished series' point to the front of `buffer` and returns it, newline included.
 ///
-/// For whoever copies a line's parts under a lock: three are fewer than [`render`]'s five.
+/// A line longer than [`MAX_LINE`] is refused; a buffer that the series' text and [`MIDDLE_LEN`] bytes do not fit in is the
+/// caller's mistake. For whoever hands the line on at once; [`render`] appends to what is there.
 #[inline]
-pub fn middle(timestamp: Timestamp, value: Value, buffer: &mut [u8; MIDDLE_LEN]) -> &[u8] {
-    const HOLDS: &str = "the buffer is as long as the longest timestamp, a space and the longest value";
-    let time = timestamp.text(buffer.first_chunk_mut().expect(HOLDS)).len();
-    buffer[time] = b' ';
-    let value = value.text(buffer[time + 1..].first_chunk_mut().expect(HOLDS)).len();
-    &buffer[..time + 1 + value]
+pub fn write<'a>(
+    series: &SeriesText,
+    timestamp: Timestamp,
+    value: Value,
+    buffer: &'a mut [u8],
+) -> Result<&'a [u8], InvalidPoint> {
+    const HOLDS: &str = "the buffer holds the series' text and the longest timestamp, a space and the longest value";
+    let (head, tail) = (series.head(), series.tail());
+    copy::short(head, buffer);
+    let mut len = head.len();
+    len += timestamp.text(buffer[len..].first_chunk_mut().expect(HOLDS)).len();
+    buffer[len] = b' ';
+    len += 1;
+    len += value.text(buffer[len..].first_chunk_mut().expect(HOLDS)).len();
+    copy::short(tail, &mut buffer[len..]);
+    len += tail.len();
+    // The newline does not count.
+    if len > MAX_LINE + 1 {
+        return Err(too_long(len - 1));
+    }
+    Ok(&buffer[..len])
 }
 
 /// Checks that a line of parts of these lengths fits [`MAX_LINE`]; the tail's newline does not count.
@@ -436,15 +452,41 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_of_a_line_is_time_and_value() {
-        let mut buffer = [b'x'; MIDDLE_LEN];
+    fn a_line_is_written_as_it_is_rendered_and_refused_when_too_long() {
         let smallest = Value::try_from(-2.225_073_858_507_201_4e-308).unwrap();
-        for (time, value, text) in [
-            (1_700_000_000_u64, Value::from(7), "1700000000 7"),
-            (1_700_000_000_123, smallest, "1700000000123 -2.2250738585072014e-308"),
-        ] {
-            let timestamp = Timestamp::from_number(time).unwrap();
-            assert_eq!(middle(timestamp, value, &mut buffer), text.as_bytes());
+        let mut buffer = [b'x'; MAX_LINE + 1 + MIDDLE_LEN];
+        for len in (1..300).chain(900..1004) {
+            let mut series = SeriesText::new();
+            series.metric(&ASCII, "", &"m".repeat(1 + len % 100)).unwrap();
+            series
+                .tag(&ASCII, "a", &"v".repeat(len - len.min(len % 100) + 1))
+                .unwrap();
+            if series.finish(&ASCII).is_err() {
+                continue;
+            }
+            for (time, value) in [(1_700_000_000_u64, Value::from(7)), (1_700_000_000_123, smallest)] {
+                let time = Timestamp::from_number(time).unwrap();
+                let mut rendered = Vec::new();
+                let (mut digits, mut number) = ([0; 13], [0; Value::MAX_LEN]);
+                render(
+                    series.head(),
+                    time.text(&mut digits),
+                    value.text(&mut number),
+                    series.tail(),
+                    &mut rendered,
+                );
+                match write(&series, time, value, &mut buffer) {
+                    Ok(line) => assert_eq!(line, rendered),
+                    Err(error) => {
+                        assert_eq!(error.field(), &Field::Line);
+                        assert!(rendered.len() > MAX_LINE + 1);
+                    }
+                }
+                assert_eq!(
+                    rendered.len() > MAX_LINE + 1,
+                    write(&series, time, value, &mut buffer).is_err()
+                );
+            }
         }
     }
 

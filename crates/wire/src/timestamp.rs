@@ -6,7 +6,10 @@
 
 use std::fmt;
 
-use crate::error::{Field, InvalidPoint, excerpt};
+use crate::{
+    digits,
+    error::{Field, InvalidPoint, excerpt},
+};
 
 /// A point's time: seconds or milliseconds since 1970.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -81,11 +84,16 @@ impl Timestamp {
     /// Writes the digits into `buffer` and returns them.
     #[inline]
     pub fn text(self, buffer: &mut [u8; 13]) -> &[u8] {
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(self.0).as_bytes();
-        let text = &mut buffer[..digits.len()];
-        text.copy_from_slice(digits);
-        text
+        let (high, low) = ((self.0 / 100_000_000) as u32, (self.0 % 100_000_000) as u32);
+        let len = if self.is_millis() {
+            buffer[..8].copy_from_slice(&(digits::eight(high) >> 24).to_le_bytes());
+            13
+        } else {
+            buffer[..2].copy_from_slice(&[b'0' + (high / 10) as u8, b'0' + (high % 10) as u8]);
+            10
+        };
+        buffer[len - 8..len].copy_from_slice(&digits::eight(low).to_le_bytes());
+        &buffer[..len]
     }
 
     /// Reads exactly 10 or 13 digits.

@@ -8,7 +8,10 @@
 use std::fmt;
 
 use self::decimal::Decimal;
-use crate::error::{Field, InvalidPoint, excerpt};
+use crate::{
+    copy, digits,
+    error::{Field, InvalidPoint, excerpt},
+};
 
 pub(crate) mod decimal;
 
@@ -30,20 +33,20 @@ enum Number {
 
 impl Value {
     /// The length of the longest text: `-2.2250738585072014e-308`.
-    pub const MAX_LEN: usize = 24;
+    pub const MAX_LEN: usize = digits::ROOM;
 
     /// Writes the shortest text that reads back as the same value into `buffer` and returns it.
     #[inline]
     pub fn text(self, buffer: &mut ValueBuffer) -> &[u8] {
         match self.0 {
             Number::Integer(integer) => {
-                let mut digits = itoa::Buffer::new();
-                let digits = digits.format(integer).as_bytes();
-                let text = &mut buffer[..digits.len()];
-                text.copy_from_slice(digits);
-                text
+                let len = digits::integer(integer, buffer);
+                &buffer[..len]
             }
-            Number::Float(float) => float_text(float, buffer),
+            Number::Float(float) => match digits::decimal(float, buffer) {
+                0 => float_text(float, buffer),
+                len => &buffer[..len],
+            },
         }
     }
 
@@ -90,10 +93,11 @@ impl Value {
 fn float_text(float: f64, buffer: &mut ValueBuffer) -> &[u8] {
     let mut shortest = zmij::Buffer::new();
     let shortest = shortest.format_finite(float).as_bytes();
-    let Some(e) = memchr::memchr(b'e', shortest) else {
-        let text = &mut buffer[..shortest.len()];
-        text.copy_from_slice(shortest);
-        return text;
+    // Far from where exponents begin, nothing has to be looked for.
+    let plain = (1e-4..1e15).contains(&float.abs());
+    let Some(e) = (!plain).then(|| memchr::memchr(b'e', shortest)).flatten() else {
+        copy::short(shortest, buffer);
+        return &buffer[..shortest.len()];
     };
     // `1e+22` becomes `1.0e22`: KairosDB drops an exponent without a point before it.
     let (mantissa, exponent) = shortest.split_at(e);

@@ -3,7 +3,8 @@
 `atexit` covers programs, and children of `os.fork` that end in `sys.exit`. Children of
 `multiprocessing` (and of its twin `billiard`, which Celery uses) end in `os._exit` and run only
 their own finalizers. Those are wiped when a child starts, so ours must be registered in the child,
-after that: `register_after_fork` is the hook that runs there, in spawned children too.
+after that: `register_after_fork` is the hook that runs there, in spawned children too. The children of Celery's pool
+run not even those; it has a signal of its own for their end.
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ def cover() -> None:
         child = getattr(process.current_process(), "_parent_pid", None) is not None
         if child and _covered.get(name) != os.getpid():
             _Register(name, util)()
+    ends: Any = getattr(sys.modules.get("celery.signals"), "worker_process_shutdown", None)
+    if ends is not None:
+        # Connected anew, it comes last: after those of the program's own that still send.
+        ends.disconnect(dispatch_uid=__name__)
+        ends.connect(_pool_process_ends, weak=False, dispatch_uid=__name__)
 
 
 def drain() -> None:
@@ -61,6 +67,10 @@ def drain() -> None:
         print(line, file=sys.stderr, flush=True)
     except (OSError, ValueError):  # standard error is closed: nobody is there to be told
         pass
+
+
+def _pool_process_ends(**_: object) -> None:
+    drain()
 
 
 class _Register:

@@ -23,13 +23,18 @@ pub fn until<T>(patience: Duration, mut answer: impl FnMut() -> Option<T>) -> Op
 }
 
 /// One request over HTTP 1.0, which no server answers in chunks: the status and the body.
-pub(crate) fn http(port: u16, method: &str, path: &str) -> io::Result<(u16, String)> {
+///
+/// # Errors
+///
+/// Nobody listens, or nothing comes within 60 s.
+pub fn http(port: u16, method: &str, path: &str, body: &[u8]) -> io::Result<(u16, String)> {
     let mut connection = TcpStream::connect(("127.0.0.1", port))?;
-    connection.set_read_timeout(Some(Duration::from_secs(30)))?;
-    write!(
-        connection,
-        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
-    )?;
+    connection.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let length = body.len();
+    let mut request =
+        format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n").into_bytes();
+    request.extend_from_slice(body);
+    connection.write_all(&request)?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer)?;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -37,9 +42,15 @@ pub(crate) fn http(port: u16, method: &str, path: &str) -> io::Result<(u16, Stri
     Ok((status.unwrap_or(0), body.to_owned()))
 }
 
-/// The body of an answer that has to be a success.
+/// What an answer that has to be a success says.
 pub(crate) fn get(port: u16, path: &str) -> String {
-    let (status, body) = http(port, "GET", path).expect("the server answers");
-    assert!((200..300).contains(&status), "GET {path}: {status} {body}");
-    body
+    success(port, "GET", path, b"")
+}
+
+/// The same, of a request with a body.
+pub(crate) fn success(port: u16, method: &str, path: &str, body: &[u8]) -> String {
+    let (status, said) = http(port, method, path, body).expect("the server answers");
+    let start = &said[..said.len().min(500)];
+    assert!((200..300).contains(&status), "{method} {path}: {status} {start}");
+    said
 }

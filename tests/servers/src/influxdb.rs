@@ -1,26 +1,36 @@
 //! InfluxDB 1.x with its OpenTSDB listener: answers `version` without a newline, and stores a second or so later.
 
 use std::fs;
+use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::ask::{get, http};
-use crate::process::{Process, free_ports};
+use crate::ask::{get, success};
+use crate::process::{Launch, Process, Ready, free_ports};
 use crate::{Server, Stored};
 
 /// An InfluxDB of its own, with the database `opentsdb`.
+#[derive(Debug)]
 pub struct InfluxDb {
-    /// Ends with the value.
-    _process: Process,
+    process: Process,
     telnet: u16,
     api: u16,
 }
 
 impl InfluxDb {
-    /// Starts it.
+    /// Starts it, and creates the database.
     #[must_use]
     pub fn start() -> InfluxDb {
+        let server = InfluxDb::fresh();
+        success(server.api, "POST", "/query?q=CREATE+DATABASE+opentsdb", b"");
+        server
+    }
+
+    /// Starts it as it comes: the first HTTP put is refused, the first telnet connection creates the database.
+    #[must_use]
+    pub fn fresh() -> InfluxDb {
         let folder = TempDir::new().expect("a folder can be made");
         let [telnet, api, backup] = free_ports();
         let at = |name: &str| folder.path().join(name).display().to_string();
@@ -36,19 +46,41 @@ impl InfluxDb {
         );
         let file = folder.path().join("influxdb.conf");
         fs::write(&file, configuration).expect("the folder can be written to");
-        let arguments = ["-config".to_owned(), file.display().to_string()];
-        let process = Process::start("influxd", folder, &arguments, api, "/ping", 204);
-        let (status, body) = http(api, "POST", "/query?q=CREATE+DATABASE+opentsdb").expect("it answers");
-        assert_eq!(status, 200, "{body}");
+        let launch = Launch {
+            program: "influxd".to_owned(),
+            arguments: vec!["-config".to_owned(), file.display().to_string()],
+            ready: Ready::Answers(api, "/ping", 204),
+        };
         InfluxDb {
-            _process: process,
+            process: Process::start(folder, launch),
             telnet,
             api,
         }
     }
+
+    /// Kills it with SIGKILL, and starts it again on its data.
+    pub fn kill_and_restart(&mut self) {
+        self.process.kill();
+        self.process.restart();
+    }
+
+    /// Ends it with SIGTERM, and starts it again on its data.
+    pub fn end_and_restart(&mut self, patience: Duration) {
+        self.process.signal(Signal::TERM);
+        self.process.wait_ended(patience);
+        self.process.restart();
+    }
 }
 
 impl Server for InfluxDb {
+    fn telnet(&self) -> String {
+        format!("tsdb://127.0.0.1:{}", self.telnet)
+    }
+
+    fn http(&self) -> Option<String> {
+        Some(format!("http://127.0.0.1:{}", self.telnet))
+    }
+
     fn port(&self) -> u16 {
         self.telnet
     }

@@ -47,10 +47,10 @@ impl Recorder {
         recorder
     }
 
-    /// Where it listens.
+    /// Its URL over telnet.
     #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+    pub fn url(&self) -> String {
+        format!("tsdb://127.0.0.1:{}", self.port)
     }
 
     /// The first bytes of each connection, in order.

@@ -1,43 +1,74 @@
 //! VictoriaMetrics: never answers over telnet, and takes a connection that does not begin with `put` for HTTP.
 
+use std::time::Duration;
+
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::ask::get;
-use crate::process::{Process, free_ports};
+use crate::process::{Launch, Process, Ready, free_ports};
 use crate::{Server, Stored};
 
 /// A VictoriaMetrics of its own.
+#[derive(Debug)]
 pub struct VictoriaMetrics {
-    /// Ends with the value.
-    _process: Process,
+    process: Process,
     telnet: u16,
+    http: u16,
     api: u16,
 }
 
 impl VictoriaMetrics {
-    /// Starts it.
+    /// Starts it. What is written twice is kept once, as README recommends.
     #[must_use]
     pub fn start() -> VictoriaMetrics {
         let folder = TempDir::new().expect("a folder can be made");
         let [telnet, http, api] = free_ports();
-        let arguments = [
+        let arguments = vec![
             format!("-opentsdbListenAddr=127.0.0.1:{telnet}"),
             format!("-opentsdbHTTPListenAddr=127.0.0.1:{http}"),
             format!("-httpListenAddr=127.0.0.1:{api}"),
             format!("-storageDataPath={}", folder.path().join("data").display()),
             "-retentionPeriod=100y".to_owned(),
+            "-dedup.minScrapeInterval=1ms".to_owned(),
         ];
-        let process = Process::start("victoria-metrics", folder, &arguments, api, "/health", 200);
+        let launch = Launch {
+            program: "victoria-metrics".to_owned(),
+            arguments,
+            ready: Ready::Answers(api, "/health", 200),
+        };
         VictoriaMetrics {
-            _process: process,
+            process: Process::start(folder, launch),
             telnet,
+            http,
             api,
         }
+    }
+
+    /// Kills it with SIGKILL, and starts it again on its data.
+    pub fn kill_and_restart(&mut self) {
+        self.process.kill();
+        self.process.restart();
+    }
+
+    /// Ends it with SIGTERM, and starts it again on its data.
+    pub fn end_and_restart(&mut self, patience: Duration) {
+        self.process.signal(Signal::TERM);
+        self.process.wait_ended(patience);
+        self.process.restart();
     }
 }
 
 impl Server for VictoriaMetrics {
+    fn telnet(&self) -> String {
+        format!("tsdb://127.0.0.1:{}", self.telnet)
+    }
+
+    fn http(&self) -> Option<String> {
+        Some(format!("http://127.0.0.1:{}", self.http))
+    }
+
     fn port(&self) -> u16 {
         self.telnet
     }

@@ -3,50 +3,61 @@
 use std::time::Duration;
 
 use crate::backoff::Backoff;
-use crate::exchange::{Exchange, Knowledge, Verdicts};
+use crate::block::BLOCK_BYTES;
+use crate::exchange::{Exchange, Knowledge, Room, Wire};
 use crate::ledger::EndpointState;
-use crate::report::Report;
+use crate::overload::Overload;
 
 /// An endpoint, as one door to the store.
 pub(super) struct Door {
     pub(super) name: String,
+    pub(super) wire: Wire,
     pub(super) knowledge: Knowledge,
     pub(super) backoff: Backoff,
+    pub(super) overload: Overload,
     /// No attempt to connect before that.
     pub(super) not_before: Duration,
-    /// The last attempt failed, or the last connection was ended from the other side.
+    /// The last attempt failed, or the last connection was ended from the other side; and no
+    /// connection has shown since that the server works.
     pub(super) lost: bool,
-    /// It did not accept the login: being connected is no news until it does.
-    pub(super) unauthorized: bool,
     pub(super) last_error: Option<String>,
 }
 
 impl Door {
-    pub(super) fn new(name: String, knowledge: Knowledge, backoff: Backoff) -> Door {
+    pub(super) fn new(name: String, wire: Wire, knowledge: Knowledge, backoff: Backoff) -> Door {
         Door {
             name,
+            wire,
             knowledge,
             backoff,
+            overload: Overload::new(),
             not_before: Duration::ZERO,
             lost: false,
-            unauthorized: false,
             last_error: None,
         }
     }
 
-    /// An endpoint that ever answered is never taken for a silent one again.
     pub(super) fn learn(&mut self, knowledge: Knowledge) {
-        if !matches!(self.knowledge, Knowledge::Answers(_)) || matches!(knowledge, Knowledge::Answers(_)) {
-            self.knowledge = knowledge;
-        }
+        self.knowledge = self.knowledge.merged(knowledge);
     }
 
-    /// It is connected, or lets the client in, again.
-    pub(super) fn found(&mut self, verdicts: &mut Verdicts) {
-        if std::mem::take(&mut self.lost) {
-            let endpoint = self.name.clone();
-            verdicts.reports.push(Report::ServerFound { endpoint });
+    /// Whether a connection may be tried now.
+    pub(super) fn is_ready(&self, now: Duration) -> bool {
+        self.not_before <= now && self.overload.allowance(now) > 0
+    }
+
+    /// How much a link of this door takes now.
+    pub(super) fn room(&self, link: &Link, posted: bool, now: Duration) -> Option<Room> {
+        let exchange = link.exchange()?;
+        let allowance = self.overload.allowance(now);
+        if allowance == 0 || (self.lost && exchange.low().is_some()) {
+            return None;
         }
+        let room = exchange.room(posted)?;
+        Some(Room {
+            bytes: room.bytes.min(if self.lost { BLOCK_BYTES } else { usize::MAX }),
+            points: room.points.min(allowance),
+        })
     }
 
     /// How it is doing, in words, given its links.
@@ -64,11 +75,7 @@ impl Door {
                 }
             }
         }
-        let (manner, server) = match knowledge {
-            Knowledge::Unknown => ("", None),
-            Knowledge::Answers(server) => (", answers", Some(server)),
-            Knowledge::Silent { .. } => (", silent", None),
-        };
+        let (manner, server) = (knowledge.manner(), knowledge.server());
         EndpointState {
             name: self.name.clone(),
             state: format!("{doing}{manner}"),

@@ -14,9 +14,8 @@
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use potsdb_wire::Server;
-
-use super::{Cut, Exchange, Knowledge, Room, Telnet, Terms, Verdicts};
+use super::telnet::Telnet;
+use super::{Cut, Exchange, Knowledge, Room, Terms, Verdicts};
 use crate::window::Held;
 
 /// What is kept of an answer that has no end.
@@ -24,6 +23,8 @@ const ANSWER_MAX: usize = 4096;
 
 /// The answers that end it, by how they begin.
 const WELCOME: &[u8] = b"AUTH_SUCCESS";
+/// Not in the server's words, which may repeat the secret.
+const REFUSED: &str = "its answer to the first line is not AUTH_SUCCESS";
 const REFUSALS: [&[u8]; 2] = [b"AUTH_FAIL", b"unknown command"];
 
 pub(crate) struct Greeting {
@@ -96,9 +97,9 @@ impl Exchange for Greeting {
         self.within.give(now, held);
     }
 
-    fn unwritten<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) {
+    fn unwritten<'a>(&'a mut self, now: Duration, slices: &mut Vec<IoSlice<'a>>) {
         match self.state {
-            State::Welcome => self.within.unwritten(slices),
+            State::Welcome => self.within.unwritten(now, slices),
             _ if self.written < self.line.len() => slices.push(IoSlice::new(&self.line[self.written..])),
             _ => {}
         }
@@ -130,7 +131,7 @@ impl Exchange for Greeting {
 
     fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<Cut> {
         match (self.state, self.patience()) {
-            (State::Refused, _) => Some(Cut::Unauthorized),
+            (State::Refused, _) => Some(Cut::Unauthorized(REFUSED.to_owned())),
             (State::Waiting, (until, cut)) if until <= now => Some(cut),
             _ => self.within.tick(now, urgent, verdicts),
         }
@@ -169,8 +170,16 @@ impl Exchange for Greeting {
         self.within.knowledge()
     }
 
-    fn learn(&mut self, server: Server) {
-        self.within.learn(server);
+    fn is_idle(&self) -> bool {
+        self.within.is_idle()
+    }
+
+    fn has_worked(&self) -> bool {
+        self.within.has_worked()
+    }
+
+    fn learn(&mut self, knowledge: Knowledge) {
+        self.within.learn(knowledge);
     }
 
     fn has_proved(&self, now: Duration) -> bool {

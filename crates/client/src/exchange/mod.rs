@@ -4,10 +4,12 @@
 //! to write next and posts verdicts into a [`Verdicts`]. Time is an argument. One exchange lives as
 //! long as its connection; what it found out about the server ([`Knowledge`]) outlives it.
 
+use std::fmt;
 use std::io::IoSlice;
 use std::time::Duration;
 
 use potsdb_wire::Server;
+use potsdb_wire::reply::ErrorKind;
 
 use crate::block::Lines;
 use crate::ledger::Tally;
@@ -15,14 +17,56 @@ use crate::report::Report;
 use crate::window::Held;
 
 mod greeting;
+#[cfg(feature = "http")]
+mod http;
 mod telnet;
-pub(crate) use greeting::Greeting;
-pub(crate) use telnet::{Telnet, Terms};
+mod wire;
+
+pub(crate) use wire::Wire;
 
 /// The server's words for refused points that are kept.
 const WORDS: usize = 16;
 
-/// Whether a server answers the question in-band.
+/// Reports kept between two turns of the worker, at most.
+const REPORTS: usize = 64;
+
+/// What the options say about every exchange.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) window_bytes: usize,
+    pub(crate) window_points: u64,
+    pub(crate) settle: Duration,
+    pub(crate) settle_bytes: usize,
+    pub(crate) write_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
+    /// `ack=accepted`: a silent server is of no use.
+    pub(crate) must_answer: bool,
+    /// `ack=stored`: an answer that does not say what is stored is of no use.
+    pub(crate) stored: bool,
+    /// HTTP bodies are compressed.
+    pub(crate) gzip: bool,
+}
+
+#[cfg(test)]
+impl Terms {
+    /// Those of the default options.
+    pub(crate) fn of_tests() -> Terms {
+        let second = Duration::from_secs(1);
+        Terms {
+            window_bytes: 4 << 20,
+            window_points: 100_000,
+            settle: 2 * second,
+            settle_bytes: 32 << 20,
+            write_timeout: 10 * second,
+            answer_timeout: 10 * second,
+            must_answer: false,
+            stored: false,
+            gzip: true,
+        }
+    }
+}
+
+/// What was found out about a server: over telnet, whether it answers the question in-band.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Knowledge {
     /// Not found out yet.
@@ -31,6 +75,41 @@ pub(crate) enum Knowledge {
     Answers(Server),
     /// It did not; it is asked again after that.
     Silent { until: Duration },
+    /// It speaks HTTP.
+    #[cfg(feature = "http")]
+    Http(http::Learned),
+}
+
+impl Knowledge {
+    /// What one connection knows and another one found out. An endpoint that ever answered is never
+    /// taken for a silent one again.
+    pub(crate) fn merged(self, other: Knowledge) -> Knowledge {
+        match (self, other) {
+            #[cfg(feature = "http")]
+            (Knowledge::Http(one), Knowledge::Http(other)) => Knowledge::Http(one.merged(other)),
+            (Knowledge::Answers(_), other) if !matches!(other, Knowledge::Answers(_)) => self,
+            (_, other) => other,
+        }
+    }
+
+    /// Which server it is, where that is known.
+    pub(crate) fn server(self) -> Option<Server> {
+        match self {
+            Knowledge::Answers(server) => Some(server),
+            #[cfg(feature = "http")]
+            Knowledge::Http(learned) => learned.server,
+            _ => None,
+        }
+    }
+
+    /// What it is like to talk to, in words.
+    pub(crate) fn manner(self) -> &'static str {
+        match self {
+            Knowledge::Answers(_) => ", answers",
+            Knowledge::Silent { .. } => ", silent",
+            _ => "",
+        }
+    }
 }
 
 /// How much a connection takes.
@@ -41,7 +120,7 @@ pub(crate) struct Room {
 }
 
 /// Why the client ends a connection on its own account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// Nothing could be written for the write timeout.
     WriteTimeout,
@@ -49,23 +128,36 @@ pub(crate) enum Cut {
     AnswerTimeout,
     /// The server answered that it takes no points.
     ReadOnly,
-    /// It cannot answer, and `ack=accepted` wants an answer.
+    /// It cannot answer what `ack` wants to know.
     CannotAnswer,
-    /// It did not accept the login.
-    Unauthorized,
-    /// Everything is answered and the server does not end its side.
+    /// The credentials are missing, wrong or not enough; in the server's words.
+    Unauthorized(String),
+    /// No points are taken at this URL; in the server's words.
+    Misplaced(String),
+    /// Everything is answered, and the connection of no more use.
     Finished,
 }
 
 impl Cut {
-    pub(crate) fn words(self) -> &'static str {
+    /// Whether it takes somebody's doing to mend: not a passing fault.
+    pub(crate) fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            Cut::ReadOnly | Cut::CannotAnswer | Cut::Unauthorized(_) | Cut::Misplaced(_)
+        )
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Cut::WriteTimeout => "write timeout: the server does not read",
-            Cut::AnswerTimeout => "answer timeout: the server does not answer",
-            Cut::ReadOnly => "the server takes no points (read-only mode)",
-            Cut::CannotAnswer => "the server cannot answer, and ack=accepted asks for answers",
-            Cut::Unauthorized => "the server did not accept the login (option auth)",
-            Cut::Finished => "closed",
+            Cut::WriteTimeout => f.write_str("write timeout: the server does not read"),
+            Cut::AnswerTimeout => f.write_str("answer timeout: the server does not answer"),
+            Cut::ReadOnly => f.write_str("the server takes no points (read-only mode)"),
+            Cut::CannotAnswer => f.write_str("the server cannot answer what the option ack asks for"),
+            Cut::Unauthorized(words) => write!(f, "the server refuses the credentials (option auth): {words}"),
+            Cut::Misplaced(words) => write!(f, "the server takes no points at this URL: {words}"),
+            Cut::Finished => f.write_str("closed"),
         }
     }
 }
@@ -79,35 +171,62 @@ pub(crate) struct Verdicts {
     pub(crate) reports: Vec<Report>,
     /// The server's newest words for what it refused, newest last.
     pub(crate) words: Vec<String>,
+    /// Its newest words for a refusal that no report tells of yet.
+    refusal: Option<String>,
     pub(crate) last_answer: Option<Duration>,
     /// Blocks nothing refers to any more.
     pub(crate) spare: Vec<Vec<u8>>,
+    /// The endpoint asked for less since the engine last looked.
+    pub(crate) slow: Option<Slow>,
+    /// It took points without asking for less.
+    pub(crate) worked: bool,
+}
+
+/// A server asked for less.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Slow {
+    /// It wants to be left alone for so long.
+    pub(crate) rest: Option<Duration>,
 }
 
 impl Verdicts {
     /// The server refused a point, in these words. Thousands may come between two turns of the
     /// worker: the newest are kept.
-    pub(crate) fn refused(&mut self, words: String) {
+    pub(crate) fn refused(&mut self, kind: ErrorKind, words: String) {
+        self.count(kind);
         if self.words.len() >= WORDS {
             self.words.remove(0);
+        }
+        match kind {
+            ErrorKind::UnknownMetric => {
+                let report = Report::UnknownMetric { words: words.clone() };
+                if self.reports.len() < REPORTS && !self.reports.contains(&report) {
+                    self.reports.push(report);
+                }
+            }
+            _ => self.refusal = Some(words.clone()),
         }
         self.words.push(words);
     }
 
+    /// The server reported an error of that kind.
+    pub(crate) fn count(&mut self, kind: ErrorKind) {
+        let place = ErrorKind::ALL.iter().position(|other| *other == kind);
+        self.tally.errors[place.expect("ALL holds every kind")] += 1;
+    }
+
     /// Points were rejected, or refused where no verdict can tell: one report, with the newest words.
     pub(crate) fn report_refusal(&mut self) {
-        let words = self.words.last().cloned().unwrap_or_default();
-        if !self
-            .reports
-            .iter()
-            .any(|report| matches!(report, Report::Rejected { .. }))
-        {
+        let Some(words) = self.refusal.take() else { return };
+        let is_told = |report: &Report| matches!(report, Report::Rejected { .. });
+        if !self.reports.iter().any(is_told) {
             self.reports.push(Report::Rejected { points: 0, words });
         }
     }
 
-    /// The server asked for less, in these words.
-    pub(crate) fn throttled(&mut self, words: String) {
+    /// The server asked for less, in these words; and perhaps to be left alone for some time.
+    pub(crate) fn slow_down(&mut self, rest: Option<Duration>, words: String) {
+        self.slow = Some(Slow { rest });
         if !self
             .reports
             .iter()
@@ -137,9 +256,10 @@ pub(crate) trait Exchange: Send {
     /// Takes lines that [`room`](Exchange::room) allowed.
     fn give(&mut self, now: Duration, held: Held);
 
-    /// The bytes to write next. What was shown is shown again, as it was, until it is written: over TLS it may be
-    /// encrypted already.
-    fn unwritten<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>);
+    /// The bytes to write next. Asked once all there was has been given: what makes a batch of it
+    /// can do so now. What was shown is shown again, as it was, until it is written: over TLS it
+    /// may be encrypted already.
+    fn unwritten<'a>(&'a mut self, now: Duration, slices: &mut Vec<IoSlice<'a>>);
 
     /// The kernel took so many of them.
     fn wrote(&mut self, now: Duration, bytes: u64);
@@ -183,12 +303,18 @@ pub(crate) trait Exchange: Send {
     /// What was found out about the server.
     fn knowledge(&self) -> Knowledge;
 
-    /// The server answered on another connection: its silence on this one is no longer its nature.
-    fn learn(&mut self, server: Server);
+    /// What other connections to the same endpoint found out.
+    fn learn(&mut self, knowledge: Knowledge);
+
+    /// Whether the server may end the connection now without anything being wrong with it.
+    fn is_idle(&self) -> bool;
 
     /// Whether the connection has shown that the server works: an answer, or acknowledged bytes
     /// for long enough.
     fn has_proved(&self, now: Duration) -> bool;
+
+    /// Whether the server has shown on this connection that it does something with points.
+    fn has_worked(&self) -> bool;
 
     /// The lowest position without a verdict, or held for a re-send.
     fn low(&self) -> Option<(u64, std::time::Instant)>;

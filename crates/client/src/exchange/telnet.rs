@@ -19,10 +19,9 @@
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use potsdb_wire::Server;
 use potsdb_wire::reply::{Class, ErrorKind, Replies, Reply};
 
-use super::{Cut, Exchange, Knowledge, Room, Verdicts};
+use super::{Cut, Exchange, Knowledge, Room, Terms, Verdicts};
 use crate::block::BLOCK_BYTES;
 use crate::settling::Settling;
 use crate::window::{Held, Window};
@@ -49,24 +48,8 @@ const PROVED_AFTER: Duration = Duration::from_secs(10);
 /// How long to wait for the server's end of stream once everything is answered.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The first pause when the server asks for one; it doubles up to the second.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
 /// How often the kernel is asked: while someone waits, and otherwise.
 const KERNEL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
-
-/// What the options say about every exchange.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    pub(crate) window_bytes: usize,
-    pub(crate) window_points: u64,
-    pub(crate) settle: Duration,
-    pub(crate) settle_bytes: usize,
-    pub(crate) write_timeout: Duration,
-    pub(crate) answer_timeout: Duration,
-    /// `ack=accepted`: a silent server is of no use.
-    pub(crate) must_answer: bool,
-}
 
 #[derive(Debug)]
 pub(crate) struct Telnet {
@@ -95,9 +78,6 @@ pub(crate) struct Telnet {
     answered: bool,
     write_progress: Duration,
     progress: Duration,
-    /// Throttled: nothing is taken until then.
-    paused_until: Option<Duration>,
-    pause: Duration,
     ending: Ending,
 }
 
@@ -106,7 +86,9 @@ pub(crate) struct Telnet {
 enum Ending {
     No,
     /// Nothing more is given; the sending side ends when all is written.
-    Finishing,
+    Finishing {
+        since: Duration,
+    },
     /// The sending side has ended; the server's end of stream is waited for.
     HalfClosed {
         at: Duration,
@@ -139,8 +121,6 @@ impl Telnet {
             answered: false,
             write_progress: now,
             progress: now,
-            paused_until: None,
-            pause: PAUSE.0,
             ending: Ending::No,
         }
     }
@@ -160,7 +140,6 @@ impl Telnet {
     /// Whether a question is worth asking now.
     fn should_ask(&self, now: Duration) -> bool {
         match self.knowledge {
-            Knowledge::Silent { .. } => false,
             Knowledge::Unknown => !self.window.is_asked() && !self.window.is_empty(),
             Knowledge::Answers(_) => match self.unasked_since {
                 Some(since) => {
@@ -172,6 +151,7 @@ impl Telnet {
                 }
                 None => !self.window.is_asked() && self.settling.due().is_some_and(|due| now >= due),
             },
+            _ => false,
         }
     }
 
@@ -197,7 +177,6 @@ impl Telnet {
         // Errors among which are those of lines that are gone say nothing certain of the ones left.
         let unsure = std::mem::take(&mut self.gone) && refused > 0;
         if again || unsure || self.read_only {
-            self.hold_back(now);
             verdicts.send_again(interval.lines);
             return;
         }
@@ -229,33 +208,29 @@ impl Telnet {
         for lines in self.settling.release(interval.asked_at) {
             verdicts.release(lines);
         }
-        if !suspect && self.paused_until.is_none() {
-            self.pause = PAUSE.0;
-        }
+        verdicts.worked |= !suspect;
     }
 
-    fn error(&mut self, now: Duration, kind: ErrorKind, text: &[u8], verdicts: &mut Verdicts) {
-        let place = ErrorKind::ALL
-            .iter()
-            .position(|other| *other == kind)
-            .expect("ALL holds every kind");
-        verdicts.tally.errors[place] += 1;
+    fn error(&mut self, kind: ErrorKind, text: &[u8], verdicts: &mut Verdicts) {
         let words = || String::from_utf8_lossy(text).into_owned();
+        if kind.class() != Class::Rejected {
+            verdicts.count(kind);
+        }
         match kind.class() {
             Class::Rejected => {
                 self.refused += 1;
-                verdicts.refused(words());
+                verdicts.refused(kind, words());
                 if matches!(self.knowledge, Knowledge::Silent { .. }) {
                     verdicts.report_refusal();
                 }
             }
             Class::Again => {
                 self.again = true;
-                verdicts.throttled(words());
+                verdicts.slow_down(None, words());
             }
             Class::Late => {
                 verdicts.tally.late_errors += 1;
-                verdicts.throttled(words());
+                verdicts.slow_down(None, words());
                 self.suspect_to = self.window.written();
                 let held = self.settling.drain().map(|lines| Held {
                     lines,
@@ -263,18 +238,9 @@ impl Telnet {
                     tried: true,
                 });
                 verdicts.send_again(held);
-                self.hold_back(now);
             }
             Class::ReadOnly => self.read_only = true,
             _ => {}
-        }
-    }
-
-    /// The server asked for less: takes nothing for a while, longer each time.
-    fn hold_back(&mut self, now: Duration) {
-        if self.paused_until.is_none_or(|until| until <= now) {
-            self.paused_until = Some(now + self.pause);
-            self.pause = (self.pause * 2).min(PAUSE.1);
         }
     }
 
@@ -296,6 +262,8 @@ impl Telnet {
             until: now + SILENT_FOR,
         };
         self.refused = 0;
+        // The kernel was not asked while an answer was waited for: patience begins anew.
+        self.progress = now;
         self.confirm(verdicts);
     }
 
@@ -310,7 +278,7 @@ impl Telnet {
 impl Exchange for Telnet {
     fn room(&self, posted: bool) -> Option<Room> {
         let pure = self.knowledge != Knowledge::Unknown || self.window.lines().all(|held| held.posted == posted);
-        if !pure || self.ending != Ending::No || self.paused_until.is_some() || self.window.unwritten() >= AHEAD {
+        if !pure || self.ending != Ending::No || self.window.unwritten() >= AHEAD {
             return None;
         }
         let first = self.knowledge == Knowledge::Unknown && self.window.is_empty();
@@ -343,7 +311,7 @@ impl Exchange for Telnet {
         }
     }
 
-    fn unwritten<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) {
+    fn unwritten<'a>(&'a mut self, _now: Duration, slices: &mut Vec<IoSlice<'a>>) {
         self.window.slices(slices, 64);
     }
 
@@ -363,7 +331,7 @@ impl Exchange for Telnet {
                     self.answer(now, verdicts);
                     self.knowledge = Knowledge::Answers(server);
                 }
-                Reply::Error { kind, text } => self.error(now, kind, text, verdicts),
+                Reply::Error { kind, text } => self.error(kind, text, verdicts),
                 // A continuation of an error, or a banner: nothing follows from it.
                 _ => {}
             }
@@ -391,20 +359,19 @@ impl Exchange for Telnet {
         let needed = match self.knowledge {
             Knowledge::Unknown => self.question_received.is_none(),
             Knowledge::Silent { .. } => true,
-            Knowledge::Answers(_) => false,
+            _ => false,
         };
         if !needed || self.window.is_empty() || self.acknowledged >= self.window.written() {
             return None;
         }
         let pressing = self.urgent || self.ending != Ending::No || self.window.bytes() >= self.terms.window_bytes / 2;
-        Some(self.kernel_asked + if pressing { KERNEL.0 } else { KERNEL.1 })
+        // Asked too rarely, a server that works would look as if it stood still.
+        let every = if pressing { KERNEL.0 } else { KERNEL.1 };
+        Some(self.kernel_asked + every.min(self.terms.answer_timeout / 2))
     }
 
     fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<Cut> {
         self.urgent = urgent;
-        if self.paused_until.is_some_and(|until| until <= now) {
-            self.paused_until = None;
-        }
         if self.read_only {
             return Some(Cut::ReadOnly);
         }
@@ -436,7 +403,6 @@ impl Exchange for Telnet {
         let asks = open && matches!(self.knowledge, Knowledge::Answers(_));
         let undecided = self.knowledge == Knowledge::Unknown;
         [
-            self.paused_until,
             self.unasked_since.filter(|_| asks).map(|since| since + ASK_AFTER),
             // As long as lines wait to be asked about, their question is the one that settles.
             self.settling
@@ -459,7 +425,7 @@ impl Exchange for Telnet {
         if self.ending != Ending::No {
             return;
         }
-        self.ending = Ending::Finishing;
+        self.ending = Ending::Finishing { since: now };
         let asks = !matches!(self.knowledge, Knowledge::Silent { .. });
         if asks && self.window.unasked() > 0 {
             self.ask(now);
@@ -467,10 +433,14 @@ impl Exchange for Telnet {
     }
 
     fn take_half_close(&mut self) -> bool {
-        let due = self.ending == Ending::Finishing && self.window.unwritten() == 0;
+        let Ending::Finishing { since } = self.ending else {
+            return false;
+        };
+        let due = self.window.unwritten() == 0;
         if due {
+            // The last byte may have gone out long before anybody wanted the end.
             self.ending = Ending::HalfClosed {
-                at: self.write_progress,
+                at: self.write_progress.max(since),
             };
         }
         due
@@ -513,14 +483,23 @@ impl Exchange for Telnet {
         self.knowledge
     }
 
-    fn learn(&mut self, server: Server) {
-        if !matches!(self.knowledge, Knowledge::Answers(_)) {
-            self.knowledge = Knowledge::Answers(server);
+    fn learn(&mut self, knowledge: Knowledge) {
+        // Its silence here is no longer its nature.
+        if matches!(knowledge, Knowledge::Answers(_)) {
+            self.knowledge = knowledge;
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        false
     }
 
     fn has_proved(&self, now: Duration) -> bool {
         self.answered || (self.acknowledged > 0 && now >= self.opened + PROVED_AFTER)
+    }
+
+    fn has_worked(&self) -> bool {
+        self.answered || self.acknowledged > 0
     }
 
     fn low(&self) -> Option<(u64, Instant)> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Phase, Rest, Sent};
-use crate::block::Block;
+use crate::block::{Block, is_spare};
 use crate::error::SendError;
 use crate::ledger::{Ledger, Tally};
 use crate::repeat::Known;
@@ -16,7 +16,11 @@ use crate::repeat::Known;
 const SPARE_BLOCKS: usize = 8;
 
 pub(crate) struct State {
-    pub(super) blocks: VecDeque<Block>,
+    /// The block that is filled, the newest. It lies here and not in the queue of the others, so that a send
+    /// touches as little memory as can be: with many threads each line of cache has to come from another core.
+    pub(super) open: Block,
+    /// The others, oldest first; none is empty.
+    pub(super) full: VecDeque<Block>,
     spare: Vec<Vec<u8>>,
     pub(super) queued_bytes: usize,
     /// The position the next queued point gets.
@@ -40,7 +44,8 @@ pub(crate) struct State {
 impl State {
     pub(super) fn new() -> State {
         State {
-            blocks: VecDeque::with_capacity(128),
+            open: Block::new(Vec::new()),
+            full: VecDeque::with_capacity(128),
             spare: Vec::with_capacity(SPARE_BLOCKS),
             queued_bytes: 0,
             next: 0,
@@ -69,11 +74,13 @@ impl State {
     pub(crate) fn take(&mut self, bytes: usize, points: u64) -> Option<(Block, u64)> {
         let first = self.next - self.ledger.queued;
         let points = u32::try_from(points).unwrap_or(u32::MAX);
-        let front = self.blocks.front_mut()?;
-        let block = if front.len() <= bytes && front.points() <= points {
-            self.blocks.pop_front()?
-        } else {
+        let front = self.front_mut()?;
+        let block = if front.len() > bytes || front.points() > points {
             front.split_front(bytes, points)
+        } else if let Some(whole) = self.full.pop_front() {
+            whole
+        } else {
+            std::mem::replace(&mut self.open, Block::new(self.spare.pop().unwrap_or_default()))
         };
         let taken = u64::from(block.points());
         self.queued_bytes -= block.len();
@@ -89,7 +96,7 @@ impl State {
     pub(crate) fn rest(&mut self, rest: Rest) -> bool {
         let idle = match rest {
             Rest::Awake => true,
-            Rest::Lingering => self.blocks.len() <= 1,
+            Rest::Lingering => self.full.is_empty(),
             Rest::Asleep => self.ledger.queued == 0,
         };
         self.rest = if idle { rest } else { Rest::Awake };
@@ -127,7 +134,8 @@ impl State {
 
     /// When the oldest point without a verdict was accepted, to within a block.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        let queued = self.blocks.front().map(Block::since);
+        let front = self.full.front().unwrap_or(&self.open);
+        let queued = (front.points() > 0).then(|| front.since());
         [self.held_since, queued].into_iter().flatten().min()
     }
 
@@ -153,25 +161,36 @@ impl State {
         }
     }
 
+    /// The oldest block, if any point is queued.
+    fn front_mut(&mut self) -> Option<&mut Block> {
+        let front = self.full.front_mut().unwrap_or(&mut self.open);
+        (front.points() > 0).then_some(front)
+    }
+
     /// Whether the open block takes `bytes`; begins a new one from memory at hand if it does not.
     pub(super) fn has_block_for(&mut self, bytes: usize, fresh: &mut Option<Vec<u8>>) -> bool {
-        if self.blocks.back().is_some_and(|block| block.fits(bytes)) {
+        if self.open.fits(bytes) {
             return true;
         }
         match fresh.take().or_else(|| self.spare.pop()) {
             Some(memory) => {
-                self.blocks.push_back(Block::new(memory));
+                let old = std::mem::replace(&mut self.open, Block::new(memory));
+                if old.points() > 0 {
+                    self.full.push_back(old);
+                } else {
+                    self.keep(old);
+                }
                 true
             }
             None => false,
         }
     }
 
-    pub(super) fn push(&mut self, parts: &[&[u8]], points: u32) {
-        let block = self.blocks.back_mut().expect("has_block_for made one");
-        let before = block.len();
-        block.append(parts, points);
-        self.queued_bytes += block.len() - before;
+    /// Appends lines that there is a block for.
+    #[inline]
+    pub(super) fn push(&mut self, lines: &[u8], points: u32) {
+        self.open.append(&[lines], points);
+        self.queued_bytes += lines.len();
         self.next += u64::from(points);
         self.ledger.accepted += u64::from(points);
         self.ledger.queued += u64::from(points);
@@ -179,21 +198,34 @@ impl State {
 
     /// Cuts the oldest line off. The caller counts it.
     pub(super) fn drop_oldest(&mut self) -> bool {
-        let Some(front) = self.blocks.front_mut() else {
+        let Some(front) = self.front_mut() else {
             return false;
         };
-        self.queued_bytes -= front.drop_first();
+        let line = front.drop_first();
+        self.queued_bytes -= line;
         self.ledger.queued -= 1;
-        if front.points() == 0 {
-            let memory = self.blocks.pop_front().map(Block::into_bytes);
-            self.spare.extend(memory.filter(|_| self.spare.len() < SPARE_BLOCKS));
+        match self.full.front() {
+            Some(front) if front.points() == 0 => {
+                let empty = self.full.pop_front();
+                empty.into_iter().for_each(|block| self.keep(block));
+            }
+            None if self.open.points() == 0 => self.open.begin_anew(),
+            _ => {}
         }
         true
     }
 
+    /// Keeps an empty block's memory for the next one.
+    fn keep(&mut self, block: Block) {
+        if self.spare.len() < SPARE_BLOCKS {
+            self.spare.extend(Some(block.into_bytes()).filter(is_spare));
+        }
+    }
+
     /// Empties the queue; returns how many points were in it. The caller counts them.
     pub(super) fn clear(&mut self) -> u64 {
-        self.blocks.clear();
+        self.full.clear();
+        self.open.begin_anew();
         self.queued_bytes = 0;
         std::mem::take(&mut self.ledger.queued)
     }

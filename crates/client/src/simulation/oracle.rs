@@ -5,10 +5,11 @@
 //!
 //! - **2, the ledger**, after every post: accepted = acknowledged + unconfirmed + rejected + dropped +
 //!   queued + in flight. A point is *answered* when the client has heard the answer to a `version`
-//!   behind it on the same connection and no error that sends the interval again. While nothing is
-//!   unconfirmed or released early, acknowledged and rejected are exactly the good and the bad points answered; later
-//!   they are never more than those. Once every endpoint has answered, nothing
-//!   becomes unconfirmed any more.
+//!   behind it on the same connection and no error that sends the interval again; it is *loose* when the
+//!   client was told that the kernel of a server that does not answer has it. Acknowledged and rejected
+//!   are exactly the good and the bad points answered; where a connection was silent for a while, no more
+//!   than those and no fewer than were answered elsewhere. Unconfirmed are no more than are loose, and exactly
+//!   those where nobody is ever asked. Once every endpoint has answered, nothing becomes unconfirmed any more.
 //! - **3, nothing is lost**: an answered point is *owed* again when its connection ends, or says that
 //!   something was lost, before a `version` asked a settle period after the answer is answered. At the
 //!   end the good points not on disk are no more than those dropped, unconfirmed, unsettled and
@@ -17,10 +18,11 @@
 //!   had time to rest leaves none unsettled and drops none at its close.
 //! - **4, 5, whole lines**: every line written is, byte for byte, the line of a point or `version`;
 //!   no connection begins with `version`; the client ends its side between lines, or counts `torn`.
-//! - **6, flush**: when it returns, each point before it is answered, or has arrived where the server
-//!   is silent, or was dropped from the queue; none is owed.
+//!   It ends a connection on its own account only at its end, or when no byte moved for a timeout.
+//! - **6, flush**: when it returns, each point before it is answered or loose, or was dropped; none is owed.
 //! - **7, close**: by its deadline, with nothing pending; without one, in bounded time.
-//! - **9, bounds**: queue, points in flight, points per second; written twice means counted resent.
+//! - **9, bounds**: points and bytes in the queue, in flight and settling, points per second; written
+//!   twice means counted resent. A run in which nothing goes wrong connects once and writes nothing twice.
 //!
 //! Where the platform does not tell what the peer's kernel has, unconfirmed points may be lost
 //! with their connection: that is what the option's documentation says.
@@ -28,21 +30,39 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+mod http;
 mod laws;
+mod telnet;
 
-use super::callers::History;
-use super::server::{Kind, Says, point_of};
+use super::callers::{History, Wire};
+use http::Conversation;
+
+use super::server::{Kind, Says, is_bad};
 use crate::options::Ack;
+
+/// How long a server that has read the question may leave it unanswered (design: discovery).
+const SILENT_AFTER: Duration = Duration::from_secs(2);
+
+/// How long the client waits for the end of a stream that has nothing more to say.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What is known of a point.
 struct Point {
     line: Vec<u8>,
+    /// Bytes of all lines up to its end.
+    end: usize,
     bad: bool,
+    /// As the JSON it was first written as.
+    object: Option<Vec<u8>>,
     copies: u64,
+    /// Copies of which a server said that they go again in another body.
+    excused: u64,
     /// The number of its newest line: what becomes of an older one does not matter any more.
     newest: u64,
     arrived: bool,
     answered: bool,
+    /// The client was told that the peer's kernel has it, on a server that does not answer.
+    loose: bool,
     durable: bool,
     /// It has to be written again, and since which line.
     owed: Option<u64>,
@@ -60,6 +80,23 @@ struct Item {
 /// What is known of a connection.
 struct Stream {
     server: usize,
+    connected: Option<Duration>,
+    dialled: Duration,
+    /// When a byte moved last, as far as the client can tell.
+    progress: Duration,
+    /// When the client's kernel last took bytes, and whether it took less than there were.
+    wrote: (Duration, bool),
+    half_closed: Option<Duration>,
+    /// What the client was told that the peer's kernel has.
+    told: usize,
+    /// When it was told so of the first question.
+    question_told: Option<Duration>,
+    first_question: Option<usize>,
+    /// Nothing is asked on it; and whether that ever was so.
+    silent: bool,
+    murky: bool,
+    loosened: usize,
+    http: Conversation,
     items: Vec<Item>,
     bytes: usize,
     /// Of a line that is not whole yet.
@@ -89,17 +126,72 @@ pub(super) struct Oracle {
     copies: u64,
     connects: u64,
     torn: u64,
-    /// Answered so far: good, bad.
+    /// Answered so far: good, bad; and those of them on connections that were asked from beginning to end.
     answered: (u64, u64),
-    doors: Vec<bool>,
+    sure: (u64, u64),
+    /// Points received by the kernel of a server that does not answer; and those, or answered.
+    loose: u64,
+    told: u64,
+    /// Bytes the worker has taken of points that are neither; and of points that settle.
+    open_bytes: usize,
+    settling_bytes: usize,
+    longest: usize,
+    doors: Vec<Door>,
     seen: Seen,
+    /// From when on the client may end connections as it likes.
+    end: Option<Duration>,
     settle: Duration,
+    wire: Wire,
+    stored: bool,
     kind: Kind,
-    kernel_tells: bool,
-    asks: bool,
+    /// Nobody is asked: by option, or because the server is known not to answer.
+    never_asks: bool,
+    must_answer: bool,
     mps: f64,
-    limit: u64,
-    in_flight_limit: u64,
+    calm: bool,
+    limits: Limits,
+}
+
+/// What is known of a server over all connections.
+#[derive(Clone, Copy)]
+struct Door {
+    answered: bool,
+    silent: bool,
+    /// It asked to be left alone.
+    rests_until: Duration,
+    /// It needs somebody's doing: no new connection before that.
+    lasting_until: Duration,
+    /// The shortest body it called too long, and the longest its configuration allows.
+    too_long: usize,
+    longest_body: usize,
+}
+
+impl Door {
+    fn new() -> Door {
+        Door {
+            answered: false,
+            silent: false,
+            rests_until: Duration::ZERO,
+            lasting_until: Duration::ZERO,
+            too_long: usize::MAX,
+            longest_body: usize::MAX,
+        }
+    }
+}
+
+/// The bounds of promise 9, and how long the client is patient.
+struct Limits {
+    queue_points: u64,
+    queue_bytes: usize,
+    in_flight: u64,
+    window_bytes: usize,
+    settle_bytes: usize,
+    links: u64,
+    connect: Duration,
+    write: Duration,
+    answer: Duration,
+    /// The longest back-off.
+    cap: Duration,
 }
 
 /// What the client said when it was last looked at, beside what it could know.
@@ -114,6 +206,7 @@ impl Oracle {
         let options = &history.options;
         let unlimited = |points: usize| if points == 0 { u64::MAX } else { points as u64 };
         let links = (history.endpoints * options.connections()) as u64;
+        let known = options.server.is_some_and(|server| !server.answers_version());
         Oracle {
             broken: None,
             points: Vec::new(),
@@ -124,15 +217,36 @@ impl Oracle {
             connects: 0,
             torn: 0,
             answered: (0, 0),
-            doors: vec![false; history.endpoints],
+            sure: (0, 0),
+            loose: 0,
+            told: 0,
+            open_bytes: 0,
+            settling_bytes: 0,
+            longest: 0,
+            doors: vec![Door::new(); history.endpoints],
             seen: Seen::default(),
+            end: None,
             settle: options.settle,
+            wire: history.wire,
+            stored: options.ack == Ack::Stored,
             kind: history.kind,
-            kernel_tells: history.kernel_tells,
-            asks: options.ack != Ack::None,
+            never_asks: history.wire == Wire::Telnet
+                && (options.ack == Ack::None || (known && options.ack != Ack::Accepted)),
+            must_answer: options.ack == Ack::Accepted,
             mps: options.mps,
-            limit: unlimited(options.queue_points),
-            in_flight_limit: unlimited(options.queue_points).saturating_mul(links),
+            calm: history.calm,
+            limits: Limits {
+                queue_points: unlimited(options.queue_points),
+                queue_bytes: options.queue_bytes(),
+                in_flight: unlimited(options.queue_points).saturating_mul(links),
+                window_bytes: options.window_bytes * links as usize,
+                settle_bytes: options.settle_bytes,
+                links,
+                connect: options.connect_timeout,
+                write: options.write_timeout,
+                answer: options.answer_timeout,
+                cap: options.backoff.1,
+            },
         }
     }
 
@@ -143,25 +257,60 @@ impl Oracle {
     /// A call was accepted; with the line if it was queued.
     pub(super) fn accepted(&mut self, line: Option<Vec<u8>>) {
         self.calls += 1;
+        let end = self.points.last().map_or(0, |last| last.end);
         self.points.extend(line.map(|line| Point {
-            bad: line.starts_with(b"put bad"),
+            bad: is_bad(&line),
+            end: end + line.len(),
             line,
+            object: None,
             copies: 0,
+            excused: 0,
             newest: 0,
             arrived: false,
             answered: false,
+            loose: false,
             durable: false,
             owed: None,
         }));
+        self.longest = self.longest.max(self.points.last().map_or(0, |last| last.line.len()));
+    }
+
+    /// The worker took points from the queue.
+    pub(super) fn taken(&mut self, first: u64, points: u64) {
+        let points = &self.points[first as usize..(first + points) as usize];
+        self.open_bytes += points.iter().map(|point| point.line.len()).sum::<usize>();
+    }
+
+    /// The callers want the end by then.
+    pub(super) fn ends_by(&mut self, at: Duration) {
+        self.end.get_or_insert(at);
     }
 
     pub(super) fn queued_points(&self) -> usize {
         self.points.len()
     }
 
-    pub(super) fn dialled(&mut self, server: usize) {
+    pub(super) fn dialled(&mut self, now: Duration, server: usize) {
+        let until = self.doors[server].lasting_until;
+        if now < until {
+            self.fail(format!(
+                "a connection at {now:?} to a server to be left alone until {until:?}"
+            ));
+        }
         self.streams.push(Stream {
             server,
+            connected: None,
+            dialled: now,
+            progress: now,
+            wrote: (now, false),
+            half_closed: None,
+            told: 0,
+            question_told: None,
+            first_question: None,
+            silent: false,
+            murky: false,
+            loosened: 0,
+            http: Conversation::default(),
             items: Vec::new(),
             bytes: 0,
             tail: Vec::new(),
@@ -177,49 +326,11 @@ impl Oracle {
         });
     }
 
-    pub(super) fn connected(&mut self) {
+    pub(super) fn connected(&mut self, now: Duration, id: usize) {
         self.connects += 1;
-    }
-
-    /// The client's kernel took these bytes.
-    pub(super) fn wrote(&mut self, now: Duration, id: usize, mut bytes: &[u8]) {
-        while let Some(newline) = memchr::memchr(b'\n', bytes) {
-            let stream = &mut self.streams[id];
-            let mut line = std::mem::take(&mut stream.tail);
-            line.extend_from_slice(&bytes[..=newline]);
-            bytes = &bytes[newline + 1..];
-            stream.bytes += line.len();
-            self.lines += 1;
-            let item = Item {
-                end: stream.bytes,
-                point: point_of(&line),
-                number: self.lines,
-                at: now,
-            };
-            if line == b"version\n" {
-                if stream.items.is_empty() {
-                    self.fail("promise 5: a connection begins with version");
-                }
-            } else if let Some(point) = item.point
-                && self.points.get(point).is_some_and(|known| known.line == line)
-            {
-                self.points[point].copies += 1;
-                self.points[point].newest = self.lines;
-                self.copies += 1;
-            } else {
-                self.fail(format!(
-                    "promise 5: {:?} was never sent",
-                    String::from_utf8_lossy(&line)
-                ));
-                return;
-            }
-            self.streams[id].items.push(item);
-        }
-        self.streams[id].tail.extend_from_slice(bytes);
-        let allowed = self.mps * now.as_secs_f64() + (self.mps * 0.05).max(1.0) + 1e-3;
-        if self.mps > 0.0 && self.copies as f64 > allowed {
-            self.fail(format!("mps: {} points were written by {now:?}", self.copies));
-        }
+        let stream = &mut self.streams[id];
+        (stream.connected, stream.progress) = (Some(now), now);
+        stream.silent = self.never_asks || (self.doors[stream.server].silent && !self.must_answer);
     }
 
     /// The server's kernel has so many bytes.
@@ -233,91 +344,50 @@ impl Oracle {
         }
     }
 
-    /// The server said something; its reply ends here in the stream of replies.
-    pub(super) fn said(&mut self, id: usize, says: Says, end: usize) {
-        self.streams[id].replies.push_back((end, says));
-    }
-
-    /// The client has read so many bytes of the replies.
-    pub(super) fn heard(&mut self, now: Duration, id: usize, bytes: usize) {
-        while let Some((_, says)) = self.streams[id]
-            .replies
-            .front()
-            .copied()
-            .filter(|(end, _)| *end <= bytes)
-        {
-            let stream = &mut self.streams[id];
-            stream.replies.pop_front();
-            match says {
-                Says::Answer => self.answer(now, id),
-                Says::Again => stream.again = true,
-                Says::ReadOnly => stream.read_only = true,
-                Says::Late => {
-                    stream.suspect = stream.items.len() + usize::from(!stream.tail.is_empty());
-                    self.owe(id);
-                }
-                Says::Refused | Says::Nothing => {}
-            }
-        }
-    }
-
-    fn answer(&mut self, now: Duration, id: usize) {
+    pub(super) fn half_closed(&mut self, now: Duration, id: usize) {
         let stream = &mut self.streams[id];
-        let from = stream.answered;
-        let Some(length) = stream.items[from..].iter().position(|item| item.point.is_none()) else {
-            return self.fail("the simulation: an answer without a question");
-        };
-        let asked_at = stream.items[from + length].at;
-        stream.answered = from + length + 1;
-        self.doors[stream.server] = true;
-        let repeat = std::mem::take(&mut stream.again) || stream.read_only;
-        for index in from..from + length {
-            let (Some(number), false) = (stream.items[index].point, repeat) else {
-                continue;
-            };
-            let point = &mut self.points[number];
-            if !std::mem::replace(&mut point.answered, true) {
-                let refused = point.bad && self.kind == Kind::OpenTsdb;
-                self.answered.0 += u64::from(!refused);
-                self.answered.1 += u64::from(refused);
-            }
-            let line = stream.items[index].number;
-            point.owed = point.owed.filter(|since| line <= *since);
-            if !self.settle.is_zero() && from < stream.suspect {
-                point.owed = Some(self.lines).filter(|_| point.newest == line).or(point.owed);
-            } else if !self.settle.is_zero() {
-                stream.settling.push_back((now, line, number));
-            }
-        }
-        while stream
-            .settling
-            .front()
-            .is_some_and(|(at, ..)| *at + self.settle <= asked_at)
-        {
-            stream.settling.pop_front();
-        }
-    }
-
-    fn owe(&mut self, id: usize) {
-        for (_, line, point) in self.streams[id].settling.drain(..) {
-            let point = &mut self.points[point];
-            point.owed = Some(self.lines).filter(|_| point.newest == line).or(point.owed);
-        }
-    }
-
-    pub(super) fn half_closed(&mut self, id: usize) {
-        if !self.streams[id].tail.is_empty() {
+        stream.half_closed = Some(now);
+        if !stream.tail.is_empty() {
             self.fail("promise 4: the sending side was ended within a line");
         }
     }
 
     /// The connection is gone; or the client ended it on its own account.
-    pub(super) fn dropped(&mut self, id: usize, by_client: bool) {
+    pub(super) fn dropped(&mut self, now: Duration, id: usize, by_client: bool) {
+        if by_client {
+            self.may_end(now, id);
+        }
+        self.silent_at_its_end(now, id);
         let stream = &mut self.streams[id];
         let torn = by_client && !stream.tail.is_empty() && !b"version\n".starts_with(&stream.tail);
         (stream.torn, stream.dropped) = (torn, by_client);
         self.torn += u64::from(torn);
         self.owe(id);
+    }
+
+    /// The client ends a connection: it must be at its end, or out of patience.
+    fn may_end(&mut self, now: Duration, id: usize) {
+        let stream = &self.streams[id];
+        let given_up = self.end.is_some_and(|end| end <= now);
+        let why = match stream.connected {
+            None => self.end.is_some() || now >= stream.dialled + self.limits.connect,
+            Some(_) => {
+                (self.wire == Wire::Http && self.may_leave_http(id))
+                    || stream.read_only
+                    || stream
+                        .half_closed
+                        .is_some_and(|at| now >= at.max(stream.progress) + LAST_WORDS)
+                    || (stream.wrote.1 && now >= stream.wrote.0 + self.limits.write)
+                    || now >= stream.progress + self.limits.answer
+                    || (self.must_answer && stream.question_told.is_some_and(|at| now >= at + SILENT_AFTER))
+            }
+        };
+        if !why && !given_up {
+            let progress = stream.progress;
+            self.fail(format!(
+                "a connection is ended at {now:?} though bytes moved at {progress:?}"
+            ));
+        }
     }
 
     /// A server took a line without its end for a whole one.

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::callers::History;
 use super::world::{Dial, Incoming, World};
 use crate::credentials::Credentials;
+use crate::endpoint::{Endpoint, Scheme};
 use crate::engine::{Engine, EnginePhase, Input, Output};
-use crate::options::Options;
+use crate::exchange::Wire;
 use crate::queue::{Phase, Queue, Rest};
 
 /// Rounds of filling and writing before replies and callers are looked at again.
@@ -41,10 +43,16 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(options: &Options, endpoints: usize, seed: u64) -> Worker {
+    pub(super) fn new(history: &History, seed: u64) -> Worker {
+        let (options, endpoints) = (&history.options, history.endpoints);
+        let scheme = match history.wire {
+            super::callers::Wire::Telnet => Scheme::Tsdb,
+            super::callers::Wire::Http => Scheme::Http,
+        };
         let woken = Arc::new(AtomicBool::new(false));
         let wake = woken.clone();
-        let names = (0..endpoints).map(|endpoint| format!("tsdb://server{endpoint}"));
+        let endpoint = |number| Endpoint::of(scheme, &format!("server{number}"), 4242);
+        let doors = (0..endpoints).map(endpoint);
         Worker {
             queue: Queue::new(
                 options.queue_points,
@@ -52,7 +60,11 @@ impl Worker {
                 options.overflow,
                 Box::new(move || wake.store(true, Ordering::Relaxed)),
             ),
-            engine: Engine::new(options, names.collect(), seed),
+            engine: Engine::new(
+                options,
+                doors.map(|door| (door.to_string(), Wire::of(&door))).collect(),
+                seed,
+            ),
             sockets: vec![Socket::None; endpoints * options.connections()],
             linger: options.linger,
             took: false,
@@ -103,6 +115,13 @@ impl Worker {
         drop(state);
         self.tell(world, queued, urgent, phase);
         self.connect(world);
+        let due: Vec<usize> = self.engine.asks_kernel().collect();
+        for link in due {
+            if let Socket::Open(flow) = self.sockets[link] {
+                let bytes = world.acknowledged(flow).unwrap_or(u64::MAX);
+                self.step(world, Input::KernelHas { link, bytes });
+            }
+        }
         for _ in 0..ROUNDS {
             self.unfinished = false;
             self.fill(world);
@@ -111,13 +130,6 @@ impl Worker {
             }
             if !self.unfinished {
                 break;
-            }
-        }
-        let due: Vec<usize> = self.engine.asks_kernel().collect();
-        for link in due {
-            if let Socket::Open(flow) = self.sockets[link] {
-                let bytes = world.acknowledged(flow).unwrap_or(u64::MAX);
-                self.step(world, Input::KernelHas { link, bytes });
             }
         }
         self.post(world);
@@ -191,7 +203,7 @@ impl Worker {
                 Dial::Waiting => {}
                 Dial::Connected => {
                     self.sockets[link] = Socket::Open(flow);
-                    world.oracle.connected();
+                    world.oracle.connected(world.now, flow);
                     let credentials = Credentials::default();
                     self.step(world, Input::Connected { link, credentials });
                 }
@@ -220,6 +232,7 @@ impl Worker {
                     .fail("promise 6: a barrier slips through between the queue and the worker");
             }
             self.took = true;
+            world.oracle.taken(first, u64::from(block.points()));
             let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
             self.step(world, Input::Lines { link, lines });
             if !queued {
@@ -229,15 +242,16 @@ impl Worker {
     }
 
     fn write(&mut self, world: &mut World, link: usize) {
+        let now = world.now;
         let mut slices = Vec::new();
-        self.engine.unwritten(link, &mut slices);
+        self.engine.unwritten(now, link, &mut slices);
         if slices.is_empty() {
             return;
         }
         drop(slices);
         self.read(world, link);
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(64);
-        self.engine.unwritten(link, &mut slices);
+        self.engine.unwritten(now, link, &mut slices);
         let Socket::Open(flow) = self.sockets[link] else {
             return;
         };
@@ -262,7 +276,9 @@ impl Worker {
 
     fn read(&mut self, world: &mut World, link: usize) {
         while let Socket::Open(flow) = self.sockets[link] {
-            match world.read(flow) {
+            let incoming = world.read(flow);
+            self.unfinished |= !matches!(incoming, Incoming::Nothing);
+            match incoming {
                 Incoming::Bytes(bytes) => {
                     world.trace.note(world.now, || {
                         format!("flow {flow} said {:?}", String::from_utf8_lossy(&bytes))

@@ -19,6 +19,7 @@ mod never_blocks;
 mod outlives_outage;
 mod refuses;
 mod scratch;
+mod speaks_http;
 
 /// Longer than anything here takes on a busy machine; a test that needs it has failed.
 const LONG: Duration = Duration::from_secs(60);

@@ -20,6 +20,7 @@ use memchr::memmem;
 
 use crate::json::{self, Json};
 use crate::line::Line;
+use crate::reply::ErrorKind;
 
 /// What an answer to `/api/put` means for the points of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +87,21 @@ const STORAGE: [&str; 5] = [
 ];
 
 impl PointError<'_> {
+    /// Returns the kind of error, as telnet would report it.
+    pub fn kind(&self) -> ErrorKind {
+        match &*self.words {
+            "Unknown metric" => ErrorKind::UnknownMetric,
+            "Unable to parse value to a number" | "Empty value" | "Invalid timestamp" => ErrorKind::InvalidValue,
+            _ if self.again => ErrorKind::PleaseThrottle,
+            _ => ErrorKind::IllegalArgument,
+        }
+    }
+
+    /// Returns the metric of its point.
+    pub fn metric(&self) -> &str {
+        self.point.field("metric").and_then(Json::as_str).unwrap_or_default()
+    }
+
     /// Returns whether this is about the point of that line.
     pub fn is_about(&self, line: &Line<'_>) -> bool {
         let same = |name: &str, text: &[u8]| {

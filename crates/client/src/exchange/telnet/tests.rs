@@ -20,16 +20,7 @@ impl Scenario {
     }
 
     fn with(knowledge: Knowledge, change: impl FnOnce(&mut Terms)) -> Scenario {
-        let second = Duration::from_secs(1);
-        let mut terms = Terms {
-            window_bytes: 4 << 20,
-            window_points: 100_000,
-            settle: 2 * second,
-            settle_bytes: 32 << 20,
-            write_timeout: 10 * second,
-            answer_timeout: 10 * second,
-            must_answer: false,
-        };
+        let mut terms = Terms::of_tests();
         change(&mut terms);
         let exchange = Telnet::new(terms, knowledge, Duration::ZERO);
         Scenario {
@@ -62,8 +53,8 @@ impl Scenario {
 
     /// The kernel takes everything; returns it, lines of points as `L`, questions as `?`.
     fn write(&mut self) -> String {
-        let mut slices = Vec::new();
-        self.exchange.unwritten(&mut slices);
+        let mut slices: Vec<IoSlice<'_>> = Vec::new();
+        self.exchange.unwritten(self.now, &mut slices);
         let text: String = slices.iter().map(|slice| std::str::from_utf8(slice).unwrap()).collect();
         drop(slices);
         self.exchange.wrote(self.now, text.len() as u64);
@@ -124,6 +115,21 @@ fn a_server_that_does_not_answer_is_silent_two_seconds_after_its_kernel_has_the_
 }
 
 #[test]
+fn a_silent_server_that_receives_is_not_cut_however_short_the_answer_timeout() {
+    let mut s = Scenario::with(Knowledge::Unknown, |terms| {
+        terms.answer_timeout = Duration::from_millis(300);
+    });
+    s.give(1).write();
+    s.kernel_has_all().give(1).write();
+    assert_eq!(s.pass(2_000), None, "what was written meanwhile is asked for first");
+    assert!(s.exchange.ask_kernel_at().is_some_and(|at| at <= s.now));
+    s.kernel_has_all().give(1).write();
+    assert!(s.exchange.ask_kernel_at() < s.exchange.deadline());
+    s.kernel_has_all();
+    assert_eq!((s.verdicts(), s.pass(1_000)), ((0, 3, 0, 0), None));
+}
+
+#[test]
 fn a_late_answer_changes_the_manner_and_no_verdict() {
     let mut s = Scenario::new(Knowledge::Unknown);
     s.give(2).write();
@@ -166,9 +172,7 @@ fn an_interval_the_server_was_too_busy_for_goes_again_whole_and_later() {
     s.server("put: Throttling exception: x\nput: illegal argument: y\n")
         .server(OPENTSDB);
     assert_eq!(s.verdicts(), (0, 0, 0, 3), "only its last pass counts");
-    assert_eq!(s.exchange.room(false), None, "it asked for less");
-    s.pass(100);
-    assert!(s.exchange.room(false).is_some());
+    assert!(s.verdicts.slow.is_some(), "it asked for less");
 }
 
 #[test]
@@ -227,6 +231,17 @@ fn closing_asks_about_the_last_lines_and_ends_the_sending_side_once() {
     s.server(OPENTSDB);
     s.exchange.ended(true, &mut s.verdicts);
     assert_eq!((s.verdicts(), s.verdicts.tally.unsettled), ((2, 0, 0, 0), 2));
+}
+
+#[test]
+fn closing_an_idle_connection_waits_for_the_servers_last_words_too() {
+    let mut s = Scenario::with(ANSWERS, |terms| terms.settle = Duration::ZERO);
+    s.give(1).pass(100);
+    assert_eq!(s.write(), "L?");
+    s.server(OPENTSDB).pass(60_000);
+    s.exchange.finish(s.now);
+    assert!(s.exchange.take_half_close());
+    assert_eq!((s.pass(999), s.pass(1)), (None, Some(Cut::Finished)));
 }
 
 #[test]

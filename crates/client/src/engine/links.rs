@@ -1,0 +1,221 @@
+//! What becomes of links and doors: connecting, losing, trying again, ending.
+//!
+//! A door that was lost is on trial once it is connected again: one connection, with one block of lines at a time,
+//! until the server has shown by an answer that it works. So a door that only looks open costs the others nothing.
+//! `engine.rs` calls what is here; it writes no lines.
+
+use super::door::{Link, State};
+use super::{Engine, Output, STAGGER};
+use crate::credentials::Credentials;
+use crate::exchange::{Cut, Knowledge, Wire};
+use crate::report::Report;
+
+impl Engine {
+    pub(super) fn connected(&mut self, link: usize, credentials: Credentials) {
+        let door = &mut self.doors[self.links[link].door];
+        if !matches!(self.links[link].state, State::Connecting { .. }) {
+            return;
+        }
+        self.verdicts.tally.connects += 1;
+        let mut knowledge = match door.wire {
+            Wire::Telnet => self.fixed.unwrap_or(door.knowledge),
+            #[cfg(feature = "http")]
+            Wire::Http(_) => door.knowledge,
+        };
+        if self.terms.must_answer && matches!(knowledge, Knowledge::Silent { .. }) {
+            knowledge = Knowledge::Unknown;
+        }
+        let exchange = door.wire.open(self.terms, knowledge, credentials, self.now);
+        self.links[link].state = State::Live(exchange);
+    }
+
+    pub(super) fn kernel_has(&mut self, link: usize, bytes: u64) {
+        if let Some(exchange) = self.links[link].exchange_mut() {
+            exchange.kernel_has(self.now, bytes, &mut self.verdicts);
+        }
+    }
+
+    /// A live connection is gone.
+    pub(super) fn end(&mut self, link: usize, clean: bool, why: String) {
+        let Some(exchange) = self.links[link].exchange_mut() else {
+            return self.lost(link, why);
+        };
+        if clean && !exchange.is_welcome() {
+            return self.over(link, clean, &Cut::Unauthorized(why));
+        }
+        let idle = exchange.is_idle();
+        exchange.ended(clean, &mut self.verdicts);
+        // Its last words may be why, also where the end of the stream is what ended them.
+        let cut = exchange.tick(self.now, false, &mut self.verdicts);
+        self.heed(link);
+        match cut.filter(Cut::is_lasting) {
+            Some(cut) => self.lost_for_long(link, &cut),
+            None if idle => self.leave(link),
+            None => self.lost(link, why),
+        }
+    }
+
+    /// A connection of no more use, and nothing wrong with the endpoint.
+    fn leave(&mut self, link: usize) {
+        let state = std::mem::replace(&mut self.links[link].state, State::Idle);
+        let door = &mut self.doors[self.links[link].door];
+        if let State::Live(exchange) = state {
+            door.learn(exchange.knowledge());
+            if exchange.has_proved(self.now) {
+                door.backoff.reset();
+            }
+        }
+    }
+
+    /// A link is without a connection from now on, and its endpoint not doing well.
+    pub(super) fn lost(&mut self, link: usize, why: String) {
+        self.lose(link, why, |endpoint, why| Report::ServerLost { endpoint, why });
+    }
+
+    fn lose(&mut self, link: usize, why: String, report: impl FnOnce(String, String) -> Report) {
+        let was_idle = self.links[link].is_idle();
+        self.leave(link);
+        if was_idle || self.is_finishing() {
+            return;
+        }
+        let door = &mut self.doors[self.links[link].door];
+        let wait = door.backoff.failed(&mut self.random);
+        // Never sooner than what another connection learned.
+        door.not_before = door.not_before.max(self.now + wait);
+        door.last_error = Some(why.clone());
+        if !std::mem::replace(&mut door.lost, true) {
+            self.verdicts.reports.push(report(door.name.clone(), why));
+        }
+    }
+
+    /// What an endpoint asked for counts for all its connections.
+    pub(super) fn heed(&mut self, link: usize) {
+        let door = &mut self.doors[self.links[link].door];
+        let worked = std::mem::take(&mut self.verdicts.worked);
+        match self.verdicts.slow.take() {
+            Some(slow) => door.overload.slow_down(self.now, slow.rest),
+            None if worked => door.overload.worked(self.now),
+            None => {}
+        }
+    }
+
+    pub(super) fn tick(&mut self, link: usize) {
+        let urgent = self.urgent && !self.queued && self.verdicts.again.is_empty();
+        let door = &self.doors[self.links[link].door];
+        let cut = match &mut self.links[link].state {
+            State::Idle => return,
+            State::Connecting { since } if self.now < *since + self.connect_timeout => return,
+            State::Connecting { .. } => {
+                self.outputs.push_back(Output::Disconnect { link });
+                return self.lost(link, "connect timeout".to_owned());
+            }
+            State::Live(exchange) => {
+                exchange.learn(door.knowledge);
+                exchange.tick(self.now, urgent, &mut self.verdicts)
+            }
+        };
+        self.heed(link);
+        if let Some(cut) = cut {
+            self.cut(link, &cut);
+        }
+        let Link {
+            door,
+            state: State::Live(exchange),
+        } = &mut self.links[link]
+        else {
+            return;
+        };
+        if exchange.take_half_close() {
+            self.outputs.push_back(Output::HalfClose { link });
+        }
+        let door = &mut self.doors[*door];
+        if door.lost && exchange.has_worked() {
+            door.lost = false;
+            self.verdicts.reports.push(Report::ServerFound {
+                endpoint: door.name.clone(),
+            });
+        }
+    }
+
+    /// Ends a connection on the client's own account.
+    fn cut(&mut self, link: usize, cut: &Cut) {
+        self.outputs.push_back(Output::Disconnect { link });
+        if let Some(exchange) = self.links[link].exchange() {
+            exchange.count_torn(&mut self.verdicts);
+        }
+        self.over(link, *cut == Cut::Finished, cut);
+    }
+
+    /// A connection is over, and it is known why.
+    fn over(&mut self, link: usize, clean: bool, cut: &Cut) {
+        if let Some(exchange) = self.links[link].exchange_mut() {
+            exchange.ended(clean, &mut self.verdicts);
+            self.heed(link);
+        }
+        match cut {
+            Cut::Finished => self.leave(link),
+            _ if cut.is_lasting() => self.lost_for_long(link, cut),
+            _ => self.lost(link, cut.to_string()),
+        }
+    }
+
+    /// As [`lost`](Engine::lost), and it takes somebody's doing to mend.
+    fn lost_for_long(&mut self, link: usize, cut: &Cut) {
+        self.lose(link, cut.to_string(), |endpoint, why| match cut {
+            Cut::Unauthorized(_) => Report::Unauthorized { endpoint, why },
+            _ => Report::ServerLost { endpoint, why },
+        });
+        let door = &mut self.doors[self.links[link].door];
+        door.not_before = self.now + door.backoff.cap();
+    }
+
+    /// Opens a connection when there is something to write and no live one takes it. One at a
+    /// time, [`STAGGER`] apart: a silent connection would block VictoriaMetrics' port.
+    pub(super) fn connect(&mut self) {
+        let waiting = self
+            .verdicts
+            .again
+            .first()
+            .map(|held| held.posted)
+            .or(self.queued.then_some(false));
+        let Some(posted) = waiting else { return };
+        let trying = |link: &Link| matches!(link.state, State::Connecting { since } if self.now < since + STAGGER);
+        if self.test_mode || self.roomiest(posted).is_some() || self.links.iter().any(trying) {
+            return;
+        }
+        let ready = |link: &Link| link.is_idle() && self.doors[link.door].is_ready(self.now) && !self.is_on_trial(link);
+        // The endpoint that has been left alone the longest, so that a dead one does not go first for ever.
+        let candidates = self.links.iter().enumerate().filter(|(_, link)| ready(link));
+        if let Some((link, _)) = candidates.min_by_key(|(index, link)| (self.doors[link.door].not_before, *index)) {
+            self.links[link].state = State::Connecting { since: self.now };
+            self.outputs.push_back(Output::Connect {
+                link,
+                endpoint: self.links[link].door,
+            });
+        }
+    }
+
+    /// Whether one connection is finding out already if the endpoint works again.
+    fn is_on_trial(&self, link: &Link) -> bool {
+        let sibling = |other: &Link| other.door == link.door && !other.is_idle();
+        self.doors[link.door].lost && self.links.iter().any(sibling)
+    }
+
+    /// Closing, and nothing is left to be given: ends every connection in good order.
+    pub(super) fn finish(&mut self) {
+        for link in 0..self.links.len() {
+            match &mut self.links[link].state {
+                State::Idle => {}
+                State::Connecting { .. } => {
+                    self.links[link].state = State::Idle;
+                    self.outputs.push_back(Output::Disconnect { link });
+                }
+                State::Live(exchange) => {
+                    exchange.finish(self.now);
+                    self.tick(link);
+                }
+            }
+        }
+        self.done = self.links.iter().all(Link::is_idle);
+    }
+}

@@ -1,0 +1,563 @@
+//! The HTTP exchange: one `POST /api/put` at a time, and what its answer says of each point.
+//!
+//! ```text
+//!   lines --> gathered --> request --> answer:  taken            acknowledged
+//!                ^            ^                 refused, named   those rejected, the others acknowledged
+//!                |            |                 refused, unnamed the same again with `details`
+//!                |            +---- parts <---- refused whole    its halves, down to the one bad point
+//!                |                              too long         fewer lines, and the limit is remembered
+//!                +--- the engine <------------- not now, cut     the same lines again, here or elsewhere
+//! ```
+//!
+//! Requests are not pipelined: OpenTSDB answers out of order then. What makes up for it is one batch after the other
+//! as long as the limit allows, and several connections. A body cut short is no body, so nothing is ever torn.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::time::{Duration, Instant};
+
+use potsdb_wire::line;
+use potsdb_wire::reply::{self, ErrorKind, PointError, PutReply};
+
+use super::{Cut, Exchange, Knowledge, Room, Terms, Verdicts};
+use crate::window::Held;
+
+mod answer;
+mod learned;
+mod request;
+
+use answer::{Answer, Answers};
+pub(crate) use learned::Learned;
+pub(crate) use request::Address;
+use request::{Request, Requests};
+
+/// The most bytes of lines in one request: what they become in JSON and what that is compressed
+/// into exist beside them.
+const MOST_LINES: usize = 512 << 10;
+
+/// Less room than this is none: it would chop the queue's blocks to pieces.
+const LEAST_ROOM: usize = 1024;
+
+#[derive(Debug)]
+pub(crate) struct Http {
+    terms: Terms,
+    requests: Requests,
+    learned: Learned,
+    /// Lines for the next request.
+    gathered: VecDeque<Held>,
+    /// Lines of a request that was not taken as it was, the next ones last.
+    parts: Vec<Part>,
+    flight: Option<Flight>,
+    answers: Answers,
+    answered: bool,
+    /// Points were taken.
+    worked: bool,
+    write_progress: Duration,
+    progress: Duration,
+    finishing: bool,
+    /// Why the connection has to end.
+    cut: Option<Cut>,
+}
+
+/// Lines that go together in a request.
+#[derive(Debug)]
+struct Part {
+    lines: Vec<Held>,
+    /// The server is asked to name what it refuses.
+    details: bool,
+}
+
+impl Part {
+    fn points(&self) -> u64 {
+        self.lines.iter().map(|held| held.lines.points()).sum()
+    }
+
+    fn length(&self) -> usize {
+        self.lines.iter().map(|held| held.lines.len()).sum()
+    }
+
+    /// Cuts off the lines within the first `bytes` and `points`, at least one.
+    fn split_front(&mut self, mut bytes: usize, mut points: u64) -> Part {
+        let mut front = Vec::new();
+        while let Some(held) = self.lines.first_mut() {
+            let least = front.is_empty();
+            let lines = held.lines.split_front(bytes, points);
+            let Some(lines) = lines.or_else(|| least.then(|| held.lines.split_front(usize::MAX, 1))?) else {
+                break;
+            };
+            bytes = bytes.saturating_sub(lines.len());
+            points = points.saturating_sub(lines.points());
+            front.push(Held { lines, ..*held });
+            if held.lines.points() > 0 {
+                break;
+            }
+            self.lines.remove(0);
+        }
+        Part {
+            lines: front,
+            details: self.details,
+        }
+    }
+}
+
+/// The request under way.
+#[derive(Debug)]
+struct Flight {
+    /// `None`: it asks for the server's configuration.
+    part: Option<Part>,
+    request: Request,
+    written: usize,
+    since: Duration,
+}
+
+impl Flight {
+    fn unwritten(&self) -> usize {
+        self.request.head.len() + self.request.body.len() - self.written
+    }
+}
+
+impl Http {
+    pub(crate) fn new(terms: Terms, address: Address, headers: Vec<u8>, learned: Learned, now: Duration) -> Http {
+        Http {
+            terms,
+            requests: Requests::new(address, headers, terms.gzip),
+            learned,
+            gathered: VecDeque::new(),
+            parts: Vec::new(),
+            flight: None,
+            answers: Answers::default(),
+            answered: false,
+            worked: false,
+            write_progress: now,
+            progress: now,
+            finishing: false,
+            cut: None,
+        }
+    }
+
+    /// How many bytes of lines the next request is to have.
+    fn batch(&self) -> usize {
+        let most = MOST_LINES.min(self.terms.window_bytes);
+        self.requests
+            .lines_for(self.learned.limit())
+            .clamp(LEAST_ROOM, most.max(LEAST_ROOM))
+    }
+
+    fn gathered_bytes(&self) -> usize {
+        self.gathered.iter().map(|held| held.lines.len()).sum()
+    }
+
+    /// Everything that waits for a verdict here.
+    fn held(&self) -> impl Iterator<Item = &Held> {
+        let flight = self.flight.iter().filter_map(|flight| flight.part.as_ref());
+        flight
+            .chain(&self.parts)
+            .flat_map(|part| &part.lines)
+            .chain(&self.gathered)
+    }
+
+    /// Begins the next request, if there is something to ask or to put.
+    fn begin(&mut self, now: Duration) {
+        let waits = !self.parts.is_empty() || !self.gathered.is_empty();
+        if self.flight.is_some() || self.cut.is_some() || !waits {
+            return;
+        }
+        let (part, request) = match self.learned.asks_config() {
+            true => (None, self.requests.config()),
+            false => {
+                let (part, request) = self.next();
+                (Some(part), request)
+            }
+        };
+        self.write_progress = now;
+        self.progress = now;
+        self.flight = Some(Flight {
+            part,
+            request,
+            written: 0,
+            since: now,
+        });
+    }
+
+    /// The next lines, as many as make a body within the limit.
+    fn next(&mut self) -> (Part, Request) {
+        let mut part = self.parts.pop().unwrap_or_else(|| Part {
+            lines: std::mem::take(&mut self.gathered).into(),
+            details: false,
+        });
+        loop {
+            let request = self.requests.put(&part.lines, &self.flags(part.details));
+            let (limit, body) = (self.learned.limit(), request.body.len());
+            if body <= limit || part.points() == 1 {
+                return (part, request);
+            }
+            let fewer = self.requests.fewer_lines(limit, part.length(), body);
+            let front = part.split_front(fewer, u64::MAX);
+            self.parts.push(std::mem::replace(&mut part, front));
+        }
+    }
+
+    fn flags(&self, details: bool) -> String {
+        match (self.terms.stored, details) {
+            // Its own timeout, so that the server answers before silence is taken for a dead connection.
+            (true, _) => format!(
+                "sync&details&sync_timeout={}",
+                (self.terms.answer_timeout * 3 / 4).as_millis().max(1)
+            ),
+            (false, true) => "details".to_owned(),
+            (false, false) => String::new(),
+        }
+    }
+
+    /// The answer to the request under way.
+    fn answer(&mut self, now: Duration, answer: &Answer, verdicts: &mut Verdicts) {
+        let Some(flight) = self.flight.take() else {
+            self.cut = Some(Cut::Misplaced("an answer nothing was asked for".to_owned()));
+            return;
+        };
+        self.answered = true;
+        // A server that judges without reading to the end may take the rest for another request.
+        if !answer.keeps || flight.unwritten() > 0 {
+            self.cut = Some(Cut::Finished);
+        }
+        verdicts.last_answer = Some(now.saturating_sub(flight.since));
+        let length = flight.request.body.len();
+        let reply = reply::put(answer.status, &answer.body);
+        let Some(mut part) = flight.part else {
+            match reply {
+                PutReply::Unauthorized { .. } => self.cut = Some(unauthorized(answer)),
+                PutReply::Later { words } => {
+                    // Whoever cannot say what it takes now gets the least, and later.
+                    self.learned.config(answer.status, &answer.body);
+                    verdicts.slow_down(answer.retry_after, words);
+                    self.let_go(verdicts);
+                }
+                _ => self.learned.config(answer.status, &answer.body),
+            }
+            return;
+        };
+        for held in &mut part.lines {
+            held.tried = true;
+        }
+        let taken = matches!(
+            reply,
+            PutReply::Taken { .. } | PutReply::Partly { .. } | PutReply::Unnamed
+        );
+        if taken {
+            self.learned.taken(length);
+            self.worked = true;
+        }
+        match reply {
+            PutReply::Taken { counted } if self.terms.stored && !counted => {
+                verdicts.send_again(part.lines);
+                self.cut = Some(Cut::CannotAnswer);
+            }
+            PutReply::Taken { .. } => {
+                verdicts.tally.acknowledged += unposted(&part);
+                release(part, verdicts);
+                verdicts.worked = true;
+            }
+            PutReply::Unnamed if !part.details => self.parts.push(Part { details: true, ..part }),
+            PutReply::Partly { errors, failed } => self.partly(part, failed, &errors, verdicts),
+            PutReply::Unnamed => self.halve(part, "One or more data points had errors", verdicts),
+            PutReply::Refused { words } => self.halve(part, &words, verdicts),
+            PutReply::TooLong { words } => {
+                self.learned.refused(length);
+                match part.points() {
+                    1 => reject_all(part, &words, verdicts),
+                    _ => self.parts.push(part),
+                }
+            }
+            PutReply::Later { words } => {
+                verdicts.slow_down(answer.retry_after, words);
+                verdicts.send_again(part.lines);
+                self.let_go(verdicts);
+            }
+            PutReply::Unauthorized { .. } => {
+                verdicts.send_again(part.lines);
+                self.cut = Some(unauthorized(answer));
+            }
+            PutReply::Misplaced { words } => {
+                verdicts.send_again(part.lines);
+                self.cut = Some(Cut::Misplaced(words));
+            }
+            _ => unreachable!("every reply has its arm"),
+        }
+    }
+
+    /// Some points were not taken, and the answer names them.
+    fn partly(&mut self, part: Part, failed: u64, errors: &[PointError<'_>], verdicts: &mut Verdicts) {
+        let Some(faults) = attribute(&part, failed, errors) else {
+            return self.halve(part, "points were refused and not named", verdicts);
+        };
+        let mut faults = faults.into_iter().peekable();
+        let mut number = 0;
+        let mut slow = false;
+        for mut held in part.lines {
+            while let Some(lines) = held.lines.split_front(usize::MAX, 1) {
+                let fault = faults.next_if(|(at, _)| *at == number).map(|(_, error)| error);
+                number += 1;
+                match fault {
+                    Some(error) if error.again => {
+                        if !std::mem::replace(&mut slow, true) {
+                            verdicts.slow_down(None, error.words.clone().into_owned());
+                        }
+                        verdicts.again.push(Held {
+                            lines,
+                            tried: true,
+                            ..held
+                        });
+                    }
+                    Some(error) => {
+                        let words = format!("{}: {}", error.words, error.metric());
+                        reject(Held { lines, ..held }, error.kind(), words, verdicts);
+                    }
+                    None => {
+                        verdicts.tally.acknowledged += u64::from(!held.posted);
+                        verdicts.release(lines);
+                    }
+                }
+                if held.lines.points() == 0 {
+                    break;
+                }
+            }
+        }
+        verdicts.send_again([]);
+        match slow {
+            true => self.let_go(verdicts),
+            false => verdicts.worked = true,
+        }
+    }
+
+    /// The server does not say which point it refuses: each half by itself, until one is alone.
+    fn halve(&mut self, mut part: Part, words: &str, verdicts: &mut Verdicts) {
+        let points = part.points();
+        if points == 1 {
+            return reject_all(part, words, verdicts);
+        }
+        let front = part.split_front(usize::MAX, points / 2);
+        self.parts.push(part);
+        self.parts.push(front);
+    }
+
+    /// Gives back what has no request under way, for another connection to take.
+    fn let_go(&mut self, verdicts: &mut Verdicts) {
+        let parts = self.parts.drain(..).flat_map(|part| part.lines);
+        verdicts.send_again(parts.chain(self.gathered.drain(..)));
+    }
+}
+
+/// Not in the server's words: a proxy may repeat what it was given.
+fn unauthorized(answer: &Answer) -> Cut {
+    Cut::Unauthorized(format!("HTTP {}", answer.status))
+}
+
+/// The most errors that are looked for out of their order.
+const DISORDER: usize = 256;
+
+/// Which points the errors are about, by their number in the part; `None` when that is not certain.
+fn attribute<'a, 'b>(
+    part: &Part,
+    failed: u64,
+    errors: &'a [PointError<'b>],
+) -> Option<Vec<(usize, &'a PointError<'b>)>> {
+    let texts = part
+        .lines
+        .iter()
+        .flat_map(|held| held.lines.bytes().split_inclusive(|byte| *byte == b'\n'));
+    let lines: Vec<_> = texts
+        .map(|text| line::parse(text).expect("a queued line is canonical"))
+        .collect();
+    let mut faults: Vec<(usize, &PointError<'_>)> = Vec::new();
+    // Refusals come in the order of the points, failures of the storage in any.
+    let mut left: VecDeque<&PointError<'_>> = errors.iter().collect();
+    for (number, line) in lines.iter().enumerate() {
+        if left.front().is_some_and(|error| error.is_about(line)) {
+            faults.push((number, left.pop_front()?));
+        }
+    }
+    if left.len() > DISORDER || errors.len() as u64 != failed {
+        return None;
+    }
+    for error in left {
+        let taken = |number: &usize| faults.iter().any(|(at, _)| at == number);
+        let number = (0..lines.len()).find(|number| error.is_about(&lines[*number]) && !taken(number))?;
+        faults.push((number, error));
+    }
+    faults.sort_unstable_by_key(|(number, _)| *number);
+    Some(faults)
+}
+
+fn unposted(part: &Part) -> u64 {
+    let unposted = part.lines.iter().filter(|held| !held.posted);
+    unposted.map(|held| held.lines.points()).sum()
+}
+
+fn release(part: Part, verdicts: &mut Verdicts) {
+    for held in part.lines {
+        verdicts.release(held.lines);
+    }
+}
+
+fn reject(held: Held, kind: ErrorKind, words: String, verdicts: &mut Verdicts) {
+    if !held.posted {
+        verdicts.tally.rejected += held.lines.points();
+    }
+    verdicts.refused(kind, words);
+    verdicts.report_refusal();
+    verdicts.release(held.lines);
+}
+
+fn reject_all(part: Part, words: &str, verdicts: &mut Verdicts) {
+    for held in part.lines {
+        reject(held, ErrorKind::IllegalArgument, words.to_owned(), verdicts);
+    }
+}
+
+impl Exchange for Http {
+    fn room(&self, _posted: bool) -> Option<Room> {
+        if self.flight.is_some() || !self.parts.is_empty() || self.finishing || self.cut.is_some() {
+            return None;
+        }
+        let bytes = self.batch().saturating_sub(self.gathered_bytes());
+        let points: u64 = self.gathered.iter().map(|held| held.lines.points()).sum();
+        let points = self.terms.window_points.saturating_sub(points);
+        (bytes >= LEAST_ROOM && points > 0).then_some(Room { bytes, points })
+    }
+
+    fn give(&mut self, _now: Duration, held: Held) {
+        self.gathered.push_back(held);
+    }
+
+    fn unwritten<'a>(&'a mut self, now: Duration, slices: &mut Vec<IoSlice<'a>>) {
+        self.begin(now);
+        let Some(flight) = &self.flight else { return };
+        let mut skip = flight.written;
+        for bytes in [&flight.request.head, &flight.request.body] {
+            if skip < bytes.len() {
+                slices.push(IoSlice::new(&bytes[skip..]));
+            }
+            skip = skip.saturating_sub(bytes.len());
+        }
+    }
+
+    fn wrote(&mut self, now: Duration, bytes: u64) {
+        if let Some(flight) = &mut self.flight {
+            flight.written += bytes as usize;
+        }
+        self.write_progress = now;
+        self.progress = now;
+    }
+
+    fn received(&mut self, now: Duration, bytes: &[u8], verdicts: &mut Verdicts) {
+        self.progress = now;
+        self.answers.push(bytes);
+        while self.cut.is_none() {
+            match self.answers.next() {
+                Ok(Some(answer)) => self.answer(now, &answer, verdicts),
+                Ok(None) => break,
+                Err(why) => self.cut = Some(Cut::Misplaced(why.to_owned())),
+            }
+        }
+    }
+
+    fn kernel_has(&mut self, _now: Duration, _bytes: u64, _verdicts: &mut Verdicts) {}
+
+    fn ask_kernel_at(&self) -> Option<Duration> {
+        None
+    }
+
+    fn tick(&mut self, now: Duration, _urgent: bool, _verdicts: &mut Verdicts) -> Option<Cut> {
+        if let Some(cut) = &self.cut {
+            return Some(cut.clone());
+        }
+        if let Some(flight) = &self.flight {
+            if flight.unwritten() > 0 && now >= self.write_progress + self.terms.write_timeout {
+                return Some(Cut::WriteTimeout);
+            }
+            if now >= self.progress + self.terms.answer_timeout {
+                return Some(Cut::AnswerTimeout);
+            }
+        }
+        (self.finishing && self.low().is_none() && self.flight.is_none()).then_some(Cut::Finished)
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        let flight = self.flight.as_ref()?;
+        let write = Some(self.write_progress + self.terms.write_timeout).filter(|_| flight.unwritten() > 0);
+        let answer = Some(self.progress + self.terms.answer_timeout);
+        write.into_iter().chain(answer).min()
+    }
+
+    fn finish(&mut self, _now: Duration) {
+        self.finishing = true;
+    }
+
+    fn take_half_close(&mut self) -> bool {
+        // OpenTSDB does not answer a synchronous put on a half-closed connection: the whole of it ends, once idle.
+        false
+    }
+
+    fn is_idle(&self) -> bool {
+        let raced = self.flight.is_some() && !self.answers.is_begun();
+        self.answered && (self.flight.is_none() || raced)
+    }
+
+    fn ended(&mut self, clean: bool, verdicts: &mut Verdicts) {
+        if clean
+            && self.cut.is_none()
+            && let Some(answer) = self.answers.end()
+        {
+            self.answer(self.progress, &answer, verdicts);
+        }
+        if let Some(flight) = self.flight.take() {
+            let length = flight.request.body.len();
+            match flight.part {
+                // Whoever cannot be asked is tried.
+                None => self.learned.config(0, b""),
+                Some(mut part) => {
+                    // OpenTSDB, configured to take longer bodies, closes on one that is too long for it.
+                    if flight.written > 0 && !self.answers.is_begun() && self.learned.may_be_too_long(length) {
+                        self.learned.refused(length);
+                    }
+                    for held in &mut part.lines {
+                        held.tried |= flight.written > 0;
+                    }
+                    verdicts.send_again(part.lines);
+                }
+            }
+        }
+        self.let_go(verdicts);
+    }
+
+    fn abandoned(&mut self, verdicts: &mut Verdicts) {
+        self.ended(false, verdicts);
+    }
+
+    fn count_torn(&self, _verdicts: &mut Verdicts) {}
+
+    fn knowledge(&self) -> Knowledge {
+        Knowledge::Http(self.learned)
+    }
+
+    fn learn(&mut self, knowledge: Knowledge) {
+        if let Knowledge::Http(learned) = knowledge {
+            self.learned = self.learned.merged(learned);
+        }
+    }
+
+    fn has_proved(&self, _now: Duration) -> bool {
+        self.answered
+    }
+
+    fn has_worked(&self) -> bool {
+        self.worked
+    }
+
+    fn low(&self) -> Option<(u64, Instant)> {
+        self.held().map(|held| (held.lines.first(), held.lines.since())).min()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! What was learned about an endpoint over HTTP: above all how long a body may be.
+//!
+//! ```text
+//!   proven            limit                     ceiling
+//!  ---|-----------------|--------------------------|------->  bytes of a body, as sent
+//!     was taken         is tried                   was refused
+//! ```
+//!
+//! OpenTSDB takes 8 192 bytes unless configured otherwise, and its configuration can be asked for. Any other
+//! server is tried: the limit doubles while bodies that long are taken, and halves when one is refused.
+
+use potsdb_wire::json::{self, Json};
+use potsdb_wire::reply::Server;
+
+/// What every server takes.
+const SAFE: usize = 8192;
+
+/// No body is longer: beyond it nothing gets cheaper.
+const MOST: usize = 1 << 20;
+
+/// No body is refused for its length below this.
+const LEAST: usize = 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Learned {
+    pub(crate) server: Option<Server>,
+    /// The server's configuration was asked for, or needs no asking.
+    asked: bool,
+    proven: usize,
+    limit: usize,
+    ceiling: usize,
+}
+
+impl Learned {
+    /// Before anything is known but what the options say.
+    pub(crate) fn new(server: Option<Server>) -> Learned {
+        let limit = match server {
+            Some(Server::VictoriaMetrics | Server::InfluxDb) => MOST,
+            _ => SAFE,
+        };
+        Learned {
+            server,
+            asked: server.is_some_and(|server| server != Server::OpenTsdb),
+            proven: 0,
+            limit,
+            ceiling: usize::MAX,
+        }
+    }
+
+    pub(super) fn asks_config(&self) -> bool {
+        !self.asked
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// What `GET /api/config` brought.
+    pub(super) fn config(&mut self, status: u16, body: &[u8]) {
+        self.asked = true;
+        if status == 400 && memchr::memmem::find(body, b"unexpected path requested").is_some() {
+            *self = Learned::new(Some(Server::VictoriaMetrics));
+        }
+        let Ok(config) = json::parse(body) else { return };
+        let word = |name| config.field(name).and_then(Json::as_str);
+        let Some(chunked) = word("tsd.http.request.enable_chunked").filter(|_| status == 200) else {
+            return;
+        };
+        self.server = Some(Server::OpenTsdb);
+        let most = word("tsd.http.request.max_chunk").and_then(|most| most.parse().ok());
+        let taken = match chunked {
+            "true" => most.unwrap_or(SAFE).max(SAFE),
+            _ => SAFE,
+        };
+        self.limit = taken.min(MOST);
+        self.ceiling = taken.saturating_add(1);
+    }
+
+    /// A body of that length was taken.
+    pub(super) fn taken(&mut self, length: usize) {
+        self.proven = self.proven.max(length);
+        // Only a body that filled the limit says that more may fit.
+        let doubled = self.limit.saturating_mul(2).min(MOST);
+        if length > self.limit / 2 && doubled < self.ceiling - self.ceiling / 8 {
+            self.limit = self.limit.max(doubled);
+        }
+    }
+
+    /// Whether the length of a body can be why the server did not take it.
+    pub(super) fn may_be_too_long(&self, length: usize) -> bool {
+        length > self.proven.max(SAFE)
+    }
+
+    /// A body of that length was refused because of it.
+    pub(super) fn refused(&mut self, length: usize) {
+        self.ceiling = self.ceiling.min(length);
+        self.proven = self.proven.min(length.saturating_sub(1));
+        self.limit = (length / 2).max(self.proven).max(LEAST).min(self.limit);
+    }
+
+    /// What another connection to the same endpoint has learned, and this one.
+    pub(crate) fn merged(self, other: Learned) -> Learned {
+        // A lower ceiling is the later knowledge: the other limit may stem from before it.
+        let (later, earlier) = if other.ceiling < self.ceiling {
+            (other, self)
+        } else {
+            (self, other)
+        };
+        let limit = match later.ceiling == earlier.ceiling {
+            true => later.limit.max(earlier.limit),
+            false => later.limit,
+        };
+        Learned {
+            server: self.server.or(other.server),
+            asked: self.asked || other.asked,
+            proven: self.proven.max(other.proven).min(later.ceiling - 1),
+            limit,
+            ceiling: later.ceiling,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opentsdbs_configuration_says_what_it_takes() {
+        for (body, limit) in [
+            (
+                r#"{"tsd.http.request.enable_chunked":"false","tsd.http.request.max_chunk":"1000000"}"#,
+                8192,
+            ),
+            (
+                r#"{"tsd.http.request.enable_chunked":"true","tsd.http.request.max_chunk":"100000"}"#,
+                100_000,
+            ),
+            (
+                r#"{"tsd.http.request.enable_chunked":"true","tsd.http.request.max_chunk":"4096"}"#,
+                8192,
+            ),
+        ] {
+            let mut learned = Learned::new(None);
+            learned.config(200, body.as_bytes());
+            assert_eq!((learned.limit(), learned.server), (limit, Some(Server::OpenTsdb)));
+            for _ in 0..20 {
+                learned.taken(learned.limit());
+            }
+            assert_eq!(learned.limit(), limit, "what is known is not tried");
+            assert!(!learned.asks_config());
+        }
+    }
+
+    #[test]
+    fn without_one_the_limit_doubles_until_refused_and_remembers() {
+        let mut learned = Learned::new(None);
+        learned.config(404, b"404 page not found\n");
+        let mut lengths = Vec::new();
+        for _ in 0..10 {
+            let length = learned.limit();
+            lengths.push(length);
+            match length > 50_000 {
+                true => learned.refused(length),
+                false => learned.taken(length),
+            }
+        }
+        assert_eq!(lengths[..5], [8192, 16_384, 32_768, 65_536, 32_768]);
+        assert!(lengths[5..].iter().all(|length| *length == 32_768));
+    }
+
+    #[test]
+    fn short_bodies_prove_nothing_about_long_ones() {
+        let mut learned = Learned::new(None);
+        for _ in 0..10 {
+            learned.taken(100);
+        }
+        assert_eq!(learned.limit(), 8192);
+    }
+
+    #[test]
+    fn a_refusal_seen_by_one_connection_holds_for_the_others() {
+        let mut one = Learned::new(None);
+        one.taken(8192);
+        let mut other = one;
+        other.refused(16_384);
+        assert_eq!(one.merged(other), other.merged(one));
+        assert_eq!(one.merged(other).limit(), 8192);
+        let mut grown = one;
+        grown.taken(16_384);
+        assert_eq!(grown.merged(one).limit(), 32_768);
+    }
+
+    #[test]
+    fn victoriametrics_shows_itself_by_its_refusal() {
+        let mut learned = Learned::new(None);
+        learned.config(
+            400,
+            b"unexpected path requested on HTTP OpenTSDB server: \"/api/config\"",
+        );
+        assert_eq!(learned.server, Some(Server::VictoriaMetrics));
+        assert!(!learned.asks_config() && learned.limit() == MOST);
+    }
+
+    #[test]
+    fn the_limit_never_gets_useless() {
+        let mut learned = Learned::new(None);
+        for _ in 0..30 {
+            learned.refused(learned.limit());
+        }
+        assert_eq!(learned.limit(), LEAST);
+    }
+}

@@ -1,0 +1,416 @@
+//! One conversation at a time, as a scenario: lines given, requests read, answers said, time passed.
+
+use super::*;
+use crate::block::{BLOCK_BYTES, Block};
+use potsdb_wire::Server;
+use potsdb_wire::json::{self, Json};
+
+/// Lines of points at positions from `first` on.
+pub(super) fn held(first: u64, points: u64) -> Held {
+    let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
+    for n in first..first + points {
+        block.append(&[format!("put m {} 1 h=a\n", 1_700_000_000 + n).as_bytes()], 1);
+    }
+    Held {
+        lines: block.into_lines(first, &mut Vec::new()),
+        posted: false,
+        tried: false,
+    }
+}
+
+struct Scenario {
+    exchange: Http,
+    verdicts: Verdicts,
+    now: Duration,
+    next: u64,
+}
+
+/// A request as the server reads it: its target, and the position of each point.
+#[derive(Debug, PartialEq)]
+struct Asked {
+    target: String,
+    points: Vec<u64>,
+}
+
+impl Scenario {
+    /// With an endpoint whose configuration is known.
+    fn new() -> Scenario {
+        Scenario::with(Learned::new(Some(Server::InfluxDb)), |_| {})
+    }
+
+    fn with(learned: Learned, change: impl FnOnce(&mut Terms)) -> Scenario {
+        let mut terms = Terms {
+            gzip: false,
+            ..Terms::of_tests()
+        };
+        change(&mut terms);
+        let address = Address {
+            host: "tsd1".to_owned(),
+            target: "/api/put".to_owned(),
+        };
+        Scenario {
+            exchange: Http::new(terms, address, Vec::new(), learned, Duration::ZERO),
+            verdicts: Verdicts::default(),
+            now: Duration::ZERO,
+            next: 0,
+        }
+    }
+
+    fn give(&mut self, points: u64) -> &mut Self {
+        self.exchange.give(self.now, held(self.next, points));
+        self.next += points;
+        self
+    }
+
+    fn unwritten(&mut self) -> Vec<u8> {
+        let mut slices: Vec<IoSlice<'_>> = Vec::new();
+        self.exchange.unwritten(self.now, &mut slices);
+        slices.iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    /// The kernel takes everything there is to write.
+    fn write(&mut self) -> Option<Asked> {
+        let bytes = self.unwritten();
+        self.exchange.wrote(self.now, bytes.len() as u64);
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let mut points = Vec::new();
+        if head.starts_with("POST") {
+            assert!(
+                head.lines()
+                    .any(|line| line == format!("Content-Length: {}", body.len())),
+                "{head}"
+            );
+            let body = json::parse(body.as_bytes()).unwrap();
+            for point in body.as_array().unwrap() {
+                let time: u64 = point
+                    .field("timestamp")
+                    .and_then(Json::as_number)
+                    .unwrap()
+                    .parse()
+                    .unwrap();
+                points.push(time - 1_700_000_000);
+            }
+        }
+        let target = head.split(' ').nth(1).unwrap().to_owned();
+        Some(Asked { target, points })
+    }
+
+    fn points(&mut self) -> Vec<u64> {
+        self.write().expect("there is a request").points
+    }
+
+    fn server(&mut self, status: u16, body: &str) -> &mut Self {
+        self.says(&format!(
+            "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    }
+
+    fn says(&mut self, bytes: &str) -> &mut Self {
+        self.exchange.received(self.now, bytes.as_bytes(), &mut self.verdicts);
+        self
+    }
+
+    fn pass(&mut self, millis: u64) -> Option<Cut> {
+        self.now += Duration::from_millis(millis);
+        self.exchange.tick(self.now, false, &mut self.verdicts)
+    }
+
+    /// Acknowledged, rejected, waiting to go again.
+    fn verdicts(&self) -> (u64, u64, u64) {
+        let again = self.verdicts.again.iter().map(|held| held.lines.points()).sum();
+        (self.verdicts.tally.acknowledged, self.verdicts.tally.rejected, again)
+    }
+}
+
+fn refusal(points: &[u64], words: &str, of: u64) -> String {
+    let errors: Vec<String> = points
+        .iter()
+        .map(|n| {
+            let time = 1_700_000_000 + n;
+            format!(r#"{{"datapoint":{{"metric":"m","timestamp":{time},"value":"1","tags":{{"h":"a"}}}},"error":"{words}"}}"#)
+        })
+        .collect();
+    let failed = points.len() as u64;
+    format!(
+        r#"{{"success":{},"failed":{failed},"errors":[{}]}}"#,
+        of - failed,
+        errors.join(",")
+    )
+}
+
+const UNNAMED: &str = r#"{"error":{"code":400,"message":"One or more data points had errors"}}"#;
+
+#[test]
+fn what_was_gathered_goes_in_one_request_and_one_at_a_time() {
+    let mut s = Scenario::new();
+    assert_eq!(s.give(2).give(1).points(), [0, 1, 2]);
+    assert!(s.exchange.room(false).is_none() && s.write().is_none());
+    s.server(204, "");
+    assert_eq!(s.verdicts(), (3, 0, 0));
+    assert!(s.exchange.room(false).is_some() && s.exchange.low().is_none());
+    assert_eq!(s.give(1).points(), [3]);
+}
+
+#[test]
+fn the_configuration_is_asked_for_first_and_bounds_the_bodies() {
+    let mut s = Scenario::with(Learned::new(None), |_| {});
+    s.give(900);
+    assert_eq!(s.write().unwrap().target, "/api/config");
+    s.server(200, r#"{"tsd.http.request.enable_chunked":"false"}"#);
+    let mut seen = Vec::new();
+    while seen.len() < 900 {
+        assert!(s.unwritten().split(|byte| *byte == b'[').nth(1).unwrap().len() < 8192);
+        seen.extend(s.points());
+        s.server(204, "");
+    }
+    assert_eq!(seen, (0..900).collect::<Vec<_>>(), "each once, in order");
+    assert_eq!(s.exchange.knowledge().server(), Some(Server::OpenTsdb));
+}
+
+#[test]
+fn a_body_that_is_too_long_is_made_shorter_and_the_limit_remembered() {
+    let mut s = Scenario::new();
+    let first = s.give(4000).points().len();
+    s.server(413, "");
+    let second = s.points().len();
+    assert!(second <= first / 2 + 1, "{second} of {first}");
+    s.server(204, "");
+    let mut rest = second;
+    while rest < 4000 {
+        let points = s.points();
+        assert!(points.len() <= first / 2 + 1);
+        rest += points.len();
+        s.server(204, "");
+    }
+    assert_eq!((s.verdicts(), s.exchange.low()), ((4000, 0, 0), None));
+}
+
+#[test]
+fn a_refused_point_is_named_by_details_and_alone_rejected() {
+    let mut s = Scenario::new();
+    assert_eq!(s.give(5).write().unwrap().target, "/api/put");
+    s.server(400, UNNAMED);
+    let again = s.write().unwrap();
+    assert_eq!(
+        (again.target.as_str(), again.points),
+        ("/api/put?details", vec![0, 1, 2, 3, 4])
+    );
+    s.server(400, &refusal(&[1, 3], "Unknown metric", 5));
+    assert_eq!((s.verdicts(), s.exchange.low()), ((3, 2, 0), None));
+    assert!(s.verdicts.words[0].contains("Unknown metric: m"));
+}
+
+#[test]
+fn a_refused_point_that_is_not_named_is_found_by_halving() {
+    let mut s = Scenario::new();
+    s.give(100);
+    let mut requests = 0;
+    while s.exchange.low().is_some() {
+        let points = s.points();
+        requests += 1;
+        match points.contains(&37) {
+            true => s.server(400, "json array decode error"),
+            false => s.server(204, ""),
+        };
+    }
+    assert_eq!(
+        (s.verdicts(), requests <= 15),
+        ((99, 1, 0), true),
+        "{requests} requests"
+    );
+    assert!(s.verdicts.words[0].contains("json array decode error"));
+}
+
+#[test]
+fn errors_that_fit_no_point_are_not_believed() {
+    let mut s = Scenario::new();
+    s.give(4).write();
+    s.server(400, &refusal(&[1, 99], "Unknown metric", 4));
+    assert_eq!(s.verdicts(), (0, 0, 0));
+    assert_eq!(s.points(), [0, 1], "its halves are asked");
+}
+
+#[test]
+fn failures_of_the_storage_go_again_and_the_others_are_stored() {
+    let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
+    assert!(
+        s.give(5)
+            .write()
+            .unwrap()
+            .target
+            .starts_with("/api/put?sync&details&sync_timeout=")
+    );
+    s.server(200, &refusal(&[4, 0], "Storage exception: Too many attempts", 5));
+    assert_eq!(s.verdicts(), (3, 0, 2));
+    assert!(s.verdicts.slow.is_some() && s.verdicts.again.iter().all(|held| held.tried));
+    assert_eq!(s.verdicts.again[0].lines.first(), 0, "in the order of their positions");
+}
+
+#[test]
+fn a_server_that_does_not_say_what_is_stored_is_of_no_use_to_ack_stored() {
+    let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
+    s.give(5).write();
+    s.server(204, "");
+    assert_eq!((s.verdicts(), s.pass(0)), ((0, 0, 5), Some(Cut::CannotAnswer)));
+}
+
+#[test]
+fn not_now_means_the_same_again_and_rest() {
+    for status in [429, 500, 502, 503, 504] {
+        let mut s = Scenario::new();
+        s.give(5).write();
+        s.says(&format!(
+            "HTTP/1.1 {status} X\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
+        ));
+        assert_eq!(s.verdicts(), (0, 0, 5));
+        assert_eq!(s.verdicts.slow.unwrap().rest, Some(Duration::from_secs(7)));
+        assert_eq!(s.pass(0), None, "the connection stays");
+    }
+}
+
+#[test]
+fn a_wrong_login_or_url_ends_the_connection_in_the_servers_words() {
+    for (status, cut) in [
+        (401, Cut::Unauthorized("HTTP 401".to_owned())),
+        (403, Cut::Unauthorized("HTTP 403".to_owned())),
+        (404, Cut::Misplaced("HTTP 404 no".to_owned())),
+        (405, Cut::Misplaced("HTTP 405 no".to_owned())),
+        (302, Cut::Misplaced("HTTP 302 no".to_owned())),
+    ] {
+        let mut s = Scenario::new();
+        s.give(5).write();
+        s.server(status, "no");
+        assert_eq!((s.verdicts(), s.pass(0)), ((0, 0, 5), Some(cut)));
+    }
+}
+
+#[test]
+fn a_connection_that_dies_gives_everything_back() {
+    let mut s = Scenario::new();
+    s.give(2).write();
+    s.give(3);
+    s.exchange.ended(false, &mut s.verdicts);
+    assert_eq!(s.verdicts(), (0, 0, 5));
+    assert_eq!(
+        s.verdicts.again.iter().map(|held| held.tried).collect::<Vec<_>>(),
+        [true, false]
+    );
+}
+
+#[test]
+fn half_an_answer_is_no_answer() {
+    let mut s = Scenario::new();
+    s.give(2).write();
+    s.says("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{");
+    s.exchange.ended(true, &mut s.verdicts);
+    assert_eq!(s.verdicts(), (0, 0, 2));
+}
+
+#[test]
+fn an_answer_that_the_end_of_the_stream_completes_is_one() {
+    let mut s = Scenario::new();
+    s.give(2).write();
+    s.says("HTTP/1.0 200 OK\r\n\r\n");
+    assert_eq!(s.verdicts(), (0, 0, 0));
+    s.exchange.ended(true, &mut s.verdicts);
+    assert_eq!(s.verdicts(), (2, 0, 0));
+}
+
+#[test]
+fn a_server_that_closes_after_its_answer_is_left_in_good_order() {
+    let mut s = Scenario::new();
+    s.give(2).write();
+    s.says("HTTP/1.1 204 X\r\nConnection: close\r\n\r\n");
+    assert!(s.exchange.room(false).is_none());
+    assert_eq!((s.verdicts(), s.pass(0)), ((2, 0, 0), Some(Cut::Finished)));
+}
+
+#[test]
+fn an_idle_connection_may_end_and_one_that_never_answered_may_not() {
+    let mut s = Scenario::new();
+    assert!(!s.exchange.is_idle(), "it has shown nothing");
+    s.give(2).write();
+    s.server(204, "");
+    assert!(s.exchange.is_idle());
+    s.give(1).write();
+    assert!(s.exchange.is_idle(), "the end may have crossed the request");
+    s.says("HTTP/1.1 ");
+    assert!(!s.exchange.is_idle());
+}
+
+#[test]
+fn a_close_without_a_word_on_a_long_body_is_taken_for_its_length() {
+    let mut s = Scenario::with(Learned::new(None), |_| {});
+    s.give(1).write();
+    s.server(404, "");
+    let mut lengths = Vec::new();
+    s.points();
+    s.server(204, "");
+    while lengths.len() < 6 {
+        s.give(2000);
+        let length = s.unwritten().len();
+        s.points();
+        lengths.push(length);
+        s.server(204, "");
+        s.exchange.let_go(&mut s.verdicts);
+    }
+    assert!(lengths.is_sorted() && lengths[5] > 60_000, "it grows: {lengths:?}");
+    s.give(4000);
+    let long = s.unwritten().len();
+    s.points();
+    let before = s.exchange.learned.limit();
+    s.exchange.ended(true, &mut s.verdicts);
+    assert!(s.exchange.learned.limit() <= before / 2 + 1, "{long}");
+}
+
+#[test]
+fn silence_ends_the_connection_and_so_does_a_server_that_does_not_read() {
+    let mut s = Scenario::new();
+    s.give(2).write();
+    assert_eq!(s.exchange.deadline(), Some(Duration::from_secs(10)));
+    assert_eq!(s.pass(9_999), None);
+    assert_eq!(s.pass(1), Some(Cut::AnswerTimeout));
+    let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| {
+        terms.answer_timeout = Duration::from_secs(60);
+    });
+    s.give(2).unwritten();
+    assert_eq!(s.pass(10_000), Some(Cut::WriteTimeout));
+}
+
+#[test]
+fn closing_waits_for_the_last_answer() {
+    let mut s = Scenario::new();
+    s.give(2).write();
+    s.exchange.finish(s.now);
+    assert_eq!(s.pass(0), None);
+    s.server(204, "");
+    assert_eq!((s.pass(0), s.verdicts()), (Some(Cut::Finished), (2, 0, 0)));
+}
+
+#[test]
+fn what_is_not_http_is_no_place_for_points() {
+    let mut s = Scenario::new();
+    s.give(2).write();
+    s.says("net.opentsdb.tools 2.4.1 built at revision x\n");
+    assert!(matches!(s.pass(0), Some(Cut::Misplaced(_))));
+    let mut s = Scenario::new();
+    s.server(204, "");
+    assert!(matches!(s.pass(0), Some(Cut::Misplaced(_))), "nobody asked");
+}
+
+#[test]
+fn a_partial_write_goes_on_where_it_stopped() {
+    let mut s = Scenario::new();
+    s.give(3);
+    let all = s.unwritten();
+    let mut written = Vec::new();
+    for n in [1, 50, 100, 7] {
+        let rest = s.unwritten();
+        written.extend_from_slice(&rest[..n]);
+        s.exchange.wrote(s.now, n as u64);
+    }
+    written.extend(s.unwritten());
+    assert_eq!(written, all);
+}

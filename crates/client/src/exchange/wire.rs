@@ -1,0 +1,61 @@
+//! Which wire an endpoint speaks, and what that makes of its connections.
+//!
+//! Where the feature `http` is left out, there is no HTTP to speak: `url.rs` has refused the URL before.
+
+use std::time::Duration;
+
+use potsdb_wire::Server;
+
+use super::greeting::Greeting;
+#[cfg(feature = "http")]
+use super::http::{Address, Http, Learned};
+use super::telnet::Telnet;
+use super::{Exchange, Knowledge, Terms};
+use crate::credentials::Credentials;
+use crate::endpoint::Endpoint;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Wire {
+    Telnet,
+    #[cfg(feature = "http")]
+    Http(Address),
+}
+
+impl Wire {
+    pub(crate) fn of(endpoint: &Endpoint) -> Wire {
+        match endpoint.scheme().is_http() {
+            #[cfg(feature = "http")]
+            true => Wire::Http(Address::of(endpoint)),
+            _ => Wire::Telnet,
+        }
+    }
+
+    /// What is known before anything was asked, where that is not the options' to say.
+    pub(crate) fn knowledge(&self, _server: Option<Server>) -> Option<Knowledge> {
+        match self {
+            Wire::Telnet => None,
+            #[cfg(feature = "http")]
+            Wire::Http(_) => Some(Knowledge::Http(Learned::new(_server))),
+        }
+    }
+
+    /// Begins the conversation on a new connection.
+    pub(crate) fn open(
+        &self,
+        terms: Terms,
+        knowledge: Knowledge,
+        credentials: Credentials,
+        now: Duration,
+    ) -> Box<dyn Exchange> {
+        match (self, knowledge) {
+            #[cfg(feature = "http")]
+            (Wire::Http(address), Knowledge::Http(learned)) => {
+                Box::new(Http::new(terms, address.clone(), credentials.header, learned, now))
+            }
+            _ => match credentials.line {
+                Some(line) => Box::new(Greeting::new(terms, knowledge, line, now)),
+                None => Box::new(Telnet::new(terms, knowledge, now)),
+            },
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Overload: how a server that asks for less gets less, and later more again.
+//!
+//! ```text
+//!  points/s   no limit ....|
+//!                          | asked for less: rest, then half of what it got
+//!                          '---.        ___/   additive increase while it takes points
+//!                              |    ___/
+//!                              |___/  ... and no limit once it takes twice what was too much
+//! ```
+//!
+//! Additive increase, multiplicative decrease, as TCP does it (Chiu and Jain 1989), on points per second. One
+//! [`Overload`] per endpoint, whatever its connections. Time is an argument.
+
+use std::time::Duration;
+
+use crate::options::FAR;
+use crate::pace::Pace;
+
+/// The first rest; it doubles up to the second while the server goes on asking.
+const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// No limit is lower, in points per second.
+const LEAST: f64 = 100.0;
+
+/// A second adds this part of what was too much.
+const INCREASE: f64 = 0.05;
+
+#[derive(Debug)]
+pub(crate) struct Overload {
+    resting_until: Duration,
+    rest: Duration,
+    pace: Pace,
+    /// What was too much, in points per second; 0 without a limit.
+    too_much: f64,
+    increased_at: Duration,
+    /// Points given since then, and the rate of the second before.
+    since: Duration,
+    points: u64,
+    rate: f64,
+}
+
+impl Overload {
+    pub(crate) fn new() -> Overload {
+        Overload {
+            resting_until: Duration::ZERO,
+            rest: REST.0,
+            pace: Pace::new(0.0),
+            too_much: 0.0,
+            increased_at: Duration::ZERO,
+            since: Duration::ZERO,
+            points: 0,
+            rate: 0.0,
+        }
+    }
+
+    /// How many points may be given now.
+    pub(crate) fn allowance(&self, now: Duration) -> u64 {
+        if now < self.resting_until {
+            return 0;
+        }
+        self.pace.allowance(now)
+    }
+
+    /// When some will be allowed, if none are now.
+    pub(crate) fn ready_at(&self, now: Duration) -> Option<Duration> {
+        if now < self.resting_until {
+            return Some(self.resting_until);
+        }
+        self.pace.ready_at().filter(|at| *at > now)
+    }
+
+    /// Points were given to the endpoint.
+    pub(crate) fn take(&mut self, now: Duration, points: u64) {
+        self.pace.take(now, points);
+        let elapsed = now.saturating_sub(self.since);
+        if elapsed >= Duration::from_secs(1) {
+            self.rate = self.points as f64 / elapsed.as_secs_f64();
+            self.since = now;
+            self.points = 0;
+        }
+        self.points += points;
+    }
+
+    /// The server asked for less, and perhaps to be left alone for some time.
+    pub(crate) fn slow_down(&mut self, now: Duration, rest: Option<Duration>) {
+        let asked = now.saturating_add(rest.unwrap_or_default().min(FAR));
+        // What was under way when it first asked says nothing new.
+        if now >= self.resting_until {
+            let elapsed = now.saturating_sub(self.since).as_secs_f64().max(0.1);
+            let got = match self.limit() {
+                Some(limit) => limit,
+                None => self.rate.max(self.points as f64 / elapsed),
+            };
+            self.too_much = got.max(LEAST);
+            self.limit_to(now, self.too_much / 2.0);
+            self.resting_until = now + self.rest;
+            self.rest = (self.rest * 2).min(REST.1);
+        }
+        self.resting_until = self.resting_until.max(asked);
+        self.increased_at = self.resting_until;
+    }
+
+    /// The server took points and asked for nothing.
+    pub(crate) fn worked(&mut self, now: Duration) {
+        if now < self.resting_until {
+            return;
+        }
+        self.rest = REST.0;
+        let Some(limit) = self.limit() else { return };
+        let elapsed = now.saturating_sub(self.increased_at).as_secs_f64();
+        self.increased_at = now;
+        let more = limit + self.too_much * INCREASE * elapsed;
+        match more >= 2.0 * self.too_much {
+            true => {
+                self.pace = Pace::new(0.0);
+                self.too_much = 0.0;
+            }
+            false => self.limit_to(now, more),
+        }
+    }
+
+    /// Points per second it is held to.
+    pub(crate) fn limit(&self) -> Option<f64> {
+        (self.too_much > 0.0).then(|| self.pace.rate())
+    }
+
+    fn limit_to(&mut self, now: Duration, rate: f64) {
+        self.pace.set_rate(now, rate.max(LEAST / 2.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    /// Given 1 000 points a second for ten seconds.
+    fn busy() -> Overload {
+        let mut overload = Overload::new();
+        for tenth in 0..100 {
+            overload.take(Duration::from_millis(tenth * 100), 100);
+        }
+        overload
+    }
+
+    #[test]
+    fn a_server_that_asks_for_less_rests_and_gets_half() {
+        let mut overload = busy();
+        assert_eq!((overload.allowance(secs(10)), overload.limit()), (u64::MAX, None));
+        overload.slow_down(secs(10), None);
+        assert_eq!(overload.allowance(secs(10)), 0);
+        assert_eq!(overload.ready_at(secs(10)), Some(secs(10) + REST.0));
+        let limit = overload.limit().unwrap();
+        assert!((450.0..=550.0).contains(&limit), "{limit}");
+        assert!(overload.allowance(secs(11)) <= 28);
+    }
+
+    #[test]
+    fn many_errors_at_once_are_one_wish() {
+        let mut overload = busy();
+        for _ in 0..1000 {
+            overload.slow_down(secs(10), None);
+        }
+        assert!(overload.limit().unwrap() > 400.0);
+        overload.slow_down(secs(11), None);
+        assert!(overload.limit().unwrap() < 300.0);
+    }
+
+    #[test]
+    fn it_gets_more_while_it_takes_what_it_gets() {
+        let mut overload = busy();
+        overload.slow_down(secs(10), None);
+        let mut limits = Vec::new();
+        for second in 11..60 {
+            overload.worked(secs(second));
+            limits.extend(overload.limit());
+        }
+        assert!(limits.is_sorted() && limits.len() > 20, "{limits:?}");
+        assert_eq!((overload.limit(), overload.allowance(secs(60))), (None, u64::MAX));
+    }
+
+    #[test]
+    fn the_time_it_wants_to_be_left_alone_is_kept() {
+        let mut overload = Overload::new();
+        overload.slow_down(secs(10), Some(secs(120)));
+        overload.slow_down(secs(10), None);
+        assert_eq!(overload.allowance(secs(129)), 0);
+        assert_eq!(overload.ready_at(secs(20)), Some(secs(130)));
+        assert!(overload.allowance(secs(131)) > 0);
+    }
+
+    #[test]
+    fn rests_double_while_it_goes_on_asking_and_start_anew_when_it_stops() {
+        let mut overload = Overload::new();
+        let mut now = secs(1);
+        let mut rests = Vec::new();
+        for _ in 0..8 {
+            overload.slow_down(now, None);
+            let until = overload.ready_at(now).unwrap();
+            rests.push((until - now).as_millis());
+            now = until;
+        }
+        assert_eq!(rests, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        overload.worked(now);
+        overload.slow_down(now, None);
+        assert_eq!(overload.ready_at(now), Some(now + REST.0));
+    }
+}

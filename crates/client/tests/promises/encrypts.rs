@@ -146,6 +146,31 @@ fn points_arrive_by_name_and_by_address_over_either_version() {
 }
 
 #[test]
+fn points_arrive_over_https() {
+    let authority = Authority::new();
+    let ca = authority.pem();
+    let identity = authority.signs(&["localhost"], |_| {});
+    for gzip in ["true", "false"] {
+        let receiver = recording();
+        let gate = Gate::encrypted(receiver.address(), server(&identity, None, TLS13));
+        let client = Client::builder(&format!("https://u:p@localhost:{}", gate.address().port()))
+            .set("host_tag", "false")
+            .set("overflow", "block")
+            .set("gzip", gzip)
+            .set("connections", "2")
+            .ca(ca.0.clone())
+            .build()
+            .unwrap();
+        send(&client, 0, 20_000);
+        client.flush(LONG).unwrap();
+        stored(&receiver, 20_000);
+        let stats = client.close(LONG);
+        ended(&stats);
+        assert_eq!((stats.acknowledged, receiver.counts().duplicates), (20_000, 0));
+    }
+}
+
+#[test]
 fn a_silent_servers_points_are_unconfirmed_and_none_is_written_twice() {
     let authority = Authority::new();
     let identity = authority.signs(&["localhost"], |_| {});

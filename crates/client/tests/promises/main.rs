@@ -10,6 +10,7 @@ use potsdb_receiver::{Config, Receiver};
 mod accounts;
 mod closes;
 mod delivers;
+mod doorkeeper;
 #[cfg(feature = "tls")]
 mod encrypts;
 mod flushes;

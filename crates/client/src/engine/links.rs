@@ -42,10 +42,13 @@ impl Engine {
         };
         let idle = exchange.is_idle();
         exchange.ended(clean, &mut self.verdicts);
+        // Its last words may be why, also where the end of the stream is what ended them.
+        let cut = exchange.tick(self.now, false, &mut self.verdicts);
         self.heed(link);
-        match idle {
-            true => self.leave(link),
-            false => self.lost(link, why),
+        match cut.filter(Cut::is_lasting) {
+            Some(cut) => self.lost_for_long(link, &cut),
+            None if idle => self.leave(link),
+            None => self.lost(link, why),
         }
     }
 
@@ -70,7 +73,9 @@ impl Engine {
             return;
         }
         let door = &mut self.doors[self.links[link].door];
-        door.not_before = self.now + door.backoff.failed(&mut self.random);
+        let wait = self.now + door.backoff.failed(&mut self.random);
+        // Another of its connections may have learned that it takes longer.
+        door.not_before = door.not_before.max(wait);
         door.last_error = Some(why.clone());
         if !std::mem::replace(&mut door.lost, true) {
             self.verdicts.reports.push(Report::ServerLost {
@@ -82,10 +87,19 @@ impl Engine {
 
     /// What an endpoint asked for counts for all its connections.
     pub(super) fn heed(&mut self, link: usize) {
-        let door = &mut self.doors[self.links[link].door];
+        let index = self.links[link].door;
+        let door = &mut self.doors[index];
         let worked = std::mem::take(&mut self.verdicts.worked);
         match self.verdicts.slow.take() {
-            Some(slow) => door.overload.slow_down(self.now, slow.rest),
+            Some(slow) => {
+                door.overload.slow_down(self.now, slow.rest);
+                let until = door.overload.resting_until();
+                for link in self.links.iter_mut().filter(|link| link.door == index) {
+                    if let Some(exchange) = link.exchange_mut() {
+                        exchange.rest(until);
+                    }
+                }
+            }
             None if worked => door.overload.worked(self.now),
             None => {}
         }
@@ -140,12 +154,16 @@ impl Engine {
         self.heed(link);
         match cut {
             Cut::Finished => self.leave(link),
+            _ if cut.is_lasting() => self.lost_for_long(link, cut),
             _ => self.lost(link, cut.to_string()),
         }
-        if cut.is_lasting() {
-            let door = self.links[link].door;
-            self.doors[door].not_before = self.now + self.longest_wait;
-        }
+    }
+
+    /// As [`lost`](Engine::lost), and it takes somebody's doing to mend.
+    fn lost_for_long(&mut self, link: usize, cut: &Cut) {
+        self.lost(link, cut.to_string());
+        let door = self.links[link].door;
+        self.doors[door].not_before = self.now + self.longest_wait;
     }
 
     /// Opens a connection when there is something to write and no live one takes it. One at a

@@ -58,7 +58,8 @@ mod report;
 mod secret;
 mod series;
 mod settling;
-#[cfg(test)]
+// It plays both wires.
+#[cfg(all(test, feature = "http"))]
 mod simulation;
 mod sync;
 mod url;

@@ -38,6 +38,7 @@ mod client;
 mod clock;
 mod connection;
 mod credentials;
+mod dial;
 mod endpoint;
 mod engine;
 mod error;
@@ -62,6 +63,11 @@ mod settling;
 #[cfg(all(test, feature = "http"))]
 mod simulation;
 mod sync;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "without_tls.rs"]
+mod tls;
 mod url;
 mod window;
 mod worker;

@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
-use crate::connection::{Connection, Dial, Dialled, Incoming};
+use crate::connection::{Connection, Incoming};
 use crate::credentials::Credentials;
+use crate::dial::{Dial, Dialled};
 use crate::endpoint::Endpoint;
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::exchange::Wire;
-use crate::io::Io;
+use crate::io::{Found, Io};
 use crate::kernel::without_signals;
 use crate::ledger::Tally;
 use crate::options::Options;
@@ -170,7 +171,7 @@ impl Worker {
                     self.io.resolve(self.attempts, &self.endpoints[endpoint]);
                 }
                 Output::HalfClose { link } => {
-                    if let Socket::Open(connection) = &self.sockets[link] {
+                    if let Socket::Open(connection) = &mut self.sockets[link] {
                         connection.half_close();
                     }
                 }
@@ -225,8 +226,13 @@ impl Worker {
                 continue;
             };
             match resolved.found {
-                Ok((addresses, credentials)) => {
-                    self.sockets[link] = Socket::Dialling(Dial::new(addresses, Instant::now()), credentials);
+                Ok(Found {
+                    addresses,
+                    credentials,
+                    opening,
+                }) => {
+                    let dial = Dial::new(addresses, opening, Instant::now());
+                    self.sockets[link] = Socket::Dialling(dial, credentials);
                 }
                 Err(why) => {
                     self.sockets[link] = Socket::None;

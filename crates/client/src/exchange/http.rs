@@ -228,7 +228,7 @@ impl Http {
         let reply = reply::put(answer.status, &answer.body);
         let Some(mut part) = flight.part else {
             match reply {
-                PutReply::Unauthorized { words } => self.cut = Some(Cut::Unauthorized(words)),
+                PutReply::Unauthorized { .. } => self.cut = Some(unauthorized(answer)),
                 PutReply::Later { words } => {
                     // Whoever cannot say what it takes now gets the least, and later.
                     self.learned.config(answer.status, &answer.body);
@@ -276,9 +276,9 @@ impl Http {
                 verdicts.send_again(part.lines);
                 self.let_go(verdicts);
             }
-            PutReply::Unauthorized { words } => {
+            PutReply::Unauthorized { .. } => {
                 verdicts.send_again(part.lines);
-                self.cut = Some(Cut::Unauthorized(words));
+                self.cut = Some(unauthorized(answer));
             }
             PutReply::Misplaced { words } => {
                 verdicts.send_again(part.lines);
@@ -348,6 +348,11 @@ impl Http {
         let parts = self.parts.drain(..).flat_map(|part| part.lines);
         verdicts.send_again(parts.chain(self.gathered.drain(..)));
     }
+}
+
+/// Not in the server's words: a proxy may repeat what it was given.
+fn unauthorized(answer: &Answer) -> Cut {
+    Cut::Unauthorized(format!("HTTP {}", answer.status))
 }
 
 /// The most errors that are looked for out of their order.

@@ -16,6 +16,7 @@ use crate::ledger::Tally;
 use crate::report::Report;
 use crate::window::Held;
 
+mod greeting;
 #[cfg(feature = "http")]
 mod http;
 mod telnet;
@@ -256,7 +257,8 @@ pub(crate) trait Exchange: Send {
     fn give(&mut self, now: Duration, held: Held);
 
     /// The bytes to write next. Asked once all there was has been given: what makes a batch of it
-    /// can do so now.
+    /// can do so now. What was shown is shown again, as it was, until it is written: over TLS it
+    /// may be encrypted already.
     fn unwritten<'a>(&'a mut self, now: Duration, slices: &mut Vec<IoSlice<'a>>);
 
     /// The kernel took so many of them.
@@ -292,6 +294,11 @@ pub(crate) trait Exchange: Send {
 
     /// Counts a line torn by cutting the connection now.
     fn count_torn(&self, verdicts: &mut Verdicts);
+
+    /// Whether the server lets the client in, as far as is known; one that does not is told of and left alone.
+    fn is_welcome(&self) -> bool {
+        true
+    }
 
     /// What was found out about the server.
     fn knowledge(&self) -> Knowledge;

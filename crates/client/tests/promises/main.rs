@@ -11,6 +11,8 @@ mod accounts;
 mod closes;
 mod delivers;
 mod flushes;
+mod gate;
+mod logs_in;
 mod never_blocks;
 mod outlives_outage;
 mod refuses;

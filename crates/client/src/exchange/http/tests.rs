@@ -302,8 +302,8 @@ fn a_server_that_has_no_time_for_the_first_question_is_left_alone() {
 #[test]
 fn a_wrong_login_or_url_ends_the_connection_in_the_servers_words() {
     for (status, cut) in [
-        (401, Cut::Unauthorized("HTTP 401 no".to_owned())),
-        (403, Cut::Unauthorized("HTTP 403 no".to_owned())),
+        (401, Cut::Unauthorized("HTTP 401".to_owned())),
+        (403, Cut::Unauthorized("HTTP 403".to_owned())),
         (404, Cut::Misplaced("HTTP 404 no".to_owned())),
         (405, Cut::Misplaced("HTTP 405 no".to_owned())),
         (302, Cut::Misplaced("HTTP 302 no".to_owned())),

@@ -63,6 +63,11 @@ impl Overload {
         self.pace.allowance(now)
     }
 
+    /// Until when nothing may be given.
+    pub(crate) fn resting_until(&self) -> Duration {
+        self.resting_until
+    }
+
     /// When some will be allowed, if none are now.
     pub(crate) fn ready_at(&self, now: Duration) -> Option<Duration> {
         if now < self.resting_until {

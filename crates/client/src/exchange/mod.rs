@@ -306,6 +306,9 @@ pub(crate) trait Exchange: Send {
     /// What other connections to the same endpoint found out.
     fn learn(&mut self, knowledge: Knowledge);
 
+    /// The endpoint asked to be left alone until then, on whatever connection.
+    fn rest(&mut self, _until: Duration) {}
+
     /// Whether the server may end the connection now without anything being wrong with it.
     fn is_idle(&self) -> bool;
 

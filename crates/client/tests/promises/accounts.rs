@@ -170,7 +170,7 @@ fn a_bad_line_given_again_because_there_was_no_room_is_counted_once() {
 
 #[test]
 fn points_too_old_for_use_are_given_up_and_counted() {
-    let url = format!("{}?max_age=50ms&host_tag=false", nobody());
+    let url = format!("{}&max_age=50ms", nobody());
     let client = Client::open(&url).unwrap();
     send(&client, 0, 1_000);
     client.flush(LONG).unwrap();

@@ -175,7 +175,7 @@ fn a_silent_servers_points_are_unconfirmed_and_none_is_written_twice() {
     let authority = Authority::new();
     let identity = authority.signs(&["localhost"], |_| {});
     let receiver = receiver(Config {
-        silent: true,
+        personality: potsdb_receiver::Personality::VictoriaMetrics,
         ..Config::default()
     });
     let gate = Gate::encrypted(receiver.address(), server(&identity, None, TLS13));

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use potsdb::{Builder, Client, Stats, Timestamp};
-use potsdb_receiver::{Config, Receiver};
+use potsdb_receiver::{Config, Personality, Receiver};
 
 mod accounts;
 mod closes;

@@ -73,15 +73,9 @@ fn a_closed_port_refuses_and_what_stands_stays() {
     answers(&mut standing);
     receiver.faults().listen(false);
     let deadline = Instant::now() + SOON;
-    loop {
-        match TcpStream::connect(receiver.address()) {
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-                break;
-            }
-            // The order had not reached the listener yet.
-            Ok(_) => assert!(Instant::now() < deadline, "it listens on"),
-        }
+    // Until the order has reached the listener a connection stands, or is reset with the port's backlog.
+    while !TcpStream::connect(receiver.address()).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+        assert!(Instant::now() < deadline, "it listens on");
     }
     answers(&mut standing);
     receiver.faults().listen(true);

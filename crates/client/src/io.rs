@@ -142,7 +142,9 @@ impl Desk {
         })?;
         let opening = match endpoint.scheme().is_tls() {
             true => {
-                let trust = self.trust().map_err(|(option, rule)| format!("{option} {rule}"))?;
+                let trust = self
+                    .trust()
+                    .map_err(|(option, rule)| format!("option {option}: {rule}"))?;
                 Some(trust.opening(endpoint)?)
             }
             false => None,

@@ -79,7 +79,9 @@ impl Engine {
             return;
         }
         let door = &mut self.doors[self.links[link].door];
-        door.not_before = self.now + door.backoff.failed(&mut self.random);
+        let wait = self.now + door.backoff.failed(&mut self.random);
+        // Another of its connections may have learned that it takes longer.
+        door.not_before = door.not_before.max(wait);
         door.last_error = Some(why.clone());
         if !std::mem::replace(&mut door.lost, true) {
             self.verdicts.reports.push(report(door.name.clone(), why));
@@ -88,10 +90,19 @@ impl Engine {
 
     /// What an endpoint asked for counts for all its connections.
     pub(super) fn heed(&mut self, link: usize) {
-        let door = &mut self.doors[self.links[link].door];
+        let index = self.links[link].door;
+        let door = &mut self.doors[index];
         let worked = std::mem::take(&mut self.verdicts.worked);
         match self.verdicts.slow.take() {
-            Some(slow) => door.overload.slow_down(self.now, slow.rest),
+            Some(slow) => {
+                door.overload.slow_down(self.now, slow.rest);
+                let until = door.overload.resting_until();
+                for link in self.links.iter_mut().filter(|link| link.door == index) {
+                    if let Some(exchange) = link.exchange_mut() {
+                        exchange.rest(until);
+                    }
+                }
+            }
             None if worked => door.overload.worked(self.now),
             None => {}
         }

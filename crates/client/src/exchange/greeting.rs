@@ -174,6 +174,10 @@ impl Exchange for Greeting {
         self.within.is_idle()
     }
 
+    fn window_bytes(&self) -> usize {
+        self.within.window_bytes()
+    }
+
     fn has_worked(&self) -> bool {
         self.within.has_worked()
     }

@@ -157,13 +157,13 @@ impl Oracle {
         stream.http.over |= stream.http.closes || to_the_end || unread;
         stream.http.offered = false;
         match stream.http.open.take() {
-            Some(put) => self.learned(now, id, put, outcome),
+            Some(put) => self.learned(now, id, &put, outcome),
             None => self.fail("the simulation: an answer without a question"),
         }
     }
 
     /// What an answer that was heard says.
-    fn learned(&mut self, now: Duration, id: usize, put: Put, outcome: Outcome) {
+    fn learned(&mut self, now: Duration, id: usize, put: &Put, outcome: Outcome) {
         let stream = &mut self.streams[id];
         let door = &mut self.doors[stream.server];
         match outcome {
@@ -180,14 +180,14 @@ impl Oracle {
                     let fate = |point: &usize| (!again.contains(point)).then(|| refused.contains(point));
                     self.told_all(&put.points, fate);
                 } else {
-                    self.refused(&put);
+                    self.refused(put);
                 }
             }
-            Outcome::Unnamed if !put.details => self.excuse(&put),
-            Outcome::Unnamed | Outcome::Refused => self.refused(&put),
+            Outcome::Unnamed if !put.details => self.excuse(put),
+            Outcome::Unnamed | Outcome::Refused => self.refused(put),
             Outcome::TooLong => {
                 door.too_long = door.too_long.min(put.sent.unwrap_or(usize::MAX));
-                self.excuse(&put);
+                self.excuse(put);
             }
             Outcome::Later(rest) => {
                 door.rests_until = door.rests_until.max(now + rest.unwrap_or_default());

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyBool;
 
 use crate::core::{Door, Origin};
 use crate::errors::Refusal;
+use crate::fastcall::{Arguments, Keyword};
 use crate::values;
 
 /// One series of a client.
@@ -20,10 +22,40 @@ pub(crate) struct Series {
 
 #[pymethods]
 impl Series {
+    fn __repr__(&self) -> String {
+        format!("<potsdb.Series {}>", self.metric)
+    }
+
+    fn __reduce_ex__(&self, _protocol: i32) -> PyResult<()> {
+        Err(PyTypeError::new_err(
+            "a potsdb.Series cannot be pickled: make a client in each process",
+        ))
+    }
+}
+
+impl Series {
     /// Queues one point; True when it was queued.
-    #[pyo3(signature = (value, timestamp = None))]
     #[inline]
-    fn send(&self, py: Python<'_>, value: &Bound<'_, PyAny>, timestamp: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    pub(crate) fn send<'py>(&self, arguments: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let py = arguments.py();
+        let mut positional = arguments.positional();
+        let sent = match (
+            positional.next(),
+            positional.next(),
+            positional.next(),
+            arguments.names(),
+        ) {
+            (Some(value), time, None, None) => self.put(py, value, time.filter(|time| !time.is_none()))?,
+            _ => {
+                let (value, time) = by_name(arguments)?;
+                self.put(py, value, time.filter(|time| !time.is_none()))?
+            }
+        };
+        Ok(PyBool::new(py, sent).to_owned().into_any())
+    }
+
+    #[inline]
+    fn put(&self, py: Python<'_>, value: &Bound<'_, PyAny>, timestamp: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         let core = &**self.door;
         let origin = Origin {
             metric: &self.metric,
@@ -46,19 +78,39 @@ impl Series {
         let sent = core.send(
             py,
             origin,
-            |wait, line| series.send_line(value, timestamp, wait, line),
+            |wait, queued| series.send_with(value, timestamp, wait, queued),
             |_| Ok(()),
         )?;
         Ok(sent.is_some())
     }
+}
 
-    fn __repr__(&self) -> String {
-        format!("<potsdb.Series {}>", self.metric)
+/// Value and timestamp, each by position or by name.
+#[cold]
+fn by_name<'a, 'py: 'a>(
+    arguments: &Arguments<'a, 'py>,
+) -> PyResult<(&'a Bound<'py, PyAny>, Option<&'a Bound<'py, PyAny>>)> {
+    let mut positional = arguments.positional();
+    let (mut value, mut timestamp) = (positional.next(), positional.next());
+    if positional.len() > 0 {
+        return Err(PyTypeError::new_err(
+            "send() takes a value and a timestamp and nothing else by position",
+        ));
     }
-
-    fn __reduce_ex__(&self, _protocol: i32) -> PyResult<()> {
-        Err(PyTypeError::new_err(
-            "a potsdb.Series cannot be pickled: make a client in each process",
-        ))
+    for (name, given) in arguments.keywords() {
+        let place = match name {
+            Keyword::Name("value") => &mut value,
+            Keyword::Name("timestamp") => &mut timestamp,
+            Keyword::Name(name) => {
+                let message = format!("send() got an unexpected keyword argument '{name}'");
+                return Err(PyTypeError::new_err(message));
+            }
+            Keyword::Broken(_) => return Err(PyTypeError::new_err("send() got an unexpected keyword argument")),
+        };
+        if place.replace(given).is_some() {
+            return Err(PyTypeError::new_err("send() got multiple values for one argument"));
+        }
     }
+    let value = value.ok_or_else(|| PyTypeError::new_err("send() missing 1 required positional argument: 'value'"))?;
+    Ok((value, timestamp))
 }

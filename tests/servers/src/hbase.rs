@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -61,13 +62,12 @@ impl Hbase {
         self.zookeeper
     }
 
-    /// Freezes it. After more than some ten seconds its own ZooKeeper has forgotten it, and it ends when it thaws.
-    pub fn pause(&self) {
+    /// Freezes it for so long: less than some ten seconds, after which its own ZooKeeper would have forgotten it, and it would
+    /// end when it thaws.
+    pub fn freeze(&self, time: Duration) {
         self.process.signal(Signal::STOP);
-    }
-
-    /// Lets it go on.
-    pub fn resume(&self) {
+        // The fault is that nothing happens for this long.
+        std::thread::sleep(time);
         self.process.signal(Signal::CONT);
     }
 

@@ -13,6 +13,7 @@
 //! ```text
 //! cargo test -p potsdb simulation                                  2 000 seeds
 //! POTSDB_SEEDS=100000 cargo test --release -p potsdb simulation    more (scripts/simulate)
+//! POTSDB_SURVEY=1 ...                                              goes on behind a broken law, and sums up
 //! POTSDB_SEED=17 cargo test -p potsdb simulation -- --nocapture    one, with everything it did
 //! ```
 //!
@@ -43,7 +44,7 @@ mod server;
 mod worker;
 mod world;
 
-use callers::{Action, History, Temper};
+use callers::{Action, History, Temper, Wire};
 use oracle::Oracle;
 use server::Server;
 use worker::Worker;
@@ -145,14 +146,23 @@ impl Run {
         let history = History::new(&mut dice);
         let mut trace = Trace { on, ..Trace::default() };
         trace.note(Duration::ZERO, || {
-            format!("{:?} {:?}: {:?}", history.kind, history.tempers, history.options)
+            format!(
+                "{:?} {:?} {:?}: {:?}",
+                history.wire, history.kind, history.tempers, history.options
+            )
         });
         let servers = history.tempers.iter();
-        let servers = servers.map(|temper| Server::new(history.kind, *temper == Temper::Far));
+        let servers = servers.map(|temper| {
+            let mut server = Server::new(history.kind, *temper == Temper::Far);
+            if history.wire == Wire::Http {
+                server.manners(history.calm, &mut dice);
+            }
+            server
+        });
         let oracle = Oracle::new(&history);
         let world = World::new(servers.collect(), &history, oracle, Dice::new(dice.0.next()), trace);
         Run {
-            worker: Worker::new(&history.options, history.endpoints, seed),
+            worker: Worker::new(&history, seed),
             world,
             history,
             dice,
@@ -318,6 +328,8 @@ fn simulate(seed: u64, traced: bool) -> (Result<(), String>, String) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn number(name: &str) -> Option<u64> {
@@ -334,14 +346,25 @@ mod tests {
         }
         let seeds = number("POTSDB_SEEDS").unwrap_or(2_000);
         let started = std::time::Instant::now();
+        let survey = number("POTSDB_SURVEY").is_some();
+        let mut broken: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for seed in 0..seeds {
             if let (Err(law), _) = simulate(seed, false) {
+                if survey {
+                    let law: String = law.chars().filter(|char| !char.is_ascii_digit()).take(70).collect();
+                    broken.entry(law).or_insert((0, seed)).0 += 1;
+                    continue;
+                }
                 panic!("{law}\nreplay: POTSDB_SEED={seed} cargo test -p potsdb simulation -- --nocapture");
             }
+        }
+        for (law, (times, seed)) in &broken {
+            println!("{times:>7} times, first in seed {seed}: {law}");
         }
         println!(
             "{seeds} seeds, {:.0} a second",
             seeds as f64 / started.elapsed().as_secs_f64()
         );
+        assert!(broken.is_empty(), "the laws hold");
     }
 }

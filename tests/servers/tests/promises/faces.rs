@@ -13,7 +13,7 @@ pub(crate) const POINTS: u64 = 100_000;
 
 pub(crate) fn from_rust(url: &str, load: &Load) -> Stats {
     let client = client(url, &[]);
-    load.send(&client, |_| {});
+    load.send(&client);
     delivered(&client, load.sent())
 }
 

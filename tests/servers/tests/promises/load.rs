@@ -21,10 +21,12 @@ pub(crate) struct Load {
 
 /// A size: as it is every day, or whole under `POTSDB_FULL=1`.
 pub(crate) fn sized(everyday: u64, whole: u64) -> u64 {
-    match std::env::var_os("POTSDB_FULL") {
-        Some(_) => whole,
-        None => everyday,
-    }
+    if is_full() { whole } else { everyday }
+}
+
+/// Whether this is a whole run.
+pub(crate) fn is_full() -> bool {
+    std::env::var_os("POTSDB_FULL").is_some()
 }
 
 impl Load {
@@ -63,8 +65,8 @@ impl Load {
             .collect()
     }
 
-    /// Sends all of it, in order of time; says after each time how many points were sent.
-    pub(crate) fn send(&self, client: &Client, mut progress: impl FnMut(u64)) {
+    /// Sends all of it, in order of time.
+    pub(crate) fn send(&self, client: &Client) {
         let series: Vec<_> = (0..self.series)
             .map(|number| {
                 let tags = [("series", number.to_string())];
@@ -78,7 +80,6 @@ impl Load {
                     .send_at(self.value(number, n), timestamp)
                     .expect("it waits for room");
             }
-            progress((n + 1) * self.series);
         }
     }
 
@@ -153,4 +154,33 @@ pub(crate) fn closed(client: &Client, sent: u64) -> Stats {
     assert_eq!((stats.accepted, stats.pending()), (sent, 0), "{stats:?}");
     assert_eq!((stats.repeated, stats.panics), (0, 0), "{stats:?}");
     stats
+}
+
+/// How often something happens to a server under a load.
+pub(crate) const FAULTS: u64 = 5;
+
+/// Sends a load, and calls `fault` whenever another fifth of it has its verdict, the last time when all has.
+pub(crate) fn with_faults(client: &Client, load: &Load, mut fault: impl FnMut(u64)) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| load.send(client));
+        for fifth in 1..=FAULTS {
+            let due = load.sent() * fifth / FAULTS;
+            until(LONG, || (client.stats().delivered() >= due).then_some(())).expect("points get their verdicts");
+            fault(fifth - 1);
+        }
+    });
+    client.flush(LONG).expect("everything gets its verdict");
+}
+
+/// The figures of a proof.
+pub(crate) fn told(name: &str, stats: &Stats, started: Instant) {
+    println!(
+        "{name}: {} acknowledged over {} connections, {} resent, {} late errors, {} unsettled, in {:.1?}",
+        stats.acknowledged,
+        stats.connects,
+        stats.resent,
+        stats.late_errors,
+        stats.unsettled,
+        started.elapsed()
+    );
 }

@@ -1,13 +1,12 @@
 //! OpenTSDB on HBase.
 
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use potsdb::{Client, Sent, Stats, Timestamp};
+use potsdb::{Sent, Timestamp};
 use potsdb_servers::{Hbase, Server as _, Tsd};
 
 use crate::faces::{POINTS, from_python, from_rust, from_the_shell};
-use crate::load::{LONG, Load, client, closed, delivered, sized};
+use crate::load::{FAULTS, LONG, Load, client, closed, delivered, sized, told, with_faults};
 use crate::transcripts::says_as_recorded;
 
 #[test]
@@ -28,48 +27,15 @@ fn stores_what_each_face_sends() {
     load.is_stored(&tsd);
 }
 
-const KILLS: u64 = 5;
-
-/// Sends a load at full speed, and calls `kill` after each fifth of it, the last time when all was sent.
-fn killed_on_the_way(client: &Client, load: &Load, mut kill: impl FnMut(u64) + Send) {
-    let (progress, killer) = mpsc::channel();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let fifth = load.sent() / KILLS;
-            load.send(client, |sent| {
-                if sent % fifth == 0 {
-                    progress.send(()).expect("the killer listens to the end");
-                }
-            });
-        });
-        for (kills, ()) in (0..).zip(&killer) {
-            kill(kills);
-        }
-    });
-    client.flush(LONG).expect("everything gets its verdict");
-}
-
-fn told(name: &str, stats: &Stats, started: Instant) {
-    println!(
-        "{name}: {} acknowledged over {} connections, {} resent, {} late errors, {} unsettled, in {:.1?}",
-        stats.acknowledged,
-        stats.connects,
-        stats.resent,
-        stats.late_errors,
-        stats.unsettled,
-        started.elapsed()
-    );
-}
-
 #[test]
 #[ignore = "needs java: scripts/test-servers runs it"]
 fn no_point_is_missing_after_five_deaths_with_another_tsd_alive() {
     let mut tsds = [(); 2].map(|()| Tsd::start(Hbase::shared(), &[]));
-    let load = Load::new("x.failover", sized(250_000, 1_000_000));
+    let load = Load::new("x.failover", sized(150_000, 1_000_000));
     let url = format!("{},127.0.0.1:{}", tsds[0].telnet(), tsds[1].port());
     let started = Instant::now();
     let client = client(&url, &[("settle_bytes", "256MiB")]);
-    killed_on_the_way(&client, &load, |kills| {
+    with_faults(&client, &load, |kills| {
         let tsd = &mut tsds[(kills % 2) as usize];
         tsd.kill();
         tsd.restart();
@@ -89,10 +55,10 @@ fn no_point_is_missing_after_five_deaths_with_another_tsd_alive() {
 #[ignore = "needs java: scripts/test-servers runs it"]
 fn no_point_is_missing_after_five_deaths_with_none_alive() {
     let mut tsd = Tsd::start(Hbase::shared(), &[]);
-    let load = Load::new("x.alone", sized(250_000, 1_000_000));
+    let load = Load::new("x.alone", sized(150_000, 1_000_000));
     let started = Instant::now();
     let client = client(&tsd.telnet(), &[("settle_bytes", "256MiB")]);
-    killed_on_the_way(&client, &load, |_| {
+    with_faults(&client, &load, |_| {
         tsd.kill();
         tsd.restart();
     });
@@ -105,18 +71,18 @@ fn no_point_is_missing_after_five_deaths_with_none_alive() {
         "{stats:?}"
     );
     assert!(stats.resent > 0, "the kills took nothing: the test tests nothing");
-    assert!(stats.connects > KILLS, "{stats:?}");
+    assert!(stats.connects > FAULTS, "{stats:?}");
 }
 
 #[test]
 #[ignore = "needs java: scripts/test-servers runs it"]
 fn no_point_is_missing_when_the_tsd_is_asked_to_end() {
     let mut tsd = Tsd::start(Hbase::shared(), &[]);
-    let load = Load::new("x.ended", sized(100_000, 500_000));
+    let load = Load::new("x.ended", sized(100_000, 300_000));
     let started = Instant::now();
-    let client = client(&tsd.telnet(), &[("settle_bytes", "256MiB")]);
+    let client = client(&tsd.telnet(), &[("settle_bytes", "256MiB"), ("mps", "10000")]);
     let mut ends = 0;
-    killed_on_the_way(&client, &load, |kills| {
+    with_faults(&client, &load, |kills| {
         if kills % 2 == 0 {
             tsd.end(LONG);
             tsd.restart();
@@ -141,15 +107,14 @@ fn each_point_of_an_unknown_metric_is_rejected_and_no_other() {
     tsd.create("metric", "x.known");
     let load = Load::new("x.known", 20_000);
     let client = client(&tsd.telnet(), &[]);
-    let mut unknown = 0;
-    load.send(&client, |sent| {
-        if sent % 50 == 0 {
-            let number = sent / 50;
+    let unknown = 400;
+    std::thread::scope(|scope| {
+        scope.spawn(|| load.send(&client));
+        for number in 0..unknown {
             let timestamp = Timestamp::from_secs(load.time(number)).expect("a legal time");
             let name = format!("x.unknown.{}", number % 7);
             let sent = client.send_at(&name, number, timestamp, [("n", "1")]);
             assert!(matches!(sent, Ok(Sent::Queued)), "{sent:?}");
-            unknown += 1;
         }
     });
     client.flush(LONG).expect("everything gets its verdict");
@@ -173,7 +138,7 @@ fn without_settling_a_killed_tsd_takes_acknowledged_points_along() {
     let mut tsd = Tsd::start(Hbase::shared(), &[]);
     let load = Load::new("x.accepted", 20_000);
     let client = client(&tsd.telnet(), &[("settle", "0s")]);
-    load.send(&client, |_| {});
+    load.send(&client);
     client.flush(LONG).expect("everything gets its verdict");
     tsd.kill();
     let stats = delivered(&client, load.sent());
@@ -204,7 +169,7 @@ fn no_point_is_missing_when_the_tsd_throttles() {
     let started = Instant::now();
     let load = Load::new("x.throttled", sized(500_000, 1_000_000));
     let client = client(&tsd.telnet(), &[("settle_bytes", "256MiB")]);
-    load.send(&client, |_| {});
+    load.send(&client);
     client.flush(LONG).expect("everything gets its verdict");
     load.is_stored(&tsd);
     let stats = delivered(&client, load.sent());
@@ -220,4 +185,35 @@ fn says_what_was_recorded() {
     let tsd = Tsd::start(Hbase::shared(), &[]);
     says_as_recorded("opentsdb-telnet.txt", tsd.port());
     says_as_recorded("opentsdb-http.txt", tsd.port());
+}
+
+/// HBase's own death takes some 40 s, until it serves again; a TSD says which points it lost after seconds or a minute, or
+/// never, and names none. What settles for longer than that goes again when one such error comes.
+#[test]
+#[ignore = "needs java: scripts/test-servers runs it"]
+fn no_point_is_missing_when_hbase_freezes_and_when_it_dies_while_points_still_settle() {
+    let mut hbase = Hbase::start(&[]);
+    let tsd = Tsd::start(&hbase, &[]);
+    let load = Load::new("x.frozen", sized(50_000, 500_000));
+    let started = Instant::now();
+    let options = [("settle_bytes", "256MiB"), ("settle", "2m"), ("mps", "5000")];
+    let client = client(&tsd.telnet(), &options);
+    with_faults(&client, &load, |fifth| match fifth {
+        0 => hbase.freeze(Duration::from_secs(5)),
+        1 => {
+            hbase.kill();
+            hbase.restart();
+        }
+        _ => {}
+    });
+    load.is_stored(&tsd);
+    let stats = delivered(&client, load.sent());
+    told("HBase frozen and killed", &stats, started);
+    println!("{:?}", stats.rejections);
+    assert_eq!(
+        (stats.acknowledged, stats.released_early),
+        (load.sent(), 0),
+        "{stats:?}"
+    );
+    assert!(stats.late_errors > 0, "its death took nothing: the test tests nothing");
 }

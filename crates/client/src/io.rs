@@ -142,7 +142,9 @@ impl Desk {
         })?;
         let opening = match endpoint.scheme().is_tls() {
             true => {
-                let trust = self.trust().map_err(|(option, rule)| format!("{option} {rule}"))?;
+                let trust = self
+                    .trust()
+                    .map_err(|(option, rule)| format!("option {option}: {rule}"))?;
                 Some(trust.opening(endpoint)?)
             }
             false => None,
@@ -182,6 +184,15 @@ impl Desk {
 /// What the first connection over TLS will find, so that what is wrong with it is found while building.
 pub(crate) fn trust(options: &Options) -> Result<Trust, Wrong> {
     Desk::new(options).trust().cloned()
+}
+
+/// What a connection to this endpoint begins with, now.
+pub(crate) fn opening(options: &Options, endpoint: &Endpoint) -> io::Result<Option<Opening>> {
+    if !endpoint.scheme().is_tls() {
+        return Ok(None);
+    }
+    let trust = trust(options).map_err(|(option, rule)| io::Error::other(format!("option {option}: {rule}")))?;
+    trust.opening(endpoint).map(Some).map_err(io::Error::other)
 }
 
 fn pem(option: &'static str, path: Option<&PathBuf>) -> Result<Option<(PathBuf, Vec<u8>)>, Wrong> {

@@ -59,7 +59,8 @@ mod report;
 mod secret;
 mod series;
 mod settling;
-#[cfg(test)]
+// It plays both wires.
+#[cfg(all(test, feature = "http"))]
 mod simulation;
 mod sync;
 #[cfg(feature = "tls")]

@@ -57,9 +57,12 @@ impl Trust {
                 // The parser's words could be a piece of the file.
                 let key = PrivateKeyDer::from_pem_slice(text)
                     .map_err(|_| ("key", format!("{}: no private key is in it", path.display())))?;
-                builder
-                    .with_client_auth_cert(chain, key)
-                    .map_err(|error| ("key", format!("{}: {error}", path.display())))?
+                builder.with_client_auth_cert(chain, key).map_err(|error| {
+                    (
+                        "key",
+                        format!("{}: it is not the certificate's: {error}", path.display()),
+                    )
+                })?
             }
             _ => builder.with_no_client_auth(),
         };

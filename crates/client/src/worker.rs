@@ -46,6 +46,9 @@ pub(crate) struct Worker {
     engine: Engine,
     endpoints: Vec<Endpoint>,
     linger: Duration,
+    max_age: Option<Duration>,
+    /// When the next queued points become too old.
+    expires: Option<Instant>,
     poll: Poll,
     io: Io,
     started: Instant,
@@ -96,6 +99,8 @@ impl Worker {
             engine,
             endpoints,
             linger: options.linger,
+            max_age: options.max_age,
+            expires: None,
             poll,
             io: Io::new(options, wake),
             started,
@@ -191,9 +196,10 @@ impl Worker {
     /// One round over callers, sockets and lines.
     fn turn(&mut self) {
         let mut state = self.queue.lock();
+        self.expires = self.max_age.and_then(|age| state.expire(Instant::now(), age));
         let (queued, urgent, phase) = (state.queued() > 0, state.is_urgent(), state.phase());
         state.wake();
-        drop(state);
+        self.queue.announce(state);
         self.tell(queued, urgent, phase);
         self.connect();
         // Before the rounds, because what comes of it may be lines for another link.
@@ -383,6 +389,12 @@ impl Worker {
                 let dial = dial.deadline().map(|at| at.saturating_duration_since(self.started));
                 until = until.into_iter().chain(dial).min();
             }
+        }
+        if let Some(expires) = self.expires {
+            until = until
+                .into_iter()
+                .chain([expires.saturating_duration_since(self.started)])
+                .min();
         }
         let took = std::mem::take(&mut self.took);
         let mut state = self.queue.lock();

@@ -4,6 +4,8 @@
 //! until the server has shown by an answer that it works. So a door that only looks open costs the others nothing.
 //! `engine.rs` calls what is here; it writes no lines.
 
+use std::time::Duration;
+
 use super::door::{Link, State};
 use super::{Engine, Output, STAGGER};
 use crate::credentials::Credentials;
@@ -27,6 +29,7 @@ impl Engine {
         }
         let exchange = door.wire.open(self.terms, knowledge, credentials, self.now);
         self.links[link].state = State::Live(exchange);
+        self.links[link].since = self.now;
     }
 
     pub(super) fn kernel_has(&mut self, link: usize, bytes: u64) {
@@ -79,9 +82,9 @@ impl Engine {
             return;
         }
         let door = &mut self.doors[self.links[link].door];
-        let wait = door.backoff.failed(&mut self.random);
-        // Never sooner than what another connection learned.
-        door.not_before = door.not_before.max(self.now + wait);
+        let wait = self.now + door.backoff.failed(&mut self.random);
+        // Another of its connections may have learned that it takes longer.
+        door.not_before = door.not_before.max(wait);
         door.last_error = Some(why.clone());
         if !std::mem::replace(&mut door.lost, true) {
             self.verdicts.reports.push(report(door.name.clone(), why));
@@ -90,16 +93,31 @@ impl Engine {
 
     /// What an endpoint asked for counts for all its connections.
     pub(super) fn heed(&mut self, link: usize) {
-        let door = &mut self.doors[self.links[link].door];
+        let index = self.links[link].door;
+        let door = &mut self.doors[index];
         let worked = std::mem::take(&mut self.verdicts.worked);
         match self.verdicts.slow.take() {
-            Some(slow) => door.overload.slow_down(self.now, slow.rest),
+            Some(slow) => {
+                door.overload.slow_down(self.now, slow.rest);
+                let until = door.overload.resting_until();
+                for link in self.links.iter_mut().filter(|link| link.door == index) {
+                    if let Some(exchange) = link.exchange_mut() {
+                        exchange.rest(until);
+                    }
+                }
+            }
             None if worked => door.overload.worked(self.now),
             None => {}
         }
     }
 
+    /// When a link's connection is to end because of its age.
+    pub(super) fn retires_at(&self, link: &Link) -> Option<Duration> {
+        Some(link.since + self.connection_max_age?)
+    }
+
     pub(super) fn tick(&mut self, link: usize) {
+        let retires = self.retires_at(&self.links[link]).is_some_and(|at| at <= self.now);
         let urgent = self.urgent && !self.queued && self.verdicts.again.is_empty();
         let door = &self.doors[self.links[link].door];
         let cut = match &mut self.links[link].state {
@@ -111,6 +129,9 @@ impl Engine {
             }
             State::Live(exchange) => {
                 exchange.learn(door.knowledge);
+                if retires {
+                    exchange.retire(self.now);
+                }
                 exchange.tick(self.now, urgent, &mut self.verdicts)
             }
         };
@@ -121,6 +142,7 @@ impl Engine {
         let Link {
             door,
             state: State::Live(exchange),
+            ..
         } = &mut self.links[link]
         else {
             return;

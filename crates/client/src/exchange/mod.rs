@@ -42,8 +42,10 @@ pub(crate) struct Terms {
     /// `ack=accepted`: a silent server is of no use.
     pub(crate) must_answer: bool,
     /// `ack=stored`: an answer that does not say what is stored is of no use.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP can"))]
     pub(crate) stored: bool,
     /// HTTP bodies are compressed.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has it"))]
     pub(crate) gzip: bool,
 }
 
@@ -133,6 +135,7 @@ pub(crate) enum Cut {
     /// The credentials are missing, wrong or not enough; in the server's words.
     Unauthorized(String),
     /// No points are taken at this URL; in the server's words.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has URLs"))]
     Misplaced(String),
     /// Everything is answered, and the connection of no more use.
     Finished,
@@ -282,6 +285,10 @@ pub(crate) trait Exchange: Send {
     /// Nothing more will be given: ask what is left to ask, then end the sending side.
     fn finish(&mut self, now: Duration);
 
+    /// As [`finish`](Exchange::finish), and what has not settled by then goes again on another
+    /// connection.
+    fn retire(&mut self, now: Duration);
+
     /// Whether the sending side is to be ended now. True once.
     fn take_half_close(&mut self) -> bool;
 
@@ -306,12 +313,18 @@ pub(crate) trait Exchange: Send {
     /// What other connections to the same endpoint found out.
     fn learn(&mut self, knowledge: Knowledge);
 
+    /// The endpoint asked to be left alone until then, on whatever connection.
+    fn rest(&mut self, _until: Duration) {}
+
     /// Whether the server may end the connection now without anything being wrong with it.
     fn is_idle(&self) -> bool;
 
     /// Whether the connection has shown that the server works: an answer, or acknowledged bytes
     /// for long enough.
     fn has_proved(&self, now: Duration) -> bool;
+
+    /// How many bytes of lines may be without an answer now.
+    fn window_bytes(&self) -> usize;
 
     /// Whether the server has shown on this connection that it does something with points.
     fn has_worked(&self) -> bool;

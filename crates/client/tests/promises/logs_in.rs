@@ -1,39 +1,16 @@
 //! A server that wants a login gets it first, and nobody else does.
 
-use std::fs;
-use std::path::PathBuf;
-
 use potsdb::{Auth, ConfigError, Endpoint, Options, Report, Scheme};
 
+use super::doorkeeper::Doorkeeper;
 use super::gate::Gate;
+use super::scratch::Scratch;
 use super::*;
 
 const CANARY: &str = "auth basic key canary";
 
-/// A file that is gone when the test is over.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        Scratch(std::env::temp_dir().join(format!("potsdb-{name}-{}", std::process::id())))
-    }
-
-    fn write(&self, text: &str) {
-        // As secrets are rotated: the new one takes the old one's place at once.
-        let beside = self.0.with_extension("new");
-        fs::write(&beside, text).unwrap();
-        fs::rename(beside, &self.0).unwrap();
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 fn client(gate: &Gate, auth: &str) -> Client {
-    Client::builder(&gate.url())
+    Client::builder(&format!("tsdb://{}", gate.address()))
         .set("host_tag", "false")
         .set("auth", auth)
         .set("backoff", "5ms..20ms")
@@ -193,4 +170,59 @@ fn no_face_shows_a_secret() {
     printed += &format!("{http:?}");
     assert!(!printed.contains("canary"), "{printed}");
     ended(&stats);
+}
+
+/// `me:canary`, as Basic has it.
+const BASIC: &str = "Authorization: Basic bWU6Y2FuYXJ5";
+
+#[test]
+fn each_request_carries_the_login_and_the_headers() {
+    let keeper = Doorkeeper::new(BASIC);
+    let url = format!("http://me:canary@{}/base?theirs=x&connections=1", keeper.address());
+    let client = Client::builder(&url)
+        .set("headers", "X-Scope-OrgID: 7\nX-Api-Key: canary")
+        .build()
+        .unwrap();
+    send(&client, 0, 10);
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!(stats.acknowledged, 10);
+    for seen in keeper.seen(1, 204) {
+        for line in [BASIC, "X-Scope-OrgID: 7", "X-Api-Key: canary"] {
+            assert_eq!(seen.head.iter().filter(|own| *own == line).count(), 1, "{seen:?}");
+        }
+        let host = format!("Host: {}", keeper.address());
+        assert!(seen.head.contains(&host), "{seen:?}");
+        if seen.status == 204 {
+            assert!(seen.head[0].starts_with("POST /base/api/put?theirs=x"), "{seen:?}");
+        }
+    }
+    assert!(!format!("{client:?} {stats:?}").contains("canary"));
+}
+
+#[test]
+fn a_refused_token_is_said_once_and_its_file_is_read_again() {
+    let keeper = Doorkeeper::new("Authorization: Bearer canary.new");
+    let file = Scratch::new("token");
+    file.write("canary.old\n");
+    let client = Client::builder(&format!("http://{}", keeper.address()))
+        .set("auth", &format!("bearer:@{}", file.0.display()))
+        .set("backoff", "5ms..20ms")
+        .build()
+        .unwrap();
+    send(&client, 0, 10);
+    keeper.seen(4, 401);
+    let mut reports = reports_until(&client, |report| matches!(report, Report::Unauthorized { .. }));
+    assert_eq!(client.stats().pending(), 10);
+    file.write("canary.new\n");
+    client.flush(LONG).unwrap();
+    reports.extend(reports_until(&client, |report| {
+        matches!(report, Report::ServerFound { .. })
+    }));
+    let said = format!("{reports:?}");
+    assert_eq!(reports.len(), 2, "{said}");
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!(stats.acknowledged, 10);
+    assert!(!format!("{said} {stats:?}").contains("canary"), "{said}");
 }

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use potsdb_receiver::{Faults, Offsets};
+use potsdb_receiver::{Faults, Offsets, Personality};
 
 use super::*;
 
@@ -43,7 +43,7 @@ fn a_silent_server_that_resets_is_sent_nothing_twice_that_is_known_to_have_arriv
         ..Faults::default()
     };
     let receiver = receiver(Config {
-        silent: true,
+        personality: Personality::VictoriaMetrics,
         faults,
         ..Config::default()
     });
@@ -173,4 +173,28 @@ fn when_one_door_dies_its_lines_go_through_the_other() {
     seconds.sort_unstable();
     seconds.dedup();
     assert_eq!(seconds.len(), 50_000);
+}
+
+#[test]
+fn a_connection_that_has_its_age_is_made_anew_and_nothing_is_wrong_with_it() {
+    for scheme in ["tsdb", "http"] {
+        let receiver = receiver(Config::default());
+        let url = format!("{scheme}://{}", receiver.address());
+        let client = Client::builder(&url)
+            .set("host_tag", "false")
+            .set("connection_max_age", "20ms")
+            .build()
+            .unwrap();
+        let mut sent = 0;
+        while client.stats().connects < 4 {
+            send(&client, sent, 10);
+            sent += 10;
+            client.flush(LONG).unwrap();
+        }
+        let reports = client.take_reports();
+        let stats = client.close(LONG);
+        ended(&stats);
+        assert_eq!((stats.acknowledged, reports), (sent, vec![]), "{scheme}");
+        stored(&receiver, sent);
+    }
 }

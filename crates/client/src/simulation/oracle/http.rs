@@ -104,6 +104,7 @@ impl Oracle {
             }
         }
         let mut points = Vec::with_capacity(request.objects.len());
+        let before = self.lines;
         for object in &request.objects {
             self.lines += 1;
             let line = line_of(object).unwrap_or_default();
@@ -113,7 +114,7 @@ impl Oracle {
                 return self.fail(format!("promise 5: {text} was never sent"));
             };
             let point = &mut self.points[number];
-            if points.contains(&number) || *point.object.get_or_insert_with(|| object.clone()) != *object {
+            if point.newest > before || *point.object.get_or_insert_with(|| object.clone()) != *object {
                 return self.fail(format!("promise 3: point {number} twice in a body, or in other bytes"));
             }
             point.copies += 1;
@@ -157,13 +158,13 @@ impl Oracle {
         stream.http.over |= stream.http.closes || to_the_end || unread;
         stream.http.offered = false;
         match stream.http.open.take() {
-            Some(put) => self.learned(now, id, put, outcome),
+            Some(put) => self.learned(now, id, &put, outcome),
             None => self.fail("the simulation: an answer without a question"),
         }
     }
 
     /// What an answer that was heard says.
-    fn learned(&mut self, now: Duration, id: usize, put: Put, outcome: Outcome) {
+    fn learned(&mut self, now: Duration, id: usize, put: &Put, outcome: Outcome) {
         let stream = &mut self.streams[id];
         let door = &mut self.doors[stream.server];
         match outcome {
@@ -180,14 +181,14 @@ impl Oracle {
                     let fate = |point: &usize| (!again.contains(point)).then(|| refused.contains(point));
                     self.told_all(&put.points, fate);
                 } else {
-                    self.refused(&put);
+                    self.refused(put);
                 }
             }
-            Outcome::Unnamed if !put.details => self.excuse(&put),
-            Outcome::Unnamed | Outcome::Refused => self.refused(&put),
+            Outcome::Unnamed if !put.details => self.excuse(put),
+            Outcome::Unnamed | Outcome::Refused => self.refused(put),
             Outcome::TooLong => {
                 door.too_long = door.too_long.min(put.sent.unwrap_or(usize::MAX));
-                self.excuse(&put);
+                self.excuse(put);
             }
             Outcome::Later(rest) => {
                 door.rests_until = door.rests_until.max(now + rest.unwrap_or_default());

@@ -135,7 +135,8 @@ async fn accept(socket: &TcpListener, shared: &Arc<Shared>) {
 /// Whether the connection says something, or ends, within the time that the personality waits for that.
 async fn has_begun(stream: &TcpStream, shared: &Shared) -> bool {
     match shared.manners.waits_for_first_byte() {
-        Some(patience) => timeout(patience, stream.readable()).await.is_ok(),
+        // Not `readable`, which may say so without a byte.
+        Some(patience) => timeout(patience, stream.peek(&mut [0])).await.is_ok(),
         None => true,
     }
 }

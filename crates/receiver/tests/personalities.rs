@@ -166,6 +166,14 @@ fn a_last_line_without_its_end_is_a_wrong_point_on_two_of_them() {
 }
 
 #[test]
+fn a_last_line_that_is_left_out_is_torn_all_the_same() {
+    let receiver = receiver(KairosDb);
+    assert_eq!(reply_to(&receiver, "x".repeat(1025)), "");
+    assert!(receiver.wait_until(SOON, |counts| counts.open == 0));
+    assert_eq!((receiver.counts().torn, receiver.counts().puts), (1, 0));
+}
+
+#[test]
 fn a_line_too_long_ends_the_connection_or_is_left_out_or_is_a_line() {
     let long = format!("put m 1700000000 1 a={}", "b".repeat(2000));
     for (personality, points, ended) in [

@@ -184,7 +184,9 @@ impl Http {
 
     /// The next lines, as many as make a body within the limit.
     fn next(&mut self) -> (Part, Request) {
-        let mut part = self.parts.pop().unwrap_or_else(|| Part {
+        let part = self.parts.pop();
+        let fresh = part.is_none();
+        let mut part = part.unwrap_or_else(|| Part {
             lines: std::mem::take(&mut self.gathered).into(),
             details: false,
         });
@@ -196,7 +198,16 @@ impl Http {
             }
             let fewer = self.requests.fewer_lines(limit, part.length(), body);
             let front = part.split_front(fewer, u64::MAX);
-            self.parts.push(std::mem::replace(&mut part, front));
+            let rest = std::mem::replace(&mut part, front);
+            match fresh {
+                // With what comes next it makes a whole body again.
+                true => rest
+                    .lines
+                    .into_iter()
+                    .rev()
+                    .for_each(|held| self.gathered.push_front(held)),
+                false => self.parts.push(rest),
+            }
         }
     }
 
@@ -496,6 +507,10 @@ impl Exchange for Http {
 
     fn finish(&mut self, _now: Duration) {
         self.finishing = true;
+    }
+
+    fn retire(&mut self, now: Duration) {
+        self.finish(now);
     }
 
     fn take_half_close(&mut self) -> bool {

@@ -285,6 +285,10 @@ pub(crate) trait Exchange: Send {
     /// Nothing more will be given: ask what is left to ask, then end the sending side.
     fn finish(&mut self, now: Duration);
 
+    /// As [`finish`](Exchange::finish), and what has not settled by then goes again on another
+    /// connection.
+    fn retire(&mut self, now: Duration);
+
     /// Whether the sending side is to be ended now. True once.
     fn take_half_close(&mut self) -> bool;
 

@@ -82,6 +82,8 @@ pub(crate) struct Telnet {
     write_progress: Duration,
     progress: Duration,
     ending: Ending,
+    /// It ends because of its age: the client goes on.
+    retired: bool,
 }
 
 /// How far the end of the connection is.
@@ -126,6 +128,7 @@ impl Telnet {
             write_progress: now,
             progress: now,
             ending: Ending::No,
+            retired: false,
         }
     }
 
@@ -437,6 +440,11 @@ impl Exchange for Telnet {
         }
     }
 
+    fn retire(&mut self, now: Duration) {
+        self.retired = true;
+        self.finish(now);
+    }
+
     fn take_half_close(&mut self) -> bool {
         let Ending::Finishing { since } = self.ending else {
             return false;
@@ -459,7 +467,7 @@ impl Exchange for Telnet {
         } else if matches!(self.knowledge, Knowledge::Silent { .. }) {
             self.confirm(verdicts);
         }
-        if closed && self.window.is_empty() {
+        if closed && self.window.is_empty() && !self.retired {
             self.count_unsettled(verdicts);
         }
         let settling = self.settling.drain().map(|lines| Held {
@@ -496,7 +504,7 @@ impl Exchange for Telnet {
     }
 
     fn is_idle(&self) -> bool {
-        false
+        self.retired && self.window.is_empty()
     }
 
     fn has_proved(&self, now: Duration) -> bool {

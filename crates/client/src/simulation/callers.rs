@@ -178,6 +178,10 @@ impl History {
         };
         history.rested &= history.can_end();
         history.calm &= history.can_end();
+        if history.calm {
+            // Longer than anybody takes to store points.
+            history.options.answer_timeout = history.options.answer_timeout.max(Duration::from_secs(2));
+        }
         history.plan(points, dice);
         history
     }

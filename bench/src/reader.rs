@@ -1,7 +1,8 @@
 //! The other end: a process that reads what it is sent, and does nothing with it.
 //!
 //! A process of its own, so that its work is not on the books of the side that is measured. With `answers` it looks for
-//! `version` and answers as OpenTSDB does, so that what it read is acknowledged.
+//! `version` and answers as OpenTSDB does, so that what it read is acknowledged; with `http` it answers each request with
+//! 204; and what `stalls` takes connections and never reads.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,12 +13,23 @@ const ANSWER: &[u8] =
     b"net.opentsdb.tools 2.4.1 built at revision bench (READER)\nBuilt on 2026/01/01 00:00:00 +0000 by bench\n";
 
 /// Serves until its standard input ends; the first line on standard output is the port.
-pub(crate) fn run(answers: bool) {
+pub(crate) fn run(manner: &str) {
+    let serve: fn(TcpStream) = match manner {
+        "reads" => |connection| drain(connection, false),
+        "answers" => |connection| drain(connection, true),
+        "http" => answer_requests,
+        "stalls" => |connection| {
+            // Held, not read, for as long as the process lives.
+            thread::park();
+            drop(connection);
+        },
+        _ => panic!("reader {manner}: reads, answers, http or stalls"),
+    };
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     println!("{}", listener.local_addr().expect("it is bound").port());
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            thread::spawn(move || drain(connection, answers));
+            thread::spawn(move || serve(connection));
         }
     });
     let _ = io::copy(&mut io::stdin(), &mut io::sink());
@@ -45,6 +57,40 @@ fn drain(mut connection: TcpStream, answers: bool) {
     }
 }
 
+/// Reads requests with a body of stated length, and answers each as OpenTSDB answers a put.
+fn answer_requests(connection: TcpStream) {
+    let Ok(mut answers) = connection.try_clone() else {
+        return;
+    };
+    let mut requests = BufReader::with_capacity(256 * 1024, connection);
+    let mut line = String::new();
+    loop {
+        let mut length = 0;
+        loop {
+            line.clear();
+            if requests.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if line == "\r\n" {
+                break;
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().expect("a length is a number");
+            }
+        }
+        let read = io::copy(&mut requests.by_ref().take(length), &mut io::sink());
+        if read.is_err()
+            || answers
+                .write_all(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
+                .is_err()
+        {
+            return;
+        }
+    }
+}
+
 /// A reader in a process of its own; ends with the value.
 pub(crate) struct Reader {
     process: Child,
@@ -53,8 +99,13 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn start(answers: bool) -> Reader {
+        Reader::of(if answers { "answers" } else { "reads" })
+    }
+
+    /// `reads`, `answers`, `http` or `stalls`.
+    pub(crate) fn of(manner: &str) -> Reader {
         let mut process = Command::new(std::env::current_exe().expect("this program has a path"))
-            .args(["reader", if answers { "answers" } else { "reads" }])
+            .args(["reader", manner])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -4,15 +4,16 @@ use std::env;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use potsdb::Builder;
+use potsdb::{Builder, Invalid, SendError, Wait};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::core::{self, Door, Origin};
+use crate::core::{Core, Door, Origin};
 use crate::errors::{self, Refusal};
-use crate::fastcall::Arguments;
+use crate::fastcall::{self, Arguments, Attached};
 use crate::series::Series;
+use crate::sites::Sites;
 use crate::stats::Stats;
 use crate::tags::{Call, Tags, Text};
 use crate::waits::{self, Barrier};
@@ -23,6 +24,7 @@ use crate::{options, values};
 #[pyclass(frozen, subclass, module = "potsdb._potsdb")]
 pub(crate) struct Client {
     door: OnceLock<Arc<Door>>,
+    sites: Attached<Sites>,
 }
 
 #[pymethods]
@@ -30,7 +32,10 @@ impl Client {
     #[new]
     #[pyo3(signature = (*_args, **_keywords))]
     fn new(_args: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Client {
-        Client { door: OnceLock::new() }
+        Client {
+            door: OnceLock::new(),
+            sites: Attached::default(),
+        }
     }
 
     /// Opens the client: `url` (`None`: `POTSDB_URL`), then the options by name.
@@ -187,9 +192,54 @@ impl Client {
 impl Client {
     /// Queues one point and returns at once, with the exact line queued.
     #[inline]
-    pub(crate) fn send<'py>(&self, arguments: &Arguments<'_, 'py>) -> PyResult<Option<Bound<'py, PyString>>> {
-        let py = arguments.py();
+    pub(crate) fn send<'py>(&self, arguments: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         let core = &***self.door()?;
+        let line = match self.send_again(core, arguments) {
+            Some(answer) => answer?,
+            None => self.send_anew(core, arguments)?,
+        };
+        Ok(match line {
+            Some(line) => line.into_any(),
+            None => arguments.py().None().into_bound(arguments.py()),
+        })
+    }
+
+    /// A point of a call site that is known; `None`: it is not known, or the value is none of those that programs send
+    /// by the million, or the queue is full or closed. Then nothing was done.
+    #[inline]
+    fn send_again<'py>(
+        &self,
+        core: &Core,
+        arguments: &Arguments<'_, 'py>,
+    ) -> Option<PyResult<Option<Bound<'py, PyString>>>> {
+        let py = arguments.py();
+        let mut line = None;
+        let outcome = self.sites.with(py, |sites| {
+            let site = sites.find(arguments)?;
+            let value = values::plain(arguments.values().nth(1)?)?;
+            let timestamp = match site.timestamp {
+                Some(index) => Some(values::plain_time(arguments.values().nth(index)?)?),
+                None => None,
+            };
+            let queued = |queued: &[u8]| line = Some(fastcall::text(py, queued, site.is_ascii));
+            Some(site.series.send_with(value, timestamp, Wait::No, queued))
+        })??;
+        match outcome {
+            Ok(_) => Some(core.queued(py, line)),
+            Err(SendError::WouldBlock | SendError::Closed) => None,
+            Err(error) => {
+                let name = arguments.values().next()?.cast::<PyString>().ok()?;
+                let origin = Origin {
+                    metric: name.to_str().ok()?,
+                    tagged: true,
+                };
+                Some(core.refused(py, origin, error).map(|()| None))
+            }
+        }
+    }
+
+    fn send_anew<'py>(&self, core: &Core, arguments: &Arguments<'_, 'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        let py = arguments.py();
         let Call {
             name,
             value,
@@ -208,15 +258,23 @@ impl Client {
                 return Ok(None);
             }
         };
-        core.send(
+        let line = core.send(
             py,
             origin,
-            |wait, line| {
+            |wait, queued| {
                 core.client
-                    .send_line(origin.metric, value, timestamp, tags.iter(), wait, line)
+                    .send_with(origin.metric, value, timestamp, tags.iter(), wait, queued)
             },
-            |line| core::text(py, line),
-        )
+            |line| fastcall::text(py, line, line.is_ascii()),
+        )?;
+        // What was repaired is repaired and counted each time.
+        if line.is_some() && core.client.options().invalid != Invalid::Replace {
+            let series = || core.client.series(origin.metric, tags.iter()).ok();
+            self.sites
+                .with(py, |sites| sites.learn(arguments, series))
+                .transpose()?;
+        }
+        Ok(line)
     }
 
     #[inline]

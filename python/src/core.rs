@@ -7,7 +7,6 @@
 //! When the last object of Python's goes, its [`Door`] begins the close and returns at once: what
 //! is queued is still delivered, and the exit hook, which holds the [`Core`], sees to it.
 
-use std::cell::Cell;
 use std::ops::Deref;
 use std::process;
 use std::sync::Arc;
@@ -17,7 +16,6 @@ use std::time::{Duration, Instant};
 use potsdb::{Invalid, InvalidPoint, Overflow, SendError, Sent, Wait};
 use potsdb_wire::{Rules, SeriesText};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 
 use crate::errors::{self, Refusal};
 use crate::{exit, records, waits};
@@ -57,37 +55,51 @@ impl Core {
         &self,
         py: Python<'_>,
         origin: Origin<'_>,
-        put: impl Fn(Wait, &mut Vec<u8>) -> Result<Sent, SendError> + Sync,
-        queued: impl FnOnce(&[u8]) -> PyResult<T>,
+        put: impl Fn(Wait, &mut dyn FnMut(&[u8])) -> Result<Sent, SendError> + Sync,
+        queued: impl Fn(&[u8]) -> PyResult<T>,
     ) -> PyResult<Option<T>> {
-        let mut line = LINE.take();
-        line.clear();
-        let mut outcome = put(Wait::No, &mut line);
+        let mut answer = None;
+        let mut outcome = put(Wait::No, &mut |line| answer = Some(queued(line)));
         if let Err(SendError::WouldBlock) = outcome {
+            let mut line = Vec::new();
             outcome = self.wait_for_room(py, &put, &mut line)?;
+            answer = (!line.is_empty()).then(|| queued(&line));
         }
-        let answer = match outcome {
-            Ok(Sent::Repeated) => None,
-            Ok(_) => Some(queued(&line)?),
-            Err(SendError::Invalid(error)) => {
-                self.refuse(py, origin, Refusal::Invalid(error.to_string()))?;
-                None
-            }
-            Err(SendError::Closed) => return Err(errors::closed(py)),
-            Err(_) => return Err(errors::queue_full(py)),
-        };
-        LINE.set(line);
+        match outcome {
+            Ok(_) => self.queued(py, answer),
+            Err(error) => self.refused(py, origin, error).map(|()| None),
+        }
+    }
+
+    /// Makes the answer for a point that was handed over, and passes on what there is to report.
+    #[inline]
+    pub(crate) fn queued<T>(&self, py: Python<'_>, answer: Option<PyResult<T>>) -> PyResult<Option<T>> {
+        let answer = answer.transpose()?;
         self.report(py)?;
         Ok(answer)
+    }
+
+    /// Lets an error of the crate's reach the program.
+    #[cold]
+    pub(crate) fn refused(&self, py: Python<'_>, origin: Origin<'_>, error: SendError) -> PyResult<()> {
+        match error {
+            SendError::Invalid(error) => {
+                self.refuse(py, origin, Refusal::Invalid(error.to_string()))?;
+                self.report(py)
+            }
+            SendError::Closed => Err(errors::closed(py)),
+            _ => Err(errors::queue_full(py)),
+        }
     }
 
     #[cold]
     fn wait_for_room(
         &self,
         py: Python<'_>,
-        put: &(impl Fn(Wait, &mut Vec<u8>) -> Result<Sent, SendError> + Sync),
+        put: &(impl Fn(Wait, &mut dyn FnMut(&[u8])) -> Result<Sent, SendError> + Sync),
         line: &mut Vec<u8>,
     ) -> PyResult<Result<Sent, SendError>> {
+        let mut put = |wait| put(wait, &mut |queued| line.extend_from_slice(queued));
         let deadline = match self.client.options().overflow {
             Overflow::Block(Some(limit)) => Instant::now().checked_add(limit),
             _ => None,
@@ -97,9 +109,9 @@ impl Core {
             if let Some(deadline) = deadline
                 && deadline <= slice
             {
-                return Ok(py.detach(|| put(Wait::Until(deadline), line)));
+                return Ok(py.detach(|| put(Wait::Until(deadline))));
             }
-            match py.detach(|| put(Wait::Slice(slice), line)) {
+            match py.detach(|| put(Wait::Slice(slice))) {
                 Err(SendError::WouldBlock) => py.check_signals().inspect_err(|_| self.hurry())?,
                 outcome => return Ok(outcome),
             }
@@ -276,16 +288,4 @@ impl Drop for Door {
             client.begin_close();
         }
     }
-}
-
-/// The line as the `str` that `send` returns.
-#[inline]
-pub(crate) fn text<'py>(py: Python<'py>, line: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    PyString::from_bytes(py, line)
-}
-
-thread_local! {
-    /// Where the crate leaves the line: one allocation per thread instead of one per call. Taken out
-    /// while in use, so that a send from within a send finds an empty one.
-    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }

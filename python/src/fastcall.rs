@@ -1,26 +1,31 @@
-//! `Client.send` as CPython calls its own: the arguments as they lie on the caller's stack.
+//! `Client.send` and `Series.send` as CPython calls its own: the arguments as they lie on the caller's stack.
 //!
 //! A method with `**tags` gets its keywords in a dict that the interpreter makes, and PyO3 copies
 //! into another: two thirds of a call's cost. The calling convention `METH_FASTCALL |
 //! METH_KEYWORDS` hands over an array of values and a tuple of names instead, but PyO3 offers it
-//! only to methods whose keywords are known. So this one method is put into its class by hand.
+//! only to methods whose keywords are known, and there sorts them into places first. So these two methods
+//! are put into their classes by hand.
 //!
-//! Everything unsafe is here, and nothing else is: what a call means is in `tags.rs` and `client.rs`.
+//! Everything unsafe is here, and nothing else is: what a call means is in `client.rs` and `series.rs`.
 #![expect(
     unsafe_code,
     reason = "the calling convention is made of pointers; the two dicts cost 700 ns of 1 000"
 )]
 
 use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::CStr;
 use std::panic::{self, AssertUnwindSafe};
 use std::{ptr, slice, str};
 
 use pyo3::panic::PanicException;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyType};
-use pyo3::{PyTypeInfo, ffi};
+use pyo3::pyclass::boolean_struct::True;
+use pyo3::types::{PyString, PyTuple, PyType};
+use pyo3::{PyClass, PyTypeInfo, ffi};
 
 use crate::client::Client;
+use crate::series::Series;
 
 /// The arguments of one call, all borrowed from the caller.
 pub(crate) struct Arguments<'a, 'py> {
@@ -29,7 +34,7 @@ pub(crate) struct Arguments<'a, 'py> {
     values: &'a [*mut ffi::PyObject],
     positional: usize,
     /// A tuple of strings, or null.
-    names: *mut ffi::PyObject,
+    names: &'a *mut ffi::PyObject,
 }
 
 /// A keyword's name.
@@ -47,17 +52,56 @@ impl<'a, 'py: 'a> Arguments<'a, 'py> {
     /// The arguments given by position.
     #[inline]
     pub(crate) fn positional(&self) -> impl ExactSizeIterator<Item = &'a Bound<'py, PyAny>> {
+        self.values().take(self.positional)
+    }
+
+    /// The argument at `index`, those given by position first.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<&'a Bound<'py, PyAny>> {
+        let value = self.values.get(index)?;
+        // SAFETY: the caller owns a reference to the object for the whole of the call, which is 'a.
+        Some(unsafe { Bound::ref_from_ptr(self.py, value) })
+    }
+
+    /// Whether all are given by position.
+    #[inline]
+    pub(crate) fn are_positional(&self) -> bool {
+        self.names.is_null()
+    }
+
+    /// All arguments, those given by position first.
+    #[inline]
+    pub(crate) fn values(&self) -> impl ExactSizeIterator<Item = &'a Bound<'py, PyAny>> {
         let py = self.py;
         // SAFETY: the caller owns a reference to each object for the whole of the call, which is 'a.
-        self.values[..self.positional]
+        self.values
             .iter()
             .map(move |value| unsafe { Bound::ref_from_ptr(py, value) })
+    }
+
+    /// Where the arguments lie, in the order of [`values`](Self::values).
+    #[inline]
+    pub(crate) fn addresses(&self) -> impl ExactSizeIterator<Item = *mut ffi::PyObject> + 'a {
+        self.values.iter().copied()
+    }
+
+    /// The names of those given by keyword, if any is.
+    #[inline]
+    pub(crate) fn names(&self) -> Option<&'a Bound<'py, PyTuple>> {
+        // SAFETY: null or a tuple, which the caller owns for the whole of the call; `names` is in a place that is 'a.
+        (!self.names.is_null()).then(|| unsafe { Bound::ref_from_ptr(self.py, self.names).cast_unchecked() })
+    }
+
+    /// Where the tuple of names lies; null without one.
+    #[inline]
+    pub(crate) fn names_address(&self) -> *mut ffi::PyObject {
+        *self.names
     }
 
     /// The arguments given by keyword.
     #[inline]
     pub(crate) fn keywords(&self) -> impl Iterator<Item = (Keyword<'a>, &'a Bound<'py, PyAny>)> {
-        let (py, names) = (self.py, self.names);
+        let (py, names) = (self.py, *self.names);
         (0..).zip(&self.values[self.positional..]).map(move |(index, value)| {
             // SAFETY: there are values after the positional ones only with a tuple of as many names,
             // all strings; the caller owns it and them for the whole of the call.
@@ -91,17 +135,27 @@ unsafe fn keyword<'a>(py: Python<'_>, name: *mut ffi::PyObject) -> Keyword<'a> {
     Keyword::Name(unsafe { str::from_utf8_unchecked(slice::from_raw_parts(bytes.cast(), len as usize)) })
 }
 
-/// Puts `send` into the class; called once, when the module is made.
+/// Puts both methods into their classes; called once, when the module is made.
 pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
-    let class: Bound<'_, PyType> = Client::type_object(py);
+    put(py, &Client::type_object(py), c"send", client_send, CLIENT_SEND)?;
+    put(py, &Series::type_object(py), c"send", series_send, SERIES_SEND)
+}
+
+fn put(
+    py: Python<'_>,
+    class: &Bound<'_, PyType>,
+    name: &'static CStr,
+    method: ffi::PyCFunctionFastWithKeywords,
+    doc: &'static CStr,
+) -> PyResult<()> {
     // The descriptor refers to it for as long as the class lives: for ever.
     let definition = Box::leak(Box::new(ffi::PyMethodDef {
-        ml_name: c"send".as_ptr(),
+        ml_name: name.as_ptr(),
         ml_meth: ffi::PyMethodDefPointer {
-            PyCFunctionFastWithKeywords: send,
+            PyCFunctionFastWithKeywords: method,
         },
         ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
-        ml_doc: DOC.as_ptr(),
+        ml_doc: doc.as_ptr(),
     }));
     // SAFETY: a live class, a definition that is never freed; the answer is a new reference or null.
     let method = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyDescr_NewMethod(class.as_type_ptr(), definition)) }?;
@@ -110,23 +164,60 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
 
 /// Without a signature that `inspect` reads: none says that `name` and `val` go by position or keyword and
 /// that tags may be called `name` and `val` all the same. The stub says it in three.
-const DOC: &std::ffi::CStr = c"send(name, val, **tags)\n\n\
+const CLIENT_SEND: &CStr = c"send(name, val, **tags)\n\n\
 Queues one point and returns at once, with the exact line queued.\n\n\
 None: no point was made of it, because it repeats its series and time, or because it is illegal\n\
 and invalid=\"drop\". Among the tags, timestamp= is the time, and tags= may be a mapping of more.";
 
-/// What CPython calls.
-unsafe extern "C" fn send(
+const SERIES_SEND: &CStr = c"send($self, /, value, timestamp=None)\n--\n\nQueues one point; True when it was queued.";
+
+/// What CPython calls for `Client.send`.
+unsafe extern "C" fn client_send(
     this: *mut ffi::PyObject,
     values: *const *mut ffi::PyObject,
     positional: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
+    // SAFETY: as CPython calls it, with an instance of the class it was put into.
+    unsafe {
+        call::<Client>(this, values, positional, names, |client, arguments| {
+            client.send(arguments)
+        })
+    }
+}
+
+/// What CPython calls for `Series.send`.
+unsafe extern "C" fn series_send(
+    this: *mut ffi::PyObject,
+    values: *const *mut ffi::PyObject,
+    positional: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: as CPython calls it, with an instance of the class it was put into.
+    unsafe {
+        call::<Series>(this, values, positional, names, |series, arguments| {
+            series.send(arguments)
+        })
+    }
+}
+
+/// # Safety
+///
+/// As CPython calls a method: attached, `this` an instance of `T` (the descriptor checks it), the arguments in an array
+/// that the caller keeps where it is during the call, with a tuple of names for the last of them, or null.
+#[inline(always)]
+unsafe fn call<T: PyClass<Frozen = True> + Sync>(
+    this: *mut ffi::PyObject,
+    values: *const *mut ffi::PyObject,
+    positional: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+    method: impl for<'a, 'py> FnOnce(&T, &Arguments<'a, 'py>) -> PyResult<Bound<'py, PyAny>>,
+) -> *mut ffi::PyObject {
     // SAFETY: CPython calls methods with the interpreter lock held.
     let py = unsafe { Python::assume_attached() };
     let call = || {
         // SAFETY: the descriptor has checked that `this` is an instance of its class.
-        let this = unsafe { Bound::ref_from_ptr(py, &this).cast_unchecked::<Client>() };
+        let this = unsafe { Bound::ref_from_ptr(py, &this).cast_unchecked::<T>() };
         let positional = positional.unsigned_abs();
         let keywords = match names.is_null() {
             true => 0,
@@ -138,22 +229,73 @@ unsafe extern "C" fn send(
             // SAFETY: that many values, which the caller keeps where they are during the call.
             count => unsafe { slice::from_raw_parts(values, count) },
         };
-        this.get().send(&Arguments {
-            py,
-            values,
-            positional,
-            names,
-        })
+        method(
+            this.get(),
+            &Arguments {
+                py,
+                values,
+                positional,
+                names: &names,
+            },
+        )
     };
     // Nothing is left half done by a panic that anybody could see: a point is queued or not.
     let error = match panic::catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(Some(line))) => return line.into_ptr(),
-        Ok(Ok(None)) => return py.None().into_ptr(),
+        Ok(Ok(answer)) => return answer.into_ptr(),
         Ok(Err(error)) => error,
         Err(payload) => panicked(&*payload),
     };
     error.restore(py);
     ptr::null_mut()
+}
+
+/// A line as a `str`. `is_ascii` says what is known of it: ASCII is Latin-1 as well, which CPython copies in one go
+/// where it looks through UTF-8 byte by byte.
+#[inline]
+pub(crate) fn text<'py>(py: Python<'py>, line: &[u8], is_ascii: bool) -> PyResult<Bound<'py, PyString>> {
+    if !is_ascii {
+        return PyString::from_bytes(py, line);
+    }
+    debug_assert!(line.is_ascii());
+    let len = line.len().cast_signed();
+    // SAFETY: attached; that many bytes, which are copied; the answer is a new reference to a `str`, or null.
+    unsafe {
+        let text = ffi::PyUnicode_DecodeLatin1(line.as_ptr().cast(), len, ptr::null());
+        Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
+    }
+}
+
+/// A value that is changed only while the interpreter lock is held: that lock is its lock. A mutex of its own is two
+/// atomic exchanges, one call in twelve.
+#[derive(Default)]
+pub(crate) struct Attached<T> {
+    busy: Cell<bool>,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: `with` is the only way to `busy` and `value`, and asks for the proof that its thread holds the interpreter lock, of
+// which there is one: the module says that it needs it (`gil_used`), so interpreters without one turn it on. Whoever
+// lets go of the lock inside `with` leaves `busy` behind, which the next thread sees.
+unsafe impl<T: Send> Sync for Attached<T> {}
+
+impl<T> Attached<T> {
+    /// Calls `with` on the value; `None` when somebody is in it already.
+    #[inline]
+    pub(crate) fn with<R>(&self, _py: Python<'_>, with: impl FnOnce(&mut T) -> R) -> Option<R> {
+        /// Also when `with` panics: what it leaves is a table that lacks a site.
+        struct Busy<'a>(&'a Cell<bool>);
+        impl Drop for Busy<'_> {
+            fn drop(&mut self) {
+                self.0.set(false);
+            }
+        }
+        if self.busy.replace(true) {
+            return None;
+        }
+        let _busy = Busy(&self.busy);
+        // SAFETY: `busy` was false, so nobody is in here; who comes while it is true is sent away.
+        Some(with(unsafe { &mut *self.value.get() }))
+    }
 }
 
 #[cold]

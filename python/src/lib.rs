@@ -19,12 +19,14 @@ mod fastcall;
 mod options;
 mod records;
 mod series;
+mod sites;
 mod stats;
 mod tags;
 mod values;
 mod waits;
 
-#[pyo3::pymodule]
+// `Attached` in fastcall.rs counts on it.
+#[pyo3::pymodule(gil_used = true)]
 mod _potsdb {
     #[pymodule_export]
     use crate::client::Client;

@@ -93,6 +93,8 @@ pub(crate) struct EndpointState {
     state: String,
     server: Option<String>,
     last_error: Option<String>,
+    limit: Option<f64>,
+    window_bytes: usize,
 }
 
 impl From<&potsdb::EndpointState> for EndpointState {
@@ -102,6 +104,8 @@ impl From<&potsdb::EndpointState> for EndpointState {
             state: endpoint.state.clone(),
             server: endpoint.server.map(|server| server.to_string()),
             last_error: endpoint.last_error.clone(),
+            limit: endpoint.limit,
+            window_bytes: endpoint.window_bytes,
         }
     }
 }
@@ -115,6 +119,8 @@ impl EndpointState {
         all.set_item("state", &self.state)?;
         all.set_item("server", &self.server)?;
         all.set_item("last_error", &self.last_error)?;
+        all.set_item("limit", self.limit)?;
+        all.set_item("window_bytes", self.window_bytes)?;
         Ok(all)
     }
 

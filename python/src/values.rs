@@ -16,6 +16,16 @@ pub(crate) fn point(
     given: &Bound<'_, PyAny>,
     time: Option<&Bound<'_, PyAny>>,
 ) -> Result<(Value, Option<Timestamp>), Refusal> {
+    if let Some(value) = plain(given) {
+        match time {
+            None => return Ok((value, None)),
+            Some(time) => {
+                if let Some(time) = plain_time(time) {
+                    return Ok((value, Some(time)));
+                }
+            }
+        }
+    }
     // Both are converted before either is refused: what float() and int() raise comes first.
     let value = match value(given) {
         Err(Refusal::Raised(error)) => return Err(Refusal::Raised(error)),
@@ -25,22 +35,37 @@ pub(crate) fn point(
     Ok((value?, time))
 }
 
-/// The value of a point.
+/// The value of a point, where it is exactly a float or an int that needs no second look: no Python code runs.
 #[inline]
-fn value(given: &Bound<'_, PyAny>) -> Result<Value, Refusal> {
-    if given.is_exact_instance_of::<PyInt>()
-        && let Ok(number) = given.extract::<i64>()
-    {
-        return Ok(Value::from(number));
-    }
+pub(crate) fn plain(given: &Bound<'_, PyAny>) -> Option<Value> {
     if given.is_exact_instance_of::<PyFloat>() {
-        return decimal(given, given.extract()?);
+        return Value::try_from(given.extract::<f64>().ok()?).ok();
     }
-    other_value(given)
+    if given.is_exact_instance_of::<PyInt>() {
+        return given.extract::<i64>().ok().map(Value::from);
+    }
+    None
+}
+
+/// The time of a point, where it is exactly an int and legal.
+#[inline]
+pub(crate) fn plain_time(given: &Bound<'_, PyAny>) -> Option<Timestamp> {
+    if given.is_exact_instance_of::<PyInt>() {
+        return Timestamp::from_number(given.extract::<i64>().ok()?).ok();
+    }
+    None
+}
+
+/// The value of a point.
+#[cold]
+fn value(given: &Bound<'_, PyAny>) -> Result<Value, Refusal> {
+    match plain(given) {
+        Some(value) => Ok(value),
+        None => other_value(given),
+    }
 }
 
 /// Everything else: whatever `float()` makes of it, unless a whole number would lose digits.
-#[cold]
 fn other_value(given: &Bound<'_, PyAny>) -> Result<Value, Refusal> {
     let py = given.py();
     let number: f64 = py.get_type::<PyFloat>().call1((given,))?.extract()?;

@@ -46,7 +46,7 @@ enum Command {
     Send(send::Send),
     Pipe(pipe::Pipe),
     Check(check::Check),
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),

@@ -28,6 +28,8 @@ pub(crate) fn object(stats: &Stats) -> Map<String, Value> {
             "state": endpoint.state,
             "server": endpoint.server.map(|server| server.to_string()),
             "last_error": endpoint.last_error,
+            "limit": endpoint.limit,
+            "window_bytes": endpoint.window_bytes,
         })
     });
     object.insert("endpoints".into(), Value::Array(endpoints.collect()));

@@ -41,6 +41,11 @@ impl Backoff {
         Backoff { low, high, failures: 0 }
     }
 
+    /// The longest wait: for what is no passing fault.
+    pub(crate) fn cap(&self) -> Duration {
+        self.high
+    }
+
     /// Counts a failure and returns how long to wait because of it.
     pub(crate) fn failed(&mut self, random: &mut Random) -> Duration {
         let bound = self.low.saturating_mul(1 << self.failures.min(20)).min(self.high);

@@ -24,6 +24,8 @@ pub(crate) struct Block {
     points: u32,
     /// When the first of these lines was accepted.
     since: Instant,
+    /// All of them were accepted before that. Known only where there is a `max_age`.
+    pub(crate) sealed: Option<Instant>,
 }
 
 impl Block {
@@ -34,6 +36,7 @@ impl Block {
             start: 0,
             points: 0,
             since: Instant::now(),
+            sealed: None,
         }
     }
 
@@ -92,6 +95,7 @@ impl Block {
             start: 0,
             points: count,
             since: self.since,
+            sealed: None,
         }
     }
 
@@ -107,6 +111,7 @@ impl Block {
             mut start,
             points,
             since,
+            ..
         } = self;
         if (bytes.len() - start) * 2 < bytes.capacity() {
             let few = bytes[start..].to_vec();

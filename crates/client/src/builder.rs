@@ -10,8 +10,10 @@ use crate::client::Client;
 use crate::credentials::check_header;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::error::ConfigError;
+use crate::io;
 use crate::options::{Ack, HostTag, Invalid, Options, Overflow, Precision, Repeats};
 use crate::secret::Secret;
+use crate::tls::Opening;
 use crate::url;
 
 /// How long `check_host` tries.
@@ -138,6 +140,7 @@ impl Builder {
         let options = self.options.within_reason();
         let scheme = check_endpoints(&self.endpoints)?;
         check_wire(scheme, &options)?;
+        let openings = openings(&self.endpoints, &options)?;
         let host_tag = match &options.host_tag {
             HostTag::Hostname => Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
             HostTag::Value(value) => Some(value.clone()),
@@ -150,7 +153,7 @@ impl Builder {
         };
         check_tags(&rules, &options, host_tag.as_deref())?;
         if options.check_host {
-            check_hosts(&self.endpoints)?;
+            check_hosts(&self.endpoints, &openings)?;
         }
         Client::start(self.endpoints, options, rules, host_tag)
     }
@@ -173,7 +176,6 @@ fn check_endpoints(endpoints: &[Endpoint]) -> Result<Scheme, ConfigError> {
     }
     match scheme.missing_feature() {
         Some(feature) => Err(ConfigError::feature(scheme, feature)),
-        None if scheme.is_tls() => Err(ConfigError::endpoints("this version does not encrypt yet")),
         None => Ok(scheme),
     }
 }
@@ -184,12 +186,6 @@ fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
         return Err(ConfigError::option(
             "ack",
             "stored can be told over http and https alone",
-        ));
-    }
-    if options.auth.is_some() && !scheme.is_http() {
-        return Err(ConfigError::option(
-            "auth",
-            "this version says nothing before the points",
         ));
     }
     if let Some(auth) = &options.auth
@@ -240,11 +236,26 @@ fn check_tags(rules: &Rules, options: &Options, host_tag: Option<&str>) -> Resul
     Ok(())
 }
 
+/// What connections over TLS begin with, per endpoint: files that cannot be used and names that cannot be on a
+/// certificate are found now.
+fn openings(endpoints: &[Endpoint], options: &Options) -> Result<Vec<Opening>, ConfigError> {
+    if !endpoints.iter().any(|endpoint| endpoint.scheme().is_tls()) {
+        return Ok(Vec::new());
+    }
+    let trust = io::trust(options).map_err(|(option, rule)| ConfigError::option(option, rule))?;
+    let opening = |endpoint: &Endpoint| {
+        trust
+            .opening(endpoint)
+            .map_err(|rule| ConfigError::url(endpoint.host(), rule))
+    };
+    endpoints.iter().map(opening).collect()
+}
+
 /// One endpoint that accepts a connection is enough; the last error is told otherwise.
-fn check_hosts(endpoints: &[Endpoint]) -> Result<(), ConfigError> {
+fn check_hosts(endpoints: &[Endpoint], openings: &[Opening]) -> Result<(), ConfigError> {
     let mut last = None;
-    for endpoint in endpoints {
-        match endpoint.check(CHECK_TIMEOUT) {
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        match endpoint.check_over(openings.get(index), CHECK_TIMEOUT) {
             Ok(_) => return Ok(()),
             Err(error) => last = Some(ConfigError::unreachable(endpoint.to_string(), error)),
         }

@@ -5,6 +5,8 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -137,7 +139,7 @@ impl Client {
         value: impl IntoValue,
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Sent, SendError> {
-        self.put(metric, value, None, tags, Wait::Configured, None)
+        self.send_with(metric, value, None, tags, Wait::Configured, |_| ())
     }
 
     /// Sends a point at a time of the caller's.
@@ -152,7 +154,7 @@ impl Client {
         timestamp: Timestamp,
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Sent, SendError> {
-        self.put(metric, value, Some(timestamp), tags, Wait::Configured, None)
+        self.send_with(metric, value, Some(timestamp), tags, Wait::Configured, |_| ())
     }
 
     /// Sends a point, waits for room as `wait` says, and leaves the line that was queued, newline
@@ -170,7 +172,34 @@ impl Client {
         wait: Wait,
         line: &mut Vec<u8>,
     ) -> Result<Sent, SendError> {
-        self.put(metric, value, timestamp, tags, wait, Some(line))
+        self.send_with(metric, value, timestamp, tags, wait, |queued| {
+            line.clear();
+            line.extend_from_slice(queued);
+        })
+    }
+
+    /// Sends a point, waits for room as `wait` says, and shows `queued` the line that was queued, newline
+    /// included. For bindings: no lock is held, and nothing was copied.
+    ///
+    /// # Errors
+    ///
+    /// See [`send_line`](Client::send_line).
+    pub fn send_with<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        value: impl IntoValue,
+        timestamp: Option<Timestamp>,
+        tags: impl IntoIterator<Item = (K, V)>,
+        wait: Wait,
+        queued: impl FnOnce(&[u8]),
+    ) -> Result<Sent, SendError> {
+        let home = self.home();
+        let value = value.into_value().map_err(|error| self.invalid(home, error))?;
+        let sent = self.rendered(home, metric, tags, |text| {
+            let known = (self.handle.options.repeats == Repeats::First).then(|| home.intern(text));
+            self.append(home, text, known.as_ref(), value, timestamp, wait, queued)
+        });
+        sent.map_err(SendError::Invalid)?
     }
 
     /// Makes a series: checks and renders metric and tags once, for many points.
@@ -187,6 +216,7 @@ impl Client {
         self.rendered(home, metric, tags, |text| Series {
             client: self.clone(),
             known: home.intern(text),
+            home: home.id(),
         })
     }
 
@@ -205,6 +235,16 @@ impl Client {
             lines,
             timeout.and_then(clock::deadline),
         )
+    }
+
+    /// Connects to an endpoint as the worker does, over TLS with the handshake, and hangs up.
+    ///
+    /// # Errors
+    ///
+    /// Of the name's resolution, of the last address tried, or of TLS, in its words.
+    pub fn check(&self, endpoint: &Endpoint, timeout: Duration) -> io::Result<SocketAddr> {
+        let opening = crate::io::opening(self.options(), endpoint)?;
+        endpoint.check_over(opening.as_ref(), timeout)
     }
 
     /// Waits until every point accepted before the call has its verdict and no re-send of it is under
@@ -350,24 +390,6 @@ impl Client {
         self.handle.home.existing()
     }
 
-    fn put<K: AsRef<str>, V: AsRef<str>>(
-        &self,
-        metric: &str,
-        value: impl IntoValue,
-        timestamp: Option<Timestamp>,
-        tags: impl IntoIterator<Item = (K, V)>,
-        wait: Wait,
-        line: Option<&mut Vec<u8>>,
-    ) -> Result<Sent, SendError> {
-        let home = self.home();
-        let value = value.into_value().map_err(|error| self.invalid(home, error))?;
-        let sent = self.rendered(home, metric, tags, |text| {
-            let known = (self.handle.options.repeats == Repeats::First).then(|| home.intern(text));
-            self.append(home, text, known.as_ref(), value, timestamp, wait, line)
-        });
-        sent.map_err(SendError::Invalid)?
-    }
-
     /// Renders metric and tags, and calls `with` on the result. Counts what is illegal.
     fn rendered<K: AsRef<str>, V: AsRef<str>, T>(
         &self,
@@ -428,7 +450,7 @@ impl Client {
         value: Value,
         timestamp: Option<Timestamp>,
         wait: Wait,
-        out: Option<&mut Vec<u8>>,
+        queued: impl FnOnce(&[u8]),
     ) -> Result<Sent, SendError> {
         let timestamp = match timestamp {
             Some(timestamp) => timestamp,
@@ -436,9 +458,18 @@ impl Client {
         };
         // Clearing the buffer is a part of the cost: few lines need the large one.
         if text.bytes().len() + line::MIDDLE_LEN <= USUAL_LINE {
-            self.write(home, text, known, value, timestamp, wait, out, &mut [0; USUAL_LINE])
+            self.write(home, text, known, value, timestamp, wait, queued, &mut [0; USUAL_LINE])
         } else {
-            self.write(home, text, known, value, timestamp, wait, out, &mut [0; LONGEST_LINE])
+            self.write(
+                home,
+                text,
+                known,
+                value,
+                timestamp,
+                wait,
+                queued,
+                &mut [0; LONGEST_LINE],
+            )
         }
     }
 
@@ -456,19 +487,19 @@ impl Client {
         value: Value,
         timestamp: Timestamp,
         wait: Wait,
-        out: Option<&mut Vec<u8>>,
+        queued: impl FnOnce(&[u8]),
         buffer: &mut [u8; ROOM],
     ) -> Result<Sent, SendError> {
         let line = line::write(text, timestamp, value, buffer).map_err(|error| self.invalid(home, error))?;
-        if let Some(out) = out {
-            out.clear();
-            out.extend_from_slice(line);
-        }
         let repeat = match (known, self.handle.options.repeats) {
             (Some(known), Repeats::First) => Some((known, home.id(), timestamp)),
             _ => None,
         };
-        home.queue().append(line, repeat, wait)
+        let sent = home.queue().append(line, repeat, wait)?;
+        if sent != Sent::Repeated {
+            queued(line);
+        }
+        Ok(sent)
     }
 
     /// Counts an illegal point that was refused.

@@ -13,6 +13,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::tls::{Encrypted, Opening};
 
 /// OpenTSDB's port.
 pub const DEFAULT_PORT: u16 = 4242;
@@ -151,12 +152,18 @@ impl Endpoint {
         &self.target
     }
 
-    /// Connects to the first of its addresses that accepts, and closes the connection again.
+    /// Connects to the first of its addresses that accepts, and closes the connection again; without TLS, which needs
+    /// a client's options (`check_host` does the handshake).
     ///
     /// # Errors
     ///
     /// The socket layer's own error: of the name's resolution, or of the last address tried.
     pub fn check(&self, timeout: Duration) -> io::Result<SocketAddr> {
+        self.check_over(None, timeout)
+    }
+
+    /// The same, and over TLS does the handshake.
+    pub(crate) fn check_over(&self, opening: Option<&Opening>, timeout: Duration) -> io::Result<SocketAddr> {
         let deadline = clock::deadline(timeout);
         let mut last = None;
         for address in (self.host.as_str(), self.port).to_socket_addrs()? {
@@ -164,8 +171,8 @@ impl Endpoint {
             if left.is_zero() {
                 break;
             }
-            match TcpStream::connect_timeout(&address, left) {
-                Ok(_) => return Ok(address),
+            match TcpStream::connect_timeout(&address, left).and_then(|stream| shake_hands(stream, opening, left)) {
+                Ok(()) => return Ok(address),
                 Err(error) => last = Some(error),
             }
         }
@@ -188,6 +195,16 @@ impl Endpoint {
             return Err("a host's name is ASCII (xn--...)");
         }
         Ok(())
+    }
+}
+
+fn shake_hands(mut stream: TcpStream, opening: Option<&Opening>, timeout: Duration) -> io::Result<()> {
+    let Some(opening) = opening else { return Ok(()) };
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
+    match Encrypted::new(opening)?.handshake(&mut stream)? {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")),
     }
 }
 

@@ -38,8 +38,6 @@ const STAGGER: Duration = Duration::from_millis(250);
 pub(crate) struct Engine {
     terms: Terms,
     connect_timeout: Duration,
-    /// How long an endpoint is left alone that somebody has to mend.
-    longest_wait: Duration,
     fixed: Option<Knowledge>,
     test_mode: bool,
     pace: Pace,
@@ -82,7 +80,6 @@ impl Engine {
                 gzip: options.gzip,
             },
             connect_timeout: options.connect_timeout,
-            longest_wait: options.backoff.1,
             fixed,
             test_mode: options.test_mode,
             pace: Pace::new(options.mps),
@@ -154,6 +151,11 @@ impl Engine {
             }
         }
         self.advance();
+    }
+
+    /// Closing, and nothing is left to be given.
+    fn is_finishing(&self) -> bool {
+        self.phase != EnginePhase::Open && !self.queued && self.verdicts.again.is_empty()
     }
 
     pub(crate) fn poll(&mut self) -> Option<Output> {
@@ -296,7 +298,7 @@ impl Engine {
         }
         self.write_again();
         self.connect();
-        if self.phase != EnginePhase::Open && !self.queued && self.verdicts.again.is_empty() {
+        if self.is_finishing() {
             self.finish();
         }
     }

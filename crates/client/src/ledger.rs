@@ -224,7 +224,7 @@ pub struct Stats {
 }
 
 /// One endpoint, as [`Stats`] reports it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct EndpointState {
     /// Its URL.
@@ -235,6 +235,10 @@ pub struct EndpointState {
     pub server: Option<Server>,
     /// Why the last connection ended or was not made.
     pub last_error: Option<String>,
+    /// Points per second it is held to, since it asked for less; `None`: it did not.
+    pub limit: Option<f64>,
+    /// Bytes of lines its connections may have without an answer, now.
+    pub window_bytes: usize,
 }
 
 impl Stats {

@@ -38,6 +38,7 @@ mod client;
 mod clock;
 mod connection;
 mod credentials;
+mod dial;
 mod endpoint;
 mod engine;
 mod error;
@@ -58,9 +59,15 @@ mod report;
 mod secret;
 mod series;
 mod settling;
-#[cfg(test)]
+// It plays both wires.
+#[cfg(all(test, feature = "http"))]
 mod simulation;
 mod sync;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "without_tls.rs"]
+mod tls;
 mod url;
 mod window;
 mod worker;

@@ -8,11 +8,13 @@
 //!                              |___/  ... and no limit once it takes twice what was too much
 //! ```
 //!
-//! Additive increase, multiplicative decrease, as TCP does it (Chiu and Jain 1989), on points per second. One
-//! [`Overload`] per endpoint, whatever its connections. Time is an argument.
+//! Additive increase, multiplicative decrease, as TCP does it (Chiu and Jain 1989): on points per second where the
+//! server asks for less, one [`Overload`] per endpoint; and on the window where it only gets slow, one [`Allowed`] per
+//! connection. Time is an argument.
 
 use std::time::Duration;
 
+use crate::block::BLOCK_BYTES;
 use crate::options::FAR;
 use crate::pace::Pace;
 
@@ -59,6 +61,11 @@ impl Overload {
             return 0;
         }
         self.pace.allowance(now)
+    }
+
+    /// Until when nothing may be given.
+    pub(crate) fn resting_until(&self) -> Duration {
+        self.resting_until
     }
 
     /// When some will be allowed, if none are now.
@@ -126,6 +133,43 @@ impl Overload {
 
     fn limit_to(&mut self, now: Duration, rate: f64) {
         self.pace.set_rate(now, rate.max(LEAST / 2.0));
+    }
+}
+
+/// A window that shrinks while answers are slow: whoever waits for a flush waits for what is in it.
+#[derive(Debug)]
+pub(crate) struct Allowed {
+    bytes: usize,
+    most: usize,
+    /// An answer that takes longer is slow.
+    slow: Duration,
+    shrunk_at: Duration,
+}
+
+impl Allowed {
+    /// Up to `most` bytes, with answers that come well within the timeout.
+    pub(crate) fn new(most: usize, answer_timeout: Duration) -> Allowed {
+        Allowed {
+            bytes: most,
+            most,
+            slow: answer_timeout / 4,
+            shrunk_at: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// A question asked at `asked_at` is answered now.
+    pub(crate) fn answered(&mut self, now: Duration, asked_at: Duration) {
+        if now.saturating_sub(asked_at) <= self.slow {
+            self.bytes = (self.bytes + BLOCK_BYTES).min(self.most);
+        } else if asked_at >= self.shrunk_at {
+            // Questions asked before it shrank tell of the window as it was.
+            self.bytes = (self.bytes / 2).max(2 * BLOCK_BYTES).min(self.most);
+            self.shrunk_at = now;
+        }
     }
 }
 
@@ -207,5 +251,26 @@ mod tests {
         overload.worked(now);
         overload.slow_down(now, None);
         assert_eq!(overload.ready_at(now), Some(now + REST.0));
+    }
+
+    #[test]
+    fn a_window_halves_once_for_all_that_was_asked_before_and_grows_back() {
+        let mut allowed = Allowed::new(1 << 20, secs(10));
+        for asked in 0..5 {
+            allowed.answered(secs(8), secs(asked));
+        }
+        assert_eq!(allowed.bytes(), 1 << 19);
+        allowed.answered(secs(12), secs(8));
+        assert_eq!(allowed.bytes(), 1 << 18);
+        allowed.answered(secs(13), secs(12));
+        assert_eq!(allowed.bytes(), (1 << 18) + BLOCK_BYTES);
+        for _ in 0..100 {
+            allowed.answered(secs(14), secs(13));
+        }
+        assert_eq!(allowed.bytes(), 1 << 20);
+        for second in 5..20 {
+            allowed.answered(secs(second * 10), secs(second * 10 - 9));
+        }
+        assert_eq!(allowed.bytes(), 2 * BLOCK_BYTES, "never too small for a block");
     }
 }

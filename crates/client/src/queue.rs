@@ -32,6 +32,7 @@ use crate::options::Overflow;
 use crate::repeat::Known;
 use crate::sync::{Condvar, Mutex, MutexGuard, is_worker, lock};
 
+mod age;
 mod state;
 
 pub(crate) use state::State;

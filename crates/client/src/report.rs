@@ -40,6 +40,13 @@ pub enum Report {
         /// The endpoint's URL.
         endpoint: String,
     },
+    /// An endpoint does not accept the login. It is tried again at the back-off's cap.
+    Unauthorized {
+        /// The endpoint's URL.
+        endpoint: String,
+        /// What the server did, without the secret.
+        why: String,
+    },
     /// The queue is full and points are given up.
     Dropping {
         /// How many since the last such report.
@@ -93,6 +100,7 @@ impl fmt::Display for Report {
         match self {
             Report::ServerLost { endpoint, why } => write!(f, "lost {endpoint}: {why}; trying again"),
             Report::ServerFound { endpoint } => write!(f, "connected to {endpoint} again"),
+            Report::Unauthorized { endpoint, why } => write!(f, "{endpoint}: {why}; trying again"),
             Report::Dropping { points } => write!(f, "the queue is full: {points} points dropped"),
             Report::Rejected { points: 0, words } => write!(f, "the server refuses points: {words}"),
             Report::Rejected { points, words } => write!(f, "the server refused {points} points: {words}"),

@@ -6,6 +6,7 @@ use potsdb_wire::{InvalidPoint, Timestamp, Value};
 
 use crate::client::Client;
 use crate::error::SendError;
+use crate::home::Home;
 use crate::queue::{Sent, Wait};
 use crate::repeat::Known;
 
@@ -17,6 +18,8 @@ use crate::repeat::Known;
 pub struct Series {
     pub(crate) client: Client,
     pub(crate) known: Arc<Known>,
+    /// The home it was made in: a forked child knows its series by itself.
+    pub(crate) home: u64,
 }
 
 impl Series {
@@ -27,7 +30,7 @@ impl Series {
     /// See [`Client::send`].
     #[inline]
     pub fn send(&self, value: impl IntoValue) -> Result<Sent, SendError> {
-        self.put(value, None, Wait::Configured, None)
+        self.send_with(value, None, Wait::Configured, |_| ())
     }
 
     /// Sends a value at a time of the caller's.
@@ -37,7 +40,7 @@ impl Series {
     /// See [`Client::send`].
     #[inline]
     pub fn send_at(&self, value: impl IntoValue, timestamp: Timestamp) -> Result<Sent, SendError> {
-        self.put(value, Some(timestamp), Wait::Configured, None)
+        self.send_with(value, Some(timestamp), Wait::Configured, |_| ())
     }
 
     /// Sends a value, waits for room as `wait` says, and leaves the line that was queued, newline
@@ -54,21 +57,63 @@ impl Series {
         wait: Wait,
         line: &mut Vec<u8>,
     ) -> Result<Sent, SendError> {
-        self.put(value, timestamp, wait, Some(line))
+        self.send_with(value, timestamp, wait, |queued| {
+            line.clear();
+            line.extend_from_slice(queued);
+        })
     }
 
+    /// Sends a value, waits for room as `wait` says, and shows `queued` the line that was queued, newline
+    /// included. For bindings: no lock is held, and nothing was copied.
+    ///
+    /// # Errors
+    ///
+    /// See [`send_line`](Series::send_line).
     #[inline]
-    fn put(
+    pub fn send_with(
         &self,
         value: impl IntoValue,
         timestamp: Option<Timestamp>,
         wait: Wait,
-        line: Option<&mut Vec<u8>>,
+        queued: impl FnOnce(&[u8]),
     ) -> Result<Sent, SendError> {
         let home = self.client.home();
         let value = value.into_value().map_err(|error| self.client.invalid(home, error))?;
+        if home.id() != self.home {
+            return self.send_elsewhere(home, value, timestamp, wait, queued);
+        }
+        let text = &self.known.text;
         self.client
-            .append(home, &self.known.text, Some(&self.known), value, timestamp, wait, line)
+            .append(home, text, Some(&self.known), value, timestamp, wait, queued)
+    }
+
+    /// In a forked child: what this series remembers, and what the child's other points of the same
+    /// series do, is to be the same.
+    #[cold]
+    fn send_elsewhere(
+        &self,
+        home: &Home,
+        value: Value,
+        timestamp: Option<Timestamp>,
+        wait: Wait,
+        queued: impl FnOnce(&[u8]),
+    ) -> Result<Sent, SendError> {
+        let known = home.intern(&self.known.text);
+        self.client
+            .append(home, &known.text, Some(&known), value, timestamp, wait, queued)
+    }
+
+    /// Whether it was made in this process, and so costs no look-up. In a forked child a new one does.
+    #[inline]
+    #[must_use]
+    pub fn is_of_this_process(&self) -> bool {
+        self.client.home().id() == self.home
+    }
+
+    /// Whether its lines are ASCII from end to end.
+    #[must_use]
+    pub fn is_ascii(&self) -> bool {
+        self.known.text.bytes().is_ascii()
     }
 }
 

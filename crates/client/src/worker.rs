@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
-use crate::connection::{Connection, Dial, Dialled, Incoming};
+use crate::connection::{Connection, Incoming};
 use crate::credentials::Credentials;
+use crate::dial::{Dial, Dialled};
 use crate::endpoint::Endpoint;
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::exchange::Wire;
-use crate::io::Io;
+use crate::io::{Found, Io};
 use crate::kernel::without_signals;
 use crate::ledger::Tally;
 use crate::options::Options;
@@ -45,6 +46,9 @@ pub(crate) struct Worker {
     engine: Engine,
     endpoints: Vec<Endpoint>,
     linger: Duration,
+    max_age: Option<Duration>,
+    /// When the next queued points become too old.
+    expires: Option<Instant>,
     poll: Poll,
     io: Io,
     started: Instant,
@@ -95,6 +99,8 @@ impl Worker {
             engine,
             endpoints,
             linger: options.linger,
+            max_age: options.max_age,
+            expires: None,
             poll,
             io: Io::new(options, wake),
             started,
@@ -170,7 +176,7 @@ impl Worker {
                     self.io.resolve(self.attempts, &self.endpoints[endpoint]);
                 }
                 Output::HalfClose { link } => {
-                    if let Socket::Open(connection) = &self.sockets[link] {
+                    if let Socket::Open(connection) = &mut self.sockets[link] {
                         connection.half_close();
                     }
                 }
@@ -190,9 +196,10 @@ impl Worker {
     /// One round over callers, sockets and lines.
     fn turn(&mut self) {
         let mut state = self.queue.lock();
+        self.expires = self.max_age.and_then(|age| state.expire(Instant::now(), age));
         let (queued, urgent, phase) = (state.queued() > 0, state.is_urgent(), state.phase());
         state.wake();
-        drop(state);
+        self.queue.announce(state);
         self.tell(queued, urgent, phase);
         self.connect();
         // Before the rounds, because what comes of it may be lines for another link.
@@ -225,8 +232,13 @@ impl Worker {
                 continue;
             };
             match resolved.found {
-                Ok((addresses, credentials)) => {
-                    self.sockets[link] = Socket::Dialling(Dial::new(addresses, Instant::now()), credentials);
+                Ok(Found {
+                    addresses,
+                    credentials,
+                    opening,
+                }) => {
+                    let dial = Dial::new(addresses, opening, Instant::now());
+                    self.sockets[link] = Socket::Dialling(dial, credentials);
                 }
                 Err(why) => {
                     self.sockets[link] = Socket::None;
@@ -377,6 +389,12 @@ impl Worker {
                 let dial = dial.deadline().map(|at| at.saturating_duration_since(self.started));
                 until = until.into_iter().chain(dial).min();
             }
+        }
+        if let Some(expires) = self.expires {
+            until = until
+                .into_iter()
+                .chain([expires.saturating_duration_since(self.started)])
+                .min();
         }
         let took = std::mem::take(&mut self.took);
         let mut state = self.queue.lock();

@@ -7,7 +7,8 @@
 //! details   200 {"success":3,"failed":0,"errors":[]}     400 {"success":2,"failed":1,"errors":[{"datapoint":..,"error":..}]}
 //! ```
 //!
-//! One object or an array of them. A value may be a number or a string; its text is kept as it came. A field of an
+//! What is dropped behind the server is a failure only with `sync`, and then the status is 200 if that is all; without it
+//! nobody is told. One object or an array of them. A value may be a number or a string; its text is kept as it came. A field of an
 //! impossible type fails the whole body, before anything is stored. `http.rs` calls this.
 
 use std::borrow::Cow;
@@ -17,11 +18,12 @@ use potsdb_wire::json::{Json, Tolerance, parse_with, write_string};
 use crate::put::{Put, Refusal, Tags};
 use crate::store::Store;
 
-/// What the URL asks to be told; `sync` and `sync_timeout` change nothing but the shape, since everything is stored at once.
+/// What the URL asks to be told.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flags {
     pub(crate) summary: bool,
     pub(crate) details: bool,
+    pub(crate) sync: bool,
     pub(crate) timeouts: bool,
 }
 
@@ -33,14 +35,14 @@ pub(crate) enum Answer {
     /// 200 or 400, with this body.
     Counted { accepted: bool, body: Vec<u8> },
     /// 400, with the usual error body: message and details.
-    Error(&'static str, Option<&'static str>),
+    Error(&'static str, Option<String>),
 }
 
-/// Stores a body's points.
-pub(crate) fn put(body: &[u8], flags: Flags, store: &Store) -> Answer {
+/// Stores a body's points; `throttled` says why the next good one is dropped, if it is.
+pub(crate) fn put(body: &[u8], flags: Flags, store: &Store, throttled: impl Fn() -> Option<&'static str>) -> Answer {
     let json = match read(body) {
         Ok(json) => json,
-        Err(message) => return Answer::Error(message, None),
+        Err((message, details)) => return Answer::Error(message, details),
     };
     let points: Option<Vec<Option<Point<'_>>>> = match &json {
         Json::Array(elements) => elements.iter().map(Point::read).collect(),
@@ -52,37 +54,47 @@ pub(crate) fn put(body: &[u8], flags: Flags, store: &Store) -> Answer {
     if points.is_empty() {
         return Answer::Error("No datapoints found in content", None);
     }
-    let mut errors = Vec::new();
+    let (mut errors, mut dropped) = (Vec::new(), 0);
     let mut intake = store.intake();
     for point in &points {
         let Some(point) = point else {
+            intake.refused();
             errors.push((None, "Unexpected null datapoint encountered in set.".to_owned()));
             continue;
         };
-        if let Err(reason) = point.put().and_then(|put| intake.point(&put).map_err(reason)) {
-            errors.push((Some(point), reason));
+        let put = match point.put() {
+            Ok(put) => put,
+            Err(reason) => {
+                intake.refused();
+                errors.push((Some(point), reason));
+                continue;
+            }
+        };
+        if let Err(refusal) = intake.check(&put) {
+            errors.push((Some(point), reason(refusal)));
+        } else if let Some(words) = throttled() {
+            intake.throttled();
+            if flags.sync {
+                dropped += 1;
+                errors.push((Some(point), format!("Storage exception: {words}")));
+            }
+        } else {
+            intake.taken_trimmed(&put);
         }
     }
-    // Points that never became a put are refused points, too.
-    let unread = errors
-        .iter()
-        .filter(|(point, _)| point.is_none_or(|point| point.put().is_err()))
-        .count() as u64;
-    intake.counts().puts += unread;
-    intake.counts().refused += unread;
     drop(intake);
-    answer(points.len(), &errors, flags)
+    answer(points.len(), &errors, errors.len() == dropped, flags)
 }
 
 const UNPARSABLE: &str = "Unable to parse the given JSON";
 
-fn read(body: &[u8]) -> Result<Json<'_>, &'static str> {
+fn read(body: &[u8]) -> Result<Json<'_>, (&'static str, Option<String>)> {
     let start = body
         .iter()
         .find(|byte| !byte.is_ascii_whitespace())
-        .ok_or("Missing request content")?;
+        .ok_or(("Missing request content", None))?;
     if !matches!(start, b'{' | b'[') {
-        return Err("The JSON must start as an object or an array");
+        return Err(("The JSON must start as an object or an array", None));
     }
     parse_with(
         body,
@@ -91,7 +103,10 @@ fn read(body: &[u8]) -> Result<Json<'_>, &'static str> {
             trailing: true,
         },
     )
-    .map_err(|_| UNPARSABLE)
+    .map_err(|error| {
+        let details = format!("com.fasterxml.jackson.databind.JsonMappingException: {error}");
+        (UNPARSABLE, Some(details))
+    })
 }
 
 fn reason(refusal: Refusal) -> String {
@@ -247,11 +262,11 @@ fn whole(text: &str) -> Option<i64> {
     })
 }
 
-fn answer(points: usize, errors: &[(Option<&Point<'_>>, String)], flags: Flags) -> Answer {
+fn answer(points: usize, errors: &[(Option<&Point<'_>>, String)], accepted: bool, flags: Flags) -> Answer {
     if !flags.details && !flags.summary {
         return match errors.is_empty() {
             true => Answer::Nothing,
-            false => Answer::Error("One or more data points had errors", Some(SEE_DETAILS)),
+            false => Answer::Error("One or more data points had errors", Some(SEE_DETAILS.to_owned())),
         };
     }
     let timeouts = if flags.timeouts { "\"timeouts\":0," } else { "" };
@@ -279,10 +294,7 @@ fn answer(points: usize, errors: &[(Option<&Point<'_>>, String)], flags: Flags) 
         body.push(b']');
     }
     body.push(b'}');
-    Answer::Counted {
-        accepted: errors.is_empty(),
-        body,
-    }
+    Answer::Counted { accepted, body }
 }
 
 const SEE_DETAILS: &str = "Please see the TSD logs or append \"details\" to the put request";

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::faults::{Ending, Fate};
 use crate::http;
+use crate::personality::Opening;
 use crate::receiver::Shared;
 use crate::telnet::Telnet;
 
@@ -48,16 +49,19 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 async fn converse(stream: &TcpStream, shared: &Arc<Shared>, fate: &mut Fate) -> io::Result<Option<Ending>> {
     let mut telnet = Telnet::default();
     let mut switched = fate.switched();
-    let mut begun = false;
+    let mut opening = Some(Vec::new());
     let mut open = true;
     loop {
         // What the switch was told before bytes came must hold for them.
         fate.refresh();
+        if fate.goes_half_open() {
+            shared.store.count(|counts| counts.half_open += 1);
+        }
         if let Some(ending) = fate.ending() {
             return Ok(Some(ending));
         }
-        if !open && telnet.replies.is_empty() {
-            return Ok(None);
+        if !open && (telnet.replies.is_empty() || telnet.struck() == Some(Ending::Reset)) {
+            return Ok(telnet.struck());
         }
         let reads = open && fate.reads();
         let writes = fate.answers() && !telnet.replies.is_empty();
@@ -74,30 +78,27 @@ async fn converse(stream: &TcpStream, shared: &Arc<Shared>, fate: &mut Fate) -> 
         if !reads || !ready.is_readable() {
             continue;
         }
-        match read(stream, shared, fate, &mut telnet, begun) {
-            Ok(Taken::Nothing) => open = false,
+        match read(stream, shared, fate, &mut telnet, &mut opening) {
+            Ok(Taken::Nothing) => {
+                telnet.end(shared, fate);
+                open = false;
+            }
             Ok(Taken::Bytes) => {
                 open = !telnet.is_over();
                 // A peer that never pauses would keep the thread for dozens of chunks otherwise.
                 tokio::task::yield_now().await;
             }
             Ok(Taken::Http(first)) => return Ok(http::converse(stream, first, shared, fate).await),
+            Ok(Taken::Broken(words)) => {
+                telnet.replies.extend_from_slice(words);
+                open = false;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(error) => {
-                note_torn(shared, &telnet);
+                telnet.end(shared, fate);
                 return Err(error);
             }
         }
-        begun = true;
-        if !open {
-            note_torn(shared, &telnet);
-        }
-    }
-}
-
-fn note_torn(shared: &Shared, telnet: &Telnet) {
-    if telnet.is_torn() {
-        shared.store.count(|counts| counts.torn += 1);
     }
 }
 
@@ -114,34 +115,67 @@ async fn ready(stream: &TcpStream, reads: bool, writes: bool) -> io::Result<Read
 enum Taken {
     /// The end of the stream.
     Nothing,
-    /// Telnet bytes, worked through already.
+    /// Telnet bytes, worked through already; or too few to tell what they are.
     Bytes,
     /// The beginning of an HTTP connection.
     Http(Vec<u8>),
+    /// HTTP that is none, and what is said to that.
+    Broken(&'static [u8]),
 }
 
-/// Reads once and works through what came.
-fn read(stream: &TcpStream, shared: &Shared, fate: &mut Fate, telnet: &mut Telnet, begun: bool) -> io::Result<Taken> {
+/// The most bytes that come before it is clear what they are.
+const MAX_OPENING: usize = 64 * 1024;
+
+/// Reads once and works through what came. `opening` is what came so far, while it is not clear what it is.
+fn read(
+    stream: &TcpStream,
+    shared: &Shared,
+    fate: &mut Fate,
+    telnet: &mut Telnet,
+    opening: &mut Option<Vec<u8>>,
+) -> io::Result<Taken> {
     BUFFER.with_borrow_mut(|buffer| {
         let room = fate.room(buffer.len());
         let length = stream.try_read(&mut buffer[..room])?;
         fate.received(length);
-        let mut rest = &buffer[..length];
-        match rest.first() {
-            None => return Ok(Taken::Nothing),
-            Some(&first) if !begun && shared.personality.is_http(first) => {
-                return Ok(Taken::Http(rest.to_vec()));
-            }
-            Some(_) => {}
+        let bytes = &buffer[..length];
+        if let Some(mut first) = opening.take() {
+            first.extend_from_slice(bytes);
+            return match shared.manners.opening(&first) {
+                Opening::Undecided if length > 0 && first.len() < MAX_OPENING => {
+                    *opening = Some(first);
+                    Ok(Taken::Bytes)
+                }
+                Opening::Http => Ok(Taken::Http(first)),
+                Opening::Broken(words) => Ok(Taken::Broken(words)),
+                Opening::Telnet | Opening::Undecided => {
+                    take(&first, stream, shared, fate, telnet)?;
+                    Ok(if length == 0 { Taken::Nothing } else { Taken::Bytes })
+                }
+            };
         }
-        let mut congested = false;
-        while !rest.is_empty() {
-            let used = telnet.take(rest, congested, &shared.store, shared.personality.as_ref());
-            rest = &rest[used..];
-            congested = !fate.answers() || !write(stream, &mut telnet.replies)?;
+        if bytes.is_empty() {
+            return Ok(Taken::Nothing);
         }
+        take(bytes, stream, shared, fate, telnet)?;
         Ok(Taken::Bytes)
     })
+}
+
+/// Works through telnet bytes, writing replies in between.
+fn take(mut bytes: &[u8], stream: &TcpStream, shared: &Shared, fate: &Fate, telnet: &mut Telnet) -> io::Result<()> {
+    let counted = shared.faults.strikes_points();
+    let before = if counted { shared.store.counts().puts } else { 0 };
+    let mut congested = false;
+    while !bytes.is_empty() {
+        let used = telnet.take(bytes, congested, shared, fate);
+        bytes = &bytes[used..];
+        congested = !fate.answers() || !write(stream, &mut telnet.replies)?;
+    }
+    if counted {
+        shared.faults.arrived(shared.store.counts().puts - before);
+    }
+    Ok(())
 }
 
 /// Writes what the socket takes; true when that was all.

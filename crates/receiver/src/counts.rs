@@ -5,7 +5,7 @@
 
 /// What a receiver has counted since it started.
 ///
-/// `puts = accepted + refused`, and `accepted` less `duplicates`, `respelled` and `conflicts` is what was stored anew.
+/// `puts = accepted + refused + throttled + discarded`, and `accepted` less `duplicates`, `respelled` and `conflicts` is what was stored anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -41,6 +41,28 @@ pub struct Counts {
     pub suppressed: u64,
     /// Connections reset or closed by a fault.
     pub cut: u64,
+    /// Points dropped by a fault as if there were no room behind the server.
+    pub throttled: u64,
+    /// Points thrown away because the server was stopping.
+    pub discarded: u64,
+    /// Points forgotten at a restart, copies included.
+    pub forgotten: u64,
+    /// Restarts, each counted when it listens again.
+    pub restarts: u64,
+    /// Connections reset as soon as they stood.
+    pub refused_connections: u64,
+    /// Connections that were left half-open.
+    pub half_open: u64,
+    /// Connections that said nothing for too long at their beginning.
+    pub mute: u64,
+    /// Answers that were never sent, or in whose place the connection was reset.
+    pub lost_answers: u64,
+    /// HTTP requests answered with a status that a fault chose.
+    pub struck_requests: u64,
+    /// HTTP answers of a wrong length.
+    pub wrong_lengths: u64,
+    /// HTTP requests, and lines meant to authenticate, that were not authorised.
+    pub unauthorised: u64,
     /// Points that went because a bound was reached.
     pub evicted_points: u64,
     /// Series that went because a bound was reached.

@@ -8,6 +8,7 @@
 use std::sync::MutexGuard;
 
 use crate::counts::Counts;
+use crate::personality::Manners;
 use crate::put::{Put, Refusal, Rules};
 use crate::series::{Parts, Stored};
 use crate::store::{Inner, Store};
@@ -24,68 +25,94 @@ pub(crate) struct Intake<'a> {
 }
 
 impl Intake<'_> {
-    /// Takes a telnet put line, without its line end: Latin-1, as OpenTSDB reads it.
+    /// Takes a telnet put line, without its newline, as this server reads it.
     #[inline]
-    pub(crate) fn line(&mut self, line: &[u8]) -> Result<(), Refusal> {
-        let keep = self.store.keep_lines;
+    pub(crate) fn line(&mut self, line: &[u8], manners: &dyn Manners) -> Result<(), Refusal> {
+        self.keep(line);
+        let note = self.store.journal.is_some().then_some(&mut self.journal);
         let inner = self.inner.as_mut().expect("the lock is held until drop");
-        if keep {
-            inner.keep(line);
-        }
-        let outcome = inner.put_line(line, &self.store.rules, latin1);
+        let outcome = inner.put_line(line, &self.store.rules, manners, false, note);
         inner.count(&outcome);
-        if outcome.is_ok() && self.store.journal.is_some() {
-            self.note(line);
+        outcome.map(drop)
+    }
+
+    /// Whether this line would be taken.
+    pub(crate) fn would_take(&self, line: &[u8], manners: &dyn Manners) -> bool {
+        manners
+            .read(&manners.text(line), &self.store.rules, &mut |_| {})
+            .is_ok()
+    }
+
+    /// OpenTSDB's checks; a point that fails is counted as refused.
+    pub(crate) fn check(&mut self, put: &Put<'_>) -> Result<(), Refusal> {
+        let outcome = put.check(&self.store.rules);
+        if outcome.is_err() {
+            self.refused();
         }
         outcome.map(drop)
     }
 
-    /// Takes a point that came over HTTP; it is kept and journalled as the line it stands for.
-    pub(crate) fn point(&mut self, put: &Put<'_>) -> Result<(), Refusal> {
-        let outcome = put.check(&self.store.rules);
-        let inner = self.inner.as_mut().expect("the lock is held until drop");
-        if let Err(refusal) = outcome {
-            inner.count(&Err(()));
-            return Err(refusal);
-        }
-        // Java takes blanks around a float, newlines even; a line has no room for them.
+    /// Takes a point whose value may have blanks around it: Java takes those, newlines even; a line has no room for them.
+    pub(crate) fn taken_trimmed(&mut self, put: &Put<'_>) {
         let put = Put {
             value: put.value.trim_matches(|c| c <= ' '),
             ..put.clone()
         };
+        self.taken(&put);
+    }
+
+    /// Takes a point that came over HTTP and was checked; it is kept and journalled as the line it stands for.
+    pub(crate) fn taken(&mut self, put: &Put<'_>) {
         let tags = put.tags.line_text();
         let parts = Parts {
             metric: put.metric.as_bytes(),
             tags: tags.as_bytes(),
         };
-        let stored = inner.table.put(&put, parts);
+        let inner = self.inner.as_mut().expect("the lock is held until drop");
+        let stored = inner.table.put(put, parts);
         inner.count(&Ok::<_, ()>(stored));
         if self.store.keep_lines || self.store.journal.is_some() {
-            let line = format!("put {} {} {} {tags}", put.metric, put.timestamp, put.value);
-            if self.store.keep_lines {
-                inner.keep(line.as_bytes());
-            }
+            let line = put.line_text();
+            self.keep(line.as_bytes());
             if self.store.journal.is_some() {
                 self.journal.extend_from_slice(line.as_bytes());
                 self.journal.push(b'\n');
             }
         }
-        Ok(())
+    }
+
+    /// Counts a point that was refused.
+    pub(crate) fn refused(&mut self) {
+        let counts = self.counts();
+        counts.puts += 1;
+        counts.refused += 1;
+    }
+
+    /// Counts a point that was dropped as if there were no room behind the server.
+    pub(crate) fn throttled(&mut self) {
+        let counts = self.counts();
+        counts.puts += 1;
+        counts.throttled += 1;
+    }
+
+    /// Counts a point that a stopping server threw away.
+    pub(crate) fn discarded(&mut self) {
+        let counts = self.counts();
+        counts.puts += 1;
+        counts.discarded += 1;
+    }
+
+    /// Keeps a put line as it came, if lines are kept.
+    pub(crate) fn keep(&mut self, line: &[u8]) {
+        if self.store.keep_lines {
+            let inner = self.inner.as_mut().expect("the lock is held until drop");
+            inner.keep(line);
+        }
     }
 
     /// The counts, to add what is not a point.
     pub(crate) fn counts(&mut self) -> &mut Counts {
         &mut self.inner.as_mut().expect("the lock is held until drop").counts
-    }
-
-    /// Journals are UTF-8; all but a rare line is ASCII already.
-    fn note(&mut self, line: &[u8]) {
-        if line.is_ascii() {
-            self.journal.extend_from_slice(line);
-        } else {
-            self.journal.extend_from_slice(latin1(line).as_bytes());
-        }
-        self.journal.push(b'\n');
     }
 }
 
@@ -103,26 +130,65 @@ impl Drop for Intake<'_> {
 }
 
 impl Inner {
-    /// Puts one line: by its known spelling, or read and checked word by word.
+    /// Puts one line: by its known spelling, or read and checked word by word. Notes it in UTF-8, if it is
+    /// taken; a journal's line is UTF-8 already.
     #[inline]
     pub(crate) fn put_line(
         &mut self,
         line: &[u8],
         rules: &Rules,
-        decode: fn(&[u8]) -> String,
+        manners: &dyn Manners,
+        utf8: bool,
+        note: Option<&mut Vec<u8>>,
     ) -> Result<Stored, Refusal> {
-        // Spellings are UTF-8 and telnet lines Latin-1: the short way is for ASCII, where both are the same.
+        // Spellings are UTF-8, and a telnet line need not be: the short way is for ASCII, which is the same everywhere.
         if line.is_ascii()
             && let Some(words) = Words::split(line)
+            && manners.takes_as_it_is(words.timestamp, words.value)
             && let Some(stored) = self.table.put_known(words.parts, words.timestamp, words.value)
         {
+            if let Some(note) = note {
+                note.extend_from_slice(line);
+                note.push(b'\n');
+            }
             return Ok(stored);
         }
-        let text = decode(line);
-        let put = Put::from_line(&text)?;
-        put.check(rules)?;
-        let words = Words::split(text.as_bytes()).expect("a put has all its words");
-        Ok(self.table.put(&put, words.parts))
+        let text = if utf8 {
+            String::from_utf8_lossy(line)
+        } else {
+            manners.text(line)
+        };
+        let words = Words::split(text.as_bytes()).filter(|words| manners.takes_as_it_is(words.timestamp, words.value));
+        let (mut stored, mut noted, noting) = (None, String::new(), note.is_some());
+        manners.read(&text, rules, &mut |put| {
+            let tags = put.tags.line_text();
+            let own = Parts {
+                metric: put.metric.as_bytes(),
+                tags: tags.as_bytes(),
+            };
+            stored = Some(self.table.put(put, words.as_ref().map_or(own, |words| words.parts)));
+            if noting {
+                noted = if words.is_some() {
+                    text.to_string()
+                } else {
+                    put.line_text()
+                };
+                noted.push('\n');
+            }
+        })?;
+        if let Some(note) = note {
+            note.extend_from_slice(noted.as_bytes());
+        }
+        stored.ok_or_else(|| Refusal::IllegalArgument("no point".into()))
+    }
+
+    /// Takes back what a line once put.
+    pub(crate) fn take_back(&mut self, line: &str, rules: &Rules, manners: &dyn Manners) {
+        let _ = manners.read(line, rules, &mut |put| {
+            if self.table.take_back(put) {
+                self.counts.forgotten += 1;
+            }
+        });
     }
 
     fn count<E>(&mut self, outcome: &Result<Stored, E>) {
@@ -197,6 +263,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::Config;
+    use crate::personality::OpenTsdb;
     use crate::table::{Limits, Table};
 
     fn inner() -> Inner {
@@ -210,6 +278,11 @@ mod tests {
             counts: Counts::default(),
             lines: Vec::new(),
         }
+    }
+
+    fn put(inner: &mut Inner, line: &[u8], rules: &Rules) -> Result<Stored, Refusal> {
+        let manners = OpenTsdb::new(&Config::default());
+        inner.put_line(line, rules, &manners, false, None)
     }
 
     fn token() -> impl Strategy<Value = String> {
@@ -230,13 +303,13 @@ mod tests {
             let rules = Rules { known_metrics: None, max_tags: 8 };
             let line = format!("put m {timestamp} {value} b=1 a=2");
             let mut fresh = inner();
-            let long = fresh.put_line(line.as_bytes(), &rules, latin1);
+            let long = put(&mut fresh, line.as_bytes(), &rules);
             let mut knowing = inner();
-            prop_assert!(knowing.put_line(b"put m 1 1 b=1 a=2", &rules, latin1).is_ok());
-            prop_assert_eq!(knowing.put_line(line.as_bytes(), &rules, latin1).map(drop), long.clone().map(drop));
+            prop_assert!(put(&mut knowing, b"put m 1 1 b=1 a=2", &rules).is_ok());
+            prop_assert_eq!(put(&mut knowing, line.as_bytes(), &rules).map(drop), long.clone().map(drop));
             if long.is_ok() {
                 // And once more the point is there already, however it was stored.
-                prop_assert_eq!(fresh.put_line(line.as_bytes(), &rules, latin1), Ok(Stored::Duplicate));
+                prop_assert_eq!(put(&mut fresh, line.as_bytes(), &rules), Ok(Stored::Duplicate));
                 let stored: Vec<_> = fresh.table.series().flat_map(|series| &series.cells).map(|cell| cell.copies).collect();
                 prop_assert_eq!(stored, [2]);
             }
@@ -245,7 +318,7 @@ mod tests {
         #[test]
         fn no_bytes_are_too_strange_to_be_refused(line in prop::collection::vec(any::<u8>(), 0..80)) {
             let rules = Rules { known_metrics: None, max_tags: 8 };
-            let _ = inner().put_line(&[b"put ".as_slice(), &line].concat(), &rules, latin1);
+            let _ = put(&mut inner(), &[b"put ".as_slice(), &line].concat(), &rules);
         }
     }
 }

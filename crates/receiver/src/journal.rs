@@ -28,7 +28,7 @@ pub(crate) struct Journal {
 struct Shared {
     young: Mutex<Young>,
     due: Condvar,
-    file: Mutex<File>,
+    file: Mutex<Option<File>>,
 }
 
 struct Young {
@@ -42,24 +42,16 @@ struct Young {
 const MAX_YOUNG: usize = 1 << 30;
 
 impl Journal {
-    /// Opens or creates the file and returns its whole lines beside the journal.
-    pub(crate) fn open(path: &Path, forget: Option<Duration>) -> io::Result<(Journal, Vec<u8>)> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        if !file.metadata()?.is_file() {
-            // A device such as /dev/full would be read for ever.
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("journal {} is not a file", path.display()),
-            ));
-        }
-        let mut lines = Vec::new();
-        file.read_to_end(&mut lines)?;
-        let whole = memchr::memrchr(b'\n', &lines).map_or(0, |newline| newline + 1);
-        if whole < lines.len() {
-            lines.truncate(whole);
-            file.set_len(whole as u64)?;
-            file.seek(io::SeekFrom::End(0))?;
-        }
+    /// Opens or creates the file and returns its whole lines beside the journal. Without a path nothing is written: only
+    /// what is young is known.
+    pub(crate) fn open(path: Option<&Path>, forget: Option<Duration>) -> io::Result<(Journal, Vec<u8>)> {
+        let (file, lines) = match path {
+            Some(path) => {
+                let (file, lines) = open(path)?;
+                (Some(file), lines)
+            }
+            None => (None, Vec::new()),
+        };
         let young = Young {
             batches: VecDeque::new(),
             bytes: 0,
@@ -95,7 +87,7 @@ impl Journal {
     /// Takes newline-ended lines, for now or for when they are old enough; reports an earlier failure of the writer too.
     pub(crate) fn append(&self, lines: Vec<u8>) -> io::Result<()> {
         let Some(forget) = self.forget else {
-            return lock(&self.shared.file).write_all(&lines);
+            return self.shared.write(&lines);
         };
         let mut young = lock(&self.shared.young);
         young.bytes += lines.len();
@@ -105,6 +97,13 @@ impl Journal {
             self.shared.due.notify_one();
         }
         young.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// Gives back the lines that were too young for the file, which now never get there.
+    pub(crate) fn forget(&self) -> Vec<Vec<u8>> {
+        let mut young = lock(&self.shared.young);
+        young.bytes = 0;
+        young.batches.drain(..).map(|(_, lines)| lines).collect()
     }
 
     /// Writes everything, however young, and ends the writer.
@@ -121,6 +120,13 @@ impl Journal {
 }
 
 impl Shared {
+    fn write(&self, lines: &[u8]) -> io::Result<()> {
+        match &mut *lock(&self.file) {
+            Some(file) => file.write_all(lines),
+            None => Ok(()),
+        }
+    }
+
     fn write_when_due(&self) {
         let mut young = lock(&self.young);
         loop {
@@ -130,7 +136,7 @@ impl Shared {
                     let (_, lines) = young.batches.pop_front().expect("there is a front");
                     young.bytes -= lines.len();
                     drop(young);
-                    let written = lock(&self.file).write_all(&lines);
+                    let written = self.write(&lines);
                     young = lock(&self.young);
                     if let Err(error) = written {
                         young.failed = Some(error);
@@ -153,4 +159,25 @@ impl Shared {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Opens a journal's file behind its last whole line, and reads its lines.
+fn open(path: &Path) -> io::Result<(File, Vec<u8>)> {
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    if !file.metadata()?.is_file() {
+        // A device such as /dev/full would be read for ever.
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("journal {} is not a file", path.display()),
+        ));
+    }
+    let mut lines = Vec::new();
+    file.read_to_end(&mut lines)?;
+    let whole = memchr::memrchr(b'\n', &lines).map_or(0, |newline| newline + 1);
+    if whole < lines.len() {
+        lines.truncate(whole);
+        file.set_len(whole as u64)?;
+        file.seek(io::SeekFrom::End(0))?;
+    }
+    Ok((file, lines))
 }

@@ -3,7 +3,7 @@
 //! Flags are given by being there, as in `?details&sync`. Read by `http.rs` and `query.rs`.
 
 /// Names and values, in order; a name may come more than once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {

@@ -66,6 +66,13 @@ impl<'a> Put<'a> {
         })
     }
 
+    /// The line it stands for, without its newline.
+    pub(crate) fn line_text(&self) -> String {
+        let tags = self.tags.line_text();
+        let blank = if tags.is_empty() { "" } else { " " };
+        format!("put {} {} {}{blank}{tags}", self.metric, self.timestamp, self.value)
+    }
+
     /// Everything else OpenTSDB asks of a point: its value, its timestamp's range, tags, names, the metric itself.
     pub(crate) fn check(&self, rules: &Rules) -> Result<Number, Refusal> {
         let number = Number::parse(self.value).map_err(Refusal::InvalidValue)?;

@@ -1,79 +1,31 @@
-//! The receiver: configuration, start, what a test asks it, stop.
+//! The receiver: start, what a test asks it, stop.
 //!
 //! ```text
-//! Receiver::start --thread "potsdb-receiver": accept--> connection.rs, one task each --> store.rs
+//! Receiver::start --thread "potsdb-receiver": listener.rs--> connection.rs, one task each --> store.rs
 //!        |                                                                                  ^
 //!        '-- points, lines, counts, wait_for, faults: from the caller's thread -------------'
 //! ```
 //!
 //! Nothing here prints. The command's `serve` is [`Receiver::start`], a line that says where, and [`Receiver::stop`].
 
-use std::collections::HashSet;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use crate::connection;
+use crate::config::Config;
 use crate::counts::Counts;
-use crate::faults::{FaultSwitch, Faults};
+use crate::faults::FaultSwitch;
 use crate::journal::Journal;
-use crate::personality::{OpenTsdb, Personality, Silent};
+use crate::listener::Listener;
+use crate::personality::Manners;
 use crate::put::Rules;
 use crate::store::{Point, Store};
 use crate::table::Limits;
-
-/// How a receiver listens, what it keeps and how it misbehaves.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where to listen; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Accepted points reach the journal only when they are this old, so that `kill -9` loses younger ones.
-    pub forget: Option<Duration>,
-    /// A file of `put` lines: loaded at the start, appended to from then on.
-    pub journal: Option<PathBuf>,
-    /// Points kept per series; the oldest goes.
-    pub max_points_per_series: usize,
-    /// Series kept; the one touched longest ago goes, with its points.
-    pub max_series: usize,
-    /// Points kept in all, 40 bytes each; the oldest of the series touched longest ago goes.
-    pub max_points: usize,
-    /// Tags a point may have.
-    pub max_tags: usize,
-    /// `None` creates metrics as they come; `Some` refuses all others with `unknown metric`.
-    pub known_metrics: Option<HashSet<String>>,
-    /// Never answer anything on telnet, as VictoriaMetrics; a connection that does not begin with `p` is HTTP.
-    pub silent: bool,
-    /// Keep each put line as it came, refused ones too, in order of arrival, at most 1 GiB. Points that come over HTTP
-    /// and are accepted are kept as the lines they stand for.
-    pub keep_lines: bool,
-    /// How to misbehave from the start.
-    pub faults: Faults,
-}
-
-impl Default for Config {
-    fn default() -> Config {
-        Config {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            forget: None,
-            journal: None,
-            max_points_per_series: 4_000_000,
-            max_series: 1_000_000,
-            max_points: 10_000_000,
-            max_tags: 8,
-            known_metrics: None,
-            silent: false,
-            keep_lines: false,
-            faults: Faults::default(),
-        }
-    }
-}
 
 /// A running server; dropping it stops it.
 pub struct Receiver {
@@ -98,7 +50,10 @@ pub struct Stored {
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) faults: FaultSwitch,
-    pub(crate) personality: Box<dyn Personality>,
+    pub(crate) manners: Box<dyn Manners>,
+    pub(crate) auth_line: Option<String>,
+    pub(crate) auth_header: Option<String>,
+    pub(crate) base_path: String,
 }
 
 impl Receiver {
@@ -109,14 +64,17 @@ impl Receiver {
     /// When the address cannot be listened on, or the journal not be opened or read.
     pub fn start(config: Config) -> io::Result<Receiver> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = listen(&runtime, config.listen)?;
-        let address = listener.local_addr()?;
+        let listener = {
+            let _inside = runtime.enter();
+            Listener::bind(config.listen)?
+        };
+        let address = listener.address();
         let shared = Arc::new(Shared::open(config)?);
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("potsdb-receiver".into()).spawn({
             let shared = Arc::clone(&shared);
             move || {
-                runtime.block_on(accept(listener, shared, stopped));
+                runtime.block_on(listener.serve(shared, stopped));
                 // Ends the connections' tasks where they wait; none is inside a line then.
                 runtime.shutdown_timeout(Duration::from_secs(1));
             }
@@ -216,10 +174,11 @@ impl Drop for Receiver {
 }
 
 impl Shared {
-    fn open(config: Config) -> io::Result<Shared> {
-        let opened = config
-            .journal
-            .map(|path| Journal::open(&path, config.forget))
+    pub(crate) fn open(config: Config) -> io::Result<Shared> {
+        let manners = config.personality.manners(&config);
+        // Without a file there is still what a restart forgets.
+        let opened = (config.journal.is_some() || config.forget.is_some())
+            .then(|| Journal::open(config.journal.as_deref(), config.forget))
             .transpose()?;
         let (journal, lines) = opened.unzip();
         let rules = Rules {
@@ -232,48 +191,14 @@ impl Shared {
             points: config.max_points,
         };
         let store = Store::new(rules, limits, config.keep_lines, journal);
-        store.load(&lines.unwrap_or_default());
-        let personality: Box<dyn Personality> = if config.silent {
-            Box::new(Silent)
-        } else {
-            Box::new(OpenTsdb)
-        };
+        store.load(&lines.unwrap_or_default(), manners.as_ref());
         Ok(Shared {
             store,
             faults: FaultSwitch::new(config.faults),
-            personality,
+            manners,
+            auth_line: config.auth_line,
+            auth_header: config.auth_header,
+            base_path: config.base_path.trim_end_matches('/').to_ascii_lowercase(),
         })
-    }
-}
-
-/// Connections the kernel may hold for us: thousands may come at once.
-const BACKLOG: u32 = 4096;
-
-fn listen(runtime: &runtime::Runtime, address: SocketAddr) -> io::Result<TcpListener> {
-    let _inside = runtime.enter();
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    // A restart finds its port again while old connections are still being forgotten.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = &mut stopped => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                tokio::spawn(connection::serve(stream, Arc::clone(&shared)));
-            }
-            // Out of descriptors, or the peer is gone already: the connections that end make room.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
     }
 }

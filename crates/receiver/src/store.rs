@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::counts::Counts;
 use crate::intake::Intake;
 use crate::journal::Journal;
+use crate::personality::Manners;
 use crate::put::Rules;
 use crate::series::{Series, SeriesName};
 use crate::table::{Limits, Table};
@@ -77,17 +78,24 @@ impl Store {
     }
 
     /// Puts the journal's lines back; they are neither counted as puts nor journalled again.
-    pub(crate) fn load(&self, lines: &[u8]) {
+    pub(crate) fn load(&self, lines: &[u8], manners: &dyn Manners) {
         let mut inner = self.lock();
         for line in lines.split_inclusive(|&byte| byte == b'\n') {
             // A torn last line is no point.
             if let Some(line) = line.strip_suffix(b"\n")
-                && inner
-                    .put_line(line, &self.rules, |bytes| String::from_utf8_lossy(bytes).into_owned())
-                    .is_ok()
+                && inner.put_line(line, &self.rules, manners, true, None).is_ok()
             {
                 inner.counts.loaded += 1;
             }
+        }
+    }
+
+    /// Forgets what is too young for the journal, as a server does that is killed.
+    pub(crate) fn forget(&self, manners: &dyn Manners) {
+        let young = self.journal.as_ref().map(Journal::forget).unwrap_or_default();
+        let mut inner = self.lock();
+        for line in young.iter().flat_map(|lines| lines.split(|&byte| byte == b'\n')) {
+            inner.take_back(&String::from_utf8_lossy(line), &self.rules, manners);
         }
     }
 

@@ -124,6 +124,31 @@ impl Table {
         self.store(Home { spelling, ..home }, put.timestamp, put.value.as_bytes())
     }
 
+    /// Takes one copy of a point back; false if it is not there any more. Which of several values it had is not known any
+    /// more either: the last one stays.
+    pub(crate) fn take_back(&mut self, put: &Put<'_>) -> bool {
+        let mut tags = put.tags.clone();
+        tags.0.sort_unstable();
+        let tags = tags.line_text();
+        let own = Parts {
+            metric: put.metric.as_bytes(),
+            tags: tags.as_bytes(),
+        };
+        let Some(&home) = self.spellings.get(&own) else {
+            return false;
+        };
+        let cells = &mut live(&mut self.slots[home.slot as usize]).cells;
+        let Ok(index) = cells.binary_search_by_key(&put.timestamp, |cell| cell.timestamp) else {
+            return false;
+        };
+        cells[index].copies = cells[index].copies.saturating_sub(1);
+        if cells[index].copies == 0 {
+            cells.remove(index);
+            self.points -= 1;
+        }
+        true
+    }
+
     /// All series, in no order.
     pub(crate) fn series(&self) -> impl Iterator<Item = &Series> {
         self.slots.iter().filter_map(|slot| slot.series.as_ref())

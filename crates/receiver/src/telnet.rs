@@ -1,16 +1,18 @@
 //! The telnet conversation of one connection, without the socket: bytes in, points stored, replies out.
 //!
-//! Lines end in `\n` or `\r\n`. As in OpenTSDB the limit of 1024 bytes bites only while no newline has come: a longer
-//! line is taken when it arrives whole. A half line at the end of the stream is no line.
+//! Lines end in `\n` or `\r\n`. How long one may be is the personality's affair, and whether a last one without its end is
+//! one. With OpenTSDB the limit of 1024 bytes bites only while no newline has come: a longer line is taken when it
+//! arrives whole.
 //!
 //! `connection.rs` reads the bytes and writes the replies; `personality/` words them; the store is locked once per call
 //! of [`Telnet::take`].
 
+use crate::faults::{Ending, Fate, Struck};
 use crate::intake::{Intake, latin1};
-use crate::personality::{Outcome, Personality};
-use crate::store::Store;
+use crate::personality::{Longest, Outcome};
+use crate::receiver::Shared;
 
-/// The most bytes that may come without a newline.
+/// The longest line that OpenTSDB takes however it arrives.
 const MAX_LINE: usize = 1024;
 
 /// Beyond this many unwritten bytes refusals are dropped (Netty's high-water mark, which OpenTSDB obeys)...
@@ -24,48 +26,63 @@ const MAX_REPLIES: usize = 4 * 1024 * 1024;
 pub(crate) struct Telnet {
     /// A line's beginning, until its end comes.
     carry: Vec<u8>,
+    /// That beginning was too long already, and is gone.
+    leaving_out: bool,
+    /// How many lines have come.
+    lines: u64,
+    /// Whether the peer has said what it had to.
+    authorised: bool,
     /// What is to be written.
     pub(crate) replies: Vec<u8>,
+    /// What is to be written after the next answer.
+    late: Vec<u8>,
     /// No more input is wanted; what is to be written still is.
     over: bool,
+    /// The fault that made it so.
+    struck: Option<Ending>,
 }
 
 impl Telnet {
     /// Takes bytes and returns how many it used: fewer than all when enough replies to write have come together.
     ///
     /// `congested` says that the peer does not take replies now, so that waiting for it would be in vain.
-    pub(crate) fn take(
-        &mut self,
-        bytes: &[u8],
-        congested: bool,
-        store: &Store,
-        personality: &dyn Personality,
-    ) -> usize {
-        let mut intake = store.intake();
+    pub(crate) fn take(&mut self, bytes: &[u8], congested: bool, shared: &Shared, fate: &Fate) -> usize {
+        let mut intake = shared.store.intake();
         let mut start = 0;
         for newline in memchr::memchr_iter(b'\n', bytes) {
             let part = &bytes[start..newline];
             start = newline + 1;
             if self.carry.is_empty() {
-                self.line(part, &mut intake, personality);
+                self.line(part, &mut intake, shared, fate);
             } else {
                 let mut line = std::mem::take(&mut self.carry);
                 line.extend_from_slice(part);
-                self.line(&line, &mut intake, personality);
+                self.line(&line, &mut intake, shared, fate);
                 line.clear();
                 self.carry = line;
+            }
+            if self.struck.is_some() {
+                return bytes.len();
             }
             if !congested && self.replies.len() >= HIGH_WATER {
                 return start;
             }
         }
-        self.carry.extend_from_slice(&bytes[start..]);
-        if self.carry.len() > MAX_LINE && !self.over {
-            self.over = true;
-            self.carry.clear();
-            intake.counts().closed_overlong += 1;
-        }
+        self.begin(&bytes[start..], &mut intake, shared);
         bytes.len()
+    }
+
+    /// Takes the end of the stream: the last line, where one without its end is a line.
+    pub(crate) fn end(&mut self, shared: &Shared, fate: &Fate) {
+        if self.carry.is_empty() || self.over {
+            return;
+        }
+        let mut intake = shared.store.intake();
+        intake.counts().torn += 1;
+        if shared.manners.takes_torn_lines() {
+            let line = std::mem::take(&mut self.carry);
+            self.line(&line, &mut intake, shared, fate);
+        }
     }
 
     /// True when the conversation wants no more input.
@@ -73,25 +90,56 @@ impl Telnet {
         self.over
     }
 
-    /// True inside a line.
-    pub(crate) fn is_torn(&self) -> bool {
-        !self.carry.is_empty()
+    /// The fault that ends the connection, once what is to be written is.
+    pub(crate) fn struck(&self) -> Option<Ending> {
+        self.struck
+    }
+
+    /// Keeps a line's beginning, unless it is too long already.
+    fn begin(&mut self, part: &[u8], intake: &mut Intake<'_>, shared: &Shared) {
+        self.carry.extend_from_slice(part);
+        match shared.manners.longest() {
+            Longest::Ends(most) if self.carry.len() > most && !self.over => {
+                self.over = true;
+                self.carry.clear();
+                intake.counts().closed_overlong += 1;
+            }
+            Longest::LeftOut(most) if self.carry.len() > most => {
+                self.leaving_out = true;
+                self.carry.clear();
+            }
+            _ => {}
+        }
     }
 
     #[inline]
-    fn line(&mut self, line: &[u8], intake: &mut Intake<'_>, personality: &dyn Personality) {
-        if line.len() > MAX_LINE {
+    fn line(&mut self, line: &[u8], intake: &mut Intake<'_>, shared: &Shared, fate: &Fate) {
+        let manners = shared.manners.as_ref();
+        self.lines += 1;
+        if fate.ends_at(self.lines, line.len()) {
+            (self.over, self.struck) = (true, Some(Ending::Line));
+            return;
+        }
+        let left_out = match manners.longest() {
+            Longest::LeftOut(most) => std::mem::take(&mut self.leaving_out) || line.len() > most,
+            Longest::Ends(_) => false,
+        };
+        if line.len() > MAX_LINE || left_out {
             intake.counts().overlong += 1;
+            if left_out {
+                return;
+            }
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let before = self.replies.len();
-        let room = if is_put(line) {
-            if let Err(refusal) = intake.line(line) {
-                personality.refused(&refusal, &mut self.replies);
-            }
+        let room = if !self.authorised && shared.auth_line.is_some() {
+            self.authorise(line, intake, shared);
+            MAX_REPLIES
+        } else if manners.is_put(line) {
+            self.put(line, intake, shared, fate);
             HIGH_WATER
         } else {
-            self.command(line, intake, personality);
+            self.command(line, intake, shared);
             MAX_REPLIES
         };
         // A connection that is over answers nothing more; one whose peer does not read keeps what it has.
@@ -101,58 +149,90 @@ impl Telnet {
         }
     }
 
-    fn command(&mut self, line: &[u8], intake: &mut Intake<'_>, personality: &dyn Personality) {
+    #[inline]
+    fn put(&mut self, line: &[u8], intake: &mut Intake<'_>, shared: &Shared, fate: &Fate) {
+        let manners = shared.manners.as_ref();
+        manners.came();
+        if fate.is_stopping() {
+            intake.keep(line);
+            intake.discarded();
+        } else if shared.faults.strikes_points() && intake.would_take(line, manners) && shared.faults.throttles() {
+            intake.keep(line);
+            intake.throttled();
+            let replies = if shared.faults.is_late() {
+                &mut self.late
+            } else {
+                &mut self.replies
+            };
+            manners.throttled(replies);
+        } else if let Err(refusal) = intake.line(line, manners) {
+            manners.refused(&refusal, &mut self.replies);
+        }
+    }
+
+    /// The first line, and the next ones until one is right, are the peer's to say who it is.
+    fn authorise(&mut self, line: &[u8], intake: &mut Intake<'_>, shared: &Shared) {
+        self.authorised = shared
+            .auth_line
+            .as_deref()
+            .is_some_and(|wanted| wanted.as_bytes() == line);
+        if self.authorised {
+            self.replies.extend_from_slice(b"AUTH_SUCCESS\r\n");
+        } else {
+            intake.counts().unauthorised += 1;
+            self.replies.extend_from_slice(b"AUTH_FAIL\r\n");
+        }
+    }
+
+    fn command(&mut self, line: &[u8], intake: &mut Intake<'_>, shared: &Shared) {
         let line = latin1(line);
-        let command = line.split(' ').next().unwrap_or_default();
+        let is_version = line.split_ascii_whitespace().next() == Some("version");
         let counts = intake.counts();
-        if command == "version" {
+        if is_version {
             counts.versions += 1;
         }
-        match personality.command(command, counts, &mut self.replies) {
+        let before = self.replies.len();
+        match shared.manners.command(&line, counts, &mut self.replies) {
             Outcome::Known => {}
-            Outcome::Unknown if command == "version" => {}
+            Outcome::Unknown if is_version => {}
             Outcome::Unknown => counts.unknown += 1,
             Outcome::Leave => self.over = true,
         }
+        if !is_version || self.replies.len() == before {
+            return;
+        }
+        match shared.faults.answer(false) {
+            Some(Struck::Lost) => {
+                self.replies.truncate(before);
+                counts.lost_answers += 1;
+            }
+            Some(_) => {
+                self.replies.truncate(before);
+                counts.lost_answers += 1;
+                (self.over, self.struck) = (true, Some(Ending::Reset));
+            }
+            None => {}
+        }
+        self.replies.append(&mut self.late);
     }
-}
-
-/// The first word is `put`; commands are matched whole and in lower case.
-#[inline]
-fn is_put(line: &[u8]) -> bool {
-    line.starts_with(b"put ") || line == b"put"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::personality::OpenTsdb;
-    use crate::put::Rules;
-    use crate::table::Limits;
+    use crate::config::Config;
 
-    fn store() -> Store {
-        let limits = Limits {
-            points_per_series: 100,
-            series: 100,
-            points: 100,
-        };
-        Store::new(
-            Rules {
-                known_metrics: None,
-                max_tags: 8,
-            },
-            limits,
-            false,
-            None,
-        )
+    fn shared() -> Shared {
+        Shared::open(Config::default()).expect("there is no journal")
     }
 
     fn answers(pieces: &[&[u8]]) -> (Vec<u8>, usize, bool) {
-        let (store, mut telnet) = (store(), Telnet::default());
+        let (shared, mut telnet) = (shared(), Telnet::default());
         for piece in pieces {
-            assert_eq!(telnet.take(piece, false, &store, &OpenTsdb), piece.len());
+            assert_eq!(telnet.take(piece, false, &shared, &shared.faults.fate()), piece.len());
         }
-        (telnet.replies.clone(), store.points().len(), telnet.is_torn())
+        let points = shared.store.points().len();
+        (telnet.replies.clone(), points, !telnet.carry.is_empty())
     }
 
     #[test]
@@ -170,15 +250,16 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_read_loses_refusals_and_keeps_its_version() {
-        let (store, mut telnet) = (store(), Telnet::default());
+        let (shared, mut telnet) = (shared(), Telnet::default());
+        let fate = shared.faults.fate();
         let bad = b"put m 1 x h=a\n".repeat(5_000);
-        let used = telnet.take(&bad, false, &store, &OpenTsdb);
+        let used = telnet.take(&bad, false, &shared, &fate);
         assert!(used < bad.len(), "first it stops, so that the replies can be written");
-        telnet.take(&bad[used..], true, &store, &OpenTsdb);
-        telnet.take(b"version\n", true, &store, &OpenTsdb);
+        telnet.take(&bad[used..], true, &shared, &fate);
+        telnet.take(b"version\n", true, &shared, &fate);
         let replies = String::from_utf8_lossy(&telnet.replies);
         assert!(replies.len() < HIGH_WATER + 1024 && replies.ends_with("potsdb-receiver\n"));
         let written = replies.lines().filter(|line| line.starts_with("put: ")).count() as u64;
-        assert_eq!(store.counts().suppressed + written, 5_000);
+        assert_eq!(shared.store.counts().suppressed + written, 5_000);
     }
 }

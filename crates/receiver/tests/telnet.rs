@@ -3,7 +3,7 @@
 mod peer;
 
 use peer::{Peer, SOON, reply_to};
-use potsdb_receiver::{Config, Receiver};
+use potsdb_receiver::{Config, Personality, Receiver};
 
 const VERSION: &str = "net.opentsdb.tools 2.4.1 built at revision potsdb (RECEIVER)\n\
     Built on 2026/01/01 00:00:00 +0000 by potsdb@localhost:potsdb-receiver\n";
@@ -125,7 +125,10 @@ const REFUSALS: &[(&str, &str)] = &[
     ("Put m", ""),
     ("diediedie", "unknown command: diediedie.  Try `help'.\n"),
     ("dropcaches", "Caches dropped.\n"),
-    ("help", "available commands: stats dropcaches version exit help put \n"),
+    (
+        "help",
+        "available commands: stats dropcaches version exit help put rollup histogram diediedie \n",
+    ),
     ("version", VERSION),
     ("version ", VERSION),
 ];
@@ -332,7 +335,7 @@ fn half_close_is_answered_in_full_and_then_closed() {
 #[test]
 fn a_silent_receiver_stores_and_never_answers() {
     let receiver = Receiver::start(Config {
-        silent: true,
+        personality: Personality::VictoriaMetrics,
         ..Config::default()
     })
     .expect("a free port");

@@ -179,6 +179,12 @@ class EndpointState:
     def server(self) -> str | None: ...
     @property
     def last_error(self) -> str | None: ...
+    @property
+    def limit(self) -> float | None:
+        """Points per second it is held to, since it asked for less."""
+    @property
+    def window_bytes(self) -> int:
+        """Bytes of lines its connections may have without an answer, now."""
     def as_dict(self) -> dict[str, Any]:
         """The same as a plain dict."""
 

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::thread;
 
+use potsdb_receiver::Personality;
+
 use crate::command::{nobody, potsdb, receiver, receiver_with};
 
 #[test]
@@ -37,7 +39,7 @@ fn a_test_point_that_the_server_refuses_is_exit_code_1_with_advice() {
 
 #[test]
 fn a_server_that_does_not_answer_for_points_is_said_to() {
-    let receiver = receiver_with(|config| config.silent = true);
+    let receiver = receiver_with(|config| config.personality = Personality::VictoriaMetrics);
     let ended = potsdb(&["check", "--send", &receiver.url()]).with_code(0);
     assert!(
         ended.out.contains("test point potsdb.check: unconfirmed"),

@@ -64,14 +64,15 @@ impl Door {
     pub(super) fn state<'a>(&self, links: impl Iterator<Item = &'a Link>) -> EndpointState {
         let mut doing = if self.lost { "lost" } else { "idle" };
         let mut knowledge = self.knowledge;
+        let mut window_bytes = 0;
         for link in links {
             match &link.state {
                 State::Idle => {}
-                State::Connecting { .. } => doing = "connecting",
+                State::Connecting { .. } => doing = if doing == "connected" { doing } else { "connecting" },
                 State::Live(exchange) => {
                     doing = "connected";
                     knowledge = exchange.knowledge();
-                    break;
+                    window_bytes += exchange.window_bytes();
                 }
             }
         }
@@ -81,6 +82,8 @@ impl Door {
             state: format!("{doing}{manner}"),
             server,
             last_error: self.last_error.clone(),
+            limit: self.overload.limit(),
+            window_bytes,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! `engine.rs` calls what is here; it writes no lines.
 
 use super::door::{Link, State};
-use super::{Engine, EnginePhase, Output, STAGGER};
+use super::{Engine, Output, STAGGER};
 use crate::credentials::Credentials;
 use crate::exchange::{Cut, Knowledge, Wire};
 use crate::report::Report;
@@ -40,12 +40,18 @@ impl Engine {
         let Some(exchange) = self.links[link].exchange_mut() else {
             return self.lost(link, why);
         };
+        if clean && !exchange.is_welcome() {
+            return self.over(link, clean, &Cut::Unauthorized(why));
+        }
         let idle = exchange.is_idle();
         exchange.ended(clean, &mut self.verdicts);
+        // Its last words may be why, also where the end of the stream is what ended them.
+        let cut = exchange.tick(self.now, false, &mut self.verdicts);
         self.heed(link);
-        match idle {
-            true => self.leave(link),
-            false => self.lost(link, why),
+        match cut.filter(Cut::is_lasting) {
+            Some(cut) => self.lost_for_long(link, &cut),
+            None if idle => self.leave(link),
+            None => self.lost(link, why),
         }
     }
 
@@ -63,29 +69,40 @@ impl Engine {
 
     /// A link is without a connection from now on, and its endpoint not doing well.
     pub(super) fn lost(&mut self, link: usize, why: String) {
+        self.lose(link, why, |endpoint, why| Report::ServerLost { endpoint, why });
+    }
+
+    fn lose(&mut self, link: usize, why: String, report: impl FnOnce(String, String) -> Report) {
         let was_idle = self.links[link].is_idle();
         self.leave(link);
-        let finishing = self.phase != EnginePhase::Open && !self.queued && self.verdicts.again.is_empty();
-        if finishing || was_idle {
+        if was_idle || self.is_finishing() {
             return;
         }
         let door = &mut self.doors[self.links[link].door];
-        door.not_before = self.now + door.backoff.failed(&mut self.random);
+        let wait = self.now + door.backoff.failed(&mut self.random);
+        // Another of its connections may have learned that it takes longer.
+        door.not_before = door.not_before.max(wait);
         door.last_error = Some(why.clone());
         if !std::mem::replace(&mut door.lost, true) {
-            self.verdicts.reports.push(Report::ServerLost {
-                endpoint: door.name.clone(),
-                why,
-            });
+            self.verdicts.reports.push(report(door.name.clone(), why));
         }
     }
 
     /// What an endpoint asked for counts for all its connections.
     pub(super) fn heed(&mut self, link: usize) {
-        let door = &mut self.doors[self.links[link].door];
+        let index = self.links[link].door;
+        let door = &mut self.doors[index];
         let worked = std::mem::take(&mut self.verdicts.worked);
         match self.verdicts.slow.take() {
-            Some(slow) => door.overload.slow_down(self.now, slow.rest),
+            Some(slow) => {
+                door.overload.slow_down(self.now, slow.rest);
+                let until = door.overload.resting_until();
+                for link in self.links.iter_mut().filter(|link| link.door == index) {
+                    if let Some(exchange) = link.exchange_mut() {
+                        exchange.rest(until);
+                    }
+                }
+            }
             None if worked => door.overload.worked(self.now),
             None => {}
         }
@@ -132,20 +149,33 @@ impl Engine {
     /// Ends a connection on the client's own account.
     fn cut(&mut self, link: usize, cut: &Cut) {
         self.outputs.push_back(Output::Disconnect { link });
-        let Some(exchange) = self.links[link].exchange_mut() else {
-            return;
-        };
-        exchange.count_torn(&mut self.verdicts);
-        exchange.ended(*cut == Cut::Finished, &mut self.verdicts);
-        self.heed(link);
+        if let Some(exchange) = self.links[link].exchange() {
+            exchange.count_torn(&mut self.verdicts);
+        }
+        self.over(link, *cut == Cut::Finished, cut);
+    }
+
+    /// A connection is over, and it is known why.
+    fn over(&mut self, link: usize, clean: bool, cut: &Cut) {
+        if let Some(exchange) = self.links[link].exchange_mut() {
+            exchange.ended(clean, &mut self.verdicts);
+            self.heed(link);
+        }
         match cut {
             Cut::Finished => self.leave(link),
+            _ if cut.is_lasting() => self.lost_for_long(link, cut),
             _ => self.lost(link, cut.to_string()),
         }
-        if cut.is_lasting() {
-            let door = self.links[link].door;
-            self.doors[door].not_before = self.now + self.longest_wait;
-        }
+    }
+
+    /// As [`lost`](Engine::lost), and it takes somebody's doing to mend.
+    fn lost_for_long(&mut self, link: usize, cut: &Cut) {
+        self.lose(link, cut.to_string(), |endpoint, why| match cut {
+            Cut::Unauthorized(_) => Report::Unauthorized { endpoint, why },
+            _ => Report::ServerLost { endpoint, why },
+        });
+        let door = &mut self.doors[self.links[link].door];
+        door.not_before = self.now + door.backoff.cap();
     }
 
     /// Opens a connection when there is something to write and no live one takes it. One at a

@@ -54,6 +54,8 @@ pub(crate) struct Http {
     worked: bool,
     write_progress: Duration,
     progress: Duration,
+    /// Nothing is asked before that.
+    rests_until: Duration,
     finishing: bool,
     /// Why the connection has to end.
     cut: Option<Cut>,
@@ -130,6 +132,7 @@ impl Http {
             worked: false,
             write_progress: now,
             progress: now,
+            rests_until: Duration::ZERO,
             finishing: false,
             cut: None,
         }
@@ -159,7 +162,7 @@ impl Http {
     /// Begins the next request, if there is something to ask or to put.
     fn begin(&mut self, now: Duration) {
         let waits = !self.parts.is_empty() || !self.gathered.is_empty();
-        if self.flight.is_some() || self.cut.is_some() || !waits {
+        if self.flight.is_some() || self.cut.is_some() || !waits || now < self.rests_until {
             return;
         }
         let (part, request) = match self.learned.asks_config() {
@@ -181,7 +184,9 @@ impl Http {
 
     /// The next lines, as many as make a body within the limit.
     fn next(&mut self) -> (Part, Request) {
-        let mut part = self.parts.pop().unwrap_or_else(|| Part {
+        let part = self.parts.pop();
+        let fresh = part.is_none();
+        let mut part = part.unwrap_or_else(|| Part {
             lines: std::mem::take(&mut self.gathered).into(),
             details: false,
         });
@@ -193,7 +198,12 @@ impl Http {
             }
             let fewer = self.requests.fewer_lines(limit, part.length(), body);
             let front = part.split_front(fewer, u64::MAX);
-            self.parts.push(std::mem::replace(&mut part, front));
+            let rest = std::mem::replace(&mut part, front);
+            match fresh {
+                // With what comes next it makes a whole body again.
+                true => rest.lines.into_iter().rev().for_each(|held| self.gathered.push_front(held)),
+                false => self.parts.push(rest),
+            }
         }
     }
 
@@ -223,13 +233,22 @@ impl Http {
         verdicts.last_answer = Some(now.saturating_sub(flight.since));
         let length = flight.request.body.len();
         let reply = reply::put(answer.status, &answer.body);
-        let Some(part) = flight.part else {
+        let Some(mut part) = flight.part else {
             match reply {
-                PutReply::Unauthorized { words } => self.cut = Some(Cut::Unauthorized(words)),
+                PutReply::Unauthorized { .. } => self.cut = Some(unauthorized(answer)),
+                PutReply::Later { words } => {
+                    // Whoever cannot say what it takes now gets the least, and later.
+                    self.learned.config(answer.status, &answer.body);
+                    verdicts.slow_down(answer.retry_after, words);
+                    self.let_go(verdicts);
+                }
                 _ => self.learned.config(answer.status, &answer.body),
             }
             return;
         };
+        for held in &mut part.lines {
+            held.tried = true;
+        }
         let taken = matches!(
             reply,
             PutReply::Taken { .. } | PutReply::Partly { .. } | PutReply::Unnamed
@@ -264,9 +283,9 @@ impl Http {
                 verdicts.send_again(part.lines);
                 self.let_go(verdicts);
             }
-            PutReply::Unauthorized { words } => {
+            PutReply::Unauthorized { .. } => {
                 verdicts.send_again(part.lines);
-                self.cut = Some(Cut::Unauthorized(words));
+                self.cut = Some(unauthorized(answer));
             }
             PutReply::Misplaced { words } => {
                 verdicts.send_again(part.lines);
@@ -336,6 +355,11 @@ impl Http {
         let parts = self.parts.drain(..).flat_map(|part| part.lines);
         verdicts.send_again(parts.chain(self.gathered.drain(..)));
     }
+}
+
+/// Not in the server's words: a proxy may repeat what it was given.
+fn unauthorized(answer: &Answer) -> Cut {
+    Cut::Unauthorized(format!("HTTP {}", answer.status))
 }
 
 /// The most errors that are looked for out of their order.
@@ -469,7 +493,9 @@ impl Exchange for Http {
     }
 
     fn deadline(&self) -> Option<Duration> {
-        let flight = self.flight.as_ref()?;
+        let Some(flight) = &self.flight else {
+            return self.low().map(|_| self.rests_until);
+        };
         let write = Some(self.write_progress + self.terms.write_timeout).filter(|_| flight.unwritten() > 0);
         let answer = Some(self.progress + self.terms.answer_timeout);
         write.into_iter().chain(answer).min()
@@ -482,6 +508,10 @@ impl Exchange for Http {
     fn take_half_close(&mut self) -> bool {
         // OpenTSDB does not answer a synchronous put on a half-closed connection: the whole of it ends, once idle.
         false
+    }
+
+    fn rest(&mut self, until: Duration) {
+        self.rests_until = self.rests_until.max(until);
     }
 
     fn is_idle(&self) -> bool {
@@ -534,6 +564,10 @@ impl Exchange for Http {
 
     fn has_proved(&self, _now: Duration) -> bool {
         self.answered
+    }
+
+    fn window_bytes(&self) -> usize {
+        self.batch()
     }
 
     fn has_worked(&self) -> bool {

@@ -16,6 +16,7 @@ use crate::ledger::Tally;
 use crate::report::Report;
 use crate::window::Held;
 
+mod greeting;
 #[cfg(feature = "http")]
 mod http;
 mod telnet;
@@ -41,8 +42,10 @@ pub(crate) struct Terms {
     /// `ack=accepted`: a silent server is of no use.
     pub(crate) must_answer: bool,
     /// `ack=stored`: an answer that does not say what is stored is of no use.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP can"))]
     pub(crate) stored: bool,
     /// HTTP bodies are compressed.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has it"))]
     pub(crate) gzip: bool,
 }
 
@@ -132,6 +135,7 @@ pub(crate) enum Cut {
     /// The credentials are missing, wrong or not enough; in the server's words.
     Unauthorized(String),
     /// No points are taken at this URL; in the server's words.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has URLs"))]
     Misplaced(String),
     /// Everything is answered, and the connection of no more use.
     Finished,
@@ -256,7 +260,8 @@ pub(crate) trait Exchange: Send {
     fn give(&mut self, now: Duration, held: Held);
 
     /// The bytes to write next. Asked once all there was has been given: what makes a batch of it
-    /// can do so now.
+    /// can do so now. What was shown is shown again, as it was, until it is written: over TLS it
+    /// may be encrypted already.
     fn unwritten<'a>(&'a mut self, now: Duration, slices: &mut Vec<IoSlice<'a>>);
 
     /// The kernel took so many of them.
@@ -293,11 +298,19 @@ pub(crate) trait Exchange: Send {
     /// Counts a line torn by cutting the connection now.
     fn count_torn(&self, verdicts: &mut Verdicts);
 
+    /// Whether the server lets the client in, as far as is known; one that does not is told of and left alone.
+    fn is_welcome(&self) -> bool {
+        true
+    }
+
     /// What was found out about the server.
     fn knowledge(&self) -> Knowledge;
 
     /// What other connections to the same endpoint found out.
     fn learn(&mut self, knowledge: Knowledge);
+
+    /// The endpoint asked to be left alone until then, on whatever connection.
+    fn rest(&mut self, _until: Duration) {}
 
     /// Whether the server may end the connection now without anything being wrong with it.
     fn is_idle(&self) -> bool;
@@ -305,6 +318,9 @@ pub(crate) trait Exchange: Send {
     /// Whether the connection has shown that the server works: an answer, or acknowledged bytes
     /// for long enough.
     fn has_proved(&self, now: Duration) -> bool;
+
+    /// How many bytes of lines may be without an answer now.
+    fn window_bytes(&self) -> usize;
 
     /// Whether the server has shown on this connection that it does something with points.
     fn has_worked(&self) -> bool;

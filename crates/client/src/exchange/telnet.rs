@@ -23,6 +23,7 @@ use potsdb_wire::reply::{Class, ErrorKind, Replies, Reply};
 
 use super::{Cut, Exchange, Knowledge, Room, Terms, Verdicts};
 use crate::block::BLOCK_BYTES;
+use crate::overload::Allowed;
 use crate::settling::Settling;
 use crate::window::{Held, Window};
 
@@ -55,6 +56,8 @@ const KERNEL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 pub(crate) struct Telnet {
     terms: Terms,
     window: Window,
+    /// How much of it may be filled.
+    allowed: Allowed,
     settling: Settling,
     replies: Replies,
     knowledge: Knowledge,
@@ -104,6 +107,7 @@ impl Telnet {
         Telnet {
             terms,
             window: Window::default(),
+            allowed: Allowed::new(terms.window_bytes, terms.answer_timeout),
             settling: Settling::new(terms.settle, terms.settle_bytes),
             replies: Replies::new(),
             knowledge,
@@ -147,7 +151,7 @@ impl Telnet {
                         || self.ending != Ending::No
                         || now >= since + ASK_AFTER
                         || self.window.unasked() >= ASK_BYTES
-                        || self.window.bytes() >= self.terms.window_bytes / 2
+                        || self.window.bytes() >= self.allowed.bytes() / 2
                 }
                 None => !self.window.is_asked() && self.settling.due().is_some_and(|due| now >= due),
             },
@@ -174,6 +178,7 @@ impl Telnet {
         let again = std::mem::take(&mut self.again);
         let Some(interval) = self.window.answered() else { return };
         verdicts.last_answer = Some(now.saturating_sub(interval.asked_at));
+        self.allowed.answered(now, interval.asked_at);
         // Errors among which are those of lines that are gone say nothing certain of the ones left.
         let unsure = std::mem::take(&mut self.gone) && refused > 0;
         if again || unsure || self.read_only {
@@ -282,7 +287,7 @@ impl Exchange for Telnet {
             return None;
         }
         let first = self.knowledge == Knowledge::Unknown && self.window.is_empty();
-        let bytes = self.terms.window_bytes.saturating_sub(self.window.bytes());
+        let bytes = self.allowed.bytes().saturating_sub(self.window.bytes());
         let bytes = if first { bytes.min(BLOCK_BYTES) } else { bytes };
         let points = self.terms.window_points.saturating_sub(self.window.points());
         // A block's worth or nothing: a window that is almost full must not chop blocks to pieces.
@@ -364,7 +369,7 @@ impl Exchange for Telnet {
         if !needed || self.window.is_empty() || self.acknowledged >= self.window.written() {
             return None;
         }
-        let pressing = self.urgent || self.ending != Ending::No || self.window.bytes() >= self.terms.window_bytes / 2;
+        let pressing = self.urgent || self.ending != Ending::No || self.window.bytes() >= self.allowed.bytes() / 2;
         // Asked too rarely, a server that works would look as if it stood still.
         let every = if pressing { KERNEL.0 } else { KERNEL.1 };
         Some(self.kernel_asked + every.min(self.terms.answer_timeout / 2))
@@ -496,6 +501,10 @@ impl Exchange for Telnet {
 
     fn has_proved(&self, now: Duration) -> bool {
         self.answered || (self.acknowledged > 0 && now >= self.opened + PROVED_AFTER)
+    }
+
+    fn window_bytes(&self) -> usize {
+        self.allowed.bytes()
     }
 
     fn has_worked(&self) -> bool {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use potsdb_wire::Server;
 
+use super::greeting::Greeting;
 #[cfg(feature = "http")]
 use super::http::{Address, Http, Learned};
 use super::telnet::Telnet;
@@ -51,7 +52,10 @@ impl Wire {
             (Wire::Http(address), Knowledge::Http(learned)) => {
                 Box::new(Http::new(terms, address.clone(), credentials.header, learned, now))
             }
-            _ => Box::new(Telnet::new(terms, knowledge, now)),
+            _ => match credentials.line {
+                Some(line) => Box::new(Greeting::new(terms, knowledge, line, now)),
+                None => Box::new(Telnet::new(terms, knowledge, now)),
+            },
         }
     }
 }

@@ -186,6 +186,13 @@ impl State {
         }
     }
 
+    /// Closes the open block, as if it were full.
+    pub(super) fn seal_open(&mut self) {
+        let memory = self.spare.pop().unwrap_or_default();
+        self.full
+            .push_back(std::mem::replace(&mut self.open, Block::new(memory)));
+    }
+
     /// Appends lines that there is a block for.
     #[inline]
     pub(super) fn push(&mut self, lines: &[u8], points: u32) {
@@ -216,7 +223,7 @@ impl State {
     }
 
     /// Keeps an empty block's memory for the next one.
-    fn keep(&mut self, block: Block) {
+    pub(super) fn keep(&mut self, block: Block) {
         if self.spare.len() < SPARE_BLOCKS {
             self.spare.extend(Some(block.into_bytes()).filter(is_spare));
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use potsdb_wire::Server as Known;
 
 use super::Dice;
-use super::server::{EPOCH, Kind};
+use super::server::Kind;
 use crate::options::{Ack, Options, Overflow};
 
 #[derive(Clone, Debug)]
@@ -57,6 +57,26 @@ pub(super) enum Action {
         server: usize,
         lasts: Duration,
     },
+    /// Something in front of the server answers so many of a hundred requests for it.
+    Front {
+        server: usize,
+        lasts: Duration,
+        status: u16,
+        percent: u64,
+        retry_after: Option<Duration>,
+    },
+    /// It takes no longer bodies.
+    Narrow {
+        server: usize,
+        lasts: Duration,
+        bytes: usize,
+    },
+    /// So many of a hundred answers are said in part only.
+    CutAnswers {
+        server: usize,
+        lasts: Duration,
+        percent: u64,
+    },
     /// The network resets the connections there are.
     Reset {
         server: usize,
@@ -65,6 +85,13 @@ pub(super) enum Action {
     HangUp {
         server: usize,
     },
+}
+
+/// What a client and its servers speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wire {
+    Telnet,
+    Http,
 }
 
 /// What a server is like, all through a run.
@@ -79,9 +106,13 @@ pub(super) enum Temper {
     Far,
 }
 
+/// The first point's timestamp.
+const EPOCH: usize = 1_000_000_000;
+
 /// One run, before it runs.
 pub(super) struct History {
     pub(super) options: Options,
+    pub(super) wire: Wire,
     pub(super) kind: Kind,
     pub(super) endpoints: usize,
     /// One for each endpoint.
@@ -124,8 +155,13 @@ impl History {
             .collect();
         let long = dice.chance(12);
         let points = dice.pick(&[20, 60, 200, if long { 900 } else { 400 }]);
-        let options = options(kind, points, dice);
+        let wire = dice.pick(&[Wire::Telnet, Wire::Http]);
+        let mut options = options(kind, points, dice);
+        if wire == Wire::Http && dice.chance(15) {
+            options.ack = Ack::Stored;
+        }
         let mut history = History {
+            wire,
             kind,
             endpoints,
             tempers,
@@ -142,16 +178,24 @@ impl History {
         };
         history.rested &= history.can_end();
         history.calm &= history.can_end();
+        if history.calm {
+            // Longer than anybody takes to store points.
+            history.options.answer_timeout = history.options.answer_timeout.max(Duration::from_secs(2));
+        }
         history.plan(points, dice);
         history
     }
 
     /// The line of the point at this position.
     pub(super) fn line(&self, position: usize, dice: &mut Dice) -> Vec<u8> {
-        let metric = if dice.chance(self.bad) { "bad.m" } else { "good.m" };
-        let value = dice.below(1_000_000);
+        let end = match dice.chance(self.bad) {
+            true => ".5",
+            false => dice.pick(&["", "", ".25"]),
+        };
+        let metric = dice.pick(&["m.a", "m.b"]);
         let pad = "x".repeat(dice.between(1, self.longest as u64) as usize);
-        format!("put {metric} {} {value} h={pad}\n", EPOCH + position).into_bytes()
+        // Neighbours are often alike in everything but their value.
+        format!("put {metric} {} {position}{end} h={pad}\n", EPOCH + position / 8).into_bytes()
     }
 
     fn plan(&mut self, points: u64, dice: &mut Dice) {
@@ -217,7 +261,11 @@ impl History {
 
     /// Who insists on answers from a server that gives none waits for ever.
     fn can_end(&self) -> bool {
-        self.options.ack != Ack::Accepted || self.kind != Kind::VictoriaMetrics
+        match (self.options.ack, self.wire) {
+            (Ack::Accepted, Wire::Telnet) => self.kind != Kind::VictoriaMetrics,
+            (Ack::Stored, _) => self.kind == Kind::OpenTsdb,
+            _ => true,
+        }
     }
 
     fn ending(&self, dice: &mut Dice) -> Action {
@@ -239,6 +287,9 @@ impl History {
         let server = dice.below(self.endpoints as u64) as usize;
         let long = dice.pick(&[50_000, 1_000_000, 5_000_000, 15_000_000]);
         let lasts = dice.time(0, long);
+        if self.wire == Wire::Http && dice.chance(50) {
+            return front_fault(server, lasts, dice);
+        }
         match dice.below(12) {
             0..3 => Action::Kill { server, down: lasts },
             3 => Action::Restart { server, down: lasts },
@@ -253,6 +304,28 @@ impl History {
             10 => Action::Reset { server },
             _ => Action::HangUp { server },
         }
+    }
+}
+
+fn front_fault(server: usize, lasts: Duration, dice: &mut Dice) -> Action {
+    match dice.below(10) {
+        0..5 => Action::Front {
+            server,
+            lasts,
+            status: dice.pick(&[401, 403, 404, 405, 429, 500, 502, 503, 503, 504]),
+            percent: dice.pick(&[10, 50, 100]),
+            retry_after: dice.chance(40).then(|| Duration::from_secs(dice.between(1, 8))),
+        },
+        5..7 => Action::Narrow {
+            server,
+            lasts,
+            bytes: dice.size(2_100, 40_000),
+        },
+        _ => Action::CutAnswers {
+            server,
+            lasts,
+            percent: dice.pick(&[10, 50, 100]),
+        },
     }
 }
 
@@ -291,6 +364,7 @@ fn options(kind: Kind, points: u64, dice: &mut Dice) -> Options {
         answer_timeout: dice.time(500_000, 10_000_000),
         backoff: (dice.time(1_000, 100_000), dice.time(100_000, 5_000_000)),
         connections: Some(dice.pick(&[1, 1, 2, 3])),
+        gzip: dice.chance(20),
         linger: if dice.chance(50) { usual.linger } else { Duration::ZERO },
         ..usual
     }

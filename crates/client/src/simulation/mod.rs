@@ -13,6 +13,7 @@
 //! ```text
 //! cargo test -p potsdb simulation                                  2 000 seeds
 //! POTSDB_SEEDS=100000 cargo test --release -p potsdb simulation    more (scripts/simulate)
+//! POTSDB_SURVEY=1 ...                                              goes on behind a broken law, and sums up
 //! POTSDB_SEED=17 cargo test -p potsdb simulation -- --nocapture    one, with everything it did
 //! ```
 //!
@@ -43,7 +44,7 @@ mod server;
 mod worker;
 mod world;
 
-use callers::{Action, History, Temper};
+use callers::{Action, History, Temper, Wire};
 use oracle::Oracle;
 use server::Server;
 use worker::Worker;
@@ -145,14 +146,23 @@ impl Run {
         let history = History::new(&mut dice);
         let mut trace = Trace { on, ..Trace::default() };
         trace.note(Duration::ZERO, || {
-            format!("{:?} {:?}: {:?}", history.kind, history.tempers, history.options)
+            format!(
+                "{:?} {:?} {:?}: {:?}",
+                history.wire, history.kind, history.tempers, history.options
+            )
         });
         let servers = history.tempers.iter();
-        let servers = servers.map(|temper| Server::new(history.kind, *temper == Temper::Far));
+        let servers = servers.map(|temper| {
+            let mut server = Server::new(history.kind, *temper == Temper::Far);
+            if history.wire == Wire::Http {
+                server.manners(history.calm, &mut dice);
+            }
+            server
+        });
         let oracle = Oracle::new(&history);
         let world = World::new(servers.collect(), &history, oracle, Dice::new(dice.0.next()), trace);
         Run {
-            worker: Worker::new(&history.options, history.endpoints, seed),
+            worker: Worker::new(&history, seed),
             world,
             history,
             dice,
@@ -318,6 +328,10 @@ fn simulate(seed: u64, traced: bool) -> (Result<(), String>, String) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
 
     fn number(name: &str) -> Option<u64> {
@@ -334,14 +348,49 @@ mod tests {
         }
         let seeds = number("POTSDB_SEEDS").unwrap_or(2_000);
         let started = std::time::Instant::now();
-        for seed in 0..seeds {
-            if let (Err(law), _) = simulate(seed, false) {
-                panic!("{law}\nreplay: POTSDB_SEED={seed} cargo test -p potsdb simulation -- --nocapture");
-            }
+        let survey = number("POTSDB_SURVEY").is_some();
+        let broken = play(seeds, survey);
+        if let (Some((seed, law)), false) = (broken.first_key_value(), survey) {
+            panic!("{law}\nreplay: POTSDB_SEED={seed} cargo test -p potsdb simulation -- --nocapture");
+        }
+        let mut laws: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for (seed, law) in &broken {
+            let law: String = law.chars().filter(|char| !char.is_ascii_digit()).take(70).collect();
+            laws.entry(law).or_insert((0, *seed)).0 += 1;
+        }
+        for (law, (times, seed)) in &laws {
+            println!("{times:>7} times, first in seed {seed}: {law}");
         }
         println!(
             "{seeds} seeds, {:.0} a second",
             seeds as f64 / started.elapsed().as_secs_f64()
         );
+        assert!(broken.is_empty(), "the laws hold");
+    }
+
+    /// Plays the seeds on all processors, up to the first that breaks a law, or all; those that did, and the law.
+    fn play(seeds: u64, all: bool) -> BTreeMap<u64, String> {
+        let next = AtomicU64::new(0);
+        let first = AtomicU64::new(seeds);
+        let broken = Mutex::new(BTreeMap::new());
+        std::thread::scope(|scope| {
+            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+                scope.spawn(|| {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= first.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        if let (Err(law), _) = simulate(seed, false) {
+                            if !all {
+                                first.fetch_min(seed, Ordering::Relaxed);
+                            }
+                            broken.lock().expect("nobody panics with it").insert(seed, law);
+                        }
+                    }
+                });
+            }
+        });
+        broken.into_inner().expect("nobody panicked with it")
     }
 }

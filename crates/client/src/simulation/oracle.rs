@@ -30,11 +30,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+mod http;
 mod laws;
 mod telnet;
 
-use super::callers::History;
-use super::server::{Kind, Says};
+use super::callers::{History, Wire};
+use http::Conversation;
+
+use super::server::{Kind, Says, is_bad};
 use crate::options::Ack;
 
 /// How long a server that has read the question may leave it unanswered (design: discovery).
@@ -49,7 +52,11 @@ struct Point {
     /// Bytes of all lines up to its end.
     end: usize,
     bad: bool,
+    /// As the JSON it was first written as.
+    object: Option<Vec<u8>>,
     copies: u64,
+    /// Copies of which a server said that they go again in another body.
+    excused: u64,
     /// The number of its newest line: what becomes of an older one does not matter any more.
     newest: u64,
     arrived: bool,
@@ -89,6 +96,7 @@ struct Stream {
     silent: bool,
     murky: bool,
     loosened: usize,
+    http: Conversation,
     items: Vec<Item>,
     bytes: usize,
     /// Of a line that is not whole yet.
@@ -133,6 +141,8 @@ pub(super) struct Oracle {
     /// From when on the client may end connections as it likes.
     end: Option<Duration>,
     settle: Duration,
+    wire: Wire,
+    stored: bool,
     kind: Kind,
     /// Nobody is asked: by option, or because the server is known not to answer.
     never_asks: bool,
@@ -143,10 +153,30 @@ pub(super) struct Oracle {
 }
 
 /// What is known of a server over all connections.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Door {
     answered: bool,
     silent: bool,
+    /// It asked to be left alone.
+    rests_until: Duration,
+    /// It needs somebody's doing: no new connection before that.
+    lasting_until: Duration,
+    /// The shortest body it called too long, and the longest its configuration allows.
+    too_long: usize,
+    longest_body: usize,
+}
+
+impl Door {
+    fn new() -> Door {
+        Door {
+            answered: false,
+            silent: false,
+            rests_until: Duration::ZERO,
+            lasting_until: Duration::ZERO,
+            too_long: usize::MAX,
+            longest_body: usize::MAX,
+        }
+    }
 }
 
 /// The bounds of promise 9, and how long the client is patient.
@@ -160,6 +190,8 @@ struct Limits {
     connect: Duration,
     write: Duration,
     answer: Duration,
+    /// The longest back-off.
+    cap: Duration,
 }
 
 /// What the client said when it was last looked at, beside what it could know.
@@ -191,12 +223,15 @@ impl Oracle {
             open_bytes: 0,
             settling_bytes: 0,
             longest: 0,
-            doors: vec![Door::default(); history.endpoints],
+            doors: vec![Door::new(); history.endpoints],
             seen: Seen::default(),
             end: None,
             settle: options.settle,
+            wire: history.wire,
+            stored: options.ack == Ack::Stored,
             kind: history.kind,
-            never_asks: options.ack == Ack::None || (known && options.ack != Ack::Accepted),
+            never_asks: history.wire == Wire::Telnet
+                && (options.ack == Ack::None || (known && options.ack != Ack::Accepted)),
             must_answer: options.ack == Ack::Accepted,
             mps: options.mps,
             calm: history.calm,
@@ -210,6 +245,7 @@ impl Oracle {
                 connect: options.connect_timeout,
                 write: options.write_timeout,
                 answer: options.answer_timeout,
+                cap: options.backoff.1,
             },
         }
     }
@@ -223,10 +259,12 @@ impl Oracle {
         self.calls += 1;
         let end = self.points.last().map_or(0, |last| last.end);
         self.points.extend(line.map(|line| Point {
-            bad: line.starts_with(b"put bad"),
+            bad: is_bad(&line),
             end: end + line.len(),
             line,
+            object: None,
             copies: 0,
+            excused: 0,
             newest: 0,
             arrived: false,
             answered: false,
@@ -253,6 +291,12 @@ impl Oracle {
     }
 
     pub(super) fn dialled(&mut self, now: Duration, server: usize) {
+        let until = self.doors[server].lasting_until;
+        if now < until {
+            self.fail(format!(
+                "a connection at {now:?} to a server to be left alone until {until:?}"
+            ));
+        }
         self.streams.push(Stream {
             server,
             connected: None,
@@ -266,6 +310,7 @@ impl Oracle {
             silent: false,
             murky: false,
             loosened: 0,
+            http: Conversation::default(),
             items: Vec::new(),
             bytes: 0,
             tail: Vec::new(),
@@ -327,7 +372,8 @@ impl Oracle {
         let why = match stream.connected {
             None => self.end.is_some() || now >= stream.dialled + self.limits.connect,
             Some(_) => {
-                stream.read_only
+                (self.wire == Wire::Http && self.may_leave_http(id))
+                    || stream.read_only
                     || stream
                         .half_closed
                         .is_some_and(|at| now >= at.max(stream.progress) + LAST_WORDS)

@@ -2,11 +2,17 @@
 //!
 //! Three kinds, as measured on the real ones: OpenTSDB answers `version`, reports bad points at once
 //! and lost ones later; InfluxDB answers without a newline and reports nothing; VictoriaMetrics
-//! never says a word. All of them hold accepted points in memory for up to a second.
+//! never says a word. All of them hold accepted points in memory for up to a second. What they say over
+//! HTTP is `answer.rs`'s.
 
 use std::time::Duration;
 
 use super::Dice;
+
+pub(super) mod answer;
+pub(super) mod request;
+
+use answer::Front;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -45,6 +51,21 @@ pub(super) struct Server {
     pub(super) throttled: (Duration, u64),
     pub(super) read_only_until: Duration,
     pub(super) unreachable_until: Duration,
+    /// Over HTTP: chunks are taken, up to this length in all.
+    pub(super) chunks: Option<usize>,
+    /// InfluxDB's database is there.
+    created: bool,
+    /// Of a hundred answers with details, how many do not name all they refuse.
+    pub(super) forgets: u64,
+    /// Its answers come in many shapes.
+    pub(super) odd: bool,
+    /// How long it keeps an idle connection.
+    pub(super) keeps: Option<Duration>,
+    pub(super) front: Option<Front>,
+    /// Until when what stands before it takes bodies up to this length.
+    pub(super) narrow: (Duration, usize),
+    /// Until when, and how many of a hundred answers are cut.
+    pub(super) cuts: (Duration, u64),
 }
 
 impl Server {
@@ -61,6 +82,14 @@ impl Server {
             throttled: (Duration::ZERO, 0),
             read_only_until: Duration::ZERO,
             unreachable_until: Duration::ZERO,
+            chunks: None,
+            created: false,
+            forgets: 0,
+            odd: false,
+            keeps: None,
+            front: None,
+            narrow: (Duration::ZERO, 0),
+            cuts: (Duration::ZERO, 0),
         }
     }
 
@@ -74,7 +103,7 @@ impl Server {
         if speaks && now < self.read_only_until {
             return Says::ReadOnly;
         }
-        if line.starts_with(b"put bad") {
+        if is_bad(line) {
             return if speaks { Says::Refused } else { Says::Nothing };
         }
         if speaks && self.throttles(now, dice) && dice.chance(50) {
@@ -89,7 +118,7 @@ impl Server {
             Says::Nothing => b"",
             Says::Answer if self.kind == Kind::InfluxDb => b"InfluxDB TSDB proxy",
             Says::Answer => b"net.opentsdb.tools 2.4.1 built at revision eb12 (MINT)\nBuilt on 2021/09/08 by u@h:/d\n",
-            Says::Refused => b"put: unknown metric: No such name for 'metrics': 'bad'\n",
+            Says::Refused => b"put: invalid value: Invalid character '.' in 1.5\n",
             Says::Again => b"put: Throttling exception: 1000 RPCs waiting\n",
             Says::Late => b"put: Please throttle writes: 10000 RPCs waiting\nCaused by RPC: PutRequest(x\n",
             Says::ReadOnly => b"unknown command: put.  Try `help'.\n",
@@ -124,12 +153,18 @@ impl Server {
     }
 }
 
-/// Which point a line is: its timestamp says so.
+/// Which point a line is: its value says so.
 pub(super) fn point_of(line: &[u8]) -> Option<usize> {
-    let timestamp = line.split(|byte| *byte == b' ').nth(2)?;
-    let number: usize = std::str::from_utf8(timestamp).ok()?.parse().ok()?;
-    number.checked_sub(EPOCH)
+    let value = value_of(line)?;
+    let whole = value.split(|byte| *byte == b'.').next()?;
+    std::str::from_utf8(whole).ok()?.parse().ok()
 }
 
-/// The first point's timestamp.
-pub(super) const EPOCH: usize = 1_000_000_000;
+/// Whether a server that looks at points refuses this one. Nothing but its value tells.
+pub(super) fn is_bad(line: &[u8]) -> bool {
+    value_of(line).is_some_and(|value| value.ends_with(b".5"))
+}
+
+fn value_of(line: &[u8]) -> Option<&[u8]> {
+    line.split(|byte| *byte == b' ').nth(3)
+}

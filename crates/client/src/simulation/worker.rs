@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::callers::History;
 use super::world::{Dial, Incoming, World};
 use crate::credentials::Credentials;
+use crate::endpoint::{Endpoint, Scheme};
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::exchange::Wire;
-use crate::options::Options;
 use crate::queue::{Phase, Queue, Rest};
 
 /// Rounds of filling and writing before replies and callers are looked at again.
@@ -42,10 +43,16 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(options: &Options, endpoints: usize, seed: u64) -> Worker {
+    pub(super) fn new(history: &History, seed: u64) -> Worker {
+        let (options, endpoints) = (&history.options, history.endpoints);
+        let scheme = match history.wire {
+            super::callers::Wire::Telnet => Scheme::Tsdb,
+            super::callers::Wire::Http => Scheme::Http,
+        };
         let woken = Arc::new(AtomicBool::new(false));
         let wake = woken.clone();
-        let names = (0..endpoints).map(|endpoint| format!("tsdb://server{endpoint}"));
+        let endpoint = |number| Endpoint::of(scheme, &format!("server{number}"), 4242);
+        let doors = (0..endpoints).map(endpoint);
         Worker {
             queue: Queue::new(
                 options.queue_points,
@@ -53,7 +60,11 @@ impl Worker {
                 options.overflow,
                 Box::new(move || wake.store(true, Ordering::Relaxed)),
             ),
-            engine: Engine::new(options, names.map(|name| (name, Wire::Telnet)).collect(), seed),
+            engine: Engine::new(
+                options,
+                doors.map(|door| (door.to_string(), Wire::of(&door))).collect(),
+                seed,
+            ),
             sockets: vec![Socket::None; endpoints * options.connections()],
             linger: options.linger,
             took: false,

@@ -18,9 +18,11 @@ use std::io::IoSlice;
 use std::time::Duration;
 
 mod faults;
+mod http;
 
-use super::callers::History;
+use super::callers::{History, Wire};
 use super::oracle::Oracle;
+use super::server::answer::Answer;
 use super::server::{Says, Server};
 use super::{Dice, Trace};
 
@@ -32,6 +34,10 @@ enum Event {
     /// The client's kernel learns that the connection was reset.
     Reset(usize),
     Flush(usize, u32),
+    /// An answer is ready.
+    Answer(usize),
+    /// A connection has been idle since so many answers.
+    Idle(usize, u32),
     Up(usize),
     /// Something a server was kept from is allowed again.
     Resume(usize),
@@ -89,6 +95,9 @@ struct Flow {
     /// A write took less than it was offered: the client is told when there is room.
     full: bool,
     pumping: bool,
+    /// Over HTTP: the answer a server is working on, and how many it gave.
+    pending: Option<Answer>,
+    answers: u32,
 }
 
 pub(super) struct World {
@@ -98,6 +107,7 @@ pub(super) struct World {
     /// Flows the client's poll would report.
     pub(super) ready: Vec<usize>,
     dice: Dice,
+    wire: Wire,
     kernel_tells: bool,
     /// Of a hundred connections, how many are reset at some byte.
     resets: u64,
@@ -117,6 +127,7 @@ impl World {
             trace,
             ready: Vec::new(),
             dice,
+            wire: history.wire,
             kernel_tells: history.kernel_tells,
             resets: history.resets,
             calm: history.calm,
@@ -143,6 +154,8 @@ impl World {
                 Event::Pump(flow) => self.pump(flow),
                 Event::Reset(flow) => self.learn_reset(flow),
                 Event::Flush(server, generation) => self.flush(server, generation),
+                Event::Answer(flow) => self.give_answer(flow),
+                Event::Idle(flow, answers) => self.hang_up_idle(flow, answers),
                 Event::Up(server) => self.servers[server].up = true,
                 Event::Resume(server) => self.pump_all(server),
             }
@@ -183,6 +196,8 @@ impl World {
             reset_at: dice.chance(self.resets).then(|| dice.size(1, 30_000)),
             full: false,
             pumping: false,
+            pending: None,
+            answers: 0,
         });
         self.oracle.dialled(self.now, server);
         let slow = (dice.chance(2) && !self.calm).then(|| dice.time(500_000, 5_000_000));
@@ -216,7 +231,10 @@ impl World {
             let left = takes - (flow.sent.len() - from);
             flow.sent.extend_from_slice(&slice[..left.min(slice.len())]);
         }
-        self.oracle.wrote(self.now, id, &flow.sent[from..], flow.full);
+        match self.wire {
+            Wire::Telnet => self.oracle.wrote(self.now, id, &flow.sent[from..], flow.full),
+            Wire::Http => self.oracle.wrote_http(self.now, id, &flow.sent[from..], flow.full),
+        }
         self.wake(id);
         Some(takes)
     }
@@ -226,12 +244,20 @@ impl World {
         if flow.heard < flow.said {
             let from = flow.heard;
             flow.heard += self.dice.portion(flow.said - flow.heard);
-            self.oracle.heard(self.now, id, flow.heard);
+            match self.wire {
+                Wire::Telnet => self.oracle.heard(self.now, id, flow.heard),
+                Wire::Http => self.oracle.heard_http(self.now, id, flow.heard, false),
+            }
             return Incoming::Bytes(flow.replies[from..flow.heard].to_vec());
         }
         match (flow.reset, flow.eof) {
             (true, _) => Incoming::Broken,
-            (false, true) => Incoming::End,
+            (false, true) => {
+                if self.wire == Wire::Http {
+                    self.oracle.heard_http(self.now, id, flow.heard, true);
+                }
+                Incoming::End
+            }
             (false, false) => Incoming::Nothing,
         }
     }
@@ -394,6 +420,19 @@ impl World {
         let flow = &mut self.flows[id];
         let server = flow.server;
         flow.read += bytes;
+        match self.wire {
+            Wire::Telnet => self.hear_lines(id),
+            Wire::Http => self.hear_request(id),
+        }
+        if self.servers[server].wants_flush() {
+            let after = self.dice.time(1_000, 1_000_000);
+            let generation = self.servers[server].generation;
+            self.schedule(after, Event::Flush(server, generation));
+        }
+    }
+
+    fn hear_lines(&mut self, id: usize) {
+        let server = self.flows[id].server;
         loop {
             let flow = &mut self.flows[id];
             let Some(length) = memchr::memchr(b'\n', &flow.sent[flow.line..flow.read]) else {
@@ -403,11 +442,6 @@ impl World {
             let said = self.servers[server].hear(self.now, id, line, &mut self.dice);
             flow.line += length + 1;
             self.say(id, said);
-        }
-        if self.servers[server].wants_flush() {
-            let after = self.dice.time(1_000, 1_000_000);
-            let generation = self.servers[server].generation;
-            self.schedule(after, Event::Flush(server, generation));
         }
     }
 
@@ -432,7 +466,7 @@ impl World {
         for (point, id) in self.servers[server].flush() {
             if !self.servers[server].throttles(self.now, &mut self.dice) {
                 self.oracle.durable(point);
-            } else if !self.flows[id].closed && !self.flows[id].dead {
+            } else if self.wire == Wire::Telnet && !self.flows[id].closed && !self.flows[id].dead {
                 self.say(id, Says::Late);
                 self.wake(id);
             }

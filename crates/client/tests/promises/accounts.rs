@@ -167,3 +167,14 @@ fn a_bad_line_given_again_because_there_was_no_room_is_counted_once() {
     ended(&stats);
     assert_eq!((stats.accepted, stats.invalid), (3, 1));
 }
+
+#[test]
+fn points_too_old_for_use_are_given_up_and_counted() {
+    let url = format!("{}&max_age=50ms", nobody());
+    let client = Client::open(&url).unwrap();
+    send(&client, 0, 1_000);
+    client.flush(LONG).unwrap();
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.accepted, stats.dropped.expired), (1_000, 1_000));
+}

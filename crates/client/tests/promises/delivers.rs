@@ -63,7 +63,7 @@ fn many_points_from_many_threads_all_arrive() {
 #[test]
 fn a_server_that_never_answers_gets_its_points_too_and_they_are_unconfirmed() {
     let receiver = receiver(Config {
-        silent: true,
+        personality: Personality::VictoriaMetrics,
         keep_lines: true,
         ..Config::default()
     });
@@ -83,7 +83,7 @@ fn a_server_that_never_answers_gets_its_points_too_and_they_are_unconfirmed() {
 #[test]
 fn a_silent_server_named_in_advance_is_never_asked() {
     let receiver = receiver(Config {
-        silent: true,
+        personality: Personality::VictoriaMetrics,
         ..Config::default()
     });
     let client = builder(&receiver).set("server", "victoriametrics").build().unwrap();

@@ -5,15 +5,21 @@
 use std::time::Duration;
 
 use potsdb::{Builder, Client, Stats, Timestamp};
-use potsdb_receiver::{Config, Receiver};
+use potsdb_receiver::{Config, Personality, Receiver};
 
 mod accounts;
 mod closes;
 mod delivers;
+mod doorkeeper;
+#[cfg(feature = "tls")]
+mod encrypts;
 mod flushes;
+mod gate;
+mod logs_in;
 mod never_blocks;
 mod outlives_outage;
 mod refuses;
+mod scratch;
 mod speaks_http;
 
 /// Longer than anything here takes on a busy machine; a test that needs it has failed.

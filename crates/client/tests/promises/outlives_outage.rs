@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use potsdb_receiver::{Faults, Offsets};
+use potsdb_receiver::{Faults, Offsets, Personality};
 
 use super::*;
 
@@ -43,7 +43,7 @@ fn a_silent_server_that_resets_is_sent_nothing_twice_that_is_known_to_have_arriv
         ..Faults::default()
     };
     let receiver = receiver(Config {
-        silent: true,
+        personality: Personality::VictoriaMetrics,
         faults,
         ..Config::default()
     });

@@ -1,29 +1,205 @@
-//! A personality: what a server says on the telnet wire, and what makes it take a connection for HTTP.
+//! A personality: which server the receiver is, on both wires.
 //!
-//! `telnet.rs` cuts the stream into lines and stores the points; everything a peer gets to read goes through here, so
-//! another server's manners are another file. A method left out answers nothing.
+//! ```text
+//!                     telnet                                 HTTP                             last line without its end
+//! opentsdb            refusals, version in two lines         /api/put with flags, 8192 bytes  nothing
+//! victoriametrics     never a word                           204, bad points skipped          stored
+//! influxdb            version without a newline              204, or 400 and nothing stored   stored
+//! kairosdb            version in one line                    none                             nothing
+//! ```
+//!
+//! `connection.rs`, `telnet.rs` and `http.rs` do what is the same for all; everything a peer gets to read, and which points
+//! become stored as what, goes through [`Manners`]. That each does as the real server is shown by transcripts recorded from
+//! those (`tests/servers`). Reading back is OpenTSDB's in every personality: `reading.rs`.
 
+mod go;
+mod influxdb;
+mod kairosdb;
 mod opentsdb;
-mod silent;
+mod opentsdb_http;
+mod victoriametrics;
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Formatter};
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::counts::Counts;
+use crate::head::Head;
+use crate::parameters::Parameters;
+use crate::put::{Put, Refusal, Rules};
+use crate::receiver::Shared;
+use crate::reply::Reply;
 
 pub(crate) use opentsdb::OpenTsdb;
-pub(crate) use silent::Silent;
+pub(crate) use opentsdb_http::not_allowed;
 
-use crate::counts::Counts;
-use crate::put::Refusal;
+/// Which server a receiver is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Personality {
+    /// OpenTSDB 2.4.1: answers.
+    #[default]
+    OpenTsdb,
+    /// VictoriaMetrics, single node: silent over telnet, one silent connection blocks its port.
+    VictoriaMetrics,
+    /// InfluxDB 1.x: answers `version` without a newline, refuses whole bodies.
+    InfluxDb,
+    /// KairosDB 1.3.0: telnet alone.
+    KairosDb,
+}
 
-/// One server's voice; replies are appended, newline and all.
-pub(crate) trait Personality: Send + Sync {
-    /// Whether a connection that begins with this byte speaks HTTP; decided once per connection.
-    fn is_http(&self, first: u8) -> bool;
+impl Personality {
+    /// All there are.
+    pub const ALL: [Personality; 4] = [
+        Personality::OpenTsdb,
+        Personality::VictoriaMetrics,
+        Personality::InfluxDb,
+        Personality::KairosDb,
+    ];
+
+    /// Its name in options: that of the client's `server`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Personality::OpenTsdb => "opentsdb",
+            Personality::VictoriaMetrics => "victoriametrics",
+            Personality::InfluxDb => "influxdb",
+            Personality::KairosDb => "kairosdb",
+        }
+    }
+
+    pub(crate) fn manners(self, config: &Config) -> Box<dyn Manners> {
+        match self {
+            Personality::OpenTsdb => Box::new(OpenTsdb::new(config)),
+            Personality::VictoriaMetrics => Box::new(victoriametrics::VictoriaMetrics),
+            Personality::InfluxDb => Box::new(influxdb::InfluxDb::new(config.database_exists)),
+            Personality::KairosDb => Box::new(kairosdb::KairosDb),
+        }
+    }
+}
+
+impl Display for Personality {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Personality {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Personality, String> {
+        let found = Personality::ALL.into_iter().find(|known| known.name() == text);
+        found.ok_or_else(|| {
+            let names = Personality::ALL.map(Personality::name).join(", ");
+            format!("{text:?} is none of {names}")
+        })
+    }
+}
+
+/// One server's manners; replies over telnet are appended, newline and all.
+pub(crate) trait Manners: Send + Sync {
+    /// What a connection is that begins so.
+    fn opening(&self, bytes: &[u8]) -> Opening;
+
+    /// What a line too long comes to.
+    fn longest(&self) -> Longest;
+
+    /// Whether a last line without its end is a line.
+    fn takes_torn_lines(&self) -> bool {
+        false
+    }
+
+    /// For how long a connection that has not said anything yet keeps all others waiting.
+    fn waits_for_first_byte(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether a line is about a point; any other is a command.
+    fn is_put(&self, line: &[u8]) -> bool {
+        line.starts_with(b"put ")
+    }
+
+    /// Whether a line in the usual form is taken with these as they are, once its series is known.
+    fn takes_as_it_is(&self, timestamp: &[u8], value: &[u8]) -> bool {
+        is_usual(timestamp, value)
+    }
+
+    /// A line's text, without a carriage return at its end.
+    fn text<'a>(&self, line: &'a [u8]) -> Cow<'a, str> {
+        go::text(line)
+    }
+
+    /// Reads a line that is about a point and hands that on; the refusal is its own.
+    fn read(&self, line: &str, rules: &Rules, take: Take<'_>) -> Result<(), Refusal>;
 
     /// A put was refused.
     fn refused(&self, _refusal: &Refusal, _replies: &mut Vec<u8>) {}
 
+    /// A put came whose point was then dropped for want of room behind the server.
+    fn throttled(&self, _replies: &mut Vec<u8>) {}
+
+    /// A put came over telnet, whatever became of it.
+    fn came(&self) {}
+
     /// A line that is no put; its first word is the command.
-    fn command(&self, _command: &str, _counts: &Counts, _replies: &mut Vec<u8>) -> Outcome {
-        Outcome::Unknown
+    fn command(&self, line: &str, counts: &Counts, replies: &mut Vec<u8>) -> Outcome;
+
+    /// Answers a request from its head alone, if at all; no answer then ends the connection.
+    fn at_head(&self, _head: &Head) -> Option<Option<Reply>> {
+        None
     }
+
+    /// Words the last answer of a connection, to a request of HTTP/1.`minor`: as Go does.
+    fn at_the_last(&self, reply: &mut Reply, minor: u8) {
+        if minor > 0 {
+            reply.head.push(("Connection", "close".to_owned()));
+        }
+    }
+
+    /// The largest body it reads, as sent; a larger one ends the connection.
+    fn largest_body(&self) -> usize {
+        64 << 20
+    }
+
+    /// Answers a request; no answer ends the connection.
+    fn answer(&self, asked: &Asked, shared: &Shared) -> Option<Reply>;
+}
+
+/// What takes a point.
+pub(crate) type Take<'a> = &'a mut dyn FnMut(&Put<'_>);
+
+/// A request, read to its end.
+pub(crate) struct Asked {
+    pub(crate) head: Head,
+    /// In lower case.
+    pub(crate) path: String,
+    pub(crate) parameters: Parameters,
+    /// As it came, still compressed if it was.
+    pub(crate) body: Vec<u8>,
+    pub(crate) peer: SocketAddr,
+}
+
+/// What a connection begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    Telnet,
+    Http,
+    /// More has to come before it can be told.
+    Undecided,
+    /// HTTP that is none: this is said, and the connection ends.
+    Broken(&'static [u8]),
+}
+
+/// What a line too long comes to; lengths are without the newline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Longest {
+    /// The connection ends as soon as more bytes than this are there without a newline.
+    Ends(usize),
+    /// The line is left out.
+    LeftOut(usize),
 }
 
 /// What became of a command.
@@ -33,4 +209,31 @@ pub(crate) enum Outcome {
     Unknown,
     /// The connection ends, what was answered before is still written.
     Leave,
+}
+
+/// Ten digits and a plain number: what every server reads alike.
+#[inline]
+pub(crate) fn is_usual(timestamp: &[u8], value: &[u8]) -> bool {
+    let digits = |bytes: &[u8]| !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit);
+    let plain = |value: &[u8]| match memchr::memchr(b'.', value) {
+        Some(point) => digits(&value[..point]) && digits(&value[point + 1..]),
+        None => digits(value),
+    };
+    timestamp.len() == 10
+        && timestamp[0] != b'0'
+        && digits(timestamp)
+        && plain(value.strip_prefix(b"-").unwrap_or(value))
+}
+
+/// The first line, without its end; `None` while it has none.
+fn first_line(bytes: &[u8]) -> Option<&[u8]> {
+    let line = &bytes[..memchr::memchr(b'\n', bytes)?];
+    Some(line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// `METHOD target HTTP/1.x`.
+fn is_request_line(line: &[u8]) -> bool {
+    let words: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
+    matches!(words[..], [method, target, version]
+        if !method.is_empty() && !target.is_empty() && version.starts_with(b"HTTP/1.") && version.len() == 8)
 }

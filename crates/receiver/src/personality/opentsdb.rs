@@ -1,20 +1,78 @@
 //! OpenTSDB 2.4.1's telnet voice: silent on success, one line per refusal, `version` answered in two lines.
 //!
-//! The texts are those of the real server, byte for byte, but for the name in `version` and for commands this one does not
-//! have: `rollup` and `histogram` are unknown, and so is `diediedie`, which would end the receiver for anybody who asks.
+//! The texts are those of the real server, byte for byte, but for the name in `version`. Of the commands that `help` names
+//! this one does not have `rollup` and `histogram`, nor `diediedie`, which would end the receiver for anybody who asks.
+//! HTTP is `opentsdb_http.rs`.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::SystemTime;
 
-use super::{Outcome, Personality};
+use super::{Asked, Longest, Manners, Opening, Outcome, Take, first_line, is_request_line, opentsdb_http};
+use crate::config::Config;
 use crate::counts::Counts;
-use crate::put::Refusal;
+use crate::head::Head;
+use crate::intake::latin1;
+use crate::put::{Put, Refusal, Rules};
+use crate::receiver::Shared;
+use crate::reply::Reply;
 
-pub(crate) struct OpenTsdb;
+pub(crate) struct OpenTsdb {
+    /// `tsd.http.request.max_chunk`, if `tsd.http.request.enable_chunked`.
+    pub(super) max_chunk: Option<u64>,
+    /// `tsd.mode=ro`: `put` is unknown.
+    pub(super) read_only: bool,
+    /// `tsd.core.auto_create_metrics`.
+    pub(super) creates_metrics: bool,
+}
 
-impl Personality for OpenTsdb {
-    fn is_http(&self, first: u8) -> bool {
-        first.is_ascii_uppercase()
+impl OpenTsdb {
+    pub(crate) fn new(config: &Config) -> OpenTsdb {
+        OpenTsdb {
+            max_chunk: config.max_chunk,
+            read_only: config.read_only,
+            creates_metrics: config.known_metrics.is_none(),
+        }
+    }
+}
+
+impl Manners for OpenTsdb {
+    /// Upper case is HTTP, and what is none then ends the connection without a word.
+    fn opening(&self, bytes: &[u8]) -> Opening {
+        match (bytes, first_line(bytes)) {
+            ([], _) => Opening::Undecided,
+            ([b'A'..=b'Z', ..], None) => Opening::Undecided,
+            ([b'A'..=b'Z', ..], Some(line)) if is_request_line(line) => Opening::Http,
+            ([b'A'..=b'Z', ..], Some(_)) => Opening::Broken(b""),
+            _ => Opening::Telnet,
+        }
+    }
+
+    fn longest(&self) -> Longest {
+        Longest::Ends(1024)
+    }
+
+    /// The first word is `put`; commands are matched whole and in lower case.
+    #[inline]
+    fn is_put(&self, line: &[u8]) -> bool {
+        !self.read_only && (line.starts_with(b"put ") || line == b"put")
+    }
+
+    #[inline]
+    fn takes_as_it_is(&self, _timestamp: &[u8], _value: &[u8]) -> bool {
+        // The short way reads both as this server does.
+        true
+    }
+
+    fn text<'a>(&self, line: &'a [u8]) -> Cow<'a, str> {
+        latin1(line).into()
+    }
+
+    fn read(&self, line: &str, rules: &Rules, take: Take<'_>) -> Result<(), Refusal> {
+        let put = Put::from_line(line)?;
+        put.check(rules)?;
+        take(&put);
+        Ok(())
     }
 
     fn refused(&self, refusal: &Refusal, replies: &mut Vec<u8>) {
@@ -26,10 +84,17 @@ impl Personality for OpenTsdb {
         let _ = writeln!(replies, "put: {kind}: {text}");
     }
 
-    fn command(&self, command: &str, counts: &Counts, replies: &mut Vec<u8>) -> Outcome {
+    fn throttled(&self, replies: &mut Vec<u8>) {
+        let _ = writeln!(replies, "put: Please throttle writes: {THROTTLED}");
+    }
+
+    fn command(&self, line: &str, counts: &Counts, replies: &mut Vec<u8>) -> Outcome {
+        let command = line.split(' ').next().unwrap_or_default();
         match command {
             "version" => replies.extend_from_slice(VERSION),
-            "help" => replies.extend_from_slice(b"available commands: stats dropcaches version exit help put \n"),
+            "help" => replies.extend_from_slice(
+                b"available commands: stats dropcaches version exit help put rollup histogram diediedie \n",
+            ),
             "dropcaches" => replies.extend_from_slice(b"Caches dropped.\n"),
             "stats" => stats(counts, replies),
             "exit" => return Outcome::Leave,
@@ -40,7 +105,28 @@ impl Personality for OpenTsdb {
         }
         Outcome::Known
     }
+
+    fn at_head(&self, head: &Head) -> Option<Option<Reply>> {
+        self.judge_size(head)
+    }
+
+    /// It writes no length then, and lets the end of the stream say it.
+    fn at_the_last(&self, reply: &mut Reply, _minor: u8) {
+        reply.head.retain(|(name, _)| *name != "Content-Length");
+    }
+
+    fn largest_body(&self) -> usize {
+        self.limit()
+    }
+
+    fn answer(&self, asked: &Asked, shared: &Shared) -> Option<Reply> {
+        opentsdb_http::answer(self, asked, shared)
+    }
 }
+
+/// What its HBase client says of a region that does not take what it is sent.
+pub(super) const THROTTLED: &str =
+    "10000 RPCs waiting on \"tsdb,,1795349984652.17f9185ef76964c998807bc5115fa6b6.\" to come back online";
 
 /// The shape clients look for, `... built at revision ...` and `Built on ...`, with this server's own name in it.
 const VERSION: &[u8] = b"net.opentsdb.tools 2.4.1 built at revision potsdb (RECEIVER)\n\

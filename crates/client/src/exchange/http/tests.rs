@@ -271,10 +271,39 @@ fn not_now_means_the_same_again_and_rest() {
 }
 
 #[test]
+fn what_is_left_of_a_batch_waits_while_the_endpoint_rests() {
+    let mut s = Scenario::new();
+    s.give(4).write();
+    // Another connection of the endpoint was asked for rest.
+    s.exchange.rest(Duration::from_secs(7));
+    s.server(400, UNNAMED);
+    assert_eq!((s.write(), s.exchange.deadline()), (None, Some(Duration::from_secs(7))));
+    s.pass(7_000);
+    assert_eq!(s.write().unwrap().target, "/api/put?details");
+}
+
+#[test]
+fn a_request_that_was_answered_counts_as_tried() {
+    let mut s = Scenario::new();
+    s.give(2).write();
+    s.server(503, "");
+    assert!(s.verdicts.again.iter().all(|held| held.tried));
+}
+
+#[test]
+fn a_server_that_has_no_time_for_the_first_question_is_left_alone() {
+    let mut s = Scenario::with(Learned::new(None), |_| {});
+    s.give(2).write();
+    s.says("HTTP/1.1 503 X\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(s.verdicts.slow.unwrap().rest, Some(Duration::from_secs(3)));
+    assert_eq!((s.verdicts(), s.write()), ((0, 0, 2), None));
+}
+
+#[test]
 fn a_wrong_login_or_url_ends_the_connection_in_the_servers_words() {
     for (status, cut) in [
-        (401, Cut::Unauthorized("HTTP 401 no".to_owned())),
-        (403, Cut::Unauthorized("HTTP 403 no".to_owned())),
+        (401, Cut::Unauthorized("HTTP 401".to_owned())),
+        (403, Cut::Unauthorized("HTTP 403".to_owned())),
         (404, Cut::Misplaced("HTTP 404 no".to_owned())),
         (405, Cut::Misplaced("HTTP 405 no".to_owned())),
         (302, Cut::Misplaced("HTTP 302 no".to_owned())),

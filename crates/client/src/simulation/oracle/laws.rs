@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Oracle, Point, Seen};
+use super::{Oracle, Point, Seen, Wire};
 use crate::ledger::Ledger;
 
 impl Oracle {
@@ -88,6 +88,19 @@ impl Oracle {
         }
     }
 
+    /// Points per second.
+    pub(super) fn check_pace(&mut self, now: Duration) {
+        if self.mps == 0.0 {
+            return;
+        }
+        let allowed = self.mps * now.as_secs_f64() + (self.mps * 0.05).max(1.0) + 1e-3;
+        // What a server asks for once more in other bodies is no new point.
+        let excused: u64 = self.points.iter().map(|point| point.excused).sum();
+        if (self.copies - excused) as f64 > allowed {
+            self.fail(format!("mps: {} points were written by {now:?}", self.copies));
+        }
+    }
+
     /// Promise 9: points and bytes in the queue, in flight and settling.
     fn check_bounds(&mut self, now: Duration, ledger: &Ledger) {
         let limits = &self.limits;
@@ -117,19 +130,30 @@ impl Oracle {
         let nowhere = count(&|point| !point.arrived);
         let missing = count(&|point| !point.bad && !point.durable);
         let owed = count(&|point| point.owed.is_some());
-        let again: u64 = self.points.iter().map(|point| point.copies.saturating_sub(1)).sum();
+        let again: u64 = self
+            .points
+            .iter()
+            .map(|point| point.copies.saturating_sub(1 + point.excused))
+            .sum();
         // Points refused at once were dropped too, and have no line.
         dropped -= self.calls - self.points.len() as u64;
         let loose = told.unsettled + told.released_early;
         // Where the kernel cannot tell, what was written is unconfirmed and may be lost with its connection.
         let untold = count(&|point| point.loose && !point.arrived);
+        let unheard = count(&|point| !point.bad && !point.durable && !point.answered);
         if ledger.queued + ledger.in_flight > 0 {
             self.fail("promise 7: points are pending after the end");
         } else if nowhere > dropped + untold {
             self.fail(format!(
                 "promise 3: {nowhere} points arrived nowhere, {dropped} dropped"
             ));
-        } else if !self.settle.is_zero() && missing > dropped + told.unconfirmed + loose {
+        } else if self.wire == Wire::Http && unheard > dropped {
+            self.fail(format!(
+                "promise 3: {unheard} points neither on disk nor answered for, {dropped} dropped"
+            ));
+        } else if self.stored && missing > dropped {
+            self.fail(format!("promise 3: {missing} points not stored, {dropped} dropped"));
+        } else if self.wire == Wire::Telnet && !self.settle.is_zero() && missing > dropped + told.unconfirmed + loose {
             self.fail(format!("promise 3: {missing} points are not on disk: {ledger:?}"));
         } else if owed > loose {
             self.fail(format!("promise 3: {owed} points not settled, {loose} said to be"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Item, Oracle, SILENT_AFTER};
+use super::{Item, Oracle, SILENT_AFTER, Wire};
 use crate::simulation::server::{Kind, Says, point_of};
 
 impl Oracle {
@@ -50,10 +50,7 @@ impl Oracle {
         let stream = &mut self.streams[id];
         stream.progress = now;
         stream.tail.extend_from_slice(bytes);
-        let allowed = self.mps * now.as_secs_f64() + (self.mps * 0.05).max(1.0) + 1e-3;
-        if self.mps > 0.0 && self.copies as f64 > allowed {
-            self.fail(format!("mps: {} points were written by {now:?}", self.copies));
-        }
+        self.check_pace(now);
     }
 
     /// The server said something; its reply ends here in the stream of replies.
@@ -159,7 +156,7 @@ impl Oracle {
     pub(super) fn loosen(&mut self, now: Duration, id: usize) {
         let stream = &mut self.streams[id];
         let door = &mut self.doors[stream.server];
-        if door.answered {
+        if door.answered || self.wire != Wire::Telnet {
             return;
         }
         let waited = stream.question_told.is_some_and(|at| now >= at + SILENT_AFTER);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Event, World};
-use crate::simulation::callers::Action;
+use crate::simulation::callers::{Action, Wire};
+use crate::simulation::server::answer::Front;
 
 impl World {
     /// A fault.
@@ -25,6 +26,22 @@ impl World {
             }
             Action::ReadOnly { server, lasts } => self.servers[server].read_only_until = now + lasts,
             Action::Unreachable { server, lasts } => self.servers[server].unreachable_until = now + lasts,
+            Action::Front {
+                server,
+                lasts,
+                status,
+                percent,
+                retry_after,
+            } => {
+                self.servers[server].front = Some(Front {
+                    until: now + lasts,
+                    status,
+                    retry_after,
+                    percent,
+                });
+            }
+            Action::Narrow { server, lasts, bytes } => self.servers[server].narrow = (now + lasts, bytes),
+            Action::CutAnswers { server, lasts, percent } => self.servers[server].cuts = (now + lasts, percent),
             Action::Reset { server } => {
                 for flow in self.live(server) {
                     self.reset(flow);
@@ -75,7 +92,7 @@ impl World {
     }
 
     /// The server's end is closed: a reset if bytes were left unread, else its end of stream.
-    fn close(&mut self, id: usize) {
+    pub(super) fn close(&mut self, id: usize) {
         let flow = &mut self.flows[id];
         flow.closed = true;
         if flow.arrived > flow.read {
@@ -114,6 +131,10 @@ impl World {
 
     /// The server sees the end: some take a line without its end for a whole one.
     pub(super) fn tear(&mut self, id: usize, reset: bool) {
+        if self.wire == Wire::Http {
+            // Half a body is no body.
+            return;
+        }
         let flow = &self.flows[id];
         let tail = &flow.sent[flow.line..flow.read];
         if !tail.is_empty() && self.servers[flow.server].stores_torn() {

@@ -1,7 +1,6 @@
 //! `potsdb serve`: the embedded receiver, in the foreground.
 //!
-//! For development and tests: it takes points over telnet and HTTP on one port, answers queries, and misbehaves on
-//! request. The first line says where it listens, so that `--port 0` is of use to a script; the last line says what
+//! For development and tests: it is one of four servers on the wire, answers queries, and misbehaves on request. The first line says where it listens, so that `--port 0` is of use to a script; the last line says what
 //! came.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,17 +10,23 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use potsdb_receiver::{Config, Counts, Faults, Offsets, Receiver};
+use potsdb_receiver::{Config, Counts, Personality, Receiver};
 use serde_json::{Value, json};
 
 use crate::output::Output;
 use crate::statistics::{plural, points};
 use crate::{Outcome, options, signals};
 
+mod misbehaving;
+
+use misbehaving::{GRAMMAR, Misbehaving};
+
 /// Run a server for development and tests
 ///
-/// It takes points over telnet and HTTP on one port, answers queries, and misbehaves on request.
+/// It takes points over telnet and HTTP on one port as the server it is told to be, answers OpenTSDB's queries whichever
+/// that is, and misbehaves on request.
 #[derive(Debug, Args)]
+#[command(after_help = GRAMMAR)]
 pub(crate) struct Serve {
     /// The address to listen on
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDRESS")]
@@ -35,11 +40,51 @@ pub(crate) struct Serve {
     #[arg(long)]
     json: bool,
 
+    /// The server it is on the wire: opentsdb, victoriametrics, influxdb, kairosdb
+    #[arg(long = "as", value_name = "SERVER", default_value_t)]
+    personality: Personality,
+
+    #[command(flatten)]
+    settings: Settings,
+
     #[command(flatten)]
     keeping: Keeping,
 
     #[command(flatten)]
     misbehaving: Misbehaving,
+}
+
+/// How the server is set up.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How it is set up")]
+struct Settings {
+    /// Take only these metrics, and refuse others as OpenTSDB refuses unknown ones
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    known_metrics: Option<Vec<String>>,
+
+    /// Take no points, as OpenTSDB with tsd.mode=ro
+    #[arg(long)]
+    read_only: bool,
+
+    /// Take HTTP bodies of more than 8192 bytes, up to this many, as OpenTSDB with enable_chunked
+    #[arg(long, value_name = "BYTES")]
+    max_chunk: Option<u64>,
+
+    /// Have the database from the start, as InfluxDB; without it the first put over telnet creates it
+    #[arg(long)]
+    database_exists: bool,
+
+    /// Serve HTTP below this path, as behind a proxy
+    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true)]
+    base_path: String,
+
+    /// Want this as the first line of a telnet connection, as OpenTSDB with an authentication plugin
+    #[arg(long, value_name = "LINE")]
+    auth_line: Option<String>,
+
+    /// Want this Authorization of HTTP requests: 'Basic dXNlcjpwYXNz', 'Bearer token'
+    #[arg(long, value_name = "VALUE")]
+    auth_header: Option<String>,
 }
 
 /// What the receiver keeps.
@@ -50,8 +95,8 @@ struct Keeping {
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
 
-    /// Journal points only when they are this old, as OpenTSDB does: kill -9 loses younger ones
-    #[arg(long, value_name = "TIME", value_parser = options::duration, requires = "journal")]
+    /// Journal points only when they are this old, as OpenTSDB does: kill -9 and --restart lose younger ones
+    #[arg(long, value_name = "TIME", value_parser = options::duration)]
     forget: Option<Duration>,
 
     /// Keep at most this many points in all; the oldest go
@@ -61,40 +106,11 @@ struct Keeping {
     /// Keep at most this many series; those not touched for longest go
     #[arg(long, value_name = "COUNT", default_value_t = Config::default().max_series)]
     max_series: usize,
-
-    /// Take only these metrics, and refuse others as OpenTSDB refuses unknown ones
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
-    known_metrics: Option<Vec<String>>,
-}
-
-/// How the receiver misbehaves.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "How it misbehaves")]
-struct Misbehaving {
-    /// Reset each connection after so many bytes: 5000; 100,7000 for the first and second; SEED:LARGEST[:HOW_MANY]
-    #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true, value_parser = offsets)]
-    reset_after: Offsets,
-
-    /// Close each connection after so many bytes, written in the same way
-    #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true, value_parser = offsets)]
-    close_after: Offsets,
-
-    /// Accept connections and never read from them
-    #[arg(long)]
-    stall_reading: bool,
-
-    /// Take points and never answer
-    #[arg(long)]
-    stall_answers: bool,
-
-    /// Never answer on telnet, as VictoriaMetrics
-    #[arg(long)]
-    silent: bool,
 }
 
 impl Serve {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
-        let json = self.json;
+        let (json, stopping) = (self.json, self.misbehaving.stopping);
         let address = SocketAddr::new(self.listen, self.port);
         let (events, signal) = mpsc::channel();
         signals::on_signal(move |_| {
@@ -110,6 +126,10 @@ impl Serve {
 
         // The signal thread keeps its end for ever, so this ends with a signal and not before.
         let _ = signal.recv();
+        if let Some(stopping) = stopping {
+            receiver.faults().stopping(true);
+            receiver.wait_until(stopping, |counts| counts.open == 0);
+        }
         let counts = receiver.close();
         if json {
             output.json(&object(&counts));
@@ -126,34 +146,25 @@ impl Serve {
     }
 
     fn config(self, listen: SocketAddr) -> Config {
-        let Serve {
-            keeping, misbehaving, ..
-        } = self;
+        let Serve { settings, keeping, .. } = self;
         Config {
+            personality: self.personality,
             listen,
             forget: keeping.forget,
             journal: keeping.journal,
             max_points: keeping.max_points,
             max_series: keeping.max_series,
-            known_metrics: keeping.known_metrics.map(|names| names.into_iter().collect()),
-            silent: misbehaving.silent,
-            faults: Faults {
-                reset_after: misbehaving.reset_after,
-                close_after: misbehaving.close_after,
-                stall_reading: misbehaving.stall_reading,
-                stall_answers: misbehaving.stall_answers,
-            },
+            known_metrics: settings.known_metrics.map(|names| names.into_iter().collect()),
+            read_only: settings.read_only,
+            max_chunk: settings.max_chunk,
+            database_exists: settings.database_exists,
+            base_path: settings.base_path,
+            auth_line: settings.auth_line,
+            auth_header: settings.auth_header,
+            faults: self.misbehaving.faults(),
             ..Config::default()
         }
     }
-}
-
-fn offsets(text: &str) -> Result<Offsets, String> {
-    if text == "never" {
-        return Ok(Offsets::Never);
-    }
-    text.parse()
-        .map_err(|_| "expected a number of bytes, several with commas, or SEED:LARGEST[:HOW_MANY]".into())
 }
 
 /// The counts that say what came and what became of it, for a script.
@@ -174,6 +185,17 @@ fn object(counts: &Counts) -> Value {
         "torn": counts.torn,
         "suppressed": counts.suppressed,
         "cut": counts.cut,
+        "throttled": counts.throttled,
+        "discarded": counts.discarded,
+        "forgotten": counts.forgotten,
+        "restarts": counts.restarts,
+        "refused_connections": counts.refused_connections,
+        "half_open": counts.half_open,
+        "mute": counts.mute,
+        "lost_answers": counts.lost_answers,
+        "struck_requests": counts.struck_requests,
+        "wrong_lengths": counts.wrong_lengths,
+        "unauthorised": counts.unauthorised,
         "evicted_points": counts.evicted_points,
         "evicted_series": counts.evicted_series,
         "loaded": counts.loaded,
@@ -196,6 +218,15 @@ fn words(counts: &Counts) -> String {
         (counts.loaded, "loaded from the journal"),
         (counts.torn, "torn off inside a line"),
         (counts.cut, "connections cut by a fault"),
+        (counts.throttled, "dropped by a fault"),
+        (counts.discarded, "thrown away while stopping"),
+        (counts.forgotten, "forgotten at restarts"),
+        (counts.refused_connections, "connections refused"),
+        (counts.half_open, "connections left half-open"),
+        (counts.lost_answers, "answers lost"),
+        (counts.struck_requests, "requests answered by a fault"),
+        (counts.wrong_lengths, "answers of a wrong length"),
+        (counts.unauthorised, "not authorised"),
         (counts.unknown, "unknown commands"),
     ];
     for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {

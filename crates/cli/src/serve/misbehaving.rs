@@ -1,0 +1,132 @@
+//! How the receiver of `potsdb serve` misbehaves: a flag for each of [`Faults`]' fields, one grammar for when each strikes.
+
+use std::time::Duration;
+
+use clap::Args;
+use potsdb_receiver::{Faults, Occasions, Offsets};
+
+use crate::options;
+
+/// How all flags say when a fault strikes.
+pub(super) const GRAMMAR: &str = "\
+BYTES and LINE: 5000 in every connection; 100,7000 in the first and the second; SEED:LARGEST[:HOW_MANY] at random
+WHICH:          always; never; 1,3,7-9,20- by number; 5% or 5%:SEED at random
+Connections, answers, requests and points are counted from 1. The same seed makes the same choice.";
+
+/// How the receiver misbehaves: each fault at a place, BYTES or LINE, or on some occasions, WHICH.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How it misbehaves")]
+pub(super) struct Misbehaving {
+    /// Reset each connection after so many bytes
+    #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true)]
+    reset_after: Offsets,
+
+    /// Close each connection after so many bytes
+    #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true)]
+    close_after: Offsets,
+
+    /// Leave each connection half-open after so many bytes: neither read nor answered nor ended
+    #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true)]
+    half_open_after: Offsets,
+
+    /// Close each connection at this line, written as BYTES are
+    #[arg(long, value_name = "LINE", default_value = "never", hide_default_value = true)]
+    close_at_line: Offsets,
+
+    /// Close a connection at a line of more than 1024 bytes, however it arrives
+    #[arg(long)]
+    close_overlong: bool,
+
+    /// Accept connections and never read from them
+    #[arg(long)]
+    stall_reading: bool,
+
+    /// Take points and never answer
+    #[arg(long)]
+    stall_answers: bool,
+
+    /// Reset these connections as soon as they stand
+    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
+    refuse: Occasions,
+
+    /// Never send these answers, to version or HTTP requests, though the points are stored
+    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
+    lose_answers: Occasions,
+
+    /// Reset the connection in place of these answers, though the points are stored
+    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
+    cut_answers: Occasions,
+
+    /// Drop these points as OpenTSDB does when its storage is too slow: telnet is told, HTTP only with sync
+    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
+    throttle: Occasions,
+
+    /// Tell telnet so after the next answer to version
+    #[arg(long, requires = "throttle")]
+    throttle_late: bool,
+
+    /// Answer HTTP requests with this status, and store nothing
+    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(100..600))]
+    status: Option<u16>,
+
+    /// Answer these HTTP requests so
+    #[arg(long, value_name = "WHICH", default_value = "always", requires = "status")]
+    status_on: Occasions,
+
+    /// Send Retry-After with that status
+    #[arg(long, value_name = "SECONDS", requires = "status")]
+    retry_after: Option<u64>,
+
+    /// Announce a wrong Content-Length in these HTTP answers, and close
+    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
+    wrong_length: Occasions,
+
+    /// By how many bytes too long; negative is too short
+    #[arg(long, value_name = "BYTES", default_value_t = 10, allow_negative_numbers = true)]
+    length_error: i64,
+
+    /// Restart when these points have come: reset all connections, forget what --forget says, listen again
+    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
+    restart: Occasions,
+
+    /// Refuse connections for so long at a restart
+    #[arg(long, value_name = "TIME", value_parser = options::duration, requires = "restart")]
+    down: Option<Duration>,
+
+    /// Accept nobody for so long after beginning to listen
+    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    slow_start: Option<Duration>,
+
+    /// When told to end, go on for so long as InfluxDB does: answer connections, throw their points away, take no new ones
+    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    pub(super) stopping: Option<Duration>,
+}
+
+impl Misbehaving {
+    pub(super) fn faults(self) -> Faults {
+        let status_on = self.status.map_or(Occasions::Never, |_| self.status_on);
+        Faults {
+            reset_after: self.reset_after,
+            close_after: self.close_after,
+            half_open_after: self.half_open_after,
+            close_at_line: self.close_at_line,
+            close_overlong: self.close_overlong,
+            stall_reading: self.stall_reading,
+            stall_answers: self.stall_answers,
+            refuse: self.refuse,
+            lose_answers: self.lose_answers,
+            cut_answers: self.cut_answers,
+            throttle: self.throttle,
+            throttle_late: self.throttle_late,
+            status_on,
+            status: self.status.unwrap_or_default(),
+            retry_after: self.retry_after,
+            wrong_length: self.wrong_length,
+            length_error: self.length_error,
+            restart: self.restart,
+            down: self.down.unwrap_or_default(),
+            slow_start: self.slow_start.unwrap_or_default(),
+            stopping: false,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The greeting: a telnet connection's login, before anything else.
+//!
+//! ```text
+//!           line -->                <-- AUTH_SUCCESS
+//!  greeting ------> waiting for it ------------------> the telnet exchange, as without a login
+//!                       |
+//!                       '-- AUTH_FAIL, unknown command, end of the stream: unauthorized
+//! ```
+//!
+//! OpenTSDB swallows whatever comes before it has let the connection in, a `put` too: so nothing is taken until
+//! then. Afterwards everything goes to the exchange within, which knows nothing of the line before its stream: its
+//! offsets are moved by the line's length.
+
+use std::io::IoSlice;
+use std::time::{Duration, Instant};
+
+use super::telnet::Telnet;
+use super::{Cut, Exchange, Knowledge, Room, Terms, Verdicts};
+use crate::window::Held;
+
+/// What is kept of an answer that has no end.
+const ANSWER_MAX: usize = 4096;
+
+/// The answers that end it, by how they begin.
+const WELCOME: &[u8] = b"AUTH_SUCCESS";
+/// Not in the server's words, which may repeat the secret.
+const REFUSED: &str = "its answer to the first line is not AUTH_SUCCESS";
+const REFUSALS: [&[u8]; 2] = [b"AUTH_FAIL", b"unknown command"];
+
+pub(crate) struct Greeting {
+    within: Telnet,
+    line: Vec<u8>,
+    written: usize,
+    state: State,
+    answer: Vec<u8>,
+    progress: Duration,
+    write_timeout: Duration,
+    answer_timeout: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Refused,
+    Welcome,
+}
+
+impl Greeting {
+    pub(crate) fn new(terms: Terms, knowledge: Knowledge, line: Vec<u8>, now: Duration) -> Greeting {
+        Greeting {
+            within: Telnet::new(terms, knowledge, now),
+            line,
+            written: 0,
+            state: State::Waiting,
+            answer: Vec::new(),
+            progress: now,
+            write_timeout: terms.write_timeout,
+            answer_timeout: terms.answer_timeout,
+        }
+    }
+
+    /// Reads the answer's lines; what follows the welcome is the exchange's.
+    fn read(&mut self, now: Duration, bytes: &[u8], verdicts: &mut Verdicts) {
+        self.answer.extend_from_slice(bytes);
+        while let Some(end) = memchr::memchr(b'\n', &self.answer) {
+            let rest = self.answer.split_off(end + 1);
+            let line = std::mem::replace(&mut self.answer, rest);
+            if line.starts_with(WELCOME) {
+                self.state = State::Welcome;
+                let rest = std::mem::take(&mut self.answer);
+                if !rest.is_empty() {
+                    self.within.received(now, &rest, verdicts);
+                }
+                return;
+            }
+            if REFUSALS.iter().any(|refusal| line.starts_with(refusal)) {
+                self.state = State::Refused;
+            }
+        }
+        self.answer.truncate(ANSWER_MAX);
+    }
+
+    fn patience(&self) -> (Duration, Cut) {
+        match self.written < self.line.len() {
+            true => (self.progress + self.write_timeout, Cut::WriteTimeout),
+            false => (self.progress + self.answer_timeout, Cut::AnswerTimeout),
+        }
+    }
+}
+
+impl Exchange for Greeting {
+    fn room(&self, posted: bool) -> Option<Room> {
+        self.within.room(posted).filter(|_| self.is_welcome())
+    }
+
+    fn give(&mut self, now: Duration, held: Held) {
+        self.within.give(now, held);
+    }
+
+    fn unwritten<'a>(&'a mut self, now: Duration, slices: &mut Vec<IoSlice<'a>>) {
+        match self.state {
+            State::Welcome => self.within.unwritten(now, slices),
+            _ if self.written < self.line.len() => slices.push(IoSlice::new(&self.line[self.written..])),
+            _ => {}
+        }
+    }
+
+    fn wrote(&mut self, now: Duration, bytes: u64) {
+        if self.is_welcome() {
+            return self.within.wrote(now, bytes);
+        }
+        self.written += bytes as usize;
+        self.progress = now;
+    }
+
+    fn received(&mut self, now: Duration, bytes: &[u8], verdicts: &mut Verdicts) {
+        match self.state {
+            State::Welcome => self.within.received(now, bytes, verdicts),
+            _ => self.read(now, bytes, verdicts),
+        }
+    }
+
+    fn kernel_has(&mut self, now: Duration, bytes: u64, verdicts: &mut Verdicts) {
+        let bytes = bytes.saturating_sub(self.line.len() as u64);
+        self.within.kernel_has(now, bytes, verdicts);
+    }
+
+    fn ask_kernel_at(&self) -> Option<Duration> {
+        self.within.ask_kernel_at()
+    }
+
+    fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<Cut> {
+        match (self.state, self.patience()) {
+            (State::Refused, _) => Some(Cut::Unauthorized(REFUSED.to_owned())),
+            (State::Waiting, (until, cut)) if until <= now => Some(cut),
+            _ => self.within.tick(now, urgent, verdicts),
+        }
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        let own = (self.state == State::Waiting).then(|| self.patience().0);
+        own.into_iter().chain(self.within.deadline()).min()
+    }
+
+    fn finish(&mut self, now: Duration) {
+        self.within.finish(now);
+    }
+
+    fn take_half_close(&mut self) -> bool {
+        self.written == self.line.len() && self.within.take_half_close()
+    }
+
+    fn ended(&mut self, clean: bool, verdicts: &mut Verdicts) {
+        self.within.ended(clean, verdicts);
+    }
+
+    fn abandoned(&mut self, verdicts: &mut Verdicts) {
+        self.within.abandoned(verdicts);
+    }
+
+    fn count_torn(&self, verdicts: &mut Verdicts) {
+        self.within.count_torn(verdicts);
+    }
+
+    fn is_welcome(&self) -> bool {
+        self.state == State::Welcome
+    }
+
+    fn knowledge(&self) -> Knowledge {
+        self.within.knowledge()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.within.is_idle()
+    }
+
+    fn window_bytes(&self) -> usize {
+        self.within.window_bytes()
+    }
+
+    fn has_worked(&self) -> bool {
+        self.within.has_worked()
+    }
+
+    fn learn(&mut self, knowledge: Knowledge) {
+        self.within.learn(knowledge);
+    }
+
+    fn has_proved(&self, now: Duration) -> bool {
+        self.within.has_proved(now)
+    }
+
+    fn low(&self) -> Option<(u64, Instant)> {
+        self.within.low()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! `max_age`: queued points that have become too old to be of use.
+//!
+//! ```text
+//!  full:  [sealed 12:00:05] [sealed 12:00:10] ...   open: [12:00:13 ...
+//!          '- all lines were accepted before that; given up max_age later, as a whole
+//! ```
+//!
+//! A point does not say when it was accepted, and asking a clock at every send would cost more than the send. So the
+//! worker, only where there is a `max_age`, closes the open block after a sixteenth of it: no point is given up
+//! sooner than after `max_age`, and none later than a sixteenth beyond.
+
+use std::time::{Duration, Instant};
+
+use super::state::State;
+
+/// Into how many blocks at least the points of one `max_age` are parted.
+const PARTS: u32 = 16;
+
+impl State {
+    /// Gives up what is older than `age`. Returns when to look again, if there is something to look for.
+    pub(crate) fn expire(&mut self, now: Instant, age: Duration) -> Option<Instant> {
+        let part = (age / PARTS).max(Duration::from_millis(1));
+        if self.open.points() > 0 && now >= self.open.since() + part {
+            self.seal_open();
+        }
+        while let Some(front) = self.full.front_mut() {
+            // A block that was closed because it was full is as old as the next one is young.
+            let sealed = *front.sealed.get_or_insert(now);
+            if now < sealed + age {
+                break;
+            }
+            let points = u64::from(front.points());
+            self.queued_bytes -= front.len();
+            self.ledger.queued -= points;
+            self.ledger.dropped_by_callers.expired += points;
+            let old = self.full.pop_front();
+            old.into_iter().for_each(|block| self.keep(block));
+        }
+        let front = self
+            .full
+            .front()
+            .and_then(|block| block.sealed)
+            .map(|sealed| sealed + age);
+        let open = (self.open.points() > 0).then(|| self.open.since() + part);
+        front.into_iter().chain(open).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::BLOCK_BYTES;
+
+    const AGE: Duration = Duration::from_secs(16);
+
+    fn send(state: &mut State, points: u32) {
+        assert!(state.has_block_for(100, &mut Some(Vec::with_capacity(BLOCK_BYTES))));
+        for _ in 0..points {
+            state.push(b"put m 1 1 h=a\n", 1);
+        }
+    }
+
+    #[test]
+    fn points_are_given_up_after_their_age_and_no_sooner() {
+        let mut state = State::new();
+        send(&mut state, 3);
+        let now = Instant::now();
+        let looked = state.expire(now, AGE).expect("something is queued");
+        assert!(looked <= now + AGE / PARTS);
+        let sealed = now + AGE / PARTS;
+        assert_eq!(state.expire(sealed, AGE), Some(sealed + AGE));
+        send(&mut state, 2);
+        state.expire(sealed + AGE - Duration::from_millis(1), AGE);
+        assert_eq!((state.queued(), state.ledger().dropped_by_callers.expired), (5, 0));
+        state.expire(sealed + AGE, AGE);
+        assert_eq!((state.queued(), state.ledger().dropped_by_callers.expired), (2, 3));
+        state.expire(sealed + 3 * AGE, AGE);
+        assert_eq!((state.queued(), state.ledger().dropped_by_callers.expired), (0, 5));
+        assert_eq!((state.queued_bytes, state.expire(sealed + 4 * AGE, AGE)), (0, None));
+    }
+
+    #[test]
+    fn what_the_worker_takes_does_not_expire() {
+        let mut state = State::new();
+        send(&mut state, 3);
+        state.expire(Instant::now() + AGE, AGE);
+        assert_eq!(
+            state.take(usize::MAX, 2).map(|(block, first)| (block.points(), first)),
+            Some((2, 0))
+        );
+        state.expire(Instant::now() + 3 * AGE, AGE);
+        let ledger = state.ledger();
+        assert_eq!(
+            (ledger.in_flight, ledger.queued, ledger.dropped_by_callers.expired),
+            (2, 0, 1)
+        );
+        assert_eq!(ledger.stats().accepted, 3);
+        assert!(ledger.stats().is_balanced());
+    }
+}

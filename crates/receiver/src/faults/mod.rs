@@ -1,0 +1,335 @@
+//! Faults: how the receiver misbehaves on request.
+//!
+//! [`Faults`] is the plan (a library value and the command's flags alike), [`FaultSwitch`] changes it while the receiver
+//! runs, [`Fate`] is one connection's share. When a fault strikes is said in one grammar, `when.rs`.
+//!
+//! Everything that struck is in the counts, so that a test can see that it did. Nothing here touches a socket:
+//! `receiver.rs` accepts or does not, `connection.rs` and `http.rs` ask their connection's fate before they do anything.
+
+mod fate;
+mod when;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub(crate) use fate::{Ending, Fate, Switched};
+pub use when::{Occasions, Offsets};
+
+/// How a receiver misbehaves; the default is not at all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Faults {
+    /// A connection is reset (RST) after that many received bytes.
+    pub reset_after: Offsets,
+    /// A connection is closed after that many received bytes.
+    pub close_after: Offsets,
+    /// After that many received bytes a connection is neither read nor answered nor ended: a peer gone without a FIN.
+    pub half_open_after: Offsets,
+    /// A connection is closed at that line, counted from 1, which is not taken.
+    pub close_at_line: Offsets,
+    /// A connection is closed at a line of more than 1024 bytes, however it arrives.
+    pub close_overlong: bool,
+    /// Connections are accepted, and nothing is read from them.
+    pub stall_reading: bool,
+    /// Points are read and stored, and no reply is ever written.
+    pub stall_answers: bool,
+    /// Connections that are reset as soon as they stand.
+    pub refuse: Occasions,
+    /// Answers (to `version`, or to an HTTP request) that are never sent, though what they answer for is stored.
+    pub lose_answers: Occasions,
+    /// Answers in whose place the connection is reset, though what they answer for is stored.
+    pub cut_answers: Occasions,
+    /// Points dropped as OpenTSDB drops what HBase does not take: a telnet line says so, HTTP only to `sync`.
+    pub throttle: Occasions,
+    /// That telnet line comes after the next answer to `version`, as it may.
+    pub throttle_late: bool,
+    /// HTTP requests that are answered with `status`; nothing of them is stored.
+    pub status_on: Occasions,
+    /// Which status: 401, 404, 429, 500, 503...
+    pub status: u16,
+    /// `Retry-After` beside it, in seconds.
+    pub retry_after: Option<u64>,
+    /// HTTP answers whose Content-Length is wrong, after which the connection ends.
+    pub wrong_length: Occasions,
+    /// By how much: more was announced than is sent, or, if negative, less.
+    pub length_error: i64,
+    /// At which points, counted as they arrive, the receiver restarts, as [`FaultSwitch::restart`] says.
+    pub restart: Occasions,
+    /// How long it does not listen when it restarts: connections are refused.
+    pub down: Duration,
+    /// How long it accepts nobody after it began to listen: connections stand, and nobody serves them.
+    pub slow_start: Duration,
+    /// As InfluxDB for 30 s after SIGTERM: no new connections, those there are answered, and every point is thrown away.
+    pub stopping: bool,
+}
+
+/// What a fault can strike again and again.
+#[derive(Clone, Copy)]
+enum Kind {
+    Refuse,
+    Lose,
+    Cut,
+    Throttle,
+    Status,
+    Length,
+}
+
+/// What an HTTP request is answered with instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) code: u16,
+    pub(crate) retry_after: Option<u64>,
+}
+
+/// What becomes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Struck {
+    Lost,
+    Cut,
+    /// Its length is announced wrong by so much.
+    Length(i64),
+}
+
+/// Changes the faults of a running receiver, from any thread.
+pub struct FaultSwitch {
+    plan: Mutex<Plan>,
+    orders: watch::Sender<Orders>,
+    /// Whether points have to be asked about at all.
+    of_points: AtomicBool,
+}
+
+/// What connections, answers and points yet to come are dealt.
+struct Plan {
+    faults: Faults,
+    connections: u64,
+    /// How often each kind could have struck.
+    occasions: [u64; 6],
+    /// How many points were looked at for a restart.
+    points: u64,
+}
+
+/// What every connection, and the listener, obeys at once.
+#[derive(Clone, Debug, Default)]
+struct Orders {
+    stall_reading: bool,
+    stall_answers: bool,
+    stopping: bool,
+    /// Connections are refused.
+    deaf: bool,
+    strike: Strike,
+    /// A new number is a restart.
+    restart: u64,
+}
+
+/// The latest order to reset all connections; a new number makes it a new order.
+#[derive(Clone, Copy, Debug, Default)]
+struct Strike {
+    number: u64,
+    after: u64,
+}
+
+impl FaultSwitch {
+    pub(crate) fn new(faults: Faults) -> FaultSwitch {
+        let switch = FaultSwitch {
+            plan: Mutex::new(Plan::of(Faults::default())),
+            orders: watch::Sender::default(),
+            of_points: AtomicBool::new(false),
+        };
+        switch.set(faults);
+        switch
+    }
+
+    /// Replaces the plan: it counts connections, answers and points from now on, its stalls hold for all at once.
+    pub fn set(&self, faults: Faults) {
+        let stalls = (faults.stall_reading, faults.stall_answers, faults.stopping);
+        let of_points = faults.throttle != Occasions::Never || faults.restart != Occasions::Never;
+        *self.plan() = Plan::of(faults);
+        self.of_points.store(of_points, Ordering::Relaxed);
+        self.orders.send_modify(|orders| {
+            (orders.stall_reading, orders.stall_answers, orders.stopping) = stalls;
+            orders.deaf = false;
+        });
+    }
+
+    /// Resets each open connection once it has received `after` further bytes; 0 is now.
+    pub fn reset_all(&self, after: u64) {
+        self.orders.send_modify(|orders| orders.strike(after));
+    }
+
+    /// Stops reading from all connections, or reads again.
+    pub fn stall_reading(&self, stall: bool) {
+        self.orders.send_modify(|orders| orders.stall_reading = stall);
+    }
+
+    /// Stops writing replies, or writes again, beginning with those that waited.
+    pub fn stall_answers(&self, stall: bool) {
+        self.orders.send_modify(|orders| orders.stall_answers = stall);
+    }
+
+    /// Closes the port, so that connections are refused, or listens on it again; those that stand are left alone.
+    pub fn listen(&self, listen: bool) {
+        self.orders.send_modify(|orders| orders.deaf = !listen);
+    }
+
+    /// Stops as InfluxDB does, or is itself again: see [`Faults::stopping`].
+    pub fn stopping(&self, stopping: bool) {
+        self.orders.send_modify(|orders| orders.stopping = stopping);
+    }
+
+    /// Dies and comes back: resets all connections, forgets the points that are younger than `Config::forget`, listens
+    /// on the same port after [`Faults::down`]. Counted as `restarts` when it listens again.
+    pub fn restart(&self) {
+        self.orders.send_modify(|orders| {
+            orders.strike(0);
+            orders.restart += 1;
+        });
+    }
+
+    /// Ends every fault.
+    pub fn resume(&self) {
+        self.set(Faults::default());
+    }
+
+    /// What the next connection is in for.
+    pub(crate) fn fate(&self) -> Fate {
+        Fate::new(self)
+    }
+
+    /// What the listener has to obey.
+    pub(crate) fn listener(&self) -> Listening {
+        Listening {
+            restarts: self.orders.borrow().restart,
+            orders: self.orders.subscribe(),
+        }
+    }
+
+    /// Whether the next connection is reset at once.
+    pub(crate) fn refuses(&self) -> bool {
+        self.plan().strikes(Kind::Refuse)
+    }
+
+    /// Whether points have to be counted or asked about at all.
+    #[inline]
+    pub(crate) fn strikes_points(&self) -> bool {
+        self.of_points.load(Ordering::Relaxed)
+    }
+
+    /// Whether the next point is dropped as if there were no room for it; asked for good points alone.
+    pub(crate) fn throttles(&self) -> bool {
+        self.strikes_points() && self.plan().strikes(Kind::Throttle)
+    }
+
+    /// Whether the word about such a point comes late.
+    pub(crate) fn is_late(&self) -> bool {
+        self.plan().faults.throttle_late
+    }
+
+    /// What the next HTTP request is answered with, if not as it should be.
+    pub(crate) fn status(&self) -> Option<Status> {
+        let mut plan = self.plan();
+        plan.strikes(Kind::Status).then(|| Status {
+            code: plan.faults.status,
+            retry_after: plan.faults.retry_after,
+        })
+    }
+
+    /// What becomes of the next answer; `with_length` is an HTTP answer.
+    pub(crate) fn answer(&self, with_length: bool) -> Option<Struck> {
+        let mut plan = self.plan();
+        let (lost, cut) = (plan.strikes(Kind::Lose), plan.strikes(Kind::Cut));
+        let length = with_length && plan.strikes(Kind::Length);
+        if lost {
+            Some(Struck::Lost)
+        } else if cut {
+            Some(Struck::Cut)
+        } else {
+            length.then_some(Struck::Length(plan.faults.length_error))
+        }
+    }
+
+    /// Restarts if that is due now that so many more points have arrived.
+    pub(crate) fn arrived(&self, points: u64) {
+        let mut plan = self.plan();
+        let seen = plan.points;
+        plan.points += points;
+        let mut these = seen + 1..=plan.points;
+        if plan.faults.restart != Occasions::Never && these.any(|number| plan.faults.restart.include(number)) {
+            drop(plan);
+            self.restart();
+        }
+    }
+
+    /// How long it is down, and how long it then accepts nobody.
+    pub(crate) fn pauses(&self) -> (Duration, Duration) {
+        let plan = self.plan();
+        (plan.faults.down, plan.faults.slow_start)
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Plan {
+    fn of(faults: Faults) -> Plan {
+        Plan {
+            faults,
+            connections: 0,
+            occasions: [0; 6],
+            points: 0,
+        }
+    }
+
+    fn strikes(&mut self, kind: Kind) -> bool {
+        let faults = &self.faults;
+        let occasions = match kind {
+            Kind::Refuse => &faults.refuse,
+            Kind::Lose => &faults.lose_answers,
+            Kind::Cut => &faults.cut_answers,
+            Kind::Throttle => &faults.throttle,
+            Kind::Status => &faults.status_on,
+            Kind::Length => &faults.wrong_length,
+        };
+        let number = &mut self.occasions[kind as usize];
+        *number += 1;
+        occasions.include(*number)
+    }
+}
+
+impl Orders {
+    fn strike(&mut self, after: u64) {
+        self.strike = Strike {
+            number: self.strike.number + 1,
+            after,
+        };
+    }
+}
+
+/// What the listener obeys.
+pub(crate) struct Listening {
+    orders: watch::Receiver<Orders>,
+    restarts: u64,
+}
+
+impl Listening {
+    /// Whether it listens at all.
+    pub(crate) fn is_open(&mut self) -> bool {
+        let orders = self.orders.borrow_and_update();
+        !orders.deaf && !orders.stopping
+    }
+
+    /// Whether there is a restart to do; once each.
+    pub(crate) fn restarts(&mut self) -> bool {
+        let ordered = self.orders.borrow().restart;
+        std::mem::replace(&mut self.restarts, ordered) != ordered
+    }
+
+    /// Waits for the next change; for ever once the switch is gone.
+    pub(crate) async fn changed(&mut self) {
+        if self.orders.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

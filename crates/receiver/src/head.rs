@@ -1,0 +1,104 @@
+//! The head of an HTTP request: method, target, fields, and how long the body is.
+//!
+//! `stream.rs` reads one, `http.rs` and the personalities ask it. Parsed by httparse; names are compared in any case.
+
+use crate::parameters::Parameters;
+
+/// A request without its body.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) method: String,
+    /// As it came: path and parameters.
+    pub(crate) target: String,
+    /// The second number of its version: 0 or 1.
+    pub(crate) minor: u8,
+    fields: Vec<(String, String)>,
+}
+
+/// The most fields a head may have.
+const MOST_FIELDS: usize = 100;
+
+impl Head {
+    /// Reads a head and returns it with its length; `None` while there is more to come, an error if it is none.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, httparse::Error> {
+        let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+        let mut request = httparse::Request::new(&mut fields);
+        let httparse::Status::Complete(length) = request.parse(bytes)? else {
+            return Ok(None);
+        };
+        let fields = request.headers.iter().map(|field| {
+            let value = String::from_utf8_lossy(field.value);
+            (field.name.to_owned(), value.into_owned())
+        });
+        let head = Head {
+            method: request.method.unwrap_or_default().to_owned(),
+            target: request.path.unwrap_or_default().to_owned(),
+            minor: request.version.unwrap_or(1),
+            fields: fields.collect(),
+        };
+        Ok(Some((head, length)))
+    }
+
+    /// A field's value.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        Some(value)
+    }
+
+    /// The path, as it came.
+    pub(crate) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    pub(crate) fn parameters(&self) -> Parameters {
+        Parameters::parse(self.target.split_once('?').map_or("", |(_, query)| query))
+    }
+
+    /// Whether the body comes in chunks.
+    pub(crate) fn is_chunked(&self) -> bool {
+        self.field("Transfer-Encoding").is_some()
+    }
+
+    /// Whether the peer waits for a word before it sends the body.
+    pub(crate) fn expects(&self) -> bool {
+        self.field("Expect")
+            .is_some_and(|what| what.eq_ignore_ascii_case("100-continue"))
+    }
+
+    /// The body's length, if it does not come in chunks; what is no number is none.
+    pub(crate) fn length(&self) -> u64 {
+        self.field("Content-Length")
+            .and_then(|length| length.trim().parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// Whether the connection stands when this is answered.
+    pub(crate) fn keeps_alive(&self) -> bool {
+        self.minor == 1
+            && !self
+                .field("Connection")
+                .is_some_and(|how| how.eq_ignore_ascii_case("close"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_when_it_is_whole() {
+        let bytes = b"POST /api/put?details&x=1 HTTP/1.1\r\ncontent-LENGTH: 12\r\nConnection: Close\r\nExpect: 100-continue\r\n\r\nbody";
+        for end in 0..bytes.len() - 4 {
+            assert!(matches!(Head::parse(&bytes[..end]), Ok(None)), "{end}");
+        }
+        let (head, length) = Head::parse(bytes).expect("a head").expect("a whole one");
+        assert_eq!(&bytes[length..], b"body");
+        assert_eq!(
+            (head.method.as_str(), head.path(), head.length()),
+            ("POST", "/api/put", 12)
+        );
+        assert!(head.parameters().given("details") && head.expects());
+        assert!(!head.keeps_alive() && !head.is_chunked());
+        assert!(Head::parse(b"hello\r\n\r\n").is_err());
+    }
+}

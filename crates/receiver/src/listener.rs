@@ -1,0 +1,142 @@
+//! The listener: accepts connections, or does not, as the faults and the personality have it.
+//!
+//! ```text
+//! listens --slow start--> accepts --refuse--> a task each, connection.rs
+//!    ^                       |
+//!    '-- again, same port ---+-- deaf, stopping: the port is closed         restart: closed, young points forgotten, down
+//! ```
+//!
+//! VictoriaMetrics looks at a connection's first byte before it accepts the next: one that says nothing keeps all others
+//! waiting. `receiver.rs` runs this on the receiver's thread.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use crate::connection;
+use crate::receiver::Shared;
+
+pub(crate) struct Listener {
+    /// Not there while the port is closed.
+    socket: Option<TcpListener>,
+    address: SocketAddr,
+}
+
+/// Connections the kernel may hold for us: thousands may come at once.
+const BACKLOG: u32 = 4096;
+
+/// How long it waits before it tries again what the kernel did not let it do.
+const AGAIN: Duration = Duration::from_millis(10);
+
+impl Listener {
+    /// Listens; inside a runtime.
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<Listener> {
+        let socket = listen(address)?;
+        Ok(Listener {
+            address: socket.local_addr()?,
+            socket: Some(socket),
+        })
+    }
+
+    /// Where it listens, also while it does not.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts until it is told to stop.
+    pub(crate) async fn serve(mut self, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
+        tokio::select! {
+            () = self.accept_for_ever(&shared) => {}
+            _ = stopped => {}
+        }
+    }
+
+    async fn accept_for_ever(&mut self, shared: &Arc<Shared>) {
+        let mut orders = shared.faults.listener();
+        sleep(shared.faults.pauses().1).await;
+        loop {
+            if orders.restarts() {
+                self.socket = None;
+                // The connections saw the same order, and read nothing any more.
+                shared.store.forget(shared.manners.as_ref());
+                let (down, slow_start) = shared.faults.pauses();
+                sleep(down).await;
+                self.listen_again().await;
+                shared.store.count(|counts| counts.restarts += 1);
+                sleep(slow_start).await;
+            } else if !orders.is_open() {
+                self.socket = None;
+                orders.changed().await;
+            } else if let Some(socket) = &self.socket {
+                tokio::select! {
+                    () = orders.changed() => {}
+                    () = accept(socket, shared) => {}
+                }
+            } else {
+                self.listen_again().await;
+            }
+        }
+    }
+
+    /// The port is ours, but for a moment the kernel may not think so.
+    async fn listen_again(&mut self) {
+        loop {
+            match listen(self.address) {
+                Ok(socket) => {
+                    self.socket = Some(socket);
+                    return;
+                }
+                Err(_) => sleep(AGAIN).await,
+            }
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A restart finds its port again while old connections are still being forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts one connection, and starts to serve it.
+async fn accept(socket: &TcpListener, shared: &Arc<Shared>) {
+    let Ok((stream, _)) = socket.accept().await else {
+        // Out of descriptors, or the peer is gone already: the connections that end make room.
+        return sleep(AGAIN).await;
+    };
+    if shared.faults.refuses() {
+        // With no linger time the close sends RST.
+        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        shared.store.count(|counts| {
+            counts.connections += 1;
+            counts.refused_connections += 1;
+        });
+    } else if has_begun(&stream, shared).await {
+        tokio::spawn(connection::serve(stream, Arc::clone(shared)));
+    } else {
+        shared.store.count(|counts| {
+            counts.connections += 1;
+            counts.mute += 1;
+        });
+    }
+}
+
+/// Whether the connection says something, or ends, within the time that the personality waits for that.
+async fn has_begun(stream: &TcpStream, shared: &Shared) -> bool {
+    match shared.manners.waits_for_first_byte() {
+        // Not `readable`, which may say so without a byte.
+        Some(patience) => timeout(patience, stream.peek(&mut [0])).await.is_ok(),
+        None => true,
+    }
+}

@@ -1,0 +1,216 @@
+//! InfluxDB 1.x, its OpenTSDB listener: `version` is answered by nineteen bytes without a newline, over HTTP one bad
+//! point costs the whole body.
+//!
+//! As recorded from 1.6.7. Times are cut to seconds on both wires. Its database is there once a put has come over telnet,
+//! or if `Config::database_exists`; until then HTTP is answered by 500.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use potsdb_wire::json::{Json, Tolerance, parse_with};
+
+use super::{Asked, Longest, Manners, Opening, Outcome, Take, first_line, go, is_request_line};
+use crate::counts::Counts;
+use crate::put::{Put, Refusal, Rules, Tags};
+use crate::receiver::Shared;
+use crate::reply::Reply;
+
+pub(crate) struct InfluxDb {
+    /// Whether there is anything to write to.
+    database: AtomicBool,
+}
+
+impl InfluxDb {
+    pub(crate) fn new(database_exists: bool) -> InfluxDb {
+        InfluxDb {
+            database: AtomicBool::new(database_exists),
+        }
+    }
+}
+
+impl Manners for InfluxDb {
+    /// It tries to read an HTTP request first, and takes everything else for telnet.
+    fn opening(&self, bytes: &[u8]) -> Opening {
+        match first_line(bytes) {
+            None => Opening::Undecided,
+            Some(line) if is_request_line(line) => Opening::Http,
+            Some(_) => Opening::Telnet,
+        }
+    }
+
+    /// None was found; something has to bound the memory.
+    fn longest(&self) -> Longest {
+        Longest::Ends(16 << 20)
+    }
+
+    fn takes_torn_lines(&self) -> bool {
+        true
+    }
+
+    fn is_put(&self, line: &[u8]) -> bool {
+        let line = line.trim_ascii_start();
+        line.starts_with(b"put") && line.get(3).is_none_or(u8::is_ascii_whitespace)
+    }
+
+    fn read(&self, line: &str, _rules: &Rules, take: Take<'_>) -> Result<(), Refusal> {
+        let refused = || Refusal::IllegalArgument(String::new());
+        let words = go::words(line, char::is_whitespace);
+        let [_, metric, timestamp, value, tags @ ..] = words.as_slice() else {
+            return Err(refused());
+        };
+        // A text that is no number is time 0, if it only has the length of one.
+        let number: i64 = timestamp.parse().unwrap_or(0);
+        let timestamp = match timestamp.len() {
+            10 => number,
+            13 => number / 1000,
+            _ => return Err(refused()),
+        };
+        go::float(value).ok_or_else(refused)?;
+        let mut read = Tags::default();
+        for tag in tags {
+            // A tag that is none is left out.
+            if let Some((name, value)) = tag.split_once('=') {
+                go::put_tag(&mut read, name, value);
+            }
+        }
+        let put = Put {
+            metric,
+            timestamp,
+            value,
+            tags: read,
+        };
+        take(&put);
+        Ok(())
+    }
+
+    fn came(&self) {
+        self.database.store(true, Ordering::Relaxed);
+    }
+
+    fn command(&self, line: &str, _counts: &Counts, replies: &mut Vec<u8>) -> Outcome {
+        if line.split_whitespace().eq(["version"]) {
+            replies.extend_from_slice(b"InfluxDB TSDB proxy");
+            return Outcome::Known;
+        }
+        Outcome::Unknown
+    }
+
+    fn answer(&self, asked: &Asked, shared: &Shared) -> Option<Reply> {
+        Some(match asked.path.as_str() {
+            "/api/metadata/put" => Reply::go_nothing(),
+            "/api/put" if asked.head.method != "POST" => Reply::go_error(405, "Method Not Allowed"),
+            "/api/put" => match self.put(asked, shared) {
+                Ok(()) => Reply::go_nothing(),
+                Err((status, text)) => Reply::go_error(status, &text),
+            },
+            _ => Reply::go_error(404, "404 page not found"),
+        })
+    }
+}
+
+impl InfluxDb {
+    fn put(&self, asked: &Asked, shared: &Shared) -> Result<(), (u16, Cow<'static, str>)> {
+        let refused = |text| (400, Cow::Borrowed(text));
+        let inflated;
+        let mut body = &asked.body[..];
+        if go::is_gzip(asked) {
+            (inflated, _) = go::gunzip(body).map_err(|error| (400, format!("could not read gzip, {error}").into()))?;
+            body = &inflated;
+        }
+        let (shape, wrong) = match body.first() {
+            None => return Err(refused("peek error: EOF")),
+            Some(b'[') => (Shape::Array, "json array decode error"),
+            Some(b'{') => (Shape::Object, "json object decode error"),
+            Some(_) => return Err(refused("expected JSON array or hash")),
+        };
+        // Go's decoder reads one value and looks no further.
+        let tolerance = Tolerance {
+            non_numbers: false,
+            trailing: true,
+        };
+        let json = parse_with(body, tolerance).map_err(|_| refused(wrong))?;
+        let points = match shape {
+            Shape::Array => json.as_array().unwrap_or_default(),
+            Shape::Object => std::slice::from_ref(&json),
+        };
+        let points: Option<Vec<Point<'_>>> = points.iter().map(Point::read).collect();
+        let mut intake = shared.store.intake();
+        let Some(points) = points else {
+            // None of a body with one bad point is stored.
+            intake.refused();
+            return Err(refused(wrong));
+        };
+        if !self.database.load(Ordering::Relaxed) {
+            return Err((500, "write series error: database not found: opentsdb".into()));
+        }
+        for point in points {
+            match point.put() {
+                Some(_) if shared.faults.throttles() => intake.throttled(),
+                Some(put) => intake.taken(&put),
+                None => intake.refused(),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Shape {
+    Array,
+    Object,
+}
+
+/// A point as Go reads it: what is missing or null is zero or empty.
+#[derive(Default)]
+struct Point<'a> {
+    metric: &'a str,
+    timestamp: i64,
+    value: &'a str,
+    tags: Tags<'a>,
+}
+
+impl<'a> Point<'a> {
+    /// `None` where a type is wrong.
+    fn read(json: &'a Json<'_>) -> Option<Point<'a>> {
+        let mut point = Point {
+            value: "0",
+            ..Point::default()
+        };
+        if *json == Json::Null {
+            return Some(point);
+        }
+        for (name, value) in json.as_object()? {
+            match (name.as_ref(), value) {
+                ("metric" | "timestamp" | "value" | "tags", Json::Null) => {}
+                ("metric", value) => point.metric = value.as_str()?,
+                ("timestamp", value) => point.timestamp = value.as_number()?.parse().ok()?,
+                ("value", value) => {
+                    point.value = value.as_number()?;
+                    go::float(point.value)?;
+                }
+                ("tags", value) => {
+                    for (name, value) in value.as_object()? {
+                        go::put_tag(&mut point.tags, name, value.as_str()?);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(point)
+    }
+
+    /// The point that is written; one without a metric is none.
+    fn put(&self) -> Option<Put<'_>> {
+        let timestamp = match self.timestamp {
+            seconds if seconds < 10_000_000_000 => seconds,
+            millis => millis / 1000,
+        };
+        let put = Put {
+            metric: self.metric,
+            timestamp,
+            value: self.value,
+            tags: self.tags.clone(),
+        };
+        (!self.metric.is_empty()).then_some(put)
+    }
+}

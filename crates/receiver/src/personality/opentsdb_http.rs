@@ -1,0 +1,116 @@
+//! OpenTSDB 2.4.1's HTTP: `/api/put` with its flags, what it says about itself, and the 8192 bytes.
+//!
+//! ```text
+//!                          body <= 8192 bytes    larger                          chunked, or Expect: 100-continue
+//! as it comes              taken                 400, and the connection stands  400
+//! max_chunk=N              taken                 to max(8192, N), else it ends   to N, else it ends
+//! ```
+//!
+//! Bytes are those on the wire: a compressed body may be larger. The body's points are `body.rs`, queries `reading.rs`.
+
+use super::Asked;
+use super::opentsdb::{OpenTsdb, THROTTLED};
+use crate::body::{self, Answer, Flags};
+use crate::head::Head;
+use crate::inflate;
+use crate::names;
+use crate::receiver::Shared;
+use crate::reply::{JSON, Reply};
+
+/// What Netty hands on in one piece.
+const WHOLE: u64 = 8192;
+
+/// A page, though everything else is JSON; the real one's has a picture beside the words.
+const CHUNKED: &str = "<!DOCTYPE html><html><body><h1>Bad Request</h1>\
+    <blockquote>Chunked request not supported.</blockquote></body></html>";
+
+impl OpenTsdb {
+    /// The largest body it reads. Without chunks larger ones are read and refused.
+    pub(super) fn limit(&self) -> usize {
+        self.max_chunk.map_or(64 << 20, |max| max.max(WHOLE) as usize)
+    }
+
+    pub(super) fn judge_size(&self, head: &Head) -> Option<Option<Reply>> {
+        match self.max_chunk {
+            None if head.is_chunked() || head.expects() || head.length() > WHOLE => {
+                Some(Some(Reply::new(400, "text/html; charset=UTF-8", CHUNKED)))
+            }
+            Some(max) if head.length() > max.max(WHOLE) => Some(None),
+            _ => None,
+        }
+    }
+
+    fn config(&self) -> Vec<u8> {
+        let flag = |on: bool| if on { "true" } else { "false" };
+        let max_chunk = self.max_chunk.unwrap_or(4096).to_string();
+        names::object(
+            [
+                ("tsd.core.auto_create_metrics", flag(self.creates_metrics)),
+                ("tsd.http.request.enable_chunked", flag(self.max_chunk.is_some())),
+                ("tsd.http.request.max_chunk", &max_chunk),
+                ("tsd.http.show_stack_trace", "true"),
+                ("tsd.mode", if self.read_only { "ro" } else { "rw" }),
+                ("tsd.rpc.telnet.return_errors", "true"),
+            ]
+            .into_iter(),
+        )
+    }
+}
+
+pub(super) fn answer(tsd: &OpenTsdb, asked: &Asked, shared: &Shared) -> Option<Reply> {
+    let path = asked.path.trim_end_matches('/').strip_prefix("/api/");
+    let path = path.map(|path| path.strip_prefix("v1/").unwrap_or(path));
+    Some(match (path, asked.head.method.as_str()) {
+        (Some("put"), _) if tsd.read_only => not_found(),
+        (Some("put"), "POST") => {
+            let body = inflate::body(asked.head.field("Content-Encoding"), &asked.body)?;
+            put(&body, asked, shared)
+        }
+        (Some("put"), method) => not_allowed(method),
+        (Some("version"), _) => Reply::json(names::object(VERSION.into_iter())),
+        (Some("config"), _) => Reply::json(tsd.config()),
+        _ => not_found(),
+    })
+}
+
+fn put(body: &[u8], asked: &Asked, shared: &Shared) -> Reply {
+    let parameters = &asked.parameters;
+    let flags = Flags {
+        summary: parameters.given("summary"),
+        details: parameters.given("details"),
+        sync: parameters.given("sync"),
+        timeouts: parameters.value("sync_timeout").is_some_and(|millis| millis != "0"),
+    };
+    let throttled = || shared.faults.throttles().then_some(THROTTLED);
+    match body::put(body, flags, &shared.store, throttled) {
+        Answer::Nothing => Reply {
+            status: 204,
+            head: vec![("Content-Type", JSON.to_owned()), ("Content-Length", "0".into())],
+            body: Vec::new(),
+        },
+        Answer::Counted { accepted, body } => Reply::new(if accepted { 200 } else { 400 }, JSON, body),
+        Answer::Error(message, details) => Reply::exception(400, message, details.as_deref()),
+    }
+}
+
+fn not_found() -> Reply {
+    Reply::error(404, "Endpoint not found", None, None)
+}
+
+/// As it refuses a method.
+pub(crate) fn not_allowed(method: &str) -> Reply {
+    let details = format!("The HTTP method [{method}] is not permitted for this endpoint");
+    Reply::exception(405, "Method not allowed", Some(&details))
+}
+
+const VERSION: [(&str, &str); 9] = [
+    ("short_revision", "potsdb"),
+    ("repo", "potsdb-receiver"),
+    ("host", "localhost"),
+    ("version", "2.4.1"),
+    ("full_revision", "potsdb"),
+    ("repo_status", "RECEIVER"),
+    ("user", "potsdb"),
+    ("branch", "receiver"),
+    ("timestamp", "1767225600"),
+];

@@ -1,0 +1,143 @@
+//! Reading back: the questions of Grafana and of tests, answered as OpenTSDB answers them, in every personality.
+//!
+//! ```text
+//! /api/query   /api/suggest  /api/search/lookup  /api/aggregators  /api/stats  /api/config/filters
+//! ```
+//!
+//! The other servers have languages of their own for this; a development tool needs one. Called by `http.rs` before the
+//! personality is asked; queries run on a thread of their own, because they may take long.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use potsdb_wire::json::{Json, parse, write_string};
+
+use crate::aggregate::Aggregator;
+use crate::filter::FILTERS;
+use crate::inflate;
+use crate::names;
+use crate::personality::{Asked, not_allowed};
+use crate::query::Query;
+use crate::receiver::Shared;
+use crate::reply::Reply;
+use crate::result;
+
+/// How many names or series come back unless asked otherwise.
+const DEFAULT_MOST: usize = 25;
+
+const PATHS: [&str; 6] = [
+    "query",
+    "suggest",
+    "search/lookup",
+    "aggregators",
+    "stats",
+    "config/filters",
+];
+
+/// Whether a request line asks for any of this.
+pub(crate) fn is_asked_for(request_line: &[u8]) -> bool {
+    let target = request_line.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
+    let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
+    str::from_utf8(path).is_ok_and(|path| named(&path.to_ascii_lowercase()).is_some())
+}
+
+/// Answers, if it is one of these questions.
+pub(crate) async fn answer(asked: &Asked, shared: &Arc<Shared>) -> Option<Reply> {
+    let parameters = &asked.parameters;
+    Some(match named(&asked.path)? {
+        "query" => match asked.head.method.as_str() {
+            "GET" | "POST" => query(asked, shared).await,
+            method => not_allowed(method),
+        },
+        "suggest" => suggest(asked, shared),
+        "search/lookup" => {
+            let limit = parameters.number("limit").unwrap_or(DEFAULT_MOST);
+            let query = parameters.value("m").unwrap_or_default();
+            Reply::json_or_400(names::lookup(&shared.store, query, limit))
+        }
+        "aggregators" => Reply::json(names::array(Aggregator::ALL.iter().map(|(name, _)| *name))),
+        "stats" => Reply::json(stats(shared)),
+        _ => Reply::json(filters()),
+    })
+}
+
+fn named(path: &str) -> Option<&'static str> {
+    let path = path.trim_end_matches('/').strip_prefix("/api/")?;
+    let path = path.strip_prefix("v1/").unwrap_or(path);
+    PATHS.into_iter().find(|known| *known == path)
+}
+
+async fn query(asked: &Asked, shared: &Arc<Shared>) -> Reply {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64);
+    let (is_get, parameters) = (asked.head.method == "GET", asked.parameters.clone());
+    let Some(body) = inflate::body(asked.head.field("Content-Encoding"), &asked.body) else {
+        return Reply::exception(400, "Unable to parse the given JSON", None);
+    };
+    let (body, shared) = (body.into_owned(), Arc::clone(shared));
+    let answer = tokio::task::spawn_blocking(move || {
+        let query = if is_get {
+            Query::from_parameters(&parameters, now)
+        } else {
+            let body = parse(&body).map_err(|_| "Unable to parse the given JSON")?;
+            Query::from_json(&body, parameters.flag("arrays"), now)
+        };
+        result::answer(&query?, &shared.store)
+    });
+    match answer.await {
+        Ok(answer) => Reply::json_or_400(answer),
+        Err(_) => Reply::error(500, "the query panicked", None, None),
+    }
+}
+
+/// Parameters in the URL, or the same fields in a JSON body.
+fn suggest(asked: &Asked, shared: &Shared) -> Reply {
+    let body = parse(&asked.body).unwrap_or(Json::Null);
+    let field = |name| {
+        body.field(name)
+            .and_then(Json::as_str)
+            .or_else(|| asked.parameters.value(name))
+    };
+    let Some(kind) = field("type") else {
+        return Reply::exception(400, "Missing parameter <code>type</code>", None);
+    };
+    let max = body
+        .field("max")
+        .and_then(Json::as_number)
+        .and_then(|text| text.parse().ok());
+    let most = max.or_else(|| asked.parameters.number("max")).unwrap_or(DEFAULT_MOST);
+    Reply::json_or_400(names::suggest(
+        &shared.store,
+        kind,
+        field("q").unwrap_or_default(),
+        most,
+    ))
+}
+
+fn stats(shared: &Shared) -> Vec<u8> {
+    let seconds = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let stats = shared.store.counts().as_stats().map(|(name, value, tag)| {
+        let (tag, kind) = tag.split_once('=').unwrap_or((tag, ""));
+        format!(
+            "{{\"metric\":\"{name}\",\"timestamp\":{seconds},\"value\":\"{value}\",\"tags\":{{\"host\":\"localhost\",\"{tag}\":\"{kind}\"}}}}"
+        )
+    });
+    format!("[{}]", stats.join(",")).into_bytes()
+}
+
+fn filters() -> Vec<u8> {
+    let mut out = Vec::new();
+    for (index, (name, examples, description)) in FILTERS.into_iter().enumerate() {
+        out.push(if index == 0 { b'{' } else { b',' });
+        write_string(name, &mut out);
+        out.push(b':');
+        out.extend_from_slice(&names::object(
+            [("examples", examples), ("description", description)].into_iter(),
+        ));
+    }
+    out.push(b'}');
+    out
+}

@@ -201,7 +201,11 @@ impl Http {
             let rest = std::mem::replace(&mut part, front);
             match fresh {
                 // With what comes next it makes a whole body again.
-                true => rest.lines.into_iter().rev().for_each(|held| self.gathered.push_front(held)),
+                true => rest
+                    .lines
+                    .into_iter()
+                    .rev()
+                    .for_each(|held| self.gathered.push_front(held)),
                 false => self.parts.push(rest),
             }
         }

@@ -272,8 +272,8 @@ impl Run {
         let position = self.world.oracle.queued_points();
         let line = self.history.line(position, &mut self.dice);
         match self.worker.queue.append(&line, None, Wait::No) {
-            Ok(Sent::Queued) => self.world.oracle.accepted(Some(line)),
-            Ok(_) => self.world.oracle.accepted(None),
+            Ok(Sent::Queued) => self.world.oracle.accepted(self.world.now, Some(line)),
+            Ok(_) => self.world.oracle.accepted(self.world.now, None),
             // Never became a point.
             Err(_) => {}
         }

@@ -49,6 +49,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What is known of a point.
 struct Point {
     line: Vec<u8>,
+    accepted: Duration,
     /// Bytes of all lines up to its end.
     end: usize,
     bad: bool,
@@ -190,6 +191,7 @@ struct Limits {
     connect: Duration,
     write: Duration,
     answer: Duration,
+    max_age: Option<Duration>,
     /// The longest back-off.
     cap: Duration,
 }
@@ -245,6 +247,7 @@ impl Oracle {
                 connect: options.connect_timeout,
                 write: options.write_timeout,
                 answer: options.answer_timeout,
+                max_age: options.max_age,
                 cap: options.backoff.1,
             },
         }
@@ -255,10 +258,11 @@ impl Oracle {
     }
 
     /// A call was accepted; with the line if it was queued.
-    pub(super) fn accepted(&mut self, line: Option<Vec<u8>>) {
+    pub(super) fn accepted(&mut self, now: Duration, line: Option<Vec<u8>>) {
         self.calls += 1;
         let end = self.points.last().map_or(0, |last| last.end);
         self.points.extend(line.map(|line| Point {
+            accepted: now,
             bad: is_bad(&line),
             end: end + line.len(),
             line,
@@ -284,6 +288,17 @@ impl Oracle {
     /// The callers want the end by then.
     pub(super) fn ends_by(&mut self, at: Duration) {
         self.end.get_or_insert(at);
+    }
+
+    /// The oldest of so many queued points were given up because of their age.
+    pub(super) fn expired(&mut self, now: Duration, queued: u64, expired: u64) {
+        let first = self.points.len() - queued as usize;
+        let young = |point: &Point| self.limits.max_age.is_none_or(|age| now < point.accepted + age);
+        if self.points[first..first + expired as usize].iter().any(young) {
+            self.fail(format!(
+                "promise 2: a point expired at {now:?} that is younger than max_age"
+            ));
+        }
     }
 
     pub(super) fn queued_points(&self) -> usize {

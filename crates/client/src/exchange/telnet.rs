@@ -286,7 +286,7 @@ impl Telnet {
 impl Exchange for Telnet {
     fn room(&self, posted: bool) -> Option<Room> {
         let pure = self.knowledge != Knowledge::Unknown || self.window.lines().all(|held| held.posted == posted);
-        if !pure || self.ending != Ending::No || self.window.unwritten() >= AHEAD {
+        if !pure || self.retired || self.ending != Ending::No || self.window.unwritten() >= AHEAD {
             return None;
         }
         let first = self.knowledge == Knowledge::Unknown && self.window.is_empty();
@@ -442,7 +442,9 @@ impl Exchange for Telnet {
 
     fn retire(&mut self, now: Duration) {
         self.retired = true;
-        self.finish(now);
+        if self.window.is_empty() && self.settling.due().is_none() {
+            self.finish(now);
+        }
     }
 
     fn take_half_close(&mut self) -> bool {
@@ -470,7 +472,7 @@ impl Exchange for Telnet {
         } else if matches!(self.knowledge, Knowledge::Silent { .. }) {
             self.confirm(verdicts);
         }
-        if closed && self.window.is_empty() && !self.retired {
+        if closed && self.window.is_empty() {
             self.count_unsettled(verdicts);
         }
         let settling = self.settling.drain().map(|lines| Held {

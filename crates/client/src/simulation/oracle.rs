@@ -200,6 +200,7 @@ struct Limits {
     write: Duration,
     answer: Duration,
     max_age: Option<Duration>,
+    age: Option<Duration>,
     /// The longest back-off.
     cap: Duration,
 }
@@ -256,6 +257,7 @@ impl Oracle {
                 write: options.write_timeout,
                 answer: options.answer_timeout,
                 max_age: options.max_age,
+                age: options.connection_max_age,
                 cap: options.backoff.1,
             },
         }
@@ -394,8 +396,9 @@ impl Oracle {
         let given_up = self.end.is_some_and(|end| end <= now);
         let why = match stream.connected {
             None => self.end.is_some() || now >= stream.dialled + self.limits.connect,
-            Some(_) => {
-                (self.wire == Wire::Http && self.may_leave_http(id))
+            Some(at) => {
+                let aged = self.limits.age.is_some_and(|age| now >= at + age);
+                (self.wire == Wire::Http && self.may_leave_http(id, aged))
                     || stream.read_only
                     || stream
                         .half_closed

@@ -238,8 +238,9 @@ impl Oracle {
     }
 
     /// Whether the client has a reason to end a connection that is otherwise well.
-    pub(super) fn may_leave_http(&self, id: usize) -> bool {
+    pub(super) fn may_leave_http(&self, id: usize, aged: bool) -> bool {
         let conversation = &self.streams[id].http;
-        conversation.over || (self.end.is_some() && conversation.open.is_none() && conversation.begun.is_empty())
+        conversation.over
+            || ((aged || self.end.is_some()) && conversation.open.is_none() && conversation.begun.is_empty())
     }
 }

@@ -199,8 +199,8 @@ struct Limits {
     connect: Duration,
     write: Duration,
     answer: Duration,
+    connection_max_age: Option<Duration>,
     max_age: Option<Duration>,
-    age: Option<Duration>,
     /// The longest back-off.
     cap: Duration,
 }
@@ -256,8 +256,8 @@ impl Oracle {
                 connect: options.connect_timeout,
                 write: options.write_timeout,
                 answer: options.answer_timeout,
+                connection_max_age: options.connection_max_age,
                 max_age: options.max_age,
-                age: options.connection_max_age,
                 cap: options.backoff.1,
             },
         }
@@ -397,7 +397,7 @@ impl Oracle {
         let why = match stream.connected {
             None => self.end.is_some() || now >= stream.dialled + self.limits.connect,
             Some(at) => {
-                let aged = self.limits.age.is_some_and(|age| now >= at + age);
+                let aged = self.limits.connection_max_age.is_some_and(|age| now >= at + age);
                 (self.wire == Wire::Http && self.may_leave_http(id, aged))
                     || stream.read_only
                     || stream

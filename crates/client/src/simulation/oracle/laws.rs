@@ -167,7 +167,7 @@ impl Oracle {
         } else if again > told.resent {
             self.fail(format!("resent: {again} points written again, {} counted", told.resent));
         } else if self.calm
-            && self.limits.age.is_none()
+            && self.limits.connection_max_age.is_none()
             && (told.resent > 0 || told.connects > self.limits.links || told.late_errors > 0)
         {
             self.fail(format!(

@@ -398,7 +398,7 @@ impl Oracle {
             None => self.end.is_some() || now >= stream.dialled + self.limits.connect,
             Some(at) => {
                 let aged = self.limits.connection_max_age.is_some_and(|age| now >= at + age);
-                (self.wire == Wire::Http && (aged || self.may_leave_http(id)))
+                (self.wire == Wire::Http && self.may_leave_http(id, aged))
                     || stream.read_only
                     || stream
                         .half_closed

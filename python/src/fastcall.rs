@@ -55,6 +55,20 @@ impl<'a, 'py: 'a> Arguments<'a, 'py> {
         self.values().take(self.positional)
     }
 
+    /// The argument at `index`, those given by position first.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<&'a Bound<'py, PyAny>> {
+        let value = self.values.get(index)?;
+        // SAFETY: the caller owns a reference to the object for the whole of the call, which is 'a.
+        Some(unsafe { Bound::ref_from_ptr(self.py, value) })
+    }
+
+    /// Whether all are given by position.
+    #[inline]
+    pub(crate) fn are_positional(&self) -> bool {
+        self.names.is_null()
+    }
+
     /// All arguments, those given by position first.
     #[inline]
     pub(crate) fn values(&self) -> impl ExactSizeIterator<Item = &'a Bound<'py, PyAny>> {

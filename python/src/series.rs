@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use potsdb::{SendError, Sent, Wait};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
@@ -38,29 +39,51 @@ impl Series {
     #[inline]
     pub(crate) fn send<'py>(&self, arguments: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         let py = arguments.py();
-        let mut positional = arguments.positional();
-        let sent = match (
-            positional.next(),
-            positional.next(),
-            positional.next(),
-            arguments.names(),
-        ) {
-            (Some(value), time, None, None) => self.put(py, value, time.filter(|time| !time.is_none()))?,
+        let sent = match (arguments.get(0), arguments.get(1), arguments.get(2)) {
+            (Some(value), time, None) if arguments.are_positional() => self.put(py, value, time)?,
             _ => {
                 let (value, time) = by_name(arguments)?;
-                self.put(py, value, time.filter(|time| !time.is_none()))?
+                self.put(py, value, time)?
             }
         };
         Ok(PyBool::new(py, sent).to_owned().into_any())
     }
 
+    /// Queues one point; whether it was queued.
     #[inline]
-    fn put(&self, py: Python<'_>, value: &Bound<'_, PyAny>, timestamp: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
-        let core = &**self.door;
-        let origin = Origin {
-            metric: &self.metric,
-            tagged: true,
-        };
+    pub(crate) fn put(
+        &self,
+        py: Python<'_>,
+        value: &Bound<'_, PyAny>,
+        timestamp: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let timestamp = timestamp.filter(|time| !time.is_none());
+        if let Ok(series) = &self.series
+            && let Some(value) = values::plain(value)
+            && let Ok(timestamp) = timestamp.map(|time| values::plain_time(time).ok_or(())).transpose()
+        {
+            match series.send_with(value, timestamp, Wait::No, |_| ()) {
+                Ok(sent) => {
+                    self.door.report(py)?;
+                    return Ok(sent != Sent::Repeated);
+                }
+                // The queue is full or closed, and nothing was done.
+                Err(SendError::WouldBlock | SendError::Closed) => {}
+                Err(error) => return self.door.refused(py, self.origin(), error).map(|()| false),
+            }
+        }
+        self.put_slowly(py, value, timestamp)
+    }
+
+    /// All other values and times, and a queue that has no room.
+    #[cold]
+    fn put_slowly(
+        &self,
+        py: Python<'_>,
+        value: &Bound<'_, PyAny>,
+        timestamp: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let (core, origin) = (&**self.door, self.origin());
         let series = match &self.series {
             Ok(series) => series,
             Err(message) => {
@@ -82,6 +105,13 @@ impl Series {
             |_| Ok(()),
         )?;
         Ok(sent.is_some())
+    }
+
+    fn origin(&self) -> Origin<'_> {
+        Origin {
+            metric: &self.metric,
+            tagged: true,
+        }
     }
 }
 

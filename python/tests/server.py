@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 
@@ -21,8 +22,16 @@ PATIENCE = 30.0
 
 
 class Server:
-    def __init__(self, *, answers: bool = True, reads: bool = True, refuse: bytes | None = None) -> None:
-        self.answers, self.reads, self.refuse = answers, reads, refuse
+    def __init__(
+        self,
+        *,
+        answers: bool = True,
+        reads: bool = True,
+        refuse: bytes | None = None,
+        tls: ssl.SSLContext | None = None,
+        login: bytes | None = None,
+    ) -> None:
+        self.answers, self.reads, self.refuse, self.tls, self.login = answers, reads, refuse, tls, login
         self.lines: list[bytes] = []
         """The `put` lines that arrived whole, newline included, in the order of arrival."""
         self.connections = 0
@@ -77,14 +86,27 @@ class Server:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        if self.tls is not None:
+            self._open.discard(connection)
+            try:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            except (OSError, ssl.SSLError):
+                return
+            self._open.add(connection)
         with self._changed:
             self.connections += 1
             self._changed.notify_all()
             self._changed.wait_for(lambda: self.reads)
         rest = b""
+        welcome = self.login is None
         with contextlib.suppress(OSError), connection:
             while received := connection.recv(1 << 16):
                 *whole, rest = (rest + received).split(b"\n")
+                if not welcome and whole:
+                    welcome = whole.pop(0) == self.login
+                    connection.sendall(b"AUTH_SUCCESS\r\n" if welcome else b"AUTH_FAIL\r\n")
+                    if not welcome:
+                        continue
                 puts = [line + b"\n" for line in whole if line.startswith(b"put ")]
                 with self._changed:
                     self.lines += puts

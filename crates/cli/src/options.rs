@@ -16,7 +16,8 @@ pub(crate) const DEFAULT_URL: &str = "tsdb://localhost:4242";
 /// Where to send, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Destination {
-    /// The server, or several hosts that are doors to one store: tsdb://HOST[:PORT][,HOST...][?NAME=VALUE&...]
+    /// The server, or several hosts that are doors to one store: tsdb://HOST[:PORT][,HOST...][?NAME=VALUE&...], or
+    /// tsdbs://, http://, https://
     #[arg(short, long, value_name = "URL")]
     #[arg(env = "POTSDB_URL", hide_env_values = true, default_value = DEFAULT_URL)]
     url: String,

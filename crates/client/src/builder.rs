@@ -110,6 +110,7 @@ impl Builder {
         answer_timeout: Duration,
         backoff: (Duration, Duration),
         connections: usize,
+        connection_max_age: Duration,
         gzip: bool,
         auth: Auth,
         headers: Vec<(String, Secret)>,

@@ -5,6 +5,8 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -233,6 +235,16 @@ impl Client {
             lines,
             timeout.and_then(clock::deadline),
         )
+    }
+
+    /// Connects to an endpoint as the worker does, over TLS with the handshake, and hangs up.
+    ///
+    /// # Errors
+    ///
+    /// Of the name's resolution, of the last address tried, or of TLS, in its words.
+    pub fn check(&self, endpoint: &Endpoint, timeout: Duration) -> io::Result<SocketAddr> {
+        let opening = crate::io::opening(self.options(), endpoint)?;
+        endpoint.check_over(opening.as_ref(), timeout)
     }
 
     /// Waits until every point accepted before the call has its verdict and no re-send of it is under

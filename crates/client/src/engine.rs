@@ -38,6 +38,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 pub(crate) struct Engine {
     terms: Terms,
     connect_timeout: Duration,
+    connection_max_age: Option<Duration>,
     fixed: Option<Knowledge>,
     test_mode: bool,
     pace: Pace,
@@ -80,6 +81,7 @@ impl Engine {
                 gzip: options.gzip,
             },
             connect_timeout: options.connect_timeout,
+            connection_max_age: options.connection_max_age,
             fixed,
             test_mode: options.test_mode,
             pace: Pace::new(options.mps),
@@ -88,6 +90,7 @@ impl Engine {
                 .map(|link| Link {
                     door: link % endpoints.len(),
                     state: State::Idle,
+                    since: Duration::ZERO,
                 })
                 .collect(),
             doors: endpoints
@@ -131,7 +134,7 @@ impl Engine {
                 }
             }
             Input::Received { link, bytes } => {
-                let Link { door, state } = &mut self.links[link];
+                let Link { door, state, .. } = &mut self.links[link];
                 if let State::Live(exchange) = state {
                     exchange.received(now, bytes, &mut self.verdicts);
                     self.doors[*door].learn(exchange.knowledge());
@@ -201,6 +204,7 @@ impl Engine {
                 }
                 State::Live(exchange) => {
                     consider(exchange.deadline());
+                    consider(self.retires_at(link).filter(|at| *at > self.now));
                     consider(exchange.ask_kernel_at());
                 }
             }

@@ -186,6 +186,15 @@ pub(crate) fn trust(options: &Options) -> Result<Trust, Wrong> {
     Desk::new(options).trust().cloned()
 }
 
+/// What a connection to this endpoint begins with, now.
+pub(crate) fn opening(options: &Options, endpoint: &Endpoint) -> io::Result<Option<Opening>> {
+    if !endpoint.scheme().is_tls() {
+        return Ok(None);
+    }
+    let trust = trust(options).map_err(|(option, rule)| io::Error::other(format!("option {option}: {rule}")))?;
+    trust.opening(endpoint).map(Some).map_err(io::Error::other)
+}
+
 fn pem(option: &'static str, path: Option<&PathBuf>) -> Result<Option<(PathBuf, Vec<u8>)>, Wrong> {
     let Some(path) = path else { return Ok(None) };
     match read(path) {

@@ -121,6 +121,7 @@ pub struct Options {
     pub backoff: (Duration, Duration),
     /// `None`: [`Options::connections`] derives it.
     pub connections: Option<usize>,
+    pub connection_max_age: Option<Duration>,
     pub gzip: bool,
     pub auth: Option<Auth>,
     pub headers: Vec<(String, Secret)>,
@@ -162,6 +163,7 @@ impl Default for Options {
             answer_timeout: Duration::from_secs(10),
             backoff: (Duration::from_millis(100), Duration::from_secs(30)),
             connections: None,
+            connection_max_age: None,
             gzip: true,
             auth: None,
             headers: Vec::new(),
@@ -204,7 +206,11 @@ impl Options {
             low,
             high,
         ];
-        for time in times.into_iter().chain(&mut self.max_age) {
+        for time in times
+            .into_iter()
+            .chain(&mut self.max_age)
+            .chain(&mut self.connection_max_age)
+        {
             *time = (*time).min(FAR);
         }
         self
@@ -364,6 +370,11 @@ options![
         connections,
         "connections per endpoint at most: 1, and 8 with ack=stored",
         |o, v| o.connections = Some(at_least_one(v)?)
+    ),
+    (
+        connection_max_age,
+        "a connection this old ends in good order and is made anew; 0: no limit",
+        |o, v| o.connection_max_age = limit(v)?
     ),
     (gzip, "compress what goes over http: true, false", |o, v| o.gzip =
         boolean(v)?),

@@ -54,6 +54,9 @@ async fn converse(stream: &TcpStream, shared: &Arc<Shared>, fate: &mut Fate) -> 
     loop {
         // What the switch was told before bytes came must hold for them.
         fate.refresh();
+        if fate.goes_half_open() {
+            shared.store.count(|counts| counts.half_open += 1);
+        }
         if let Some(ending) = fate.ending() {
             return Ok(Some(ending));
         }
@@ -134,9 +137,7 @@ fn read(
     BUFFER.with_borrow_mut(|buffer| {
         let room = fate.room(buffer.len());
         let length = stream.try_read(&mut buffer[..room])?;
-        if fate.received(length) {
-            shared.store.count(|counts| counts.half_open += 1);
-        }
+        fate.received(length);
         let bytes = &buffer[..length];
         if let Some(mut first) = opening.take() {
             first.extend_from_slice(bytes);

@@ -184,9 +184,7 @@ impl<'a> Stream<'a> {
             self.read.truncate(start + taken.as_ref().map_or(0, |length| *length));
             match taken {
                 Ok(length) => {
-                    if self.fate.received(length) {
-                        self.shared.store.count(|counts| counts.half_open += 1);
-                    }
+                    self.fate.received(length);
                     return Ok(length > 0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -197,6 +195,9 @@ impl<'a> Stream<'a> {
 
     fn obey(&mut self) -> Result<(), Over> {
         self.fate.refresh();
+        if self.fate.goes_half_open() {
+            self.shared.store.count(|counts| counts.half_open += 1);
+        }
         self.fate.ending().map_or(Ok(()), |ending| Err(Over::Struck(ending)))
     }
 }

@@ -57,6 +57,7 @@ class Options(TypedDict, total=False):
     answer_timeout: _Duration
     backoff: str
     connections: int | str
+    connection_max_age: _Duration
     gzip: bool | str
     auth: str
     headers: Mapping[str, str] | str

@@ -24,7 +24,7 @@ use probe::{Found, probe};
 #[derive(Debug, Args)]
 #[command(after_long_help = options::list())]
 pub(crate) struct Check {
-    /// The server, or several: tsdb://HOST[:PORT][,HOST...]
+    /// The server, or several: tsdb://HOST[:PORT][,HOST...], or tsdbs://, http://, https://
     #[arg(env = "POTSDB_URL", hide_env_values = true, default_value = DEFAULT_URL)]
     url: String,
 
@@ -48,10 +48,13 @@ pub(crate) struct Check {
     options: ClientOptions,
 }
 
+/// What was found at each address of a host.
+type Addresses = Vec<(SocketAddr, std::io::Result<Found>)>;
+
 /// What was found out about one endpoint.
 struct Finding {
     endpoint: String,
-    resolved: std::io::Result<Vec<(SocketAddr, std::io::Result<Found>)>>,
+    resolved: std::io::Result<Addresses>,
     resolving: Duration,
 }
 
@@ -61,7 +64,7 @@ impl Check {
         let findings: Vec<Finding> = client
             .endpoints()
             .iter()
-            .map(|endpoint| self.look_at(endpoint))
+            .map(|endpoint| self.look_at(&client, endpoint))
             .collect();
         let reachable = findings.iter().all(Finding::is_reachable);
         let server = findings.iter().find_map(Finding::server);
@@ -82,7 +85,8 @@ impl Check {
         advice.extend(tested.as_ref().and_then(advice::after));
         if self.json {
             output.json(&json!({
-                "url": self.url,
+                // Not the URL as given: there may be a password in it.
+                "url": client.endpoints().iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
                 "reachable": reachable,
                 "server": server.map(|server| server.to_string()),
                 "endpoints": findings.iter().map(Finding::object).collect::<Vec<_>>(),
@@ -103,20 +107,46 @@ impl Check {
         Ok(Outcome::delivered(reachable && delivered))
     }
 
-    fn look_at(&self, endpoint: &Endpoint) -> Finding {
+    fn look_at(&self, client: &Client, endpoint: &Endpoint) -> Finding {
         let started = Instant::now();
         let resolved = (endpoint.host(), endpoint.port()).to_socket_addrs();
         let resolving = started.elapsed();
         let host = format!("{}:{}", endpoint.host(), endpoint.port());
-        let resolved = resolved.map(|addresses| {
-            addresses
+        let resolved = resolved.map(|addresses| match endpoint.scheme().is_tls() {
+            true => self.shake_hands(client, endpoint, addresses),
+            false => addresses
                 .map(|address| (address, probe(address, &host, self.timeout.min(PATIENCE))))
-                .collect::<Vec<_>>()
+                .collect(),
         });
         Finding {
             endpoint: endpoint.to_string(),
             resolved,
             resolving,
+        }
+    }
+
+    /// Over TLS nobody is asked what he is, but whether he is who he should be: the client's own way, and its first
+    /// address that says so.
+    fn shake_hands(
+        &self,
+        client: &Client,
+        endpoint: &Endpoint,
+        addresses: impl Iterator<Item = SocketAddr>,
+    ) -> Addresses {
+        let started = Instant::now();
+        match client.check(endpoint, self.timeout) {
+            Ok(address) => {
+                let found = Found {
+                    server: None,
+                    words: "connected over TLS, and it is who it should be".to_owned(),
+                    waited: started.elapsed(),
+                };
+                vec![(address, Ok(found))]
+            }
+            Err(error) => {
+                let again = |address| (address, Err(std::io::Error::new(error.kind(), error.to_string())));
+                addresses.map(again).collect()
+            }
         }
     }
 
@@ -216,7 +246,10 @@ fn verdict(stats: &Stats, waited: Duration) -> String {
     let states = stats
         .endpoints
         .iter()
-        .map(|endpoint| endpoint.state.as_str())
+        .map(|endpoint| match &endpoint.last_error {
+            Some(error) => format!("{}: {error}", endpoint.state),
+            None => endpoint.state.clone(),
+        })
         .collect::<Vec<_>>()
         .join("; ");
     format!("not delivered within {waited:?}: {states}")

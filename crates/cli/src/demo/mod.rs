@@ -65,12 +65,17 @@ impl Demo {
         let client = self
             .options
             .open(Client::builder(&url).set("precision", "milliseconds"))?;
+        let endpoint = client.endpoints().first().context("a client has an endpoint")?.clone();
+        anyhow::ensure!(
+            !endpoint.scheme().is_tls(),
+            "{endpoint}: points are read back over plain http, and this server is spoken to over TLS"
+        );
         let (events, signal) = mpsc::channel();
         signals::on_signal(move |_| {
             let _ = events.send(());
         })?;
         let of_its_own = if own.is_some() { ", a receiver of its own" } else { "" };
-        screen.say(&format!("sending this machine's figures to {url}{of_its_own}"));
+        screen.say(&format!("sending this machine's figures to {endpoint}{of_its_own}"));
 
         let start = Instant::now();
         let tracks = measure(&client, start + length, &signal, output, &mut screen)?;

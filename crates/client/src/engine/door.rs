@@ -92,6 +92,8 @@ impl Door {
 pub(super) struct Link {
     pub(super) door: usize,
     pub(super) state: State,
+    /// When its connection was made.
+    pub(super) since: Duration,
 }
 
 pub(super) enum State {

@@ -4,6 +4,8 @@
 //! until the server has shown by an answer that it works. So a door that only looks open costs the others nothing.
 //! `engine.rs` calls what is here; it writes no lines.
 
+use std::time::Duration;
+
 use super::door::{Link, State};
 use super::{Engine, Output, STAGGER};
 use crate::credentials::Credentials;
@@ -27,6 +29,7 @@ impl Engine {
         }
         let exchange = door.wire.open(self.terms, knowledge, credentials, self.now);
         self.links[link].state = State::Live(exchange);
+        self.links[link].since = self.now;
     }
 
     pub(super) fn kernel_has(&mut self, link: usize, bytes: u64) {
@@ -108,7 +111,13 @@ impl Engine {
         }
     }
 
+    /// When a link's connection is to end because of its age.
+    pub(super) fn retires_at(&self, link: &Link) -> Option<Duration> {
+        Some(link.since + self.connection_max_age?)
+    }
+
     pub(super) fn tick(&mut self, link: usize) {
+        let retires = self.retires_at(&self.links[link]).is_some_and(|at| at <= self.now);
         let urgent = self.urgent && !self.queued && self.verdicts.again.is_empty();
         let door = &self.doors[self.links[link].door];
         let cut = match &mut self.links[link].state {
@@ -120,6 +129,9 @@ impl Engine {
             }
             State::Live(exchange) => {
                 exchange.learn(door.knowledge);
+                if retires {
+                    exchange.retire(self.now);
+                }
                 exchange.tick(self.now, urgent, &mut self.verdicts)
             }
         };
@@ -130,6 +142,7 @@ impl Engine {
         let Link {
             door,
             state: State::Live(exchange),
+            ..
         } = &mut self.links[link]
         else {
             return;

@@ -146,6 +146,10 @@ impl Exchange for Greeting {
         self.within.finish(now);
     }
 
+    fn retire(&mut self, now: Duration) {
+        self.within.retire(now);
+    }
+
     fn take_half_close(&mut self) -> bool {
         self.written == self.line.len() && self.within.take_half_close()
     }

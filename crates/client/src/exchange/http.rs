@@ -25,11 +25,13 @@ use crate::window::Held;
 mod answer;
 mod learned;
 mod request;
+mod secrets;
 
 use answer::{Answer, Answers};
 pub(crate) use learned::Learned;
 pub(crate) use request::Address;
 use request::{Request, Requests};
+use secrets::Secrets;
 
 /// The most bytes of lines in one request: what they become in JSON and what that is compressed
 /// into exist beside them.
@@ -42,6 +44,7 @@ const LEAST_ROOM: usize = 1024;
 pub(crate) struct Http {
     terms: Terms,
     requests: Requests,
+    secrets: Secrets,
     learned: Learned,
     /// Lines for the next request.
     gathered: VecDeque<Held>,
@@ -122,6 +125,7 @@ impl Http {
     pub(crate) fn new(terms: Terms, address: Address, headers: Vec<u8>, learned: Learned, now: Duration) -> Http {
         Http {
             terms,
+            secrets: Secrets::of(&address.target, &headers),
             requests: Requests::new(address, headers, terms.gzip),
             learned,
             gathered: VecDeque::new(),
@@ -184,7 +188,9 @@ impl Http {
 
     /// The next lines, as many as make a body within the limit.
     fn next(&mut self) -> (Part, Request) {
-        let mut part = self.parts.pop().unwrap_or_else(|| Part {
+        let part = self.parts.pop();
+        let fresh = part.is_none();
+        let mut part = part.unwrap_or_else(|| Part {
             lines: std::mem::take(&mut self.gathered).into(),
             details: false,
         });
@@ -196,7 +202,16 @@ impl Http {
             }
             let fewer = self.requests.fewer_lines(limit, part.length(), body);
             let front = part.split_front(fewer, u64::MAX);
-            self.parts.push(std::mem::replace(&mut part, front));
+            let rest = std::mem::replace(&mut part, front);
+            match fresh {
+                // With what comes next it makes a whole body again.
+                true => rest
+                    .lines
+                    .into_iter()
+                    .rev()
+                    .for_each(|held| self.gathered.push_front(held)),
+                false => self.parts.push(rest),
+            }
         }
     }
 
@@ -232,7 +247,7 @@ impl Http {
                 PutReply::Later { words } => {
                     // Whoever cannot say what it takes now gets the least, and later.
                     self.learned.config(answer.status, &answer.body);
-                    verdicts.slow_down(answer.retry_after, words);
+                    verdicts.slow_down(answer.retry_after, self.secrets.hidden(words));
                     self.let_go(verdicts);
                 }
                 _ => self.learned.config(answer.status, &answer.body),
@@ -263,16 +278,16 @@ impl Http {
             PutReply::Unnamed if !part.details => self.parts.push(Part { details: true, ..part }),
             PutReply::Partly { errors, failed } => self.partly(part, failed, &errors, verdicts),
             PutReply::Unnamed => self.halve(part, "One or more data points had errors", verdicts),
-            PutReply::Refused { words } => self.halve(part, &words, verdicts),
+            PutReply::Refused { words } => self.halve(part, &self.secrets.hidden(words), verdicts),
             PutReply::TooLong { words } => {
                 self.learned.refused(length);
                 match part.points() {
-                    1 => reject_all(part, &words, verdicts),
+                    1 => reject_all(part, &self.secrets.hidden(words), verdicts),
                     _ => self.parts.push(part),
                 }
             }
             PutReply::Later { words } => {
-                verdicts.slow_down(answer.retry_after, words);
+                verdicts.slow_down(answer.retry_after, self.secrets.hidden(words));
                 verdicts.send_again(part.lines);
                 self.let_go(verdicts);
             }
@@ -282,7 +297,7 @@ impl Http {
             }
             PutReply::Misplaced { words } => {
                 verdicts.send_again(part.lines);
-                self.cut = Some(Cut::Misplaced(words));
+                self.cut = Some(Cut::Misplaced(self.secrets.hidden(words)));
             }
             _ => unreachable!("every reply has its arm"),
         }
@@ -303,7 +318,7 @@ impl Http {
                 match fault {
                     Some(error) if error.again => {
                         if !std::mem::replace(&mut slow, true) {
-                            verdicts.slow_down(None, error.words.clone().into_owned());
+                            verdicts.slow_down(None, self.secrets.hidden(&*error.words));
                         }
                         verdicts.again.push(Held {
                             lines,
@@ -312,7 +327,7 @@ impl Http {
                         });
                     }
                     Some(error) => {
-                        let words = format!("{}: {}", error.words, error.metric());
+                        let words = self.secrets.hidden(format!("{}: {}", error.words, error.metric()));
                         reject(Held { lines, ..held }, error.kind(), words, verdicts);
                     }
                     None => {
@@ -496,6 +511,10 @@ impl Exchange for Http {
 
     fn finish(&mut self, _now: Duration) {
         self.finishing = true;
+    }
+
+    fn retire(&mut self, now: Duration) {
+        self.finish(now);
     }
 
     fn take_half_close(&mut self) -> bool {

@@ -42,8 +42,10 @@ pub(crate) struct Terms {
     /// `ack=accepted`: a silent server is of no use.
     pub(crate) must_answer: bool,
     /// `ack=stored`: an answer that does not say what is stored is of no use.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP can"))]
     pub(crate) stored: bool,
     /// HTTP bodies are compressed.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has it"))]
     pub(crate) gzip: bool,
 }
 
@@ -133,6 +135,7 @@ pub(crate) enum Cut {
     /// The credentials are missing, wrong or not enough; in the server's words.
     Unauthorized(String),
     /// No points are taken at this URL; in the server's words.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has URLs"))]
     Misplaced(String),
     /// Everything is answered, and the connection of no more use.
     Finished,
@@ -281,6 +284,10 @@ pub(crate) trait Exchange: Send {
 
     /// Nothing more will be given: ask what is left to ask, then end the sending side.
     fn finish(&mut self, now: Duration);
+
+    /// Nothing more is to be given because of the connection's age: it ends as [`finish`](Exchange::finish) says, once
+    /// everything is answered and has settled.
+    fn retire(&mut self, now: Duration);
 
     /// Whether the sending side is to be ended now. True once.
     fn take_half_close(&mut self) -> bool;

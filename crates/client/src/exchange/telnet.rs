@@ -82,6 +82,8 @@ pub(crate) struct Telnet {
     write_progress: Duration,
     progress: Duration,
     ending: Ending,
+    /// It ends because of its age: the client goes on.
+    retired: bool,
 }
 
 /// How far the end of the connection is.
@@ -126,6 +128,7 @@ impl Telnet {
             write_progress: now,
             progress: now,
             ending: Ending::No,
+            retired: false,
         }
     }
 
@@ -283,7 +286,7 @@ impl Telnet {
 impl Exchange for Telnet {
     fn room(&self, posted: bool) -> Option<Room> {
         let pure = self.knowledge != Knowledge::Unknown || self.window.lines().all(|held| held.posted == posted);
-        if !pure || self.ending != Ending::No || self.window.unwritten() >= AHEAD {
+        if !pure || self.retired || self.ending != Ending::No || self.window.unwritten() >= AHEAD {
             return None;
         }
         let first = self.knowledge == Knowledge::Unknown && self.window.is_empty();
@@ -437,11 +440,21 @@ impl Exchange for Telnet {
         }
     }
 
+    fn retire(&mut self, now: Duration) {
+        self.retired = true;
+        if self.window.is_empty() && self.settling.due().is_none() {
+            self.finish(now);
+        }
+    }
+
     fn take_half_close(&mut self) -> bool {
         let Ending::Finishing { since } = self.ending else {
             return false;
         };
-        let due = self.window.unwritten() == 0;
+        // A server that answers is heard out first: proxies hang up on both sides when one has ended, and so may
+        // TLS. Where nothing is known, the end of the stream is what decides.
+        let answers = matches!(self.knowledge, Knowledge::Answers(_)) && !self.window.is_empty();
+        let due = self.window.unwritten() == 0 && !answers;
         if due {
             // The last byte may have gone out long before anybody wanted the end.
             self.ending = Ending::HalfClosed {
@@ -496,7 +509,7 @@ impl Exchange for Telnet {
     }
 
     fn is_idle(&self) -> bool {
-        false
+        self.retired && self.window.is_empty()
     }
 
     fn has_proved(&self, now: Duration) -> bool {

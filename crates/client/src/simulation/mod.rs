@@ -329,6 +329,8 @@ fn simulate(seed: u64, traced: bool) -> (Result<(), String>, String) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
 
@@ -347,18 +349,16 @@ mod tests {
         let seeds = number("POTSDB_SEEDS").unwrap_or(2_000);
         let started = std::time::Instant::now();
         let survey = number("POTSDB_SURVEY").is_some();
-        let mut broken: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-        for seed in 0..seeds {
-            if let (Err(law), _) = simulate(seed, false) {
-                if survey {
-                    let law: String = law.chars().filter(|char| !char.is_ascii_digit()).take(70).collect();
-                    broken.entry(law).or_insert((0, seed)).0 += 1;
-                    continue;
-                }
-                panic!("{law}\nreplay: POTSDB_SEED={seed} cargo test -p potsdb simulation -- --nocapture");
-            }
+        let broken = play(seeds, survey);
+        if let (Some((seed, law)), false) = (broken.first_key_value(), survey) {
+            panic!("{law}\nreplay: POTSDB_SEED={seed} cargo test -p potsdb simulation -- --nocapture");
         }
-        for (law, (times, seed)) in &broken {
+        let mut laws: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for (seed, law) in &broken {
+            let law: String = law.chars().filter(|char| !char.is_ascii_digit()).take(70).collect();
+            laws.entry(law).or_insert((0, *seed)).0 += 1;
+        }
+        for (law, (times, seed)) in &laws {
             println!("{times:>7} times, first in seed {seed}: {law}");
         }
         println!(
@@ -366,5 +366,31 @@ mod tests {
             seeds as f64 / started.elapsed().as_secs_f64()
         );
         assert!(broken.is_empty(), "the laws hold");
+    }
+
+    /// Plays the seeds on all processors, up to the first that breaks a law, or all; those that did, and the law.
+    fn play(seeds: u64, all: bool) -> BTreeMap<u64, String> {
+        let next = AtomicU64::new(0);
+        let first = AtomicU64::new(seeds);
+        let broken = Mutex::new(BTreeMap::new());
+        std::thread::scope(|scope| {
+            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+                scope.spawn(|| {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= first.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        if let (Err(law), _) = simulate(seed, false) {
+                            if !all {
+                                first.fetch_min(seed, Ordering::Relaxed);
+                            }
+                            broken.lock().expect("nobody panics with it").insert(seed, law);
+                        }
+                    }
+                });
+            }
+        });
+        broken.into_inner().expect("nobody panicked with it")
     }
 }

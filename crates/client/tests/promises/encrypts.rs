@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use potsdb::Report;
+use potsdb_receiver::Personality;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -175,7 +176,7 @@ fn a_silent_servers_points_are_unconfirmed_and_none_is_written_twice() {
     let authority = Authority::new();
     let identity = authority.signs(&["localhost"], |_| {});
     let receiver = receiver(Config {
-        personality: potsdb_receiver::Personality::VictoriaMetrics,
+        personality: Personality::VictoriaMetrics,
         ..Config::default()
     });
     let gate = Gate::encrypted(receiver.address(), server(&identity, None, TLS13));

@@ -174,3 +174,27 @@ fn when_one_door_dies_its_lines_go_through_the_other() {
     seconds.dedup();
     assert_eq!(seconds.len(), 50_000);
 }
+
+#[test]
+fn a_connection_that_has_its_age_is_made_anew_and_nothing_is_wrong_with_it() {
+    for scheme in ["tsdb", "http"] {
+        let receiver = receiver(Config::default());
+        let url = format!("{scheme}://{}", receiver.address());
+        let client = Client::builder(&url)
+            .set("host_tag", "false")
+            .set("connection_max_age", "20ms")
+            .build()
+            .unwrap();
+        let mut sent = 0;
+        while client.stats().connects < 4 {
+            send(&client, sent, 10);
+            sent += 10;
+            client.flush(LONG).unwrap();
+        }
+        let reports = client.take_reports();
+        let stats = client.close(LONG);
+        ended(&stats);
+        assert_eq!((stats.acknowledged, reports), (sent, vec![]), "{scheme}");
+        stored(&receiver, sent);
+    }
+}

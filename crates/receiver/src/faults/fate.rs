@@ -30,6 +30,8 @@ struct Cut {
 pub(crate) struct Fate {
     cut: Option<Cut>,
     half_open: Option<u64>,
+    /// That it is half-open was said.
+    told: bool,
     line: Option<u64>,
     overlong: bool,
     received: u64,
@@ -53,6 +55,7 @@ impl Fate {
         Fate {
             cut: reset.into_iter().chain(close).min_by_key(|cut| cut.at),
             half_open: faults.half_open_after.of(connection),
+            told: false,
             line: faults.close_at_line.of(connection),
             overlong: faults.close_overlong,
             received: 0,
@@ -69,11 +72,16 @@ impl Fate {
         usize::try_from(room).map_or(wanted, |room| room.min(wanted))
     }
 
-    /// Counts received bytes, at most as many as there was room for; true when the connection is half-open from now on.
-    pub(crate) fn received(&mut self, bytes: usize) -> bool {
-        let before = self.is_half_open();
+    /// Counts received bytes, at most as many as there was room for.
+    pub(crate) fn received(&mut self, bytes: usize) {
         self.received += bytes as u64;
-        !before && self.is_half_open()
+    }
+
+    /// True once, when the connection has become half-open.
+    pub(crate) fn goes_half_open(&mut self) -> bool {
+        let goes = self.is_half_open() && !self.told;
+        self.told |= goes;
+        goes
     }
 
     /// The end this connection has come to, if it has.

@@ -43,7 +43,8 @@ impl Manners for KairosDb {
     }
 
     fn is_put(&self, line: &[u8]) -> bool {
-        let word = line.split(|&byte| byte == b' ').next();
+        let line = line.trim_ascii_start();
+        let word = line.split(u8::is_ascii_whitespace).next();
         matches!(word, Some(b"put" | b"putm"))
     }
 

@@ -76,6 +76,9 @@ impl std::fmt::Debug for Requests {
 /// Before the first body: of lines that compress badly, and of short ones that do not at all.
 const GUESS: (f64, f64) = (0.5, 2.5);
 
+/// Lines of so many bytes show how well such lines compress.
+const TELLING: usize = 8192;
+
 /// What is left free below the limit: the next lines compress a little worse than the last.
 const MARGIN: f64 = 0.9;
 
@@ -138,7 +141,11 @@ impl Requests {
             None => request.body.extend_from_slice(&self.json),
         }
         let length: usize = lines.iter().map(|held| held.lines.len()).sum();
-        self.ratio = request.body.len() as f64 / length.max(1) as f64;
+        let ratio = request.body.len() as f64 / length.max(1) as f64;
+        // A short body compresses badly, which says nothing about a long one.
+        if length >= TELLING || ratio < self.ratio {
+            self.ratio = ratio;
+        }
         self.head(flags, &mut request);
         request
     }

@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::core::{Core, Door, Origin};
 use crate::errors::{self, Refusal};
 use crate::fastcall::{self, Arguments, Attached};
+use crate::instruments::{Counter, Gauge, Timer};
 use crate::series::Series;
 use crate::sites::Sites;
 use crate::stats::Stats;
@@ -81,6 +82,24 @@ impl Client {
             series,
             metric: origin.metric.to_owned(),
         })
+    }
+
+    /// Makes a gauge: a series whose value is set.
+    #[pyo3(signature = (name, /, **tags))]
+    fn gauge(&self, py: Python<'_>, name: &Bound<'_, PyAny>, tags: Option<&Bound<'_, PyDict>>) -> PyResult<Gauge> {
+        self.series(py, name, tags).map(Gauge)
+    }
+
+    /// Makes a counter, from 0: a series whose total is sent whenever something is added.
+    #[pyo3(signature = (name, /, **tags))]
+    fn counter(&self, py: Python<'_>, name: &Bound<'_, PyAny>, tags: Option<&Bound<'_, PyDict>>) -> PyResult<Counter> {
+        self.series(py, name, tags).map(Counter::new)
+    }
+
+    /// Makes a timer: a series of the seconds that `with` blocks take.
+    #[pyo3(signature = (name, /, **tags))]
+    fn timer(&self, py: Python<'_>, name: &Bound<'_, PyAny>, tags: Option<&Bound<'_, PyDict>>) -> PyResult<Timer> {
+        self.series(py, name, tags).map(Timer::new)
     }
 
     /// Waits until every point sent before has its verdict; False when `timeout` seconds came first.

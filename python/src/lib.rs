@@ -16,6 +16,7 @@ mod core;
 mod errors;
 mod exit;
 mod fastcall;
+mod instruments;
 mod options;
 mod records;
 mod series;
@@ -32,6 +33,8 @@ mod _potsdb {
     use crate::client::Client;
     #[pymodule_export]
     use crate::exit::drain_all;
+    #[pymodule_export]
+    use crate::instruments::{Counter, Gauge, Timer};
     #[pymodule_export]
     use crate::options::option_names;
     #[pymodule_export]

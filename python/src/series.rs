@@ -49,8 +49,14 @@ impl Series {
         Ok(PyBool::new(py, sent).to_owned().into_any())
     }
 
+    /// Queues one point; whether it was queued.
     #[inline]
-    fn put(&self, py: Python<'_>, value: &Bound<'_, PyAny>, timestamp: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    pub(crate) fn put(
+        &self,
+        py: Python<'_>,
+        value: &Bound<'_, PyAny>,
+        timestamp: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
         let timestamp = timestamp.filter(|time| !time.is_none());
         if let Ok(series) = &self.series
             && let Some(value) = values::plain(value)

@@ -6,14 +6,15 @@
     metrics.send("web.requests", 1, path="/login")
     metrics.wait()
 
-Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.series`, `flush`, `stats`,
+Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.series`, `gauge`,
+`counter`, `timer`, `flush`, `stats`,
 `close(timeout)`, `with`, and every option of the client as a keyword.
 """
 
 from __future__ import annotations
 
 from . import client, exit, records
-from ._potsdb import EndpointState, Series, Stats, __version__
+from ._potsdb import Counter, EndpointState, Gauge, Series, Stats, Timer, __version__
 from .client import Client
 from .exceptions import Closed, ConfigError, InvalidOverflow, InvalidPoint, PotsdbError, QueueFull
 
@@ -21,13 +22,16 @@ __all__ = [
     "Client",
     "Closed",
     "ConfigError",
+    "Counter",
     "EndpointState",
+    "Gauge",
     "InvalidOverflow",
     "InvalidPoint",
     "PotsdbError",
     "QueueFull",
     "Series",
     "Stats",
+    "Timer",
     "__version__",
     "client",
 ]

@@ -5,7 +5,19 @@ from typing import Any, SupportsFloat, SupportsIndex, SupportsInt, final, overlo
 
 from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
 
-__all__ = ["Barrier", "Client", "EndpointState", "Series", "Stats", "__version__", "drain_all", "option_names"]
+__all__ = [
+    "Barrier",
+    "Client",
+    "Counter",
+    "EndpointState",
+    "Gauge",
+    "Series",
+    "Stats",
+    "Timer",
+    "__version__",
+    "drain_all",
+    "option_names",
+]
 
 __version__: str
 
@@ -34,6 +46,12 @@ class Client:
         Where potsdb 1.0.3 would have raised, or with `invalid="raise"`, illegal names raise
         `InvalidPoint`; otherwise the series counts each of its points as invalid.
         """
+    def gauge(self, name: str, /, **tags: object) -> Gauge:
+        """Makes a gauge: a series whose value is set."""
+    def counter(self, name: str, /, **tags: object) -> Counter:
+        """Makes a counter, from 0: a series whose total is sent whenever something is added."""
+    def timer(self, name: str, /, **tags: object) -> Timer:
+        """Makes a timer: a series of the seconds that `with` blocks take."""
     def flush(self, timeout: float | None = None) -> bool:
         """Waits until every point sent before has its verdict; False when `timeout` seconds came first."""
     def stats(self) -> Stats:
@@ -64,6 +82,33 @@ class Series:
 
     def send(self, value: _Value, timestamp: _Time | None = None) -> bool:
         """Queues one point; True when it was queued, False for a repeat or an illegal point."""
+
+@final
+class Gauge:
+    """A value that goes up and down."""
+
+    def set(self, value: _Value, timestamp: _Time | None = None) -> bool:
+        """Sends the value; True when it was queued, False for a repeat or an illegal point."""
+
+@final
+class Counter:
+    """A total that grows."""
+
+    def add(self, more: int = 1) -> bool:
+        """Adds to the total and sends it; True when it was queued. What is not sent is in the total all the same."""
+    @property
+    def total(self) -> int:
+        """What was added so far."""
+
+@final
+class Timer:
+    """Measures how long a `with` block takes, on any number of threads at once and nested.
+
+    Tasks of one event loop that are to overlap need a timer each.
+    """
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, _kind: object, _error: object, _traceback: object, /) -> bool: ...
 
 @final
 class Stats:

@@ -25,11 +25,13 @@ use crate::window::Held;
 mod answer;
 mod learned;
 mod request;
+mod secrets;
 
 use answer::{Answer, Answers};
 pub(crate) use learned::Learned;
 pub(crate) use request::Address;
 use request::{Request, Requests};
+use secrets::Secrets;
 
 /// The most bytes of lines in one request: what they become in JSON and what that is compressed
 /// into exist beside them.
@@ -42,6 +44,7 @@ const LEAST_ROOM: usize = 1024;
 pub(crate) struct Http {
     terms: Terms,
     requests: Requests,
+    secrets: Secrets,
     learned: Learned,
     /// Lines for the next request.
     gathered: VecDeque<Held>,
@@ -122,6 +125,7 @@ impl Http {
     pub(crate) fn new(terms: Terms, address: Address, headers: Vec<u8>, learned: Learned, now: Duration) -> Http {
         Http {
             terms,
+            secrets: Secrets::of(&address.target, &headers),
             requests: Requests::new(address, headers, terms.gzip),
             learned,
             gathered: VecDeque::new(),
@@ -243,7 +247,7 @@ impl Http {
                 PutReply::Later { words } => {
                     // Whoever cannot say what it takes now gets the least, and later.
                     self.learned.config(answer.status, &answer.body);
-                    verdicts.slow_down(answer.retry_after, words);
+                    verdicts.slow_down(answer.retry_after, self.secrets.hidden(words));
                     self.let_go(verdicts);
                 }
                 _ => self.learned.config(answer.status, &answer.body),
@@ -274,16 +278,16 @@ impl Http {
             PutReply::Unnamed if !part.details => self.parts.push(Part { details: true, ..part }),
             PutReply::Partly { errors, failed } => self.partly(part, failed, &errors, verdicts),
             PutReply::Unnamed => self.halve(part, "One or more data points had errors", verdicts),
-            PutReply::Refused { words } => self.halve(part, &words, verdicts),
+            PutReply::Refused { words } => self.halve(part, &self.secrets.hidden(words), verdicts),
             PutReply::TooLong { words } => {
                 self.learned.refused(length);
                 match part.points() {
-                    1 => reject_all(part, &words, verdicts),
+                    1 => reject_all(part, &self.secrets.hidden(words), verdicts),
                     _ => self.parts.push(part),
                 }
             }
             PutReply::Later { words } => {
-                verdicts.slow_down(answer.retry_after, words);
+                verdicts.slow_down(answer.retry_after, self.secrets.hidden(words));
                 verdicts.send_again(part.lines);
                 self.let_go(verdicts);
             }
@@ -293,7 +297,7 @@ impl Http {
             }
             PutReply::Misplaced { words } => {
                 verdicts.send_again(part.lines);
-                self.cut = Some(Cut::Misplaced(words));
+                self.cut = Some(Cut::Misplaced(self.secrets.hidden(words)));
             }
             _ => unreachable!("every reply has its arm"),
         }
@@ -314,7 +318,7 @@ impl Http {
                 match fault {
                     Some(error) if error.again => {
                         if !std::mem::replace(&mut slow, true) {
-                            verdicts.slow_down(None, error.words.clone().into_owned());
+                            verdicts.slow_down(None, self.secrets.hidden(&*error.words));
                         }
                         verdicts.again.push(Held {
                             lines,
@@ -323,7 +327,7 @@ impl Http {
                         });
                     }
                     Some(error) => {
-                        let words = format!("{}: {}", error.words, error.metric());
+                        let words = self.secrets.hidden(format!("{}: {}", error.words, error.metric()));
                         reject(Held { lines, ..held }, error.kind(), words, verdicts);
                     }
                     None => {

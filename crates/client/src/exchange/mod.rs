@@ -285,8 +285,8 @@ pub(crate) trait Exchange: Send {
     /// Nothing more will be given: ask what is left to ask, then end the sending side.
     fn finish(&mut self, now: Duration);
 
-    /// As [`finish`](Exchange::finish), and what has not settled by then goes again on another
-    /// connection.
+    /// Nothing more is to be given because of the connection's age: it ends as [`finish`](Exchange::finish) says, once
+    /// everything is answered and has settled.
     fn retire(&mut self, now: Duration);
 
     /// Whether the sending side is to be ended now. True once.

@@ -190,6 +190,7 @@ struct Limits {
     connect: Duration,
     write: Duration,
     answer: Duration,
+    age: Option<Duration>,
     /// The longest back-off.
     cap: Duration,
 }
@@ -245,6 +246,7 @@ impl Oracle {
                 connect: options.connect_timeout,
                 write: options.write_timeout,
                 answer: options.answer_timeout,
+                age: options.connection_max_age,
                 cap: options.backoff.1,
             },
         }
@@ -371,8 +373,9 @@ impl Oracle {
         let given_up = self.end.is_some_and(|end| end <= now);
         let why = match stream.connected {
             None => self.end.is_some() || now >= stream.dialled + self.limits.connect,
-            Some(_) => {
-                (self.wire == Wire::Http && self.may_leave_http(id))
+            Some(at) => {
+                let aged = self.limits.age.is_some_and(|age| now >= at + age);
+                (self.wire == Wire::Http && (aged || self.may_leave_http(id)))
                     || stream.read_only
                     || stream
                         .half_closed

@@ -21,6 +21,7 @@ mod outlives_outage;
 mod refuses;
 mod scratch;
 mod speaks_http;
+mod survives_faults;
 
 /// Longer than anything here takes on a busy machine; a test that needs it has failed.
 const LONG: Duration = Duration::from_secs(60);

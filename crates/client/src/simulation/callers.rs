@@ -365,6 +365,7 @@ fn options(kind: Kind, points: u64, dice: &mut Dice) -> Options {
         backoff: (dice.time(1_000, 100_000), dice.time(100_000, 5_000_000)),
         connections: Some(dice.pick(&[1, 1, 2, 3])),
         connection_max_age: dice.chance(15).then(|| dice.time(10_000, 20_000_000)),
+        max_age: dice.chance(12).then(|| dice.time(20_000, 5_000_000)),
         gzip: dice.chance(20),
         linger: if dice.chance(50) { usual.linger } else { Duration::ZERO },
         ..usual

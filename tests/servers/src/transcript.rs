@@ -101,7 +101,7 @@ impl Exchange {
 }
 
 impl Heard {
-    /// What came, with what differs from run to run made `<*>`: all between the two texts of a pair of [`VARYING`].
+    /// What came, with what differs from run to run made `<*>`: all between the two texts of a pair of `VARYING`.
     #[must_use]
     pub fn record(bytes: &[u8], open: bool) -> Heard {
         let mut pieces = vec![Vec::new()];

@@ -238,7 +238,13 @@ impl Http {
             PutReply::Unnamed if !part.details => self.parts.push(Part { details: true, ..part }),
             PutReply::Partly { errors, failed } => self.partly(part, failed, &errors, verdicts),
             PutReply::Unnamed => self.halve(part, "One or more data points had errors", verdicts),
-            PutReply::Refused { words } => self.halve(part, &self.secrets.hidden(words), verdicts),
+            PutReply::Refused { words, dropped } => {
+                let words = self.secrets.hidden(words);
+                match dropped == Some(part.points()) {
+                    true => reject_all(part, &words, verdicts),
+                    false => self.halve(part, &words, verdicts),
+                }
+            }
             PutReply::TooLong { words } => {
                 self.learned.refused(length);
                 match part.points() {

@@ -14,7 +14,7 @@ fuzz_target!(|input: (u16, &[u8])| {
             assert!(about <= errors.len());
             return;
         }
-        PutReply::Refused { words }
+        PutReply::Refused { words, .. }
         | PutReply::TooLong { words }
         | PutReply::Later { words }
         | PutReply::Unauthorized { words }

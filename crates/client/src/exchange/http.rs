@@ -241,7 +241,7 @@ impl Http {
             PutReply::Refused { words, dropped } => {
                 let words = self.secrets.hidden(words);
                 match dropped == Some(part.points()) {
-                    true => reject_all(part, &words, verdicts),
+                    true => part.reject(&words, verdicts),
                     false => self.halve(part, &words, verdicts),
                 }
             }

@@ -102,7 +102,7 @@ impl Engine {
         let worked = std::mem::take(&mut self.verdicts.worked);
         match self.verdicts.slow.take() {
             Some(slow) => {
-                door.overload.slow_down(self.now, slow.rest);
+                door.overload.slow_down(self.now, slow);
                 let until = door.overload.resting_until();
                 for link in self.links.iter_mut().filter(|link| link.door == index) {
                     if let Some(exchange) = link.exchange_mut() {

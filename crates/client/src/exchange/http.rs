@@ -207,7 +207,7 @@ impl Http {
                 PutReply::Later { words } => {
                     // Whoever cannot say what it takes now gets the least, and later.
                     self.learned.config(answer.status, &answer.body);
-                    verdicts.slow_down(answer.retry_after, self.secrets.hidden(words));
+                    verdicts.pause(answer.retry_after, self.secrets.hidden(words));
                     self.let_go(verdicts);
                 }
                 _ => self.learned.config(answer.status, &answer.body),
@@ -253,7 +253,11 @@ impl Http {
                 }
             }
             PutReply::Later { words } => {
-                verdicts.slow_down(answer.retry_after, self.secrets.hidden(words));
+                let words = self.secrets.hidden(words);
+                match answer.status {
+                    429 | 503 => verdicts.slow_down(answer.retry_after, words),
+                    _ => verdicts.pause(answer.retry_after, words),
+                }
                 verdicts.send_again(part.lines);
                 self.let_go(verdicts);
             }

@@ -197,7 +197,7 @@ fn what_is_null_makes_no_point_and_is_counted() {
     ]);
     let columns = Columns::new().value("a", "a").value("b", "b").value("c", "c");
     let (said, lines) = sent(
-        open(&receiver),
+        &open(&receiver),
         &receiver,
         &batch,
         &columns.timestamp("time").tag("dc").tag("path"),

@@ -16,19 +16,20 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use potsdb_wire::line;
-use potsdb_wire::reply::{self, ErrorKind, PointError, PutReply};
+use potsdb_wire::reply::{self, PointError, PutReply};
 
 use super::{Cut, Exchange, Knowledge, Room, Terms, Verdicts};
 use crate::window::Held;
 
 mod answer;
 mod learned;
+mod part;
 mod request;
 mod secrets;
 
 use answer::{Answer, Answers};
 pub(crate) use learned::Learned;
+use part::{Part, reject};
 pub(crate) use request::Address;
 use request::{Request, Requests};
 use secrets::Secrets;
@@ -62,47 +63,6 @@ pub(crate) struct Http {
     finishing: bool,
     /// Why the connection has to end.
     cut: Option<Cut>,
-}
-
-/// Lines that go together in a request.
-#[derive(Debug)]
-struct Part {
-    lines: Vec<Held>,
-    /// The server is asked to name what it refuses.
-    details: bool,
-}
-
-impl Part {
-    fn points(&self) -> u64 {
-        self.lines.iter().map(|held| held.lines.points()).sum()
-    }
-
-    fn length(&self) -> usize {
-        self.lines.iter().map(|held| held.lines.len()).sum()
-    }
-
-    /// Cuts off the lines within the first `bytes` and `points`, at least one.
-    fn split_front(&mut self, mut bytes: usize, mut points: u64) -> Part {
-        let mut front = Vec::new();
-        while let Some(held) = self.lines.first_mut() {
-            let least = front.is_empty();
-            let lines = held.lines.split_front(bytes, points);
-            let Some(lines) = lines.or_else(|| least.then(|| held.lines.split_front(usize::MAX, 1))?) else {
-                break;
-            };
-            bytes = bytes.saturating_sub(lines.len());
-            points = points.saturating_sub(lines.points());
-            front.push(Held { lines, ..*held });
-            if held.lines.points() > 0 {
-                break;
-            }
-            self.lines.remove(0);
-        }
-        Part {
-            lines: front,
-            details: self.details,
-        }
-    }
 }
 
 /// The request under way.
@@ -271,8 +231,8 @@ impl Http {
                 self.cut = Some(Cut::CannotAnswer);
             }
             PutReply::Taken { .. } => {
-                verdicts.tally.acknowledged += unposted(&part);
-                release(part, verdicts);
+                verdicts.tally.acknowledged += part.unposted();
+                part.release(verdicts);
                 verdicts.worked = true;
             }
             PutReply::Unnamed if !part.details => self.parts.push(Part { details: true, ..part }),
@@ -281,14 +241,14 @@ impl Http {
             PutReply::Refused { words, dropped } => {
                 let words = self.secrets.hidden(words);
                 match dropped == Some(part.points()) {
-                    true => reject_all(part, &words, verdicts),
+                    true => part.reject(&words, verdicts),
                     false => self.halve(part, &words, verdicts),
                 }
             }
             PutReply::TooLong { words } => {
                 self.learned.refused(length);
                 match part.points() {
-                    1 => reject_all(part, &self.secrets.hidden(words), verdicts),
+                    1 => part.reject(&self.secrets.hidden(words), verdicts),
                     _ => self.parts.push(part),
                 }
             }
@@ -311,7 +271,7 @@ impl Http {
 
     /// Some points were not taken, and the answer names them.
     fn partly(&mut self, part: Part, failed: u64, errors: &[PointError<'_>], verdicts: &mut Verdicts) {
-        let Some(faults) = attribute(&part, failed, errors) else {
+        let Some(faults) = part.attribute(failed, errors) else {
             return self.halve(part, "points were refused and not named", verdicts);
         };
         let mut faults = faults.into_iter().peekable();
@@ -357,7 +317,7 @@ impl Http {
     fn halve(&mut self, mut part: Part, words: &str, verdicts: &mut Verdicts) {
         let points = part.points();
         if points == 1 {
-            return reject_all(part, words, verdicts);
+            return part.reject(words, verdicts);
         }
         let front = part.split_front(usize::MAX, points / 2);
         self.parts.push(part);
@@ -374,68 +334,6 @@ impl Http {
 /// Not in the server's words: a proxy may repeat what it was given.
 fn unauthorized(answer: &Answer) -> Cut {
     Cut::Unauthorized(format!("HTTP {}", answer.status))
-}
-
-/// The most errors that are looked for out of their order.
-const DISORDER: usize = 256;
-
-/// Which points the errors are about, by their number in the part; `None` when that is not certain.
-fn attribute<'a, 'b>(
-    part: &Part,
-    failed: u64,
-    errors: &'a [PointError<'b>],
-) -> Option<Vec<(usize, &'a PointError<'b>)>> {
-    let texts = part
-        .lines
-        .iter()
-        .flat_map(|held| held.lines.bytes().split_inclusive(|byte| *byte == b'\n'));
-    let lines: Vec<_> = texts
-        .map(|text| line::parse(text).expect("a queued line is canonical"))
-        .collect();
-    let mut faults: Vec<(usize, &PointError<'_>)> = Vec::new();
-    // Refusals come in the order of the points, failures of the storage in any.
-    let mut left: VecDeque<&PointError<'_>> = errors.iter().collect();
-    for (number, line) in lines.iter().enumerate() {
-        if left.front().is_some_and(|error| error.is_about(line)) {
-            faults.push((number, left.pop_front()?));
-        }
-    }
-    if left.len() > DISORDER || errors.len() as u64 != failed {
-        return None;
-    }
-    for error in left {
-        let taken = |number: &usize| faults.iter().any(|(at, _)| at == number);
-        let number = (0..lines.len()).find(|number| error.is_about(&lines[*number]) && !taken(number))?;
-        faults.push((number, error));
-    }
-    faults.sort_unstable_by_key(|(number, _)| *number);
-    Some(faults)
-}
-
-fn unposted(part: &Part) -> u64 {
-    let unposted = part.lines.iter().filter(|held| !held.posted);
-    unposted.map(|held| held.lines.points()).sum()
-}
-
-fn release(part: Part, verdicts: &mut Verdicts) {
-    for held in part.lines {
-        verdicts.release(held.lines);
-    }
-}
-
-fn reject(held: Held, kind: ErrorKind, words: String, verdicts: &mut Verdicts) {
-    if !held.posted {
-        verdicts.tally.rejected += held.lines.points();
-    }
-    verdicts.refused(kind, words);
-    verdicts.report_refusal();
-    verdicts.release(held.lines);
-}
-
-fn reject_all(part: Part, words: &str, verdicts: &mut Verdicts) {
-    for held in part.lines {
-        reject(held, ErrorKind::IllegalArgument, words.to_owned(), verdicts);
-    }
 }
 
 impl Exchange for Http {

@@ -169,7 +169,8 @@ impl fmt::Display for Cut {
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
     pub(crate) tally: Tally,
-    /// Lines to be written again, in the order of their positions.
+    /// Lines to be written again: those without a verdict first, each kind in the order of positions. The others are a
+    /// precaution: on a connection that carries little they must not take all of it.
     pub(crate) again: Vec<Held>,
     pub(crate) reports: Vec<Report>,
     /// The server's newest words for what it refused, newest last.
@@ -247,7 +248,7 @@ impl Verdicts {
     /// These lines go again.
     pub(crate) fn send_again(&mut self, held: impl IntoIterator<Item = Held>) {
         self.again.extend(held);
-        self.again.sort_by_key(|held| held.lines.first());
+        self.again.sort_by_key(|held| (held.posted, held.lines.first()));
     }
 }
 

@@ -1,6 +1,7 @@
 //! At least once, over resets, restarts and silence, byte for byte the same.
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::Instant;
 
 use potsdb_receiver::{Faults, Offsets, Personality};
 
@@ -33,6 +34,33 @@ fn connections_reset_at_random_places_lose_nothing() {
         stored(&receiver, 50_000);
         assert!(stats.connects > 1, "seed {seed}: the fault never struck");
     }
+}
+
+#[test]
+fn connections_that_carry_little_each_carry_everything_in_the_end() {
+    let receiver = receiver(Config {
+        faults: Faults {
+            reset_after: Offsets::Every(20_000),
+            ..Faults::default()
+        },
+        ..Config::default()
+    });
+    let client = builder(&receiver).set("backoff", "1ms..5ms").build().unwrap();
+    // What was answered is still settling when the next lines come, and both are more than a connection carries. So a
+    // flush, which waits for what goes again as well, does not end; but every point gets its verdict.
+    for points in [0..500, 500..1_000, 1_000..3_000] {
+        let (first, end) = (points.start, points.end);
+        send(&client, first, end - first);
+        let deadline = Instant::now() + LONG;
+        while client.stats().acknowledged < end {
+            assert!(Instant::now() < deadline, "{:?}", client.stats());
+            let _ = client.flush(Duration::from_millis(20));
+        }
+    }
+    let stats = client.close(Duration::from_millis(100));
+    ended(&stats);
+    assert_eq!(stats.acknowledged, 3_000);
+    stored(&receiver, 3_000);
 }
 
 #[test]

@@ -88,7 +88,10 @@ fn a_silent_server_that_resets_is_sent_nothing_twice_that_is_known_to_have_arriv
     assert_eq!(stats.unconfirmed, 50_000);
     assert!(receiver.wait_until(LONG, |counts| counts.open == 0));
     let counts = receiver.counts();
-    assert_eq!((counts.duplicates, counts.torn), (0, 0), "{counts:?}");
+    // A kernel acknowledges every second segment at the latest, of 64 KiB on loopback; what it had not acknowledged
+    // when the reset came is not known. Without asking it, some 14 000 points would be written twice.
+    let unknown = 2 * 2 * 65_536 / 35;
+    assert!(counts.duplicates < unknown && counts.torn == 0, "{counts:?}");
 }
 
 #[test]

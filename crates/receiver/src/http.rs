@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::faults::{Ending, Fate, Struck};
 use crate::head::Head;
-use crate::personality::Asked;
+use crate::personality::{Asked, AtHead};
 use crate::reading;
 use crate::receiver::Shared;
 use crate::reply::Reply;
@@ -47,14 +47,17 @@ async fn exchange(stream: &mut Stream<'_>, peer: SocketAddr, shared: &Arc<Shared
     };
     shared.store.count(|counts| counts.requests += 1);
     let (keeps_alive, minor) = (head.keeps_alive(), head.minor);
-    if let Some(judged) = shared.manners.at_head(&head) {
-        // The answer does not wait for a body that nobody wants.
-        let reply = judged.ok_or(Over::Gone)?;
-        stream
-            .write(&ended(reply, shared, keeps_alive, minor).bytes(minor))
-            .await?;
-        stream.leave_out(&head).await?;
-        return Ok(keeps_alive);
+    match shared.manners.at_head(&head) {
+        AtHead::ReadOn => {}
+        AtHead::End => return Ok(false),
+        AtHead::Answer(reply) => {
+            // It does not wait for a body that nobody wants.
+            stream
+                .write(&ended(reply, shared, keeps_alive, minor).bytes(minor))
+                .await?;
+            stream.leave_out(&head).await?;
+            return Ok(keeps_alive);
+        }
     }
     if head.expects() {
         stream.write(b"HTTP/1.1 100 Continue\r\n\r\n").await?;

@@ -17,10 +17,11 @@
 //!
 //! - [`Receiver`] is the server, [`Config`] everything that can be chosen about it.
 //! - [`Point`] is what it stored, with how often it came; [`Counts`] is everything it counted.
-//! - [`Faults`] and [`FaultSwitch`] make it reset connections, stop reading, stop answering.
+//! - [`Faults`] and [`FaultSwitch`] make it reset connections, lose answers, throttle, restart; [`Offsets`] and
+//!   [`Occasions`] say when.
 //!
-//! On the wire it is OpenTSDB 2.4.1, replies byte for byte. It keeps its points in memory, bounded; a journal brings them
-//! back after a restart. It is no time series database: no disk format, no cluster, no authentication.
+//! On the wire it is OpenTSDB 2.4.1, or another [`Personality`], replies byte for byte. It keeps its points in memory,
+//! bounded; a journal brings them back after a restart. It is no time series database: no disk format, no cluster.
 
 #![forbid(unsafe_code)]
 

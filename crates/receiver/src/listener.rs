@@ -25,6 +25,8 @@ pub(crate) struct Listener {
     /// Not there while the port is closed.
     socket: Option<TcpListener>,
     address: SocketAddr,
+    /// Accepted, and nothing came from it yet that somebody waits for.
+    waiting: Option<TcpStream>,
 }
 
 /// Connections the kernel may hold for us: thousands may come at once.
@@ -40,6 +42,7 @@ impl Listener {
         Ok(Listener {
             address: socket.local_addr()?,
             socket: Some(socket),
+            waiting: None,
         })
     }
 
@@ -61,7 +64,7 @@ impl Listener {
         sleep(shared.faults.pauses().1).await;
         loop {
             if orders.restarts() {
-                self.socket = None;
+                (self.socket, self.waiting) = (None, None);
                 // The connections saw the same order, and read nothing any more.
                 shared.store.forget(shared.manners.as_ref());
                 let (down, slow_start) = shared.faults.pauses();
@@ -72,14 +75,47 @@ impl Listener {
             } else if !orders.is_open() {
                 self.socket = None;
                 orders.changed().await;
-            } else if let Some(socket) = &self.socket {
+            } else if self.socket.is_none() {
+                self.listen_again().await;
+            } else {
                 tokio::select! {
                     () = orders.changed() => {}
-                    () = accept(socket, shared) => {}
+                    () = self.accept(shared) => {}
                 }
-            } else {
-                self.listen_again().await;
             }
+        }
+    }
+
+    /// Accepts one connection, and starts to serve it. May be given up at any time without losing one.
+    async fn accept(&mut self, shared: &Arc<Shared>) {
+        if let (None, Some(socket)) = (&self.waiting, &self.socket) {
+            match socket.accept().await {
+                Ok((stream, _)) => self.waiting = Some(stream),
+                // Out of descriptors, or the peer is gone already: the connections that end make room.
+                Err(_) => return sleep(AGAIN).await,
+            }
+        }
+        let begun = match &self.waiting {
+            Some(stream) => has_begun(stream, shared).await,
+            None => return,
+        };
+        let Some(stream) = self.waiting.take() else {
+            return;
+        };
+        if shared.faults.refuses() {
+            // With no linger time the close sends RST.
+            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            shared.store.count(|counts| {
+                counts.connections += 1;
+                counts.refused_connections += 1;
+            });
+        } else if begun {
+            tokio::spawn(connection::serve(stream, Arc::clone(shared)));
+        } else {
+            shared.store.count(|counts| {
+                counts.connections += 1;
+                counts.mute += 1;
+            });
         }
     }
 
@@ -107,29 +143,6 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-/// Accepts one connection, and starts to serve it.
-async fn accept(socket: &TcpListener, shared: &Arc<Shared>) {
-    let Ok((stream, _)) = socket.accept().await else {
-        // Out of descriptors, or the peer is gone already: the connections that end make room.
-        return sleep(AGAIN).await;
-    };
-    if shared.faults.refuses() {
-        // With no linger time the close sends RST.
-        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-        shared.store.count(|counts| {
-            counts.connections += 1;
-            counts.refused_connections += 1;
-        });
-    } else if has_begun(&stream, shared).await {
-        tokio::spawn(connection::serve(stream, Arc::clone(shared)));
-    } else {
-        shared.store.count(|counts| {
-            counts.connections += 1;
-            counts.mute += 1;
-        });
-    }
 }
 
 /// Whether the connection says something, or ends, within the time that the personality waits for that.

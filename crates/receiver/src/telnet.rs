@@ -74,12 +74,12 @@ impl Telnet {
 
     /// Takes the end of the stream: the last line, where one without its end is a line.
     pub(crate) fn end(&mut self, shared: &Shared, fate: &Fate) {
-        if self.carry.is_empty() || self.over {
+        if (self.carry.is_empty() && !self.leaving_out) || self.over {
             return;
         }
         let mut intake = shared.store.intake();
         intake.counts().torn += 1;
-        if shared.manners.takes_torn_lines() {
+        if shared.manners.takes_torn_lines() && !self.leaving_out {
             let line = std::mem::take(&mut self.carry);
             self.line(&line, &mut intake, shared, fate);
         }
@@ -97,6 +97,9 @@ impl Telnet {
 
     /// Keeps a line's beginning, unless it is too long already.
     fn begin(&mut self, part: &[u8], intake: &mut Intake<'_>, shared: &Shared) {
+        if self.leaving_out {
+            return;
+        }
         self.carry.extend_from_slice(part);
         match shared.manners.longest() {
             Longest::Ends(most) if self.carry.len() > most && !self.over => {
@@ -219,8 +222,11 @@ impl Telnet {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::config::Config;
+    use crate::personality::Personality;
 
     fn shared() -> Shared {
         Shared::open(Config::default()).expect("there is no journal")
@@ -244,6 +250,56 @@ mod tests {
             for second in first..=bytes.len() {
                 let pieces = [&bytes[..first], &bytes[first..second], &bytes[second..]];
                 assert_eq!(answers(&pieces), whole, "split at {first} and {second}");
+            }
+        }
+    }
+
+    /// Lines as they come and as they should not come, the last one perhaps without its end.
+    fn lines() -> impl Strategy<Value = Vec<u8>> {
+        let word = prop_oneof![
+            Just("put".to_owned()),
+            Just("version".to_owned()),
+            Just("m".to_owned()),
+            Just("1700000000".to_owned()),
+            Just("1.5".to_owned()),
+            Just("h=a".to_owned()),
+            "[ -~\t\u{e9}\r]{0,6}",
+            Just("x".repeat(600)),
+        ];
+        let line = prop_oneof![
+            Just("put m 1700000000 1.5 h=a\n".to_owned()),
+            prop::collection::vec(word, 0..7).prop_map(|words| words.join(" ") + "\n"),
+        ];
+        (prop::collection::vec(line, 0..6), 0..3_usize).prop_map(|(lines, cut)| {
+            let mut bytes = lines.concat().into_bytes();
+            bytes.truncate(bytes.len().saturating_sub(cut));
+            bytes
+        })
+    }
+
+    proptest! {
+        /// But for what OpenTSDB does with long lines, which depends on how they arrive, and with points that are stored
+        /// at the time of their arrival.
+        #[test]
+        fn every_personality_reads_the_same_of_any_split(bytes in lines(), at in any::<prop::sample::Index>()) {
+            let split = at.index(bytes.len() + 1);
+            for personality in Personality::ALL {
+                let config = Config { personality, ..Config::default() };
+                let heard = |pieces: &[&[u8]]| {
+                    let (shared, mut telnet) = (Shared::open(config.clone()).expect("no journal"), Telnet::default());
+                    let fate = shared.faults.fate();
+                    for piece in pieces {
+                        telnet.take(piece, false, &shared, &fate);
+                    }
+                    telnet.end(&shared, &fate);
+                    let counts = shared.store.counts();
+                    assert_eq!(counts.puts, counts.accepted + counts.refused);
+                    (counts.overlong + counts.closed_overlong, telnet.replies, counts.puts, counts.accepted, counts.torn)
+                };
+                let whole = heard(&[&bytes]);
+                if whole.0 == 0 || personality != Personality::OpenTsdb {
+                    prop_assert_eq!(heard(&[&bytes[..split], &bytes[split..]]), whole, "{}", personality);
+                }
             }
         }
     }

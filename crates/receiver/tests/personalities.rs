@@ -166,6 +166,14 @@ fn a_last_line_without_its_end_is_a_wrong_point_on_two_of_them() {
 }
 
 #[test]
+fn a_last_line_that_is_left_out_is_torn_all_the_same() {
+    let receiver = receiver(KairosDb);
+    assert_eq!(reply_to(&receiver, "x".repeat(1025)), "");
+    assert!(receiver.wait_until(SOON, |counts| counts.open == 0));
+    assert_eq!((receiver.counts().torn, receiver.counts().puts), (1, 0));
+}
+
+#[test]
 fn a_line_too_long_ends_the_connection_or_is_left_out_or_is_a_line() {
     let long = format!("put m 1700000000 1 a={}", "b".repeat(2000));
     for (personality, points, ended) in [
@@ -188,8 +196,11 @@ fn a_line_too_long_ends_the_connection_or_is_left_out_or_is_a_line() {
     }
 }
 
+/// A status, and what is stored.
+type Outcome = (u16, &'static [&'static str]);
+
 /// A body, and what OpenTSDB, VictoriaMetrics and InfluxDB answer and store of it.
-const BODIES: [(&str, [(u16, &[&str]); 3]); 9] = [
+const BODIES: [(&str, [Outcome; 3]); 9] = [
     (
         r#"[{"metric":"m","timestamp":1700000000,"value":1,"tags":{"a":"b"}},{"metric":"m","timestamp":1700000001,"value":"abc","tags":{"a":"b"}}]"#,
         [
@@ -398,7 +409,7 @@ fn opentsdb_takes_8192_bytes_unless_told_otherwise() {
             .contains("No datapoints")
     );
     let mut peer = Peer::of(&receiver);
-    peer.say(format!("POST /api/put HTTP/1.1\r\nContent-Length: 20001\r\n\r\n"));
+    peer.say("POST /api/put HTTP/1.1\r\nContent-Length: 20001\r\n\r\n");
     assert_eq!(peer.rest().expect("an end"), "", "it ends without a word");
     let config = request(&receiver, "GET", "/api/config", "").1;
     assert!(config.contains(r#""tsd.http.request.enable_chunked":"true","tsd.http.request.max_chunk":"20000""#));

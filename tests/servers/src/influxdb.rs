@@ -58,6 +58,11 @@ impl InfluxDb {
         }
     }
 
+    /// Writes a line of its own protocol.
+    pub fn write(&self, line: &str) {
+        success(self.api, "POST", "/write?db=opentsdb", line.as_bytes());
+    }
+
     /// Kills it with SIGKILL, and starts it again on its data.
     pub fn kill_and_restart(&mut self) {
         self.process.kill();

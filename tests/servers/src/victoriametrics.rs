@@ -1,12 +1,13 @@
 //! VictoriaMetrics: never answers over telnet, and takes a connection that does not begin with `put` for HTTP.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::ask::get;
+use crate::ask::{get, until};
 use crate::process::{Launch, Process, Ready, free_ports};
 use crate::{Server, Stored};
 
@@ -17,22 +18,26 @@ pub struct VictoriaMetrics {
     telnet: u16,
     http: u16,
     api: u16,
+    data: PathBuf,
 }
 
 impl VictoriaMetrics {
-    /// Starts it. What is written twice is kept once, as README recommends.
+    /// Starts it. What is written twice is kept once, as README recommends. Further
+    /// flags win over those it is given.
     #[must_use]
-    pub fn start() -> VictoriaMetrics {
+    pub fn start(flags: &[&str]) -> VictoriaMetrics {
         let folder = TempDir::new().expect("a folder can be made");
+        let data = folder.path().join("data");
         let [telnet, http, api] = free_ports();
-        let arguments = vec![
+        let mut arguments = vec![
             format!("-opentsdbListenAddr=127.0.0.1:{telnet}"),
             format!("-opentsdbHTTPListenAddr=127.0.0.1:{http}"),
             format!("-httpListenAddr=127.0.0.1:{api}"),
-            format!("-storageDataPath={}", folder.path().join("data").display()),
-            "-retentionPeriod=100y".to_owned(),
+            format!("-storageDataPath={}", data.display()),
             "-dedup.minScrapeInterval=1ms".to_owned(),
+            "-retentionPeriod=100y".to_owned(),
         ];
+        arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
         let launch = Launch {
             program: "victoria-metrics".to_owned(),
             arguments,
@@ -43,7 +48,28 @@ impl VictoriaMetrics {
             telnet,
             http,
             api,
+            data,
         }
+    }
+
+    /// Waits until everything it took is in files: as many rows of data and of the index as it counts. A death takes the rest,
+    /// some ten seconds' worth.
+    pub fn reaches_the_disk(&self, patience: Duration) {
+        let on_disk = until(patience, || {
+            let counted = |prefix: &str| -> f64 {
+                let metrics = get(self.api, "/metrics");
+                let rows = metrics.lines().filter(|line| line.starts_with(prefix));
+                rows.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+                    .sum()
+            };
+            let (data, index) = (
+                counted("vm_rows{type=\"storage/") + counted("vm_pending_rows{type=\"storage\"}"),
+                counted("vm_rows{type=\"indexdb\"}") + counted("vm_pending_rows{type=\"indexdb\"}"),
+            );
+            let written = |folder: &str| rows_in_files(&self.data.join(folder));
+            (written("data") >= data && written("indexdb") >= index).then_some(())
+        });
+        assert!(on_disk.is_some(), "rows are in memory after {patience:?}");
     }
 
     /// Kills it with SIGKILL, and starts it again on its data.
@@ -98,4 +124,19 @@ impl Server for VictoriaMetrics {
         }
         stored
     }
+}
+
+/// The rows in the parts below a folder: a part is a folder with a name of several numbers, of which the first is theirs.
+fn rows_in_files(folder: &Path) -> f64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let rows = entries.filter(|entry| entry.path().is_dir()).map(|entry| {
+        let name = entry.file_name();
+        let numbers: Vec<&str> = name.to_str().into_iter().flat_map(|name| name.split('_')).collect();
+        let rows = numbers
+            .first()
+            .filter(|_| numbers.len() > 2)
+            .and_then(|rows| rows.parse().ok());
+        rows.unwrap_or_else(|| rows_in_files(&entry.path()))
+    });
+    rows.sum()
 }

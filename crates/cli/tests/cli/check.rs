@@ -100,14 +100,19 @@ fn answering(answer: &'static str) -> String {
 }
 
 #[test]
-fn victoriametrics_is_recognised_and_its_setting_advised() {
-    let url = answering(
-        "HTTP/1.1 400 Bad Request\r\nContent-Length: 70\r\n\r\n\
-         unexpected path requested on HTTP OpenTSDB server: \"/api/version\"     ",
-    );
-    let ended = potsdb(&["check", &url]).with_code(0);
-    assert!(ended.out.contains("victoriametrics"), "{}", ended.out);
-    assert!(ended.out.contains("-dedup.minScrapeInterval=1ms"), "{}", ended.out);
+fn each_server_is_recognised_and_its_setting_advised() {
+    for (personality, advice) in [
+        (Personality::OpenTsdb, ""),
+        (Personality::VictoriaMetrics, "-dedup.minScrapeInterval=1ms"),
+        (Personality::InfluxDb, ""),
+        (Personality::KairosDb, ""),
+    ] {
+        let receiver = receiver_with(|config| config.personality = personality);
+        let ended = potsdb(&["check", &receiver.url()]).with_code(0);
+        assert!(ended.out.contains(personality.name()), "{personality}: {}", ended.out);
+        assert!(ended.out.contains(advice), "{personality}: {}", ended.out);
+        assert_eq!(receiver.counts().puts, 0);
+    }
 }
 
 #[test]

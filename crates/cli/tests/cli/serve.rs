@@ -1,6 +1,7 @@
 //! `potsdb serve`.
 
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -96,6 +97,78 @@ fn connections_that_are_reset_cost_no_point() {
     assert_ne!(counts["cut"], 0, "{counts}");
     let again = counts["duplicates"].as_u64().unwrap();
     assert_eq!(counts["accepted"].as_u64().unwrap() - again, 1000, "{counts}");
+}
+
+#[test]
+fn it_is_the_server_it_is_told_to_be() {
+    let (server, url) = serve(&["--as", "victoriametrics"]);
+    potsdb_fed(POINTS, &["pipe", "--url", &url]).with_code(0);
+    let (_, address) = url.split_once("//").unwrap();
+    let mut asking = TcpStream::connect(address).unwrap();
+    asking.write_all(b"GET /api/version HTTP/1.1\r\n\r\n").unwrap();
+    let mut first = [0; 12];
+    asking.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 400");
+    assert_eq!(counts(server, 0)["accepted"], 2);
+    let ended = potsdb(&["serve", "--as", "graphite"]).with_code(2);
+    assert!(ended.err.contains("opentsdb, victoriametrics"), "{}", ended.err);
+}
+
+#[test]
+fn faults_are_flags_and_are_counted() {
+    let (server, url) = serve(&[
+        "--throttle",
+        "2",
+        "--lose-answers",
+        "0%",
+        "--status",
+        "503",
+        "--status-on",
+        "1",
+    ]);
+    let (_, address) = url.split_once("//").unwrap();
+    let mut peer = TcpStream::connect(address).unwrap();
+    peer.write_all(b"put m 1 1 a=b\nput m 2 1 a=b\nput m 3 1 a=b\n")
+        .unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    let mut said = String::new();
+    peer.read_to_string(&mut said).unwrap();
+    assert!(
+        said.starts_with("put: Please throttle writes: ") && said.lines().count() == 1,
+        "{said}"
+    );
+    let mut peer = TcpStream::connect(address).unwrap();
+    peer.write_all(b"GET /api/version HTTP/1.1\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    said.clear();
+    peer.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 503 "), "{said}");
+    let counts = counts(server, 0);
+    assert_eq!((&counts["accepted"], &counts["throttled"]), (&2.into(), &1.into()));
+    assert_eq!(counts["struck_requests"], 1);
+    let ended = potsdb(&["serve", "--throttle", "often"]).with_code(2);
+    assert!(ended.err.contains("5% or 5%:SEED"), "{}", ended.err);
+}
+
+#[test]
+fn a_stopping_influxdb_goes_on_answering_and_throws_the_points_away() {
+    let (server, url) = serve(&["--as", "influxdb", "--stopping", "60s"]);
+    let (_, address) = url.split_once("//").unwrap();
+    let mut peer = TcpStream::connect(address).unwrap();
+    let mut answer = [0; 19];
+    peer.write_all(b"put m 1700000000 1\nversion\n").unwrap();
+    peer.read_exact(&mut answer).unwrap();
+    server.signal("TERM");
+    // Connections are refused once it is stopping.
+    while TcpStream::connect(address).is_ok() {}
+    peer.write_all(b"put m 1700000001 1\nversion\n").unwrap();
+    peer.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"InfluxDB TSDB proxy");
+    // With its last connection it ends, long before the minute is over.
+    drop(peer);
+    let ended = server.wait().with_code(0);
+    let counts: Value = serde_json::from_str(ended.out.lines().last().unwrap()).unwrap();
+    assert_eq!((&counts["accepted"], &counts["discarded"]), (&1.into(), &1.into()));
 }
 
 #[test]

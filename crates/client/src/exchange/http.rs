@@ -16,20 +16,23 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use potsdb_wire::line;
-use potsdb_wire::reply::{self, ErrorKind, PointError, PutReply};
+use potsdb_wire::reply::{self, PointError, PutReply};
 
 use super::{Cut, Exchange, Knowledge, Room, Terms, Verdicts};
 use crate::window::Held;
 
 mod answer;
 mod learned;
+mod part;
 mod request;
+mod secrets;
 
 use answer::{Answer, Answers};
 pub(crate) use learned::Learned;
+use part::{Part, reject};
 pub(crate) use request::Address;
 use request::{Request, Requests};
+use secrets::Secrets;
 
 /// The most bytes of lines in one request: what they become in JSON and what that is compressed
 /// into exist beside them.
@@ -42,6 +45,7 @@ const LEAST_ROOM: usize = 1024;
 pub(crate) struct Http {
     terms: Terms,
     requests: Requests,
+    secrets: Secrets,
     learned: Learned,
     /// Lines for the next request.
     gathered: VecDeque<Held>,
@@ -59,47 +63,6 @@ pub(crate) struct Http {
     finishing: bool,
     /// Why the connection has to end.
     cut: Option<Cut>,
-}
-
-/// Lines that go together in a request.
-#[derive(Debug)]
-struct Part {
-    lines: Vec<Held>,
-    /// The server is asked to name what it refuses.
-    details: bool,
-}
-
-impl Part {
-    fn points(&self) -> u64 {
-        self.lines.iter().map(|held| held.lines.points()).sum()
-    }
-
-    fn length(&self) -> usize {
-        self.lines.iter().map(|held| held.lines.len()).sum()
-    }
-
-    /// Cuts off the lines within the first `bytes` and `points`, at least one.
-    fn split_front(&mut self, mut bytes: usize, mut points: u64) -> Part {
-        let mut front = Vec::new();
-        while let Some(held) = self.lines.first_mut() {
-            let least = front.is_empty();
-            let lines = held.lines.split_front(bytes, points);
-            let Some(lines) = lines.or_else(|| least.then(|| held.lines.split_front(usize::MAX, 1))?) else {
-                break;
-            };
-            bytes = bytes.saturating_sub(lines.len());
-            points = points.saturating_sub(lines.points());
-            front.push(Held { lines, ..*held });
-            if held.lines.points() > 0 {
-                break;
-            }
-            self.lines.remove(0);
-        }
-        Part {
-            lines: front,
-            details: self.details,
-        }
-    }
 }
 
 /// The request under way.
@@ -122,6 +85,7 @@ impl Http {
     pub(crate) fn new(terms: Terms, address: Address, headers: Vec<u8>, learned: Learned, now: Duration) -> Http {
         Http {
             terms,
+            secrets: Secrets::of(&address.target, &headers),
             requests: Requests::new(address, headers, terms.gzip),
             learned,
             gathered: VecDeque::new(),
@@ -243,7 +207,7 @@ impl Http {
                 PutReply::Later { words } => {
                     // Whoever cannot say what it takes now gets the least, and later.
                     self.learned.config(answer.status, &answer.body);
-                    verdicts.slow_down(answer.retry_after, words);
+                    verdicts.pause(answer.retry_after, self.secrets.hidden(words));
                     self.let_go(verdicts);
                 }
                 _ => self.learned.config(answer.status, &answer.body),
@@ -267,23 +231,33 @@ impl Http {
                 self.cut = Some(Cut::CannotAnswer);
             }
             PutReply::Taken { .. } => {
-                verdicts.tally.acknowledged += unposted(&part);
-                release(part, verdicts);
+                verdicts.tally.acknowledged += part.unposted();
+                part.release(verdicts);
                 verdicts.worked = true;
             }
             PutReply::Unnamed if !part.details => self.parts.push(Part { details: true, ..part }),
             PutReply::Partly { errors, failed } => self.partly(part, failed, &errors, verdicts),
             PutReply::Unnamed => self.halve(part, "One or more data points had errors", verdicts),
-            PutReply::Refused { words } => self.halve(part, &words, verdicts),
+            PutReply::Refused { words, dropped } => {
+                let words = self.secrets.hidden(words);
+                match dropped == Some(part.points()) {
+                    true => part.reject(&words, verdicts),
+                    false => self.halve(part, &words, verdicts),
+                }
+            }
             PutReply::TooLong { words } => {
                 self.learned.refused(length);
                 match part.points() {
-                    1 => reject_all(part, &words, verdicts),
+                    1 => part.reject(&self.secrets.hidden(words), verdicts),
                     _ => self.parts.push(part),
                 }
             }
             PutReply::Later { words } => {
-                verdicts.slow_down(answer.retry_after, words);
+                let words = self.secrets.hidden(words);
+                match answer.status {
+                    429 | 503 => verdicts.slow_down(answer.retry_after, words),
+                    _ => verdicts.pause(answer.retry_after, words),
+                }
                 verdicts.send_again(part.lines);
                 self.let_go(verdicts);
             }
@@ -293,7 +267,7 @@ impl Http {
             }
             PutReply::Misplaced { words } => {
                 verdicts.send_again(part.lines);
-                self.cut = Some(Cut::Misplaced(words));
+                self.cut = Some(Cut::Misplaced(self.secrets.hidden(words)));
             }
             _ => unreachable!("every reply has its arm"),
         }
@@ -301,7 +275,7 @@ impl Http {
 
     /// Some points were not taken, and the answer names them.
     fn partly(&mut self, part: Part, failed: u64, errors: &[PointError<'_>], verdicts: &mut Verdicts) {
-        let Some(faults) = attribute(&part, failed, errors) else {
+        let Some(faults) = part.attribute(failed, errors) else {
             return self.halve(part, "points were refused and not named", verdicts);
         };
         let mut faults = faults.into_iter().peekable();
@@ -314,7 +288,7 @@ impl Http {
                 match fault {
                     Some(error) if error.again => {
                         if !std::mem::replace(&mut slow, true) {
-                            verdicts.slow_down(None, error.words.clone().into_owned());
+                            verdicts.slow_down(None, self.secrets.hidden(&*error.words));
                         }
                         verdicts.again.push(Held {
                             lines,
@@ -323,7 +297,7 @@ impl Http {
                         });
                     }
                     Some(error) => {
-                        let words = format!("{}: {}", error.words, error.metric());
+                        let words = self.secrets.hidden(format!("{}: {}", error.words, error.metric()));
                         reject(Held { lines, ..held }, error.kind(), words, verdicts);
                     }
                     None => {
@@ -347,7 +321,7 @@ impl Http {
     fn halve(&mut self, mut part: Part, words: &str, verdicts: &mut Verdicts) {
         let points = part.points();
         if points == 1 {
-            return reject_all(part, words, verdicts);
+            return part.reject(words, verdicts);
         }
         let front = part.split_front(usize::MAX, points / 2);
         self.parts.push(part);
@@ -364,68 +338,6 @@ impl Http {
 /// Not in the server's words: a proxy may repeat what it was given.
 fn unauthorized(answer: &Answer) -> Cut {
     Cut::Unauthorized(format!("HTTP {}", answer.status))
-}
-
-/// The most errors that are looked for out of their order.
-const DISORDER: usize = 256;
-
-/// Which points the errors are about, by their number in the part; `None` when that is not certain.
-fn attribute<'a, 'b>(
-    part: &Part,
-    failed: u64,
-    errors: &'a [PointError<'b>],
-) -> Option<Vec<(usize, &'a PointError<'b>)>> {
-    let texts = part
-        .lines
-        .iter()
-        .flat_map(|held| held.lines.bytes().split_inclusive(|byte| *byte == b'\n'));
-    let lines: Vec<_> = texts
-        .map(|text| line::parse(text).expect("a queued line is canonical"))
-        .collect();
-    let mut faults: Vec<(usize, &PointError<'_>)> = Vec::new();
-    // Refusals come in the order of the points, failures of the storage in any.
-    let mut left: VecDeque<&PointError<'_>> = errors.iter().collect();
-    for (number, line) in lines.iter().enumerate() {
-        if left.front().is_some_and(|error| error.is_about(line)) {
-            faults.push((number, left.pop_front()?));
-        }
-    }
-    if left.len() > DISORDER || errors.len() as u64 != failed {
-        return None;
-    }
-    for error in left {
-        let taken = |number: &usize| faults.iter().any(|(at, _)| at == number);
-        let number = (0..lines.len()).find(|number| error.is_about(&lines[*number]) && !taken(number))?;
-        faults.push((number, error));
-    }
-    faults.sort_unstable_by_key(|(number, _)| *number);
-    Some(faults)
-}
-
-fn unposted(part: &Part) -> u64 {
-    let unposted = part.lines.iter().filter(|held| !held.posted);
-    unposted.map(|held| held.lines.points()).sum()
-}
-
-fn release(part: Part, verdicts: &mut Verdicts) {
-    for held in part.lines {
-        verdicts.release(held.lines);
-    }
-}
-
-fn reject(held: Held, kind: ErrorKind, words: String, verdicts: &mut Verdicts) {
-    if !held.posted {
-        verdicts.tally.rejected += held.lines.points();
-    }
-    verdicts.refused(kind, words);
-    verdicts.report_refusal();
-    verdicts.release(held.lines);
-}
-
-fn reject_all(part: Part, words: &str, verdicts: &mut Verdicts) {
-    for held in part.lines {
-        reject(held, ErrorKind::IllegalArgument, words.to_owned(), verdicts);
-    }
 }
 
 impl Exchange for Http {

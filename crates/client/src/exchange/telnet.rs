@@ -286,7 +286,7 @@ impl Telnet {
 impl Exchange for Telnet {
     fn room(&self, posted: bool) -> Option<Room> {
         let pure = self.knowledge != Knowledge::Unknown || self.window.lines().all(|held| held.posted == posted);
-        if !pure || self.ending != Ending::No || self.window.unwritten() >= AHEAD {
+        if !pure || self.retired || self.ending != Ending::No || self.window.unwritten() >= AHEAD {
             return None;
         }
         let first = self.knowledge == Knowledge::Unknown && self.window.is_empty();
@@ -442,14 +442,19 @@ impl Exchange for Telnet {
 
     fn retire(&mut self, now: Duration) {
         self.retired = true;
-        self.finish(now);
+        if self.window.is_empty() && self.settling.due().is_none() {
+            self.finish(now);
+        }
     }
 
     fn take_half_close(&mut self) -> bool {
         let Ending::Finishing { since } = self.ending else {
             return false;
         };
-        let due = self.window.unwritten() == 0;
+        // A server that answers is heard out first: proxies hang up on both sides when one has ended, and so may
+        // TLS. Where nothing is known, the end of the stream is what decides.
+        let answers = matches!(self.knowledge, Knowledge::Answers(_)) && !self.window.is_empty();
+        let due = self.window.unwritten() == 0 && !answers;
         if due {
             // The last byte may have gone out long before anybody wanted the end.
             self.ending = Ending::HalfClosed {
@@ -467,7 +472,7 @@ impl Exchange for Telnet {
         } else if matches!(self.knowledge, Knowledge::Silent { .. }) {
             self.confirm(verdicts);
         }
-        if closed && self.window.is_empty() && !self.retired {
+        if closed && self.window.is_empty() {
             self.count_unsettled(verdicts);
         }
         let settling = self.settling.drain().map(|lines| Held {
@@ -516,7 +521,9 @@ impl Exchange for Telnet {
     }
 
     fn has_worked(&self) -> bool {
-        self.answered || self.acknowledged > 0
+        // What the kernel of a server that answers has, its program may never have read.
+        let silent = !matches!(self.knowledge, Knowledge::Answers(_));
+        self.answered || (silent && self.acknowledged > 0)
     }
 
     fn low(&self) -> Option<(u64, Instant)> {

@@ -23,10 +23,12 @@ impl State {
         if self.open.points() > 0 && now >= self.open.since() + part {
             self.seal_open();
         }
-        while let Some(front) = self.full.front_mut() {
-            // A block that was closed because it was full is as old as the next one is young.
-            let sealed = *front.sealed.get_or_insert(now);
-            if now < sealed + age {
+        // All of those that were closed since the last look, and not just the front one.
+        for block in self.full.iter_mut().rev().take_while(|block| block.sealed.is_none()) {
+            block.sealed = Some(now);
+        }
+        while let Some(front) = self.full.front() {
+            if front.sealed.is_none_or(|sealed| now < sealed + age) {
                 break;
             }
             let points = u64::from(front.points());
@@ -41,7 +43,11 @@ impl State {
             .front()
             .and_then(|block| block.sealed)
             .map(|sealed| sealed + age);
-        let open = (self.open.points() > 0).then(|| self.open.since() + part);
+        // As long as points are queued no caller wakes the worker for the ones that come now.
+        let open = match self.open.points() > 0 {
+            true => Some(self.open.since() + part),
+            false => front.map(|_| now + part),
+        };
         front.into_iter().chain(open).min()
     }
 }
@@ -68,7 +74,12 @@ mod tests {
         let looked = state.expire(now, AGE).expect("something is queued");
         assert!(looked <= now + AGE / PARTS);
         let sealed = now + AGE / PARTS;
-        assert_eq!(state.expire(sealed, AGE), Some(sealed + AGE));
+        let look = sealed + AGE / PARTS;
+        assert_eq!(
+            state.expire(sealed, AGE),
+            Some(look),
+            "what comes now is to be closed then"
+        );
         send(&mut state, 2);
         state.expire(sealed + AGE - Duration::from_millis(1), AGE);
         assert_eq!((state.queued(), state.ledger().dropped_by_callers.expired), (5, 0));
@@ -77,6 +88,21 @@ mod tests {
         state.expire(sealed + 3 * AGE, AGE);
         assert_eq!((state.queued(), state.ledger().dropped_by_callers.expired), (0, 5));
         assert_eq!((state.queued_bytes, state.expire(sealed + 4 * AGE, AGE)), (0, None));
+    }
+
+    #[test]
+    fn every_block_has_an_age_of_its_own() {
+        let mut state = State::new();
+        let begin = Instant::now() + AGE;
+        for second in 0..4 {
+            send(&mut state, 1);
+            state.expire(begin + Duration::from_secs(second), AGE);
+        }
+        let left = (0..5).map(|second| {
+            state.expire(begin + AGE + Duration::from_secs(second), AGE);
+            state.queued()
+        });
+        assert_eq!(left.collect::<Vec<_>>(), [3, 2, 1, 0, 0]);
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl History {
         };
         history.rested &= history.can_end();
         history.calm &= history.can_end();
-        if history.calm {
+        if history.calm && wire == Wire::Http {
             // Longer than anybody takes to store points.
             history.options.answer_timeout = history.options.answer_timeout.max(Duration::from_secs(2));
         }
@@ -236,6 +236,10 @@ impl History {
         }
         let mut end = plan.iter().map(|(at, _)| *at).max().unwrap_or_default();
         self.patience = Duration::from_secs(200);
+        if self.wire == Wire::Http {
+            // Half of them bad and not named, and each question and answer on a long way.
+            self.patience += Duration::from_secs(points * 3);
+        }
         if self.options.mps > 0.0 {
             self.patience += Duration::from_secs_f64(points as f64 * 4.0 / self.options.mps);
         }
@@ -364,6 +368,8 @@ fn options(kind: Kind, points: u64, dice: &mut Dice) -> Options {
         answer_timeout: dice.time(500_000, 10_000_000),
         backoff: (dice.time(1_000, 100_000), dice.time(100_000, 5_000_000)),
         connections: Some(dice.pick(&[1, 1, 2, 3])),
+        connection_max_age: dice.chance(15).then(|| dice.time(10_000, 20_000_000)),
+        max_age: dice.chance(12).then(|| dice.time(20_000, 5_000_000)),
         gzip: dice.chance(20),
         linger: if dice.chance(50) { usual.linger } else { Duration::ZERO },
         ..usual

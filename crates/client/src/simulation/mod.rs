@@ -1,11 +1,13 @@
 //! The simulation: the real queue and engine, a virtual network, virtual time, and an oracle.
 //!
 //! ```text
-//!  callers.rs --sends, flushes--> Queue --lines--> worker.rs --bytes--> world.rs --lines--> server.rs
+//!  callers.rs --sends, flushes--> Queue --lines--> worker.rs --bytes--> world.rs --lines, requests--> server.rs
 //!      '------- faults ------------------------ Engine ----'                |
 //!                                                            oracle.rs <----'  watches every move
 //! ```
 //!
+//! One client speaks one wire, telnet or HTTP, with up to four endpoints of different temper and up to three
+//! connections to each.
 //! One seed makes one run: its options, its history, every latency and every partial write. A run
 //! is a few milliseconds of one thread, whatever hours pass in it. What must hold is written at the
 //! head of `oracle.rs`.
@@ -272,8 +274,8 @@ impl Run {
         let position = self.world.oracle.queued_points();
         let line = self.history.line(position, &mut self.dice);
         match self.worker.queue.append(&line, None, Wait::No) {
-            Ok(Sent::Queued) => self.world.oracle.accepted(Some(line)),
-            Ok(_) => self.world.oracle.accepted(None),
+            Ok(Sent::Queued) => self.world.oracle.accepted(self.world.now, Some(line)),
+            Ok(_) => self.world.oracle.accepted(self.world.now, None),
             // Never became a point.
             Err(_) => {}
         }

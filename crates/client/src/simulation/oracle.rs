@@ -1,28 +1,36 @@
 //! The oracle: judges a run by what went over the wires, with bookkeeping of its own.
 //!
 //! It sees which bytes the client wrote, which arrived, what the servers said and what the client
-//! heard of it, and works out for each point what the client may say of it. The laws, by promise:
+//! heard of it, and works out for each point what the client may say of it.
 //!
-//! - **2, the ledger**, after every post: accepted = acknowledged + unconfirmed + rejected + dropped +
-//!   queued + in flight. A point is *answered* when the client has heard the answer to a `version`
-//!   behind it on the same connection and no error that sends the interval again; it is *loose* when the
-//!   client was told that the kernel of a server that does not answer has it. Acknowledged and rejected
-//!   are exactly the good and the bad points answered; where a connection was silent for a while, no more
-//!   than those and no fewer than were answered elsewhere. Unconfirmed are no more than are loose, and exactly
-//!   those where nobody is ever asked. Once every endpoint has answered, nothing becomes unconfirmed any more.
-//! - **3, nothing is lost**: an answered point is *owed* again when its connection ends, or says that
-//!   something was lost, before a `version` asked a settle period after the answer is answered. At the
-//!   end the good points not on disk are no more than those dropped, unconfirmed, unsettled and
-//!   released early together; those that arrived nowhere no more than those dropped; those owed or
-//!   not settled no more than those the client calls unsettled or released early. A run that
-//!   had time to rest leaves none unsettled and drops none at its close.
-//! - **4, 5, whole lines**: every line written is, byte for byte, the line of a point or `version`;
-//!   no connection begins with `version`; the client ends its side between lines, or counts `torn`.
-//!   It ends a connection on its own account only at its end, or when no byte moved for a timeout.
-//! - **6, flush**: when it returns, each point before it is answered or loose, or was dropped; none is owed.
-//! - **7, close**: by its deadline, with nothing pending; without one, in bounded time.
-//! - **9, bounds**: points and bytes in the queue, in flight and settling, points per second; written
+//! A point is *answered*, over telnet, when the client has heard the answer to a `version` behind it on the same
+//! connection and no error that sends the interval again; over HTTP, when it has heard the last byte of an answer that
+//! took the point, or refused it by name or alone in its body. It is *loose* when the client was told that the kernel
+//! of a server that does not answer has it: telnet only. The laws, by promise, and where they are checked:
+//!
+//! - **2, the ledger**, after every post (`laws.rs`): accepted = acknowledged + unconfirmed + rejected + dropped +
+//!   queued + in flight. Acknowledged and rejected are exactly the good and the bad points answered; where a connection
+//!   was silent for a while, no more than those and no fewer than were answered elsewhere. Unconfirmed are no
+//!   more than are loose, and exactly those where nobody is ever asked. Once every endpoint has answered,
+//!   nothing becomes unconfirmed any more. A point expires between `max_age` and a sixteenth more.
+//! - **3, nothing is lost**, at the end (`laws.rs`). Telnet: an answered point is *owed* again when its connection
+//!   ends, or says that something was lost, before a `version` asked a settle period after the answer is answered. The
+//!   good points not on disk are no more than those dropped, unconfirmed, unsettled and released early
+//!   together; those that arrived nowhere no more than those dropped; those owed or not settled no more than
+//!   those the client calls unsettled or released early. A run that had time to rest leaves none
+//!   unsettled and drops none at its close. HTTP: a good point is on disk, or answered, or dropped; with
+//!   `ack=stored` on disk or dropped. Whatever body a point is in, its bytes are the same.
+//! - **4, 5, whole lines and nothing else** (`telnet.rs`): every line written is, byte for byte, the line of a point
+//!   or `version`; no connection begins with `version`; the client ends its side between lines, or counts
+//!   `torn`. Over HTTP (`http.rs`) every request is a put of points or a question for the configuration, with a length.
+//! - **6, flush** (`laws.rs`): when it returns, each point before it is answered or loose, or was dropped; none is owed.
+//! - **7, close** (`mod.rs`): by its deadline, with nothing pending; without one, in bounded time; no hot loop.
+//! - **9, bounds** (`laws.rs`): points and bytes in the queue, in flight and settling, points per second; written
 //!   twice means counted resent. A run in which nothing goes wrong connects once and writes nothing twice.
+//! - **Manners**: a connection is ended by the client only at its end, or when no byte moved for a timeout. Over
+//!   HTTP no request comes before the last one's answer, none to a server that asked for rest, none behind the announced
+//!   end of a connection; no body is as long as one that was too long, or longer than the server's configuration allows;
+//!   401, 403, 404 and 405 leave the server alone until the back-off's cap.
 //!
 //! Where the platform does not tell what the peer's kernel has, unconfirmed points may be lost
 //! with their connection: that is what the option's documentation says.
@@ -49,6 +57,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What is known of a point.
 struct Point {
     line: Vec<u8>,
+    accepted: Duration,
     /// Bytes of all lines up to its end.
     end: usize,
     bad: bool,
@@ -190,6 +199,8 @@ struct Limits {
     connect: Duration,
     write: Duration,
     answer: Duration,
+    connection_max_age: Option<Duration>,
+    max_age: Option<Duration>,
     /// The longest back-off.
     cap: Duration,
 }
@@ -245,6 +256,8 @@ impl Oracle {
                 connect: options.connect_timeout,
                 write: options.write_timeout,
                 answer: options.answer_timeout,
+                connection_max_age: options.connection_max_age,
+                max_age: options.max_age,
                 cap: options.backoff.1,
             },
         }
@@ -255,10 +268,11 @@ impl Oracle {
     }
 
     /// A call was accepted; with the line if it was queued.
-    pub(super) fn accepted(&mut self, line: Option<Vec<u8>>) {
+    pub(super) fn accepted(&mut self, now: Duration, line: Option<Vec<u8>>) {
         self.calls += 1;
         let end = self.points.last().map_or(0, |last| last.end);
         self.points.extend(line.map(|line| Point {
+            accepted: now,
             bad: is_bad(&line),
             end: end + line.len(),
             line,
@@ -284,6 +298,17 @@ impl Oracle {
     /// The callers want the end by then.
     pub(super) fn ends_by(&mut self, at: Duration) {
         self.end.get_or_insert(at);
+    }
+
+    /// The oldest of so many queued points were given up because of their age.
+    pub(super) fn expired(&mut self, now: Duration, queued: u64, expired: u64) {
+        let first = self.points.len() - queued as usize;
+        let young = |point: &Point| self.limits.max_age.is_none_or(|age| now < point.accepted + age);
+        if self.points[first..first + expired as usize].iter().any(young) {
+            self.fail(format!(
+                "promise 2: a point expired at {now:?} that is younger than max_age"
+            ));
+        }
     }
 
     pub(super) fn queued_points(&self) -> usize {
@@ -371,8 +396,9 @@ impl Oracle {
         let given_up = self.end.is_some_and(|end| end <= now);
         let why = match stream.connected {
             None => self.end.is_some() || now >= stream.dialled + self.limits.connect,
-            Some(_) => {
-                (self.wire == Wire::Http && self.may_leave_http(id))
+            Some(at) => {
+                let aged = self.limits.connection_max_age.is_some_and(|age| now >= at + age);
+                (self.wire == Wire::Http && self.may_leave_http(id, aged))
                     || stream.read_only
                     || stream
                         .half_closed

@@ -32,6 +32,8 @@ pub(super) struct Worker {
     engine: Engine,
     sockets: Vec<Socket>,
     linger: Duration,
+    max_age: Option<Duration>,
+    expires: Option<Instant>,
     took: bool,
     /// What the engine was last told of the queue.
     told_queued: bool,
@@ -67,10 +69,13 @@ impl Worker {
             ),
             sockets: vec![Socket::None; endpoints * options.connections()],
             linger: options.linger,
+            max_age: options.max_age,
+            expires: None,
             took: false,
             told_queued: false,
             unfinished: false,
-            started: Instant::now(),
+            // Far from the real clock, which the queue looks at too: blocks are as old as can be, in every replay.
+            started: Instant::now() + Duration::from_secs(86_400),
             woken,
         }
     }
@@ -110,6 +115,11 @@ impl Worker {
     /// One round over callers, sockets and lines.
     pub(super) fn turn(&mut self, world: &mut World) {
         let mut state = self.queue.lock();
+        let (before, expired) = (state.queued(), state.ledger().dropped_by_callers.expired);
+        let now = self.instant(world.now);
+        self.expires = self.max_age.and_then(|age| state.expire(now, age));
+        let expired = state.ledger().dropped_by_callers.expired - expired;
+        world.oracle.expired(world.now, before, expired);
         let (queued, urgent, phase) = (state.queued() > 0, state.is_urgent(), state.phase());
         state.wake();
         drop(state);
@@ -141,7 +151,11 @@ impl Worker {
 
     /// Until when the worker rests at most; `None`: until something happens.
     pub(super) fn rest(&mut self, now: Duration) -> Option<Duration> {
-        let until = self.engine.deadline();
+        let mut until = self.engine.deadline();
+        if let Some(expires) = self.expires {
+            let expires = expires.saturating_duration_since(self.started);
+            until = until.into_iter().chain([expires]).min();
+        }
         let took = std::mem::take(&mut self.took);
         let mut state = self.queue.lock();
         let waiting = state.queued() > 0;

@@ -6,6 +6,7 @@ use std::thread;
 
 use potsdb::SendError;
 
+use super::gate::Gate;
 use super::*;
 
 #[test]
@@ -125,4 +126,25 @@ fn a_time_without_end_is_no_limit_and_breaks_nothing() {
     let stats = client.close(Duration::MAX);
     ended(&stats);
     assert_eq!(stats.acknowledged, 101);
+}
+
+#[test]
+fn a_proxy_that_hangs_up_on_a_half_close_keeps_no_answer_back() {
+    let receiver = recording();
+    let gate = Gate::hasty(receiver.address());
+    let client = Client::builder(&format!("tsdb://{}", gate.address()))
+        .set("host_tag", "false")
+        .build()
+        .unwrap();
+    send(&client, 0, 1_000);
+    client.flush(LONG).unwrap();
+    send(&client, 1_000, 1_000);
+    let stats = client.close(Duration::from_secs(10));
+    ended(&stats);
+    assert_eq!(
+        (stats.acknowledged, stats.connects, stats.resent),
+        (2_000, 1, 0),
+        "{stats:?}"
+    );
+    stored(&receiver, 2_000);
 }

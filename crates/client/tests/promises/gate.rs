@@ -16,6 +16,7 @@ pub(super) struct Gate {
     upstream: SocketAddr,
     /// The first line that is accepted, if one is wanted.
     password: Option<&'static str>,
+    hasty: bool,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ServerConfig>>,
     seen: Arc<(Mutex<Seen>, Condvar)>,
@@ -39,6 +40,13 @@ impl Gate {
         gate.open(listener, password)
     }
 
+    /// A gate that hangs up on both sides as soon as the client has ended its own, as nginx does unless told otherwise.
+    pub(super) fn hasty(upstream: SocketAddr) -> Gate {
+        let (listener, mut gate) = Gate::closed(upstream);
+        gate.hasty = true;
+        gate.open(listener, None)
+    }
+
     /// A gate that ends TLS.
     #[cfg(feature = "tls")]
     pub(super) fn encrypted(upstream: SocketAddr, config: rustls::ServerConfig) -> Gate {
@@ -53,6 +61,7 @@ impl Gate {
             address: listener.local_addr().expect("it is bound"),
             upstream,
             password: None,
+            hasty: false,
             #[cfg(feature = "tls")]
             tls: None,
             seen: Arc::default(),
@@ -133,8 +142,12 @@ impl Gate {
             return;
         };
         let (from, to) = (upstream.try_clone().expect("a descriptor"), stream);
+        let both = to.try_clone().expect("a descriptor");
         let back = thread::spawn(move || pass(from, to));
         pass(reader, upstream);
+        if self.hasty {
+            let _ = both.shutdown(Shutdown::Both);
+        }
         let _ = back.join();
     }
 }

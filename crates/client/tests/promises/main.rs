@@ -21,6 +21,7 @@ mod outlives_outage;
 mod refuses;
 mod scratch;
 mod speaks_http;
+mod survives_faults;
 #[cfg(feature = "frames")]
 mod takes_tables;
 

@@ -147,9 +147,9 @@ pub(crate) trait Manners: Send + Sync {
     /// A line that is no put; its first word is the command.
     fn command(&self, line: &str, counts: &Counts, replies: &mut Vec<u8>) -> Outcome;
 
-    /// Answers a request from its head alone, if at all; no answer then ends the connection.
-    fn at_head(&self, _head: &Head) -> Option<Option<Reply>> {
-        None
+    /// Judges a request by its head alone.
+    fn at_head(&self, _head: &Head) -> AtHead {
+        AtHead::ReadOn
     }
 
     /// Words the last answer of a connection, to a request of HTTP/1.`minor`: as Go does.
@@ -191,6 +191,15 @@ pub(crate) enum Opening {
     Undecided,
     /// HTTP that is none: this is said, and the connection ends.
     Broken(&'static [u8]),
+}
+
+/// What becomes of a request before its body is read.
+pub(crate) enum AtHead {
+    ReadOn,
+    /// This is the answer, whatever the body is.
+    Answer(Reply),
+    /// The connection ends without one.
+    End,
 }
 
 /// What a line too long comes to; lengths are without the newline.

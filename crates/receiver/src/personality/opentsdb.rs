@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::SystemTime;
 
-use super::{Asked, Longest, Manners, Opening, Outcome, Take, first_line, is_request_line, opentsdb_http};
+use super::{Asked, AtHead, Longest, Manners, Opening, Outcome, Take, first_line, is_request_line, opentsdb_http};
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::head::Head;
@@ -106,7 +106,7 @@ impl Manners for OpenTsdb {
         Outcome::Known
     }
 
-    fn at_head(&self, head: &Head) -> Option<Option<Reply>> {
+    fn at_head(&self, head: &Head) -> AtHead {
         self.judge_size(head)
     }
 

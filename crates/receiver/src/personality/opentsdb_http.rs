@@ -8,8 +8,8 @@
 //!
 //! Bytes are those on the wire: a compressed body may be larger. The body's points are `body.rs`, queries `reading.rs`.
 
-use super::Asked;
 use super::opentsdb::{OpenTsdb, THROTTLED};
+use super::{Asked, AtHead};
 use crate::body::{self, Answer, Flags};
 use crate::head::Head;
 use crate::inflate;
@@ -30,13 +30,13 @@ impl OpenTsdb {
         self.max_chunk.map_or(64 << 20, |max| max.max(WHOLE) as usize)
     }
 
-    pub(super) fn judge_size(&self, head: &Head) -> Option<Option<Reply>> {
+    pub(super) fn judge_size(&self, head: &Head) -> AtHead {
         match self.max_chunk {
             None if head.is_chunked() || head.expects() || head.length() > WHOLE => {
-                Some(Some(Reply::new(400, "text/html; charset=UTF-8", CHUNKED)))
+                AtHead::Answer(Reply::new(400, "text/html; charset=UTF-8", CHUNKED))
             }
-            Some(max) if head.length() > max.max(WHOLE) => Some(None),
-            _ => None,
+            Some(max) if head.length() > max.max(WHOLE) => AtHead::End,
+            _ => AtHead::ReadOn,
         }
     }
 

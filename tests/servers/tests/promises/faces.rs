@@ -5,11 +5,28 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use potsdb::Stats;
+use potsdb_servers::Server;
 
 use crate::load::{Load, client, delivered};
 
 /// How many points each face sends to each server.
 pub(crate) const POINTS: u64 = 100_000;
+
+/// Each face sends over a wire, to metrics of its own, and all is stored. What Rust's ledger says of it.
+pub(crate) fn every_face(url: &str, server: &impl Server, wire: &str) -> Stats {
+    let load = Load::new(&format!("x.{wire}.rust"), POINTS);
+    let stats = from_rust(url, &load);
+    load.is_stored(server);
+
+    let load = Load::new(&format!("x.{wire}.pipe"), POINTS);
+    from_the_shell(url, &load);
+    load.is_stored(server);
+
+    let load = Load::new(&format!("x.{wire}.python"), POINTS);
+    from_python(url, &load);
+    load.is_stored(server);
+    stats
+}
 
 pub(crate) fn from_rust(url: &str, load: &Load) -> Stats {
     let client = client(url, &[]);
@@ -17,7 +34,7 @@ pub(crate) fn from_rust(url: &str, load: &Load) -> Stats {
     delivered(&client, load.sent())
 }
 
-pub(crate) fn from_the_shell(url: &str, load: &Load) {
+fn from_the_shell(url: &str, load: &Load) {
     let command = std::env::var_os("POTSDB_COMMAND").expect("POTSDB_COMMAND says where the command is");
     let mut pipe = Command::new(command)
         .args(["pipe", "--json", "--url", url])
@@ -43,7 +60,7 @@ pub(crate) fn from_the_shell(url: &str, load: &Load) {
     assert_eq!(delivered.iter().sum::<u64>(), load.sent(), "{said}");
 }
 
-pub(crate) fn from_python(url: &str, load: &Load) {
+fn from_python(url: &str, load: &Load) {
     let python = std::env::var_os("POTSDB_PYTHON").expect("POTSDB_PYTHON is an interpreter with the module potsdb");
     let program = format!(
         "import potsdb\n\

@@ -2,26 +2,15 @@
 
 use potsdb_servers::{KairosDb, Server as _};
 
-use crate::faces::{POINTS, from_python, from_rust, from_the_shell};
-use crate::load::Load;
+use crate::faces::{POINTS, every_face};
 use crate::transcripts::says_as_recorded;
 
 #[test]
 #[ignore = "needs java: scripts/test-servers runs it"]
 fn stores_what_each_face_sends() {
     let server = KairosDb::start();
-    let load = Load::new("x.rust", POINTS);
-    let stats = from_rust(&server.telnet(), &load);
+    let stats = every_face(&server.telnet(), &server, "telnet");
     assert_eq!(stats.acknowledged, POINTS, "it answers `version`");
-    load.is_stored(&server);
-
-    let load = Load::new("x.pipe", POINTS);
-    from_the_shell(&server.telnet(), &load);
-    load.is_stored(&server);
-
-    let load = Load::new("x.python", POINTS);
-    from_python(&server.telnet(), &load);
-    load.is_stored(&server);
 }
 
 #[test]

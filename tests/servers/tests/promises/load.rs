@@ -1,13 +1,16 @@
 //! A load: series of points that tell if two were mixed up, what a server has to have of it, and the ledger afterwards.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use potsdb::{Client, Stats, Timestamp};
 use potsdb_servers::{Server, Stored, until};
+use serde_json::json;
 
 /// Enough for anything that ends at all, on a busy machine.
-pub(crate) const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(300);
 
 const START: u64 = 1_600_000_000;
 
@@ -83,6 +86,32 @@ impl Load {
         }
     }
 
+    /// Posts it as many clients do: bodies of 50 points, uncompressed, one after the other on one connection.
+    pub(crate) fn post_in_fifties(&self, port: u16, path: &str) {
+        let mut connection = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+        connection.set_nodelay(true).expect("an option of every socket");
+        let mut answers = BufReader::new(connection.try_clone().expect("a descriptor"));
+        for series in 0..self.series {
+            for start in (0..self.points).step_by(50) {
+                let points = (start..self.points.min(start + 50)).map(|n| {
+                    let (metric, time, value) = (&self.metric, self.time(n), self.value(series, n));
+                    json!({"metric": metric, "timestamp": time, "value": value, "tags": {"host": "h", "series": series.to_string()}})
+                });
+                let body = serde_json::Value::from_iter(points).to_string();
+                let head = format!(
+                    "POST {path} HTTP/1.1\r\nHost: tsd\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                connection.write_all((head + &body).as_bytes()).expect("it reads");
+                let mut answer = String::new();
+                while !answer.ends_with("\r\n\r\n") {
+                    assert!(answers.read_line(&mut answer).expect("it answers") > 0, "{answer}");
+                }
+                assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+            }
+        }
+    }
+
     /// How many points are not stored, or not with their value; and nothing else may be stored.
     pub(crate) fn missing(&self, stored: &Stored) -> u64 {
         let expected = self.expected();
@@ -101,7 +130,7 @@ impl Load {
     /// Every point is stored, with its value, and nothing else. Servers store a moment after they took.
     pub(crate) fn is_stored(&self, server: &impl Server) {
         let mut missing = 0;
-        let whole = until(LONG / 2, || {
+        let whole = until(LONG / 3, || {
             missing = self.missing(&server.stored(&self.metric));
             (missing == 0).then_some(())
         });

@@ -44,12 +44,16 @@ impl Scenario {
             ..Terms::of_tests()
         };
         change(&mut terms);
+        Scenario::at("/api/put", "", learned, terms)
+    }
+
+    fn at(target: &str, headers: &str, learned: Learned, terms: Terms) -> Scenario {
         let address = Address {
             host: "tsd1".to_owned(),
-            target: "/api/put".to_owned(),
+            target: target.to_owned(),
         };
         Scenario {
-            exchange: Http::new(terms, address, Vec::new(), learned, Duration::ZERO),
+            exchange: Http::new(terms, address, headers.into(), learned, Duration::ZERO),
             verdicts: Verdicts::default(),
             now: Duration::ZERO,
             next: 0,
@@ -221,6 +225,23 @@ fn a_refused_point_that_is_not_named_is_found_by_halving() {
         "{requests} requests"
     );
     assert!(s.verdicts.words[0].contains("json array decode error"));
+}
+
+#[test]
+fn points_that_influxdb_will_never_take_are_rejected_and_the_others_stored() {
+    let partial =
+        |dropped| format!("write series error: partial write: points beyond retention policy dropped={dropped}\n");
+    let mut scenario = Scenario::new();
+    scenario.give(4);
+    assert_eq!(scenario.points(), [0, 1, 2, 3]);
+    scenario.server(500, &partial(2));
+    assert_eq!(scenario.points(), [0, 1]);
+    scenario.server(204, "");
+    assert_eq!(scenario.points(), [2, 3]);
+    // All of them: no need to ask for each.
+    scenario.server(500, &partial(2));
+    assert_eq!(scenario.verdicts(), (2, 2, 0));
+    assert_eq!(scenario.write(), None);
 }
 
 #[test]
@@ -442,4 +463,27 @@ fn a_partial_write_goes_on_where_it_stopped() {
     }
     written.extend(s.unwritten());
     assert_eq!(written, all);
+}
+
+#[test]
+fn a_server_that_repeats_the_request_gives_no_secret_away() {
+    let (target, headers) = (
+        "/api/put?token=canary-1&x=y",
+        "Authorization: Bearer canary-2\r\nX-Key: canary-3\r\n",
+    );
+    let echo = "no: POST /api/put?token=canary-1&x=y, canary-1, Bearer canary-2, canary-3";
+    let learned = Learned::new(Some(Server::InfluxDb));
+    let terms = Terms {
+        gzip: false,
+        ..Terms::of_tests()
+    };
+    for status in [302, 400, 404, 413, 429, 500, 503] {
+        let mut s = Scenario::at(target, headers, learned, terms);
+        s.give(1).write();
+        s.server(status, echo);
+        let cut = s.pass(0);
+        let said = format!("{cut:?} {:?} {:?}", s.verdicts.reports, s.verdicts.words);
+        assert!(!said.contains("canary"), "{status}: {said}");
+        assert!(said.contains("no: POST"), "{status}: {said}");
+    }
 }

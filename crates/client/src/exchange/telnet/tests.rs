@@ -227,8 +227,12 @@ fn closing_asks_about_the_last_lines_and_ends_the_sending_side_once() {
     s.exchange.finish(s.now);
     assert!(!s.exchange.take_half_close(), "not before all is written");
     assert_eq!(s.write(), "LL?");
-    assert!(s.exchange.take_half_close() && !s.exchange.take_half_close());
+    assert!(
+        !s.exchange.take_half_close(),
+        "nor before the server that answers has answered"
+    );
     s.server(OPENTSDB);
+    assert!(s.exchange.take_half_close() && !s.exchange.take_half_close());
     s.exchange.ended(true, &mut s.verdicts);
     assert_eq!((s.verdicts(), s.verdicts.tally.unsettled), ((2, 0, 0, 0), 2));
 }

@@ -17,6 +17,8 @@ pub(super) struct Conversation {
     begun: Vec<u8>,
     /// Something was to be written since the last answer.
     offered: bool,
+    /// What was known of the longest body when it was begun: one that is too long, and one that is not.
+    known: (usize, usize),
     /// The request that waits for its answer.
     open: Option<Put>,
     /// Where answers end in the stream of replies, and whether only its end ends them.
@@ -43,6 +45,7 @@ impl Oracle {
         let conversation = &mut stream.http;
         if !std::mem::replace(&mut conversation.offered, true) {
             let door = self.doors[stream.server];
+            conversation.known = (door.too_long, door.longest_body);
             if conversation.open.is_some() {
                 self.fail("http: a request before the last one's answer");
             } else if now < door.rests_until {
@@ -76,7 +79,6 @@ impl Oracle {
     /// A whole request was written.
     fn asked(&mut self, now: Duration, id: usize, request: &Request) {
         let stream = &mut self.streams[id];
-        let door = &self.doors[stream.server];
         let path = if request.sent.is_some() {
             "/api/put"
         } else {
@@ -90,8 +92,8 @@ impl Oracle {
             ));
         }
         if let Some(sent) = request.sent {
-            if sent >= door.too_long || sent > door.longest_body {
-                let (too_long, longest) = (door.too_long, door.longest_body);
+            let (too_long, longest) = stream.http.known;
+            if sent >= too_long || sent > longest {
                 return self.fail(format!(
                     "http: a body of {sent} bytes to a server known to take {longest} and to refuse {too_long}"
                 ));
@@ -238,8 +240,9 @@ impl Oracle {
     }
 
     /// Whether the client has a reason to end a connection that is otherwise well.
-    pub(super) fn may_leave_http(&self, id: usize) -> bool {
+    pub(super) fn may_leave_http(&self, id: usize, aged: bool) -> bool {
         let conversation = &self.streams[id].http;
-        conversation.over || (self.end.is_some() && conversation.open.is_none() && conversation.begun.is_empty())
+        conversation.over
+            || ((aged || self.end.is_some()) && conversation.open.is_none() && conversation.begun.is_empty())
     }
 }

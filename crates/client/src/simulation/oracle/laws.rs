@@ -83,6 +83,13 @@ impl Oracle {
             self.fail(format!("promise 4: {} lines torn, {} counted", self.torn, told.torn));
         }
         self.check_bounds(now, ledger);
+        let oldest = self.points.len() - ledger.queued as usize;
+        if let (Some(point), Some(age)) = (self.points.get(oldest), self.limits.max_age)
+            && now > point.accepted + age + age / 16 + Duration::from_millis(1)
+        {
+            let accepted = point.accepted;
+            self.fail(format!("max_age: a point of {accepted:?} is still queued at {now:?}"));
+        }
         if told.panics > 0 || told.connects != self.connects {
             self.fail(format!("connects: {} counted, {} made", told.connects, self.connects));
         }
@@ -159,7 +166,10 @@ impl Oracle {
             self.fail(format!("promise 3: {owed} points not settled, {loose} said to be"));
         } else if again > told.resent {
             self.fail(format!("resent: {again} points written again, {} counted", told.resent));
-        } else if self.calm && (told.resent > 0 || told.connects > self.limits.links || told.late_errors > 0) {
+        } else if self.calm
+            && self.limits.connection_max_age.is_none()
+            && (told.resent > 0 || told.connects > self.limits.links || told.late_errors > 0)
+        {
             self.fail(format!(
                 "calm: written again, or connected again, without any need: {ledger:?}"
             ));

@@ -66,9 +66,14 @@ def frame(points: int, port: int) -> None:
     import tables
 
     table = tables.frame(points)
+    columns = {"metric": "bench.latency", "value": "latency", "timestamp": "time", "tags": ["path", "dc"]}
+    # The first table of a process imports PyArrow.
+    other = client(port)
+    other.send_frame(tables.frame(10), **columns)
+    other.wait()
     metrics = client(port, queue_bytes="4GiB")
     started = time.perf_counter()
-    sent = metrics.send_frame(table, metric="bench.latency", value="latency", timestamp="time", tags=["path", "dc"])
+    sent = metrics.send_frame(table, **columns)
     called = time.perf_counter()
     assert (sent.queued, sent.skipped, sent.invalid) == (points, 0, 0), sent
     deliver(metrics, points)

@@ -6,7 +6,6 @@ The work is done by the extension module; here are the constructors, the ways to
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, TypedDict, overload
 
@@ -222,6 +221,9 @@ class Client(_potsdb.Client):
 
 async def _poll(reached: Callable[[], bool], timeout: float | None) -> bool:
     """Asks ever less often: what comes quickly is seen quickly, what takes long costs little."""
+    # Programs that wait like this have it imported; for the others it would be nine tenths of `import potsdb`.
+    import asyncio
+
     clock = asyncio.get_running_loop().time
     deadline = None if timeout is None else clock() + timeout
     pause = 0.001

@@ -7,21 +7,19 @@ The work is done by the extension module; here are the constructors, the ways to
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, TypedDict, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from . import _potsdb
 from .exit import cover
 from .shims import Queue, Thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import timedelta
-    from os import PathLike
+    from collections.abc import Callable
     from types import TracebackType
 
-    from typing_extensions import Self, TypeAlias, Unpack
+    from typing_extensions import Self, Unpack
 
-    _Duration: TypeAlias = float | str | timedelta
+    from .keywords import Keywords, Options
 
 __all__ = ["MPS_LIMIT", "Client", "Keywords", "Options"]
 
@@ -29,51 +27,13 @@ MPS_LIMIT = 0
 """Points per second written, by default: 0 is no limit. (The name is potsdb 1.0.3's.)"""
 
 
-class Options(TypedDict, total=False):
-    """The keywords that a client takes beside those of potsdb 1.0.3.
+def __getattr__(name: str) -> Any:
+    # A third of the module's import, and nothing but checkers and annotations asks for them.
+    if name in {"Keywords", "Options"}:
+        from . import keywords
 
-    A duration is a number of seconds, text as `"250ms"`, or a `timedelta`.
-    """
-
-    server: str
-    queue_points: int | str
-    queue_bytes: int | str
-    overflow: str
-    tags: Mapping[str, object] | str
-    prefix: str
-    names: str
-    max_tags: int | str
-    invalid: str
-    repeats: str
-    precision: str
-    ack: str
-    window_bytes: int | str
-    settle: _Duration
-    settle_bytes: int | str
-    max_age: _Duration
-    connect_timeout: _Duration
-    write_timeout: _Duration
-    answer_timeout: _Duration
-    backoff: str
-    connections: int | str
-    connection_max_age: _Duration
-    gzip: bool | str
-    auth: str
-    headers: Mapping[str, str] | str
-    ca: PathLike[str] | str
-    cert: PathLike[str] | str
-    key: PathLike[str] | str
-    linger: _Duration
-    close_grace: _Duration
-
-
-class Keywords(Options, total=False):
-    """All options: `from_url` and `from_env` have no other arguments."""
-
-    host_tag: object
-    mps: float | str
-    check_host: bool | str
-    test_mode: bool | str
+        return getattr(keywords, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class Client(_potsdb.Client):

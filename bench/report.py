@@ -35,6 +35,7 @@ class Measure(NamedTuple):
 OLD = "potsdb 1.0.3"
 COPY = "line copied under a lock"
 PLAIN = "plain 64 KiB writes"
+HEALTHY = "the two healthy ones alone"
 MEASURES = [
     Measure("Python `send(name, value, 3 tags)` (ns)", OLD, 1 / 60, True),
     Measure("Python `send(name, value, 3 tags)`, whole loop (ns)", OLD, 1 / 35, True),
@@ -54,6 +55,8 @@ MEASURES = [
     Measure("Rust end to end, integer, to a socket that is read (MB/s)", PLAIN, 0.4, False),
     Measure("Rust end to end, float, acknowledged by `version` (MB/s)", PLAIN, None, False),
     Measure("Rust, 8 threads on one client (points/s)", "1 thread", 1, False),
+    Measure("Rust, tsdb, four endpoints, one dead, one stalled (points/s)", HEALTHY, 0.9, False),
+    Measure("Rust, http, four endpoints, one dead, one stalled (points/s)", HEALTHY, 0.9, False),
     Measure("Rust, system calls a point, 1 thread, both processes", "", 0.01, True),
     Measure("Rust, system calls a point, 8 threads, both processes", "", 0.01, True),
 ]
@@ -81,6 +84,7 @@ def main() -> None:
             command(figures, options)
         for name, points in [("memory", 1_000_000), ("wire", 8_000_000), ("threads", 4_000_000)]:
             collect(figures, run(options.bench, name, 1, points // few))
+        collect(figures, run(options.bench, "endpoints", 1))
         for threads in (1, 8):
             system_calls(figures, options.bench, threads, 4_000_000 // few)
     text = document(figures, options.rounds)

@@ -411,7 +411,7 @@ impl Client {
         result
     }
 
-    fn render<K: AsRef<str>, V: AsRef<str>>(
+    pub(crate) fn render<K: AsRef<str>, V: AsRef<str>>(
         &self,
         text: &mut SeriesText,
         metric: &str,
@@ -509,7 +509,14 @@ impl Client {
         SendError::Invalid(error)
     }
 
-    fn now(&self) -> Result<Timestamp, InvalidPoint> {
+    /// Whether times are written as milliseconds.
+    #[cfg(feature = "frames")]
+    pub(crate) fn writes_millis(&self) -> bool {
+        self.handle.options.precision == Precision::Milliseconds
+    }
+
+    /// The present, as the option `precision` has it.
+    pub(crate) fn now(&self) -> Result<Timestamp, InvalidPoint> {
         match self.handle.options.precision {
             Precision::Seconds => Timestamp::from_secs(clock::seconds()),
             Precision::Milliseconds => Timestamp::from_millis(clock::millis()),

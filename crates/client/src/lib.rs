@@ -43,6 +43,8 @@ mod endpoint;
 mod engine;
 mod error;
 mod exchange;
+#[cfg(feature = "frames")]
+pub mod frame;
 mod home;
 mod io;
 mod kernel;

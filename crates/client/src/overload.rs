@@ -21,11 +21,20 @@ use crate::pace::Pace;
 /// The first rest; it doubles up to the second while the server goes on asking.
 const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// No limit is lower, in points per second.
-const LEAST: f64 = 100.0;
+/// No server is taken for slower than that, in points per second.
+const LEAST: f64 = 1000.0;
 
 /// A second adds this part of what was too much.
 const INCREASE: f64 = 0.05;
+
+/// What a server's answer means for what it gets next.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Slow {
+    /// It wants to be left alone for so long.
+    pub(crate) rest: Option<Duration>,
+    /// It has too much to do; else something failed, and would with less as well.
+    pub(crate) less: bool,
+}
 
 #[derive(Debug)]
 pub(crate) struct Overload {
@@ -88,23 +97,30 @@ impl Overload {
         self.points += points;
     }
 
-    /// The server asked for less, and perhaps to be left alone for some time.
-    pub(crate) fn slow_down(&mut self, now: Duration, rest: Option<Duration>) {
-        let asked = now.saturating_add(rest.unwrap_or_default().min(FAR));
+    /// The server failed, or asked for less: and perhaps to be left alone for some time.
+    pub(crate) fn slow_down(&mut self, now: Duration, slow: Slow) {
+        let asked = now.saturating_add(slow.rest.unwrap_or_default().min(FAR));
         // What was under way when it first asked says nothing new.
+        if now >= self.resting_until && slow.less {
+            self.get_less(now);
+        }
         if now >= self.resting_until {
-            let elapsed = now.saturating_sub(self.since).as_secs_f64().max(0.1);
-            let got = match self.limit() {
-                Some(limit) => limit,
-                None => self.rate.max(self.points as f64 / elapsed),
-            };
-            self.too_much = got.max(LEAST);
-            self.limit_to(now, self.too_much / 2.0);
             self.resting_until = now + self.rest;
             self.rest = (self.rest * 2).min(REST.1);
         }
         self.resting_until = self.resting_until.max(asked);
         self.increased_at = self.resting_until;
+    }
+
+    /// Half of what it gets now.
+    fn get_less(&mut self, now: Duration) {
+        let elapsed = now.saturating_sub(self.since).as_secs_f64().max(0.1);
+        let got = match self.limit() {
+            Some(limit) => limit,
+            None => self.rate.max(self.points as f64 / elapsed),
+        };
+        self.too_much = got.max(LEAST);
+        self.limit_to(now, self.too_much / 2.0);
     }
 
     /// The server took points and asked for nothing.
@@ -177,15 +193,17 @@ impl Allowed {
 mod tests {
     use super::*;
 
+    const LESS: Slow = Slow { rest: None, less: true };
+
     const fn secs(secs: u64) -> Duration {
         Duration::from_secs(secs)
     }
 
-    /// Given 1 000 points a second for ten seconds.
+    /// Given 10 000 points a second for ten seconds.
     fn busy() -> Overload {
         let mut overload = Overload::new();
         for tenth in 0..100 {
-            overload.take(Duration::from_millis(tenth * 100), 100);
+            overload.take(Duration::from_millis(tenth * 100), 1000);
         }
         overload
     }
@@ -194,29 +212,37 @@ mod tests {
     fn a_server_that_asks_for_less_rests_and_gets_half() {
         let mut overload = busy();
         assert_eq!((overload.allowance(secs(10)), overload.limit()), (u64::MAX, None));
-        overload.slow_down(secs(10), None);
+        overload.slow_down(secs(10), LESS);
         assert_eq!(overload.allowance(secs(10)), 0);
         assert_eq!(overload.ready_at(secs(10)), Some(secs(10) + REST.0));
         let limit = overload.limit().unwrap();
-        assert!((450.0..=550.0).contains(&limit), "{limit}");
-        assert!(overload.allowance(secs(11)) <= 28);
+        assert!((4500.0..=5500.0).contains(&limit), "{limit}");
+        assert!(overload.allowance(secs(11)) <= 280);
+    }
+
+    #[test]
+    fn a_server_that_fails_rests_and_gets_as_much_as_before() {
+        let mut overload = busy();
+        overload.slow_down(secs(10), Slow::default());
+        assert_eq!((overload.allowance(secs(10)), overload.limit()), (0, None));
+        assert_eq!(overload.allowance(secs(10) + REST.0), u64::MAX);
     }
 
     #[test]
     fn many_errors_at_once_are_one_wish() {
         let mut overload = busy();
         for _ in 0..1000 {
-            overload.slow_down(secs(10), None);
+            overload.slow_down(secs(10), LESS);
         }
-        assert!(overload.limit().unwrap() > 400.0);
-        overload.slow_down(secs(11), None);
-        assert!(overload.limit().unwrap() < 300.0);
+        assert!(overload.limit().unwrap() > 4000.0);
+        overload.slow_down(secs(11), LESS);
+        assert!(overload.limit().unwrap() < 3000.0);
     }
 
     #[test]
     fn it_gets_more_while_it_takes_what_it_gets() {
         let mut overload = busy();
-        overload.slow_down(secs(10), None);
+        overload.slow_down(secs(10), LESS);
         let mut limits = Vec::new();
         for second in 11..60 {
             overload.worked(secs(second));
@@ -229,8 +255,14 @@ mod tests {
     #[test]
     fn the_time_it_wants_to_be_left_alone_is_kept() {
         let mut overload = Overload::new();
-        overload.slow_down(secs(10), Some(secs(120)));
-        overload.slow_down(secs(10), None);
+        overload.slow_down(
+            secs(10),
+            Slow {
+                rest: Some(secs(120)),
+                less: true,
+            },
+        );
+        overload.slow_down(secs(10), LESS);
         assert_eq!(overload.allowance(secs(129)), 0);
         assert_eq!(overload.ready_at(secs(20)), Some(secs(130)));
         assert!(overload.allowance(secs(131)) > 0);
@@ -242,14 +274,14 @@ mod tests {
         let mut now = secs(1);
         let mut rests = Vec::new();
         for _ in 0..8 {
-            overload.slow_down(now, None);
+            overload.slow_down(now, LESS);
             let until = overload.ready_at(now).unwrap();
             rests.push((until - now).as_millis());
             now = until;
         }
         assert_eq!(rests, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
         overload.worked(now);
-        overload.slow_down(now, None);
+        overload.slow_down(now, LESS);
         assert_eq!(overload.ready_at(now), Some(now + REST.0));
     }
 

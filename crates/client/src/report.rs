@@ -76,6 +76,11 @@ pub enum Report {
         /// The server's words.
         words: String,
     },
+    /// The server failed to take points, which go again.
+    Failing {
+        /// The server's words.
+        words: String,
+    },
     /// The worker panicked; the client is closed. A defect of potsdb.
     Panicked {
         /// The panic's message.
@@ -112,6 +117,7 @@ impl fmt::Display for Report {
                 )
             }
             Report::Throttled { words } => write!(f, "the server asks to slow down: {words}"),
+            Report::Failing { words } => write!(f, "the server fails, trying again: {words}"),
             Report::Panicked { why } => write!(f, "the worker panicked, the client is closed: {why}"),
         }
     }

@@ -18,6 +18,7 @@ pub mod conversation;
 mod hbase;
 mod influxdb;
 mod kairosdb;
+mod notation;
 mod opentsdb;
 mod process;
 mod receiver;

@@ -185,3 +185,51 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
         .expect("loopback has a free port")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeper() -> (Process, PathBuf) {
+        let folder = TempDir::new().expect("a folder can be made");
+        let path = folder.path().to_owned();
+        let launch = Launch {
+            program: "sh".to_owned(),
+            arguments: ["-c", "touch ready; exec sleep 600"].map(str::to_owned).to_vec(),
+            ready: Ready::Makes(path.join("ready")),
+        };
+        (Process::start(folder, launch), path)
+    }
+
+    #[test]
+    fn a_process_and_its_folder_go_when_nobody_holds_the_leash() {
+        let (mut process, folder) = sleeper();
+        let (child, leash) = process.running.as_mut().expect("it is running");
+        // As the kernel does for a test process that is killed.
+        drop(leash.stdin.take());
+        let ended = until(PATIENCE, || child.try_wait().expect("it is our child")).expect("it ends");
+        assert!(!ended.success());
+        until(PATIENCE, || (!folder.exists()).then_some(())).expect("its folder goes");
+    }
+
+    #[test]
+    fn a_process_that_was_killed_is_started_again_and_keeps_its_folder() {
+        let (mut process, folder) = sleeper();
+        process.kill();
+        process.restart();
+        assert!(folder.join("ready").exists());
+        process.signal(Signal::TERM);
+        assert!(!process.wait_ended(PATIENCE).success());
+        drop(process);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn free_ports_are_all_different() {
+        let mut ports = free_ports::<8>().to_vec();
+        ports.extend(free_ports::<8>());
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), 16);
+    }
+}

@@ -126,12 +126,16 @@ impl Server for VictoriaMetrics {
     }
 }
 
-/// The rows in the parts below a folder: a part is a folder whose name begins with their number.
+/// The rows in the parts below a folder: a part is a folder with a name of several numbers, of which the first is theirs.
 fn rows_in_files(folder: &Path) -> f64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let rows = entries.filter(|entry| entry.path().is_dir()).map(|entry| {
         let name = entry.file_name();
-        let rows = name.to_str().and_then(|name| name.split_once('_')?.0.parse().ok());
+        let numbers: Vec<&str> = name.to_str().into_iter().flat_map(|name| name.split('_')).collect();
+        let rows = numbers
+            .first()
+            .filter(|_| numbers.len() > 2)
+            .and_then(|rows| rows.parse().ok());
         rows.unwrap_or_else(|| rows_in_files(&entry.path()))
     });
     rows.sum()

@@ -8,6 +8,9 @@ use crate::exchange::{Exchange, Knowledge, Room, Wire};
 use crate::ledger::EndpointState;
 use crate::overload::Overload;
 
+/// A connection on trial gets this many bytes at least: two of the longest lines.
+const LEAST_TRIAL: usize = 2048;
+
 /// An endpoint, as one door to the store.
 pub(super) struct Door {
     pub(super) name: String,
@@ -20,6 +23,9 @@ pub(super) struct Door {
     /// The last attempt failed, or the last connection was ended from the other side; and no
     /// connection has shown since that the server works.
     pub(super) lost: bool,
+    /// How many bytes of lines a connection on trial gets: half as many each time one is lost without an answer, so
+    /// that some get through however little a connection carries.
+    pub(super) trial: usize,
     pub(super) last_error: Option<String>,
 }
 
@@ -33,12 +39,29 @@ impl Door {
             overload: Overload::new(),
             not_before: Duration::ZERO,
             lost: false,
+            trial: BLOCK_BYTES,
             last_error: None,
         }
     }
 
     pub(super) fn learn(&mut self, knowledge: Knowledge) {
         self.knowledge = self.knowledge.merged(knowledge);
+    }
+
+    /// A connection ended.
+    pub(super) fn lost_connection(&mut self, had_worked: bool) {
+        if !had_worked {
+            self.trial = (self.trial / 2).max(LEAST_TRIAL);
+        }
+    }
+
+    /// The server has shown that it works; whether it was lost before.
+    pub(super) fn found(&mut self) -> bool {
+        let lost = std::mem::take(&mut self.lost);
+        if lost {
+            self.trial = (self.trial * 2).min(BLOCK_BYTES);
+        }
+        lost
     }
 
     /// Whether a connection may be tried now.
@@ -55,7 +78,7 @@ impl Door {
         }
         let room = exchange.room(posted)?;
         Some(Room {
-            bytes: room.bytes.min(if self.lost { BLOCK_BYTES } else { usize::MAX }),
+            bytes: room.bytes.min(if self.lost { self.trial } else { usize::MAX }),
             points: room.points.min(allowance),
         })
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::door::{Link, State};
 use super::{Engine, Output, STAGGER};
 use crate::credentials::Credentials;
-use crate::exchange::{Cut, Knowledge, Wire};
+use crate::exchange::{Cut, Exchange, Knowledge, Wire};
 use crate::report::Report;
 
 impl Engine {
@@ -77,11 +77,15 @@ impl Engine {
 
     fn lose(&mut self, link: usize, why: String, report: impl FnOnce(String, String) -> Report) {
         let was_idle = self.links[link].is_idle();
+        let had_worked = self.links[link].exchange().map(Exchange::has_worked);
         self.leave(link);
         if was_idle || self.is_finishing() {
             return;
         }
         let door = &mut self.doors[self.links[link].door];
+        if let Some(had_worked) = had_worked {
+            door.lost_connection(had_worked);
+        }
         let wait = self.now + door.backoff.failed(&mut self.random);
         // Another of its connections may have learned that it takes longer.
         door.not_before = door.not_before.max(wait);
@@ -98,7 +102,7 @@ impl Engine {
         let worked = std::mem::take(&mut self.verdicts.worked);
         match self.verdicts.slow.take() {
             Some(slow) => {
-                door.overload.slow_down(self.now, slow.rest);
+                door.overload.slow_down(self.now, slow);
                 let until = door.overload.resting_until();
                 for link in self.links.iter_mut().filter(|link| link.door == index) {
                     if let Some(exchange) = link.exchange_mut() {
@@ -151,8 +155,7 @@ impl Engine {
             self.outputs.push_back(Output::HalfClose { link });
         }
         let door = &mut self.doors[*door];
-        if door.lost && exchange.has_worked() {
-            door.lost = false;
+        if exchange.has_worked() && door.found() {
             self.verdicts.reports.push(Report::ServerFound {
                 endpoint: door.name.clone(),
             });

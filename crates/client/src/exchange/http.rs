@@ -207,7 +207,7 @@ impl Http {
                 PutReply::Later { words } => {
                     // Whoever cannot say what it takes now gets the least, and later.
                     self.learned.config(answer.status, &answer.body);
-                    verdicts.slow_down(answer.retry_after, self.secrets.hidden(words));
+                    verdicts.pause(answer.retry_after, self.secrets.hidden(words));
                     self.let_go(verdicts);
                 }
                 _ => self.learned.config(answer.status, &answer.body),
@@ -238,7 +238,13 @@ impl Http {
             PutReply::Unnamed if !part.details => self.parts.push(Part { details: true, ..part }),
             PutReply::Partly { errors, failed } => self.partly(part, failed, &errors, verdicts),
             PutReply::Unnamed => self.halve(part, "One or more data points had errors", verdicts),
-            PutReply::Refused { words } => self.halve(part, &self.secrets.hidden(words), verdicts),
+            PutReply::Refused { words, dropped } => {
+                let words = self.secrets.hidden(words);
+                match dropped == Some(part.points()) {
+                    true => part.reject(&words, verdicts),
+                    false => self.halve(part, &words, verdicts),
+                }
+            }
             PutReply::TooLong { words } => {
                 self.learned.refused(length);
                 match part.points() {
@@ -247,7 +253,11 @@ impl Http {
                 }
             }
             PutReply::Later { words } => {
-                verdicts.slow_down(answer.retry_after, self.secrets.hidden(words));
+                let words = self.secrets.hidden(words);
+                match answer.status {
+                    429 | 503 => verdicts.slow_down(answer.retry_after, words),
+                    _ => verdicts.pause(answer.retry_after, words),
+                }
                 verdicts.send_again(part.lines);
                 self.let_go(verdicts);
             }

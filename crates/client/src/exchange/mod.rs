@@ -13,6 +13,7 @@ use potsdb_wire::reply::ErrorKind;
 
 use crate::block::Lines;
 use crate::ledger::Tally;
+use crate::overload::Slow;
 use crate::report::Report;
 use crate::window::Held;
 
@@ -169,7 +170,8 @@ impl fmt::Display for Cut {
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
     pub(crate) tally: Tally,
-    /// Lines to be written again, in the order of their positions.
+    /// Lines to be written again: those without a verdict first, each kind in the order of positions. The others are a
+    /// precaution: on a connection that carries little they must not take all of it.
     pub(crate) again: Vec<Held>,
     pub(crate) reports: Vec<Report>,
     /// The server's newest words for what it refused, newest last.
@@ -183,13 +185,6 @@ pub(crate) struct Verdicts {
     pub(crate) slow: Option<Slow>,
     /// It took points without asking for less.
     pub(crate) worked: bool,
-}
-
-/// A server asked for less.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Slow {
-    /// It wants to be left alone for so long.
-    pub(crate) rest: Option<Duration>,
 }
 
 impl Verdicts {
@@ -220,22 +215,29 @@ impl Verdicts {
 
     /// Points were rejected, or refused where no verdict can tell: one report, with the newest words.
     pub(crate) fn report_refusal(&mut self) {
-        let Some(words) = self.refusal.take() else { return };
-        let is_told = |report: &Report| matches!(report, Report::Rejected { .. });
-        if !self.reports.iter().any(is_told) {
-            self.reports.push(Report::Rejected { points: 0, words });
+        if let Some(words) = self.refusal.take() {
+            self.report_once(Report::Rejected { points: 0, words });
         }
     }
 
     /// The server asked for less, in these words; and perhaps to be left alone for some time.
     pub(crate) fn slow_down(&mut self, rest: Option<Duration>, words: String) {
-        self.slow = Some(Slow { rest });
-        if !self
-            .reports
-            .iter()
-            .any(|report| matches!(report, Report::Throttled { .. }))
-        {
-            self.reports.push(Report::Throttled { words });
+        self.slow = Some(Slow { rest, less: true });
+        self.report_once(Report::Throttled { words });
+    }
+
+    /// It failed, in these words, and is tried again.
+    pub(crate) fn pause(&mut self, rest: Option<Duration>, words: String) {
+        let less = self.slow.is_some_and(|slow| slow.less);
+        self.slow = Some(Slow { rest, less });
+        self.report_once(Report::Failing { words });
+    }
+
+    /// Reports, unless a report of that kind waits already.
+    fn report_once(&mut self, report: Report) {
+        let kind = std::mem::discriminant(&report);
+        if !self.reports.iter().any(|other| std::mem::discriminant(other) == kind) {
+            self.reports.push(report);
         }
     }
 
@@ -247,7 +249,7 @@ impl Verdicts {
     /// These lines go again.
     pub(crate) fn send_again(&mut self, held: impl IntoIterator<Item = Held>) {
         self.again.extend(held);
-        self.again.sort_by_key(|held| held.lines.first());
+        self.again.sort_by_key(|held| (held.posted, held.lines.first()));
     }
 }
 

@@ -521,7 +521,9 @@ impl Exchange for Telnet {
     }
 
     fn has_worked(&self) -> bool {
-        self.answered || self.acknowledged > 0
+        // What the kernel of a server that answers has, its program may never have read.
+        let silent = !matches!(self.knowledge, Knowledge::Answers(_));
+        self.answered || (silent && self.acknowledged > 0)
     }
 
     fn low(&self) -> Option<(u64, Instant)> {

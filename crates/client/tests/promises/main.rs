@@ -21,6 +21,9 @@ mod outlives_outage;
 mod refuses;
 mod scratch;
 mod speaks_http;
+mod survives_faults;
+#[cfg(feature = "frames")]
+mod takes_tables;
 
 /// Longer than anything here takes on a busy machine; a test that needs it has failed.
 const LONG: Duration = Duration::from_secs(60);

@@ -40,10 +40,12 @@ pub enum PutReply<'a> {
     },
     /// Some points were refused, the others taken; the same request with `details` names them.
     Unnamed,
-    /// The body was refused as it stands, and none of its points taken.
+    /// The body was refused as it stands; which of its points is to blame, the answer does not say.
     Refused {
         /// The server's words.
         words: String,
+        /// How many of its points were not taken, where the server says so.
+        dropped: Option<u64>,
     },
     /// The body is too long for this server.
     TooLong {
@@ -138,10 +140,18 @@ pub fn put(status: u16, body: &[u8]) -> PutReply<'_> {
         400 if holds(body, "The put call has timedout") => PutReply::Later { words: words() },
         400 | 422 => match counts(body) {
             Some(partly @ PutReply::Partly { .. }) => partly,
-            _ => PutReply::Refused { words: words() },
+            _ => PutReply::Refused {
+                words: words(),
+                dropped: None,
+            },
         },
         401 | 403 | 407 => PutReply::Unauthorized { words: words() },
         413 => PutReply::TooLong { words: words() },
+        // InfluxDB's status for points that it will never take: of another type than their metric, or too old to be kept.
+        500 if holds(body, "partial write: ") => PutReply::Refused {
+            words: words(),
+            dropped: dropped(body),
+        },
         408 | 425 | 429 | 500 | 502..=504 | 506..=599 => PutReply::Later { words: words() },
         _ => PutReply::Misplaced { words: words() },
     }
@@ -149,6 +159,12 @@ pub fn put(status: u16, body: &[u8]) -> PutReply<'_> {
 
 fn holds(body: &[u8], text: &str) -> bool {
     memmem::find(body, text.as_bytes()).is_some()
+}
+
+/// Reads `... dropped=N`, with which InfluxDB's words end.
+fn dropped(body: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(body).ok()?;
+    text.rsplit_once("dropped=")?.1.trim_end().parse().ok()
 }
 
 /// Reads `{"success":n,"failed":m,"timeouts":k,"errors":[...]}`.
@@ -273,6 +289,11 @@ mod tests {
             (501, "", "misplaced"),
             (429, "", "later"),
             (500, "write series error: database not found: \"opentsdb\"\n", "later"),
+            (
+                500,
+                "write series error: partial write: points beyond retention policy dropped=1\n",
+                "refused",
+            ),
             (503, "", "later"),
             (504, "", "later"),
         ] {
@@ -318,12 +339,27 @@ mod tests {
     }
 
     #[test]
+    fn how_many_points_influxdb_dropped_is_read() {
+        let dropped = |words: &str| match put(500, words.as_bytes()) {
+            PutReply::Refused { dropped, .. } => dropped,
+            other => panic!("{other:?}"),
+        };
+        let conflict = "write series error: partial write: field type conflict: input field \"value\" on measurement \
+                        \"x.bad\" is type float, already exists as type integer dropped=12\n";
+        assert_eq!(dropped(conflict), Some(12));
+        assert_eq!(
+            dropped("write series error: partial write: max-values-per-tag limit exceeded"),
+            None
+        );
+    }
+
+    #[test]
     fn words_are_one_short_line() {
         let PutReply::Later { words } = put(503, "a\nb\u{7}  c".as_bytes()) else {
             panic!("later")
         };
         assert_eq!(words, "HTTP 503 a b? c");
-        let PutReply::Refused { words } = put(400, "x ".repeat(10_000).as_bytes()) else {
+        let PutReply::Refused { words, .. } = put(400, "x ".repeat(10_000).as_bytes()) else {
             panic!("refused")
         };
         assert!(words.len() < MAX_WORDS + 10 && words.ends_with("..."));

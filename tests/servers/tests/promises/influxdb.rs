@@ -45,7 +45,7 @@ fn five_deaths(url: impl Fn(&InfluxDb) -> String, options: &[(&str, &str)]) {
 #[test]
 #[ignore = "needs influxdb: scripts/test-servers runs it"]
 fn no_point_is_missing_after_five_deaths_over_telnet() {
-    five_deaths(|server| server.telnet(), &[("settle_bytes", "256MiB")]);
+    five_deaths(InfluxDb::telnet, &[("settle_bytes", "256MiB")]);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn what_is_acknowledged_over_telnet_while_it_ends_is_missing() {
         println!("only with --full: ending takes 30 s");
         return;
     }
-    let missing = asked_to_end(|server| server.telnet(), 3000);
+    let missing = asked_to_end(InfluxDb::telnet, 3000);
     assert!(missing > 0, "it is better than its reputation: say so in the README");
 }
 

@@ -10,7 +10,7 @@ use potsdb_servers::{Server, Stored, until};
 use serde_json::json;
 
 /// Enough for anything that ends at all, on a busy machine.
-pub(crate) const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(300);
 
 const START: u64 = 1_600_000_000;
 
@@ -87,7 +87,7 @@ impl Load {
     }
 
     /// Posts it as many clients do: bodies of 50 points, uncompressed, one after the other on one connection.
-    pub(crate) fn post_in_fifties(&self, port: u16) {
+    pub(crate) fn post_in_fifties(&self, port: u16, path: &str) {
         let mut connection = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
         connection.set_nodelay(true).expect("an option of every socket");
         let mut answers = BufReader::new(connection.try_clone().expect("a descriptor"));
@@ -99,7 +99,7 @@ impl Load {
                 });
                 let body = serde_json::Value::from_iter(points).to_string();
                 let head = format!(
-                    "POST /api/put HTTP/1.1\r\nHost: tsd\r\nContent-Length: {}\r\n\r\n",
+                    "POST {path} HTTP/1.1\r\nHost: tsd\r\nContent-Length: {}\r\n\r\n",
                     body.len()
                 );
                 connection.write_all((head + &body).as_bytes()).expect("it reads");
@@ -130,7 +130,7 @@ impl Load {
     /// Every point is stored, with its value, and nothing else. Servers store a moment after they took.
     pub(crate) fn is_stored(&self, server: &impl Server) {
         let mut missing = 0;
-        let whole = until(LONG / 2, || {
+        let whole = until(LONG / 3, || {
             missing = self.missing(&server.stored(&self.metric));
             (missing == 0).then_some(())
         });

@@ -228,6 +228,23 @@ fn a_refused_point_that_is_not_named_is_found_by_halving() {
 }
 
 #[test]
+fn points_that_influxdb_will_never_take_are_rejected_and_the_others_stored() {
+    let partial =
+        |dropped| format!("write series error: partial write: points beyond retention policy dropped={dropped}\n");
+    let mut scenario = Scenario::new();
+    scenario.give(4);
+    assert_eq!(scenario.points(), [0, 1, 2, 3]);
+    scenario.server(500, &partial(2));
+    assert_eq!(scenario.points(), [0, 1]);
+    scenario.server(204, "");
+    assert_eq!(scenario.points(), [2, 3]);
+    // All of them: no need to ask for each.
+    scenario.server(500, &partial(2));
+    assert_eq!(scenario.verdicts(), (2, 2, 0));
+    assert_eq!(scenario.write(), None);
+}
+
+#[test]
 fn errors_that_fit_no_point_are_not_believed() {
     let mut s = Scenario::new();
     s.give(4).write();

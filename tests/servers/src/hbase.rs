@@ -62,13 +62,23 @@ impl Hbase {
         self.zookeeper
     }
 
-    /// Freezes it for so long: less than some ten seconds, after which its own ZooKeeper would have forgotten it, and it would
-    /// end when it thaws.
-    pub fn freeze(&self, time: Duration) {
+    /// Freezes it: for less than some ten seconds, after which its own ZooKeeper would have forgotten it, and it would end when
+    /// it thaws.
+    pub fn pause(&self) {
         self.process.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
+    /// Freezes it for so long.
+    pub fn freeze(&self, time: Duration) {
+        self.pause();
         // The fault is that nothing happens for this long.
         std::thread::sleep(time);
-        self.process.signal(Signal::CONT);
+        self.resume();
     }
 
     /// Kills it with SIGKILL.

@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::core::{Core, Door, Origin};
 use crate::errors::{self, Refusal};
 use crate::fastcall::{self, Arguments, Attached};
+use crate::frame::{self, SentFrame};
 use crate::instruments::{Counter, Gauge, Timer};
 use crate::series::Series;
 use crate::sites::Sites;
@@ -82,6 +83,24 @@ impl Client {
             series,
             metric: origin.metric.to_owned(),
         })
+    }
+
+    /// Sends a table: each cell of its value columns is a point.
+    #[pyo3(signature = (table, /, *, value, metric = None, metric_column = None, timestamp = None, tags = None, timeout = None))]
+    #[expect(clippy::too_many_arguments, reason = "Python's keywords, each with a name there")]
+    fn send_frame(
+        &self,
+        py: Python<'_>,
+        table: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        metric: Option<String>,
+        metric_column: Option<String>,
+        timestamp: Option<String>,
+        tags: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+    ) -> PyResult<SentFrame> {
+        let columns = frame::columns(metric, metric_column, value, timestamp, tags)?;
+        frame::send(py, self.door()?, table, columns, timeout)
     }
 
     /// Makes a gauge: a series whose value is set.

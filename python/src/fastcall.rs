@@ -18,10 +18,12 @@ use std::ffi::CStr;
 use std::panic::{self, AssertUnwindSafe};
 use std::{ptr, slice, str};
 
+use arrow_array::ffi_stream::RecordBatchStreamReader;
+use pyo3::exceptions::PyValueError;
 use pyo3::panic::PanicException;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
-use pyo3::types::{PyString, PyTuple, PyType};
+use pyo3::types::{PyCapsule, PyString, PyTuple, PyType};
 use pyo3::{PyClass, PyTypeInfo, ffi};
 
 use crate::client::Client;
@@ -263,6 +265,15 @@ pub(crate) fn text<'py>(py: Python<'py>, line: &[u8], is_ascii: bool) -> PyResul
         let text = ffi::PyUnicode_DecodeLatin1(line.as_ptr().cast(), len, ptr::null());
         Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
     }
+}
+
+/// The batches of a table that was handed over as Arrow's C stream.
+pub(crate) fn stream(capsule: &Bound<'_, PyCapsule>) -> PyResult<RecordBatchStreamReader> {
+    let stream = capsule.pointer_checked(Some(c"arrow_array_stream"))?;
+    // SAFETY: a capsule of this name holds a stream that obeys the C interface, or one that was taken already, which is
+    // marked so and refused. Taking it leaves that mark behind for the capsule's destructor.
+    let stream = unsafe { RecordBatchStreamReader::from_raw(stream.cast().as_ptr()) };
+    stream.map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// A value that is changed only while the interpreter lock is held: that lock is its lock. A mutex of its own is two

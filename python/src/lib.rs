@@ -16,6 +16,7 @@ mod core;
 mod errors;
 mod exit;
 mod fastcall;
+mod frame;
 mod instruments;
 mod options;
 mod records;
@@ -33,6 +34,8 @@ mod _potsdb {
     use crate::client::Client;
     #[pymodule_export]
     use crate::exit::drain_all;
+    #[pymodule_export]
+    use crate::frame::SentFrame;
     #[pymodule_export]
     use crate::instruments::{Counter, Gauge, Timer};
     #[pymodule_export]

@@ -7,14 +7,14 @@
     metrics.wait()
 
 Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.series`, `gauge`,
-`counter`, `timer`, `flush`, `stats`,
+`counter`, `timer`, `send_frame`, `flush`, `stats`,
 `close(timeout)`, `with`, and every option of the client as a keyword.
 """
 
 from __future__ import annotations
 
 from . import client, exit, records
-from ._potsdb import Counter, EndpointState, Gauge, Series, Stats, Timer, __version__
+from ._potsdb import Counter, EndpointState, Gauge, SentFrame, Series, Stats, Timer, __version__
 from .client import Client
 from .exceptions import Closed, ConfigError, InvalidOverflow, InvalidPoint, PotsdbError, QueueFull
 
@@ -29,6 +29,7 @@ __all__ = [
     "InvalidPoint",
     "PotsdbError",
     "QueueFull",
+    "SentFrame",
     "Series",
     "Stats",
     "Timer",

@@ -1,7 +1,7 @@
 """The extension module: the Rust client. Use it through the package `potsdb`."""
 
-from collections.abc import Mapping
-from typing import Any, SupportsFloat, SupportsIndex, SupportsInt, final, overload
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, SupportsFloat, SupportsIndex, SupportsInt, final, overload
 
 from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
 
@@ -11,6 +11,7 @@ __all__ = [
     "Counter",
     "EndpointState",
     "Gauge",
+    "SentFrame",
     "Series",
     "Stats",
     "Timer",
@@ -23,6 +24,9 @@ __version__: str
 
 _Value: TypeAlias = SupportsFloat | SupportsIndex | str | Buffer
 _Time: TypeAlias = SupportsInt | SupportsIndex | str | Buffer
+
+class _Table(Protocol):
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 @disjoint_base
 class Client:
@@ -45,6 +49,29 @@ class Client:
 
         Where potsdb 1.0.3 would have raised, or with `invalid="raise"`, illegal names raise
         `InvalidPoint`; otherwise the series counts each of its points as invalid.
+        """
+    def send_frame(
+        self,
+        table: _Table,
+        /,
+        *,
+        value: str | Iterable[str] | Mapping[str, str],
+        metric: str | None = None,
+        metric_column: str | None = None,
+        timestamp: str | None = None,
+        tags: str | Iterable[str] | Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> SentFrame:
+        """Sends a table: each cell of its value columns is a point.
+
+        `table` is pandas', Polars', PyArrow's, or anything's with `__arrow_c_stream__`. `value` names the columns of values:
+        one with `metric` (or `metric_column`, where it stands in a column), several as a mapping of columns to
+        metrics, or as a list of columns named as their metrics. `tags` are columns of strings, plain or categorical.
+        `timestamp` is a column of timestamps or of integers of 10 or 13 digits; without it the points are of now.
+
+        Times are cut to the second, or with `precision="milliseconds"` to the millisecond. Waits for room while the queue
+        is full, at most `timeout` seconds; `rows` says how many rows were sent. Null and NaN make no point, a
+        null tag is left out; illegal cells are counted, and told by row and column as `invalid` has it.
         """
     def gauge(self, name: str, /, **tags: object) -> Gauge:
         """Makes a gauge: a series whose value is set."""
@@ -82,6 +109,26 @@ class Series:
 
     def send(self, value: _Value, timestamp: _Time | None = None) -> bool:
         """Queues one point; True when it was queued, False for a repeat or an illegal point."""
+
+@final
+class SentFrame:
+    """What became of a table's cells."""
+
+    @property
+    def queued(self) -> int:
+        """Points accepted."""
+    @property
+    def skipped(self) -> int:
+        """Cells without a value or a time: no points were made of them."""
+    @property
+    def invalid(self) -> int:
+        """Cells refused."""
+    @property
+    def rows(self) -> int:
+        """Rows sent: all of them, unless the time was over."""
+    @property
+    def bad(self) -> list[tuple[int, str, str]]:
+        """The first ten cells refused: row, column, and what is illegal."""
 
 @final
 class Gauge:

@@ -41,7 +41,12 @@ struct Key {
     numbers: HashMap<Box<str>, u32>,
     /// The number of all columns up to this one, by the number of those before it and this one's.
     joined: HashMap<(u32, u32), u32>,
+    /// Some of `joined`, each where its numbers say: found without hashing.
+    near: Vec<((u32, u32), u32)>,
 }
+
+/// Places of [`Key::near`].
+const NEAR: usize = 1024;
 
 impl Keys {
     pub(super) fn new(columns: &Columns) -> Keys {
@@ -52,6 +57,7 @@ impl Keys {
             tag,
             numbers: HashMap::new(),
             joined: HashMap::new(),
+            near: vec![NOWHERE; NEAR],
         };
         Keys {
             columns: metric.chain(tags).map(key).collect(),
@@ -86,10 +92,22 @@ impl Key {
 
     #[inline]
     fn join(&mut self, before: u32, number: u32) -> u32 {
-        let new = count(self.joined.len());
-        *self.joined.entry((before, number)).or_insert(new)
+        let both = (before, number);
+        let place = &mut self.near[(before.wrapping_mul(31).wrapping_add(number)) as usize % NEAR];
+        if place.0 != both {
+            let new = count(self.joined.len());
+            *place = (both, *self.joined.entry(both).or_insert(new));
+        }
+        place.1
+    }
+
+    fn is_full(&self) -> bool {
+        self.numbers.len() >= KNOWN || self.joined.len() >= KNOWN
     }
 }
+
+/// What no row has: no number is that of a null and comes after one.
+const NOWHERE: ((u32, u32), u32) = ((NULL, NULL), NULL);
 
 fn count(known: usize) -> u32 {
     u32::try_from(known).expect("far fewer than 2^32 are known at once")
@@ -105,8 +123,7 @@ impl Rows<'_> {
     /// The number of a row's series; `None` where the metric is null.
     #[inline]
     pub(super) fn key(&mut self, row: usize) -> Option<usize> {
-        let full = |key: &Key| key.numbers.len() >= KNOWN || key.joined.len() >= KNOWN;
-        if self.keys.columns.iter().any(full) {
+        if self.keys.columns.iter().any(Key::is_full) {
             self.begin_anew();
         }
         let mut joined = 0;
@@ -177,6 +194,7 @@ impl Rows<'_> {
         for key in &mut self.keys.columns {
             key.numbers.clear();
             key.joined.clear();
+            key.near.fill(NOWHERE);
         }
         self.keys.series.clear();
         self.texts.iter_mut().for_each(Texts::forget);

@@ -7,6 +7,7 @@ one before, to the same reader, with queues that nothing falls out of.
     peer.py call POINTS PORT      a call's cost: the loop with it less the loop that only makes its arguments
     peer.py wire POINTS PORT      first send to the last point delivered, and the processor time of the process
     peer.py trickle POINTS PORT   1 000 points a second: processor time, and how often the worker wakes up
+    peer.py frame POINTS PORT     a table of pandas, beside questdb's (others.py); ours alone
     peer.py held POINTS PORT      what the points weigh in the queue, while the server is away
 """
 
@@ -24,7 +25,7 @@ SIDE = "ours" if OURS else "potsdb 1.0.3"
 
 
 def main() -> None:
-    {"call": call, "wire": wire, "trickle": trickle, "held": held}[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))
+    {"call": call, "wire": wire, "trickle": trickle, "held": held, "frame": frame}[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))
 
 
 def figure(measure: str, value: float, side: str = SIDE) -> None:
@@ -42,6 +43,8 @@ def call(points: int, port: int) -> None:
     deliver(metrics, points)
     figure("Python `send(name, value, 3 tags)` (ns)", cost / points * 1e9)
     figure("Python `send(name, value, 3 tags)`, whole loop (ns)", loop / points * 1e9)
+    if OURS:
+        figure("Python `send(name, value, 3 tags)` beside others (ns)", loop / points * 1e9)
     if not OURS:
         # What a series is compared with.
         figure("Python `series.send(value)` (ns)", cost / points * 1e9)
@@ -57,6 +60,21 @@ def call(points: int, port: int) -> None:
     cost = lap(points, send_now, series.send) - lap(points, arguments_now)
     deliver(metrics, points)
     figure("Python `series.send(value)`, automatic time, `repeats=keep` (ns)", cost / points * 1e9)
+
+
+def frame(points: int, port: int) -> None:
+    import tables
+
+    table = tables.frame(points)
+    metrics = client(port, queue_bytes="4GiB")
+    started = time.perf_counter()
+    sent = metrics.send_frame(table, metric="bench.latency", value="latency", timestamp="time", tags=["path", "dc"])
+    called = time.perf_counter()
+    assert (sent.queued, sent.skipped, sent.invalid) == (points, 0, 0), sent
+    deliver(metrics, points)
+    delivered = time.perf_counter()
+    figure("Python `send_frame`, a point of 2 tags (ns)", (called - started) / points * 1e9)
+    figure("Python `send_frame` to the socket, a point of 2 tags (ns)", (delivered - started) / points * 1e9)
 
 
 def wire(points: int, port: int) -> None:

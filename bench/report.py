@@ -36,16 +36,23 @@ OLD = "potsdb 1.0.3"
 COPY = "line copied under a lock"
 PLAIN = "plain 64 KiB writes"
 HEALTHY = "the two healthy ones alone"
+DATAFRAME = "questdb `dataframe`"
+OTHERS = ["questdb `Sender.row`", "datadog statsd", "statsd TCP", "influxdb-client, its `Point` alone"]
 MEASURES = [
     Measure("Python `send(name, value, 3 tags)` (ns)", OLD, 1 / 60, True),
     Measure("Python `send(name, value, 3 tags)`, whole loop (ns)", OLD, 1 / 35, True),
     Measure("Python `series.send(value)` (ns)", OLD, 1 / 100, True),
     Measure("Python `series.send(value)`, automatic time, `repeats=keep` (ns)", OLD, None, True),
+    *(Measure("Python `send(name, value, 3 tags)` beside others (ns)", name, None, True) for name in OTHERS),
+    Measure("Python `send_frame`, a point of 2 tags (ns)", DATAFRAME, 1 / 5, True),
+    Measure("Python `send_frame` to the socket, a point of 2 tags (ns)", DATAFRAME, None, True),
     Measure("Python end to end, to a socket that is read (points/s)", OLD, 35, False),
     Measure("Python, processor time a delivered point, whole process (ns)", OLD, 1 / 30, True),
     Measure("Python, trickle of 1 000 points/s, processor time of the process (ms/s)", OLD, 1 / 3, True),
     Measure("Python, trickle of 1 000 points/s, wake-ups of the worker (1/s)", "", 200, True),
     Measure("Python, memory of 100000 points of 66 bytes in the queue, the server away (MiB)", "", 8, True),
+    Measure("Python, `import potsdb` (ms)", "", 10, True),
+    Measure("Python, the module's wheel (MiB)", "", 3, True),
     Measure("`potsdb send` as a process, until the point is acknowledged (ms)", "", 5, True),
     Measure("Rust `series.send_at`, integer, queue to memory (ns)", COPY, 2, True),
     Measure("Rust `series.send_at`, float, queue to memory (ns)", COPY, 2, True),
@@ -69,6 +76,8 @@ def main() -> None:
     parser.add_argument("--bench", type=Path, required=True, help="the built potsdb-bench")
     parser.add_argument("--ours", type=Path, help="an interpreter with the built module")
     parser.add_argument("--old", type=Path, help="an interpreter with potsdb 1.0.3")
+    parser.add_argument("--others", type=Path, help="an interpreter with the other clients")
+    parser.add_argument("--wheel", type=Path, help="the built wheel of the module")
     parser.add_argument("--command", type=Path, help="the built potsdb")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="a tenth of the points: to see that it runs")
@@ -80,6 +89,12 @@ def main() -> None:
         print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
         if options.ours and options.old:
             python(figures, options, few)
+        if options.others:
+            others(figures, options, few)
+        if options.ours:
+            imported(figures, options.ours)
+        if options.wheel:
+            figures["Python, the module's wheel (MiB)"]["ours"].append(options.wheel.stat().st_size / 2**20)
         if options.command:
             command(figures, options)
         for name, points in [("memory", 1_000_000), ("wire", 8_000_000), ("threads", 4_000_000)]:
@@ -100,6 +115,29 @@ def python(figures: Figures, options: argparse.Namespace, few: int) -> None:
         for interpreter in (options.old, options.ours):
             with reader(options.bench) as port:
                 collect(figures, run(interpreter, ROOT / "bench/peer.py", measure, points, port))
+
+
+def others(figures: Figures, options: argparse.Namespace, few: int) -> None:
+    """Clients of other stores. Ours of the calls is in the same round's `call`; of the tables it is measured here."""
+    for side, script, measure, points in [
+        (options.others, "others.py", "call", 100_000 // few),
+        (options.others, "others.py", "frame", 1_000_000 // few),
+        (options.ours, "peer.py", "frame", 1_000_000 // few),
+    ]:
+        with reader(options.bench) as port:
+            collect(figures, run(side, ROOT / "bench" / script, measure, points, port))
+
+
+def imported(figures: Figures, interpreter: Path) -> None:
+    """The interpreter that imports the module, less the same interpreter that does not: medians of 20."""
+    took: dict[str, list[float]] = defaultdict(list)
+    for _ in range(20):
+        for program in ("pass", "import potsdb"):
+            started = time.perf_counter()
+            run(interpreter, "-c", program)
+            took[program].append(time.perf_counter() - started)
+    less = statistics.median(took["import potsdb"]) - statistics.median(took["pass"])
+    figures["Python, `import potsdb` (ms)"]["ours"].append(less * 1e3)
 
 
 def command(figures: Figures, options: argparse.Namespace) -> None:
@@ -149,7 +187,7 @@ def run(*command: object) -> str:
 def document(figures: Figures, rounds: int) -> str:
     known = {measure.name for measure in MEASURES}
     assert figures.keys() <= known, figures.keys() - known
-    rows = [row(measure, figures[measure.name]) for measure in MEASURES if measure.name in figures]
+    rows = [row(measure, figures[measure.name]) for measure in MEASURES if measured(measure, figures)]
     load = os.getloadavg()[2]
     return "\n".join(
         [
@@ -175,6 +213,10 @@ def document(figures: Figures, rounds: int) -> str:
             "",
         ]
     )
+
+
+def measured(measure: Measure, figures: Figures) -> bool:
+    return "ours" in figures[measure.name] and (not measure.baseline or measure.baseline in figures[measure.name])
 
 
 def row(measure: Measure, sides: dict[str, list[float]]) -> str:

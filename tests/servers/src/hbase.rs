@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::ask;
 use crate::process::{Launch, Process, Ready, free_ports};
 
 /// An HBase of its own, with OpenTSDB's four tables.
@@ -77,7 +78,7 @@ impl Hbase {
     pub fn freeze(&self, time: Duration) {
         self.pause();
         // The fault is that nothing happens for this long.
-        std::thread::sleep(time);
+        ask::until(time, || None::<()>);
         self.resume();
     }
 

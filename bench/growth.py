@@ -26,10 +26,13 @@ Line = list[tuple[float, float]]
 
 def main() -> None:
     plots: dict[str, dict[str, Line]] = defaultdict(lambda: defaultdict(list))
-    output = subprocess.run([sys.argv[1], "growth", *sys.argv[2:]], check=True, stdout=subprocess.PIPE, text=True).stdout
-    for row in output.splitlines():
-        plot, line, x, y = row.split("\t")
-        plots[plot][line].append((float(x), float(y)))
+    # Each in a process of its own: memory that was used before is not seen to grow.
+    runs = [["series", "1000000", str(10**n)] for n in range(6)] + [["threads"], ["depth"], ["rate"]]
+    for arguments in runs:
+        command = [sys.argv[1], "growth", *arguments]
+        for row in subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines():
+            plot, line, x, y = row.split("\t")
+            plots[plot][line].append((float(x), float(y)))
     FOLDER.mkdir(exist_ok=True)
     for plot, lines in plots.items():
         (FOLDER / f"{plot}.svg").write_text(drawing(*TITLES[plot], lines))

@@ -12,37 +12,39 @@ use crate::memory::{all_queued, away, stop};
 use crate::reader::Reader;
 use crate::sending::{at, client, close};
 
-pub(crate) fn run(points: u64) {
-    over_series(points);
-    over_threads(points);
-    over_depth(points * 10);
-    over_rates();
+/// One plot, and of `series` one place of it: memory that was used before is not seen to grow.
+pub(crate) fn run(plot: &str, points: u64, count: u64) {
+    match plot {
+        "series" => over_series(points, count),
+        "threads" => over_threads(points),
+        "depth" => over_depth(points * 10),
+        "rate" => over_rates(),
+        _ => panic!("growth series | threads | depth | rate [POINTS [SERIES]]"),
+    }
 }
 
 fn plot(plot: &str, line: &str, x: u64, y: f64) {
     println!("{plot}\t{line}\t{x}\t{y:.1}");
 }
 
-/// 1 to 100 000 series in turn, into the queue.
-fn over_series(points: u64) {
-    for count in [1, 10, 100, 1_000, 10_000, 100_000] {
-        let client = away(&[]);
-        let before = resident();
-        let series: Vec<Series> = (0..count).map(|n| one_of_many(&client, n)).collect();
-        let each = resident().saturating_sub(before) as f64 / count as f64;
-        // A first turn: what a series' first point costs is not what it costs to go on.
-        let turns = points.div_ceil(count).max(2);
-        let cost = cost(|| {
-            for n in 0..turns * count {
-                let series = &series[usize::try_from(n % count).expect("it is small")];
-                series.send_at(n as f64 * 1e-6, at(n / count)).expect("it is legal");
-            }
-        });
-        all_queued(&client, turns * count);
-        plot("series", "ns a point", count, cost / (turns * count) as f64);
-        if count >= 1_000 {
-            plot("series", "bytes a series", count, each);
+/// So many series in turn, into the queue.
+fn over_series(points: u64, count: u64) {
+    let client = away(&[]);
+    let before = resident();
+    let series: Vec<Series> = (0..count).map(|n| one_of_many(&client, n)).collect();
+    let each = resident().saturating_sub(before) as f64 / count as f64;
+    let turns = points.div_ceil(count).max(2);
+    let cost = cost(|| {
+        for n in 0..turns * count {
+            let series = &series[usize::try_from(n % count).expect("it is small")];
+            series.send_at(n as f64 * 1e-6, at(n / count)).expect("it is legal");
         }
+    });
+    all_queued(&client, turns * count);
+    plot("series", "ns a point", count, cost / (turns * count) as f64);
+    // Of fewer the pages of the first allocations are most of it.
+    if count >= 1_000 {
+        plot("series", "bytes a series", count, each);
     }
 }
 
@@ -110,19 +112,19 @@ fn over_rates() {
         let client = client(&reader, false).build().expect("the options are legal");
         let series = one_of_many(&client, 1);
         let points = rate * 2;
-        let cost = cost(|| {
-            let started = Instant::now();
-            let mut sent = 0;
-            while sent < points {
-                let due = (started.elapsed().as_micros() as u64 * rate / 1_000_000 + 1).min(points);
-                for n in sent..due {
-                    series.send_at(n as f64 * 1e-6, at(n)).expect("it waits for room");
-                }
-                sent = due;
-                // As a program that has other things to do, at most a thousand times a second.
-                std::thread::park_timeout(Duration::from_micros((1_000_000 / rate).max(1_000)));
+        let before = running();
+        let started = Instant::now();
+        let mut sent = 0;
+        while sent < points {
+            let due = (started.elapsed().as_micros() as u64 * rate / 1_000_000 + 1).min(points);
+            for n in sent..due {
+                series.send_at(n as f64 * 1e-6, at(n)).expect("it waits for room");
             }
-        });
+            sent = due;
+            // As a program that has other things to do, at most a thousand times a second.
+            std::thread::park_timeout(Duration::from_micros((1_000_000 / rate).max(1_000)));
+        }
+        let cost = (running() - before) as f64;
         close(&client, points);
         plot("rate", "µs a second", rate, cost / 2e3);
     }
@@ -146,6 +148,16 @@ fn spent() -> u64 {
         .map(|field| field.parse::<u64>().expect("a number of ticks"))
         .sum();
     ticks * 10_000_000
+}
+
+/// What the threads that run have spent so far, to the nanosecond.
+fn running() -> u64 {
+    let threads = fs::read_dir("/proc/self/task").expect("Linux has /proc");
+    threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
+        .filter_map(|stat| stat.split(' ').next()?.parse::<u64>().ok())
+        .sum()
 }
 
 fn resident() -> u64 {

@@ -37,14 +37,18 @@ fn main() {
         Some("wire") => wire::run(number(1, 7), number(2, 8_000_000)),
         Some("threads") => threads::run(number(1, 7), number(2, 4_000_000)),
         Some("endpoints") => endpoints::run(number(1, 7)),
-        Some("growth") => growth::run(number(1, 1_000_000)),
+        Some("growth") => growth::run(
+            arguments.get(1).map_or("", String::as_str),
+            number(2, 1_000_000),
+            number(3, 1),
+        ),
         Some("burst") => burst::run(number(1, 1_000_000)),
         // One path, for callgrind; without a name: the paths.
         Some("count") => count::run(arguments.get(1).map(String::as_str)),
         // One side alone, once: for counting its system calls, and for profiles.
         Some("send") => threads::once(number(1, 1), number(2, 1_000_000)),
         _ => panic!(
-            "potsdb-bench reader [answers|http|stalls] | memory | wire | endpoints [ROUNDS] | threads [ROUNDS [POINTS]] | growth [POINTS] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
+            "potsdb-bench reader [answers|http|stalls] | memory | wire | endpoints [ROUNDS] | threads [ROUNDS [POINTS]] | growth PLOT [POINTS [SERIES]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
         ),
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::ask;
 use crate::process::{Launch, Process, Ready, free_ports};
 
 /// An HBase of its own, with OpenTSDB's four tables.
@@ -62,13 +63,23 @@ impl Hbase {
         self.zookeeper
     }
 
-    /// Freezes it for so long: less than some ten seconds, after which its own ZooKeeper would have forgotten it, and it would
-    /// end when it thaws.
-    pub fn freeze(&self, time: Duration) {
+    /// Freezes it: for less than some ten seconds, after which its own ZooKeeper would have forgotten it, and it would end when
+    /// it thaws.
+    pub fn pause(&self) {
         self.process.signal(Signal::STOP);
-        // The fault is that nothing happens for this long.
-        std::thread::sleep(time);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
         self.process.signal(Signal::CONT);
+    }
+
+    /// Freezes it for so long.
+    pub fn freeze(&self, time: Duration) {
+        self.pause();
+        // The fault is that nothing happens for this long.
+        ask::until(time, || None::<()>);
+        self.resume();
     }
 
     /// Kills it with SIGKILL.

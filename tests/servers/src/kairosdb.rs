@@ -35,8 +35,10 @@ impl KairosDb {
         let arguments = [
             "-Xmx2g",
             "--add-opens=java.base/java.lang=ALL-UNNAMED",
+            // What checks a query's grouping looks into the list of its tags.
+            "--add-opens=java.base/java.util=ALL-UNNAMED",
             "-cp",
-            &format!("{}/lib/*", jars("kairosdb").display()),
+            &format!("{0}:{0}/lib/*", jars("kairosdb").display()),
             "org.kairosdb.core.Main",
             "-c",
             "run",

@@ -388,6 +388,10 @@ impl Exchange for Telnet {
                 return Some(Cut::CannotAnswer);
             }
             self.decide_silent(now, verdicts);
+            if self.retired {
+                // That may have been the last it held, and nothing else wakes it.
+                self.retire(now);
+            }
         }
         if self.ending == Ending::No && self.should_ask(now) {
             self.ask(now);

@@ -130,6 +130,18 @@ fn a_silent_server_that_receives_is_not_cut_however_short_the_answer_timeout() {
 }
 
 #[test]
+fn an_aged_connection_to_a_server_found_silent_ends() {
+    let mut s = Scenario::new(Knowledge::Unknown);
+    s.give(2).write();
+    s.kernel_has_all();
+    s.exchange.retire(s.now);
+    assert!(!s.exchange.take_half_close(), "not before it is decided");
+    s.pass(2_000);
+    assert_eq!(s.verdicts(), (0, 2, 0, 0));
+    assert!(s.exchange.take_half_close());
+}
+
+#[test]
 fn a_late_answer_changes_the_manner_and_no_verdict() {
     let mut s = Scenario::new(Knowledge::Unknown);
     s.give(2).write();

@@ -134,3 +134,23 @@ fn no_point_is_missing_when_hbase_freezes_and_when_it_dies_over_http() {
     let stats = hbase_frozen_and_killed(STORED, &[]);
     assert!(stats.resent > 0, "its death took nothing: the test tests nothing");
 }
+
+/// A TSD asks HBase for its first names, and answers nothing meanwhile. Found out by asking it would be taken for a server that
+/// never answers, after 2 s, and its points be unconfirmed.
+#[test]
+#[ignore = "needs java: scripts/test-servers runs it"]
+fn a_tsd_that_waits_for_its_first_names_is_not_taken_for_silent_where_the_server_is_named() {
+    let hbase = Hbase::shared();
+    let tsd = Tsd::start(hbase, &[]);
+    let load = Load::new("x.names", 1_000);
+    let client = client(&tsd.telnet(), &[("server", "opentsdb")]);
+    hbase.pause();
+    load.send(&client);
+    let waited = client.flush(Duration::from_secs(4));
+    hbase.resume();
+    assert!(waited.is_err(), "it answered without HBase: the test tests nothing");
+    client.flush(LONG).expect("everything gets its verdict");
+    load.is_stored(&tsd);
+    let stats = delivered(&client, load.sent());
+    assert_eq!(stats.acknowledged, load.sent(), "{stats:?}");
+}

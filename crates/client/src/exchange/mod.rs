@@ -227,6 +227,7 @@ impl Verdicts {
     }
 
     /// It failed, in these words, and is tried again.
+    #[cfg(feature = "http")]
     pub(crate) fn pause(&mut self, rest: Option<Duration>, words: String) {
         let less = self.slow.is_some_and(|slow| slow.less);
         self.slow = Some(Slow { rest, less });

@@ -49,8 +49,12 @@ const PROVED_AFTER: Duration = Duration::from_secs(10);
 /// How long to wait for the server's end of stream once everything is answered.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// How often the kernel is asked: while someone waits, and otherwise.
+/// How often the kernel is asked, at least: while someone waits, and otherwise.
 const KERNEL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
+
+/// The kernel is asked at once when another such part of the window was written. Asked by the clock alone, a window every
+/// 5 ms would be all that a silent server gets.
+const KERNEL_PART: u64 = 8;
 
 #[derive(Debug)]
 pub(crate) struct Telnet {
@@ -76,6 +80,8 @@ pub(crate) struct Telnet {
     /// Bytes the peer's kernel has acknowledged.
     acknowledged: u64,
     kernel_asked: Duration,
+    /// What was written when it was asked.
+    asked_written: u64,
     /// When the kernel's acknowledgement of the first question was seen.
     question_received: Option<Duration>,
     answered: bool,
@@ -123,6 +129,7 @@ impl Telnet {
             suspect_to: 0,
             acknowledged: 0,
             kernel_asked: now,
+            asked_written: 0,
             question_received: None,
             answered: false,
             write_progress: now,
@@ -349,6 +356,7 @@ impl Exchange for Telnet {
 
     fn kernel_has(&mut self, now: Duration, bytes: u64, verdicts: &mut Verdicts) {
         self.kernel_asked = now;
+        self.asked_written = self.window.written();
         let bytes = bytes.min(self.window.written());
         if bytes > self.acknowledged {
             self.acknowledged = bytes;
@@ -371,6 +379,10 @@ impl Exchange for Telnet {
         };
         if !needed || self.window.is_empty() || self.acknowledged >= self.window.written() {
             return None;
+        }
+        let allowed = self.allowed.bytes() as u64;
+        if self.window.written() - self.asked_written >= allowed / KERNEL_PART {
+            return Some(self.kernel_asked);
         }
         let pressing = self.urgent || self.ending != Ending::No || self.window.bytes() >= self.allowed.bytes() / 2;
         // Asked too rarely, a server that works would look as if it stood still.

@@ -130,6 +130,26 @@ fn a_silent_server_that_receives_is_not_cut_however_short_the_answer_timeout() {
 }
 
 #[test]
+fn a_silent_servers_kernel_is_asked_whenever_an_eighth_of_the_window_was_written() {
+    let line = "put m 1700000000 1 h=a\n".len();
+    let mut s = Scenario::with(Knowledge::Silent { until: Duration::MAX }, |terms| {
+        terms.window_bytes = 80 * line;
+    });
+    s.give(9).write();
+    assert!(s.exchange.ask_kernel_at().is_some_and(|at| at > s.now), "not yet");
+    for _ in 0..8 {
+        s.give(10).write();
+        assert_eq!(
+            s.exchange.ask_kernel_at(),
+            Some(s.now),
+            "no clock limits how much is written"
+        );
+        s.kernel_has_all();
+    }
+    assert_eq!(s.verdicts(), (0, 89, 0, 0));
+}
+
+#[test]
 fn an_aged_connection_to_a_server_found_silent_ends() {
     let mut s = Scenario::new(Knowledge::Unknown);
     s.give(2).write();

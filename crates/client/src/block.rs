@@ -129,6 +129,18 @@ impl Block {
     }
 }
 
+/// Memory for a block: `spare`, or new. What the worker gave back lies in the cache of its core; written to from end to end
+/// it comes back in one go, where lines appended to it one by one would each wait for theirs, under the lock.
+pub(crate) fn memory(spare: Option<Vec<u8>>) -> Vec<u8> {
+    let Some(mut memory) = spare else {
+        return Vec::with_capacity(BLOCK_BYTES);
+    };
+    memory.clear();
+    memory.resize(BLOCK_BYTES, 0);
+    memory.clear();
+    memory
+}
+
 /// Whether memory is a block's, to be filled again.
 pub(crate) fn is_spare(bytes: &Vec<u8>) -> bool {
     bytes.capacity() == BLOCK_BYTES

@@ -44,8 +44,12 @@ fn queue(overflow: Overflow, points: usize) -> (Arc<Queue>, Arc<Flag>) {
 
 const LINE: &[u8] = b"put m 1700000000 1 h=a\n";
 
+fn work(queue: &Queue, flag: &Flag, enough: impl FnMut(u64, Phase) -> bool) -> u64 {
+    work_resting(Rest::Asleep, queue, flag, enough)
+}
+
 /// The worker: takes and acknowledges until `enough` says so, resting whenever there is nothing.
-fn work(queue: &Queue, flag: &Flag, mut enough: impl FnMut(u64, Phase) -> bool) -> u64 {
+fn work_resting(rest: Rest, queue: &Queue, flag: &Flag, mut enough: impl FnMut(u64, Phase) -> bool) -> u64 {
     let mut taken = 0;
     loop {
         let mut state = queue.lock();
@@ -71,7 +75,7 @@ fn work(queue: &Queue, flag: &Flag, mut enough: impl FnMut(u64, Phase) -> bool) 
         }
         // As the real worker, which looks for points and decides to sleep in two critical sections.
         drop(state);
-        let sleeps = queue.lock().rest(Rest::Asleep);
+        let sleeps = queue.rest(&mut queue.lock(), rest);
         if sleeps {
             flag.wait();
         }
@@ -92,6 +96,20 @@ fn a_sleeping_worker_misses_no_point() {
         for sender in senders {
             sender.join().unwrap();
         }
+    });
+}
+
+/// Whoever lingers leaves points to their block, but not until the queue is full.
+#[test]
+fn a_lingering_worker_misses_no_half_of_a_queue() {
+    loom::model(|| {
+        let (queue, flag) = queue(Overflow::DropOldest, 1);
+        let sender = {
+            let queue = queue.clone();
+            thread::spawn(move || assert_eq!(queue.append(LINE, None, Wait::Configured), Ok(Sent::Queued)))
+        };
+        assert_eq!(work_resting(Rest::Lingering, &queue, &flag, |taken, _| taken == 1), 1);
+        sender.join().unwrap();
     });
 }
 

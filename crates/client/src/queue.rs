@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use potsdb_wire::Timestamp;
 
-use crate::block::BLOCK_BYTES;
+use crate::block;
 use crate::clock;
 use crate::error::SendError;
 use crate::ledger::Tally;
@@ -35,6 +35,7 @@ use crate::sync::{Condvar, Mutex, MutexGuard, is_worker, lock};
 mod age;
 mod state;
 
+pub(crate) use age::linger;
 pub(crate) use state::State;
 
 /// Added to the end of a slice, so that `Full` is never what a slice ends with.
@@ -73,7 +74,7 @@ pub enum Wait {
 pub(crate) enum Rest {
     /// It runs, or waits for something other than points.
     Awake,
-    /// It gathers points for a few milliseconds: a full block wakes it.
+    /// It gathers points for a few milliseconds: a full block wakes it, or half a queue.
     Lingering,
     /// Any point wakes it.
     Asleep,
@@ -198,8 +199,9 @@ impl Queue {
             if state.has_block_for(bytes, &mut fresh) {
                 break;
             }
+            let spare = state.take_spare();
             drop(state);
-            fresh = Some(Vec::with_capacity(BLOCK_BYTES));
+            fresh = Some(block::memory(spare));
             state = self.lock();
         }
         self.push(state, line, repeat);
@@ -236,8 +238,9 @@ impl Queue {
             } else if state.has_block_for(lines.len(), &mut fresh) {
                 break;
             } else {
+                let spare = state.take_spare();
                 drop(state);
-                fresh = Some(Vec::with_capacity(BLOCK_BYTES));
+                fresh = Some(block::memory(spare));
                 state = self.lock();
             }
         }
@@ -364,6 +367,28 @@ impl Queue {
         state.ledger.queued + points <= self.limit_points && state.queued_bytes + bytes <= self.limit_bytes
     }
 
+    /// From here on points are taken as they come: who lingers meanwhile might find the queue full.
+    #[inline]
+    fn is_half_full(&self, state: &State) -> bool {
+        state.ledger.queued > self.limit_points / 2 || state.queued_bytes > self.limit_bytes / 2
+    }
+
+    /// Says how the worker is about to rest. Returns `false`, and leaves it awake, when there is something to take after all.
+    pub(crate) fn rest(&self, state: &mut State, rest: Rest) -> bool {
+        let idle = match rest {
+            Rest::Awake => true,
+            Rest::Lingering => self.may_linger(state),
+            Rest::Asleep => state.ledger.queued == 0,
+        };
+        state.rest = if idle { rest } else { Rest::Awake };
+        idle
+    }
+
+    /// Whether what is queued may wait for more of its kind: it is less than a block, and nobody waits for it.
+    pub(crate) fn may_linger(&self, state: &State) -> bool {
+        state.full.is_empty() && !state.is_urgent() && !self.is_half_full(state)
+    }
+
     /// Drops the oldest lines until one of `bytes` fits.
     fn make_room(&self, state: &mut State, bytes: usize) {
         while !self.has_room(state, 1, bytes) && state.drop_oldest() {
@@ -442,7 +467,7 @@ impl Queue {
     fn release(&self, mut state: MutexGuard<'_, State>) {
         let wake = match state.rest {
             Rest::Awake => false,
-            Rest::Lingering => !state.full.is_empty(),
+            Rest::Lingering => !state.full.is_empty() || self.is_half_full(&state),
             Rest::Asleep => true,
         };
         if wake {

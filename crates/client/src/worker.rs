@@ -24,7 +24,7 @@ use crate::kernel::without_signals;
 use crate::ledger::Tally;
 use crate::options::Options;
 use crate::publish::{Publisher, STATUS_EVERY, Shared};
-use crate::queue::{Phase, Queue, Rest, State};
+use crate::queue::{Phase, Queue, Rest, State, linger};
 use crate::report::Report;
 use crate::sync::{MutexGuard, become_worker};
 
@@ -47,8 +47,6 @@ pub(crate) struct Worker {
     endpoints: Vec<Endpoint>,
     linger: Duration,
     max_age: Option<Duration>,
-    /// When the next queued points become too old.
-    expires: Option<Instant>,
     poll: Poll,
     io: Io,
     started: Instant,
@@ -57,8 +55,8 @@ pub(crate) struct Worker {
     attempts: u64,
     buffer: Vec<u8>,
     publisher: Publisher,
-    /// Lines were taken since the last rest: more may be on their way.
-    took: bool,
+    /// Lines were taken: more of their kind may be on their way, and are waited for until then.
+    lingers_until: Duration,
     /// The last round wrote or read something: there may be more, and no socket will say that it takes it.
     unfinished: bool,
     /// What the engine was last told: that points are queued.
@@ -98,9 +96,8 @@ impl Worker {
             shared: shared.clone(),
             engine,
             endpoints,
-            linger: options.linger,
+            linger: linger(options),
             max_age: options.max_age,
-            expires: None,
             poll,
             io: Io::new(options, wake),
             started,
@@ -108,7 +105,7 @@ impl Worker {
             attempts: 0,
             buffer: vec![0; 64 * 1024],
             publisher: Publisher::new(),
-            took: false,
+            lingers_until: Duration::ZERO,
             unfinished: false,
             told_queued: false,
         };
@@ -196,7 +193,9 @@ impl Worker {
     /// One round over callers, sockets and lines.
     fn turn(&mut self) {
         let mut state = self.queue.lock();
-        self.expires = self.max_age.and_then(|age| state.expire(Instant::now(), age));
+        if let Some(age) = self.max_age {
+            state.expire(Instant::now(), age);
+        }
         let (queued, urgent, phase) = (state.queued() > 0, state.is_urgent(), state.phase());
         state.wake();
         self.queue.announce(state);
@@ -277,12 +276,15 @@ impl Worker {
     fn fill(&mut self) {
         while let Some((link, room)) = self.engine.wants() {
             let mut state = post(&self.queue, &mut self.engine);
-            let taken = state.take(room.bytes, room.points);
+            let taken = match self.lingers(&state) {
+                true => None,
+                false => state.take(room.bytes, room.points),
+            };
             let queued = state.queued() > 0;
             let (urgent, phase) = (state.is_urgent(), state.phase());
             self.queue.announce(state);
             let Some((block, first)) = taken else { return };
-            self.took = true;
+            self.lingers_until = self.now().saturating_add(self.linger);
             self.publisher.took(block.points());
             let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
             self.step(Input::Lines { link, lines });
@@ -380,37 +382,40 @@ impl Worker {
         }
     }
 
+    /// Whether what is queued is left to callers for now. Just after something was taken they are sending, and to take
+    /// their block from under them line by line would cost them the lock, and its cache, for each.
+    fn lingers(&self, state: &State) -> bool {
+        self.now() < self.lingers_until && self.queue.may_linger(state)
+    }
+
     /// Decides how to rest and for how long at most.
     fn rest(&mut self) -> Option<Duration> {
         let now = self.now();
-        let mut until = self.engine.deadline();
-        for socket in &self.sockets {
-            if let Socket::Dialling(dial, _) = socket {
-                let dial = dial.deadline().map(|at| at.saturating_duration_since(self.started));
-                until = until.into_iter().chain(dial).min();
-            }
-        }
-        if let Some(expires) = self.expires {
-            until = until
-                .into_iter()
-                .chain([expires.saturating_duration_since(self.started)])
-                .min();
-        }
-        let took = std::mem::take(&mut self.took);
+        let dials = self.sockets.iter().filter_map(|socket| match socket {
+            Socket::Dialling(dial, _) => dial.deadline(),
+            _ => None,
+        });
+        let dials = dials.map(|at| at.saturating_duration_since(self.started));
+        let until = self.engine.deadline().into_iter().chain(dials).min();
+        let wants = self.engine.wants().is_some();
         let mut state = self.queue.lock();
+        let expires = self.max_age.and_then(|age| state.expires_at(Instant::now(), age));
+        let expires = expires.map(|at| at.saturating_duration_since(self.started));
+        let until = until.into_iter().chain(expires).min();
         let waiting = state.queued() > 0;
+        let lingers = self.lingers(&state);
         // Points that came after the engine was last told have no connection asked for, and no caller wakes a
         // worker that looks awake.
-        if self.unfinished || (waiting && (!self.told_queued || self.engine.wants().is_some())) {
+        if self.unfinished || (waiting && !lingers && (!self.told_queued || wants)) {
             return Some(Duration::ZERO);
         }
-        if !waiting && took && !state.is_urgent() && !self.linger.is_zero() {
-            if state.rest(Rest::Lingering) {
-                let linger = now + self.linger;
+        if lingers {
+            if self.queue.rest(&mut state, Rest::Lingering) {
+                let linger = self.lingers_until;
                 return Some(until.map_or(linger, |until| until.min(linger)).saturating_sub(now));
             }
         } else if !waiting {
-            state.rest(Rest::Asleep);
+            self.queue.rest(&mut state, Rest::Asleep);
         }
         drop(state);
         if until.is_none_or(|until| until > now + STATUS_EVERY) {

@@ -12,15 +12,15 @@
 use std::time::{Duration, Instant};
 
 use super::state::State;
+use crate::options::Options;
 
 /// Into how many blocks at least the points of one `max_age` are parted.
 const PARTS: u32 = 16;
 
 impl State {
-    /// Gives up what is older than `age`. Returns when to look again, if there is something to look for.
-    pub(crate) fn expire(&mut self, now: Instant, age: Duration) -> Option<Instant> {
-        let part = (age / PARTS).max(Duration::from_millis(1));
-        if self.open.points() > 0 && now >= self.open.since() + part {
+    /// Gives up what is older than `age`.
+    pub(crate) fn expire(&mut self, now: Instant, age: Duration) {
+        if self.open.points() > 0 && now >= self.open.since() + part(age) {
             self.seal_open();
         }
         // All of those that were closed since the last look, and not just the front one.
@@ -38,18 +38,32 @@ impl State {
             let old = self.full.pop_front();
             old.into_iter().for_each(|block| self.keep(block));
         }
+    }
+
+    /// When to [`expire`](State::expire) next, if there is something to look for.
+    pub(crate) fn expires_at(&self, now: Instant, age: Duration) -> Option<Instant> {
         let front = self
             .full
             .front()
-            .and_then(|block| block.sealed)
-            .map(|sealed| sealed + age);
+            .map(|block| block.sealed.map_or(now, |sealed| sealed + age));
         // As long as points are queued no caller wakes the worker for the ones that come now.
         let open = match self.open.points() > 0 {
-            true => Some(self.open.since() + part),
-            false => front.map(|_| now + part),
+            true => Some(self.open.since() + part(age)),
+            false => front.map(|_| now + part(age)),
         };
         front.into_iter().chain(open).min()
     }
+}
+
+/// How long the worker leaves points to a block that is not full: no longer than it may be open.
+pub(crate) fn linger(options: &Options) -> Duration {
+    let longest = options.max_age.map_or(Duration::MAX, part);
+    options.linger.min(longest)
+}
+
+/// How long a block is open at most.
+fn part(age: Duration) -> Duration {
+    (age / PARTS).max(Duration::from_millis(1))
 }
 
 #[cfg(test)]
@@ -66,18 +80,23 @@ mod tests {
         }
     }
 
+    /// A look, and when to look again.
+    fn look(state: &mut State, now: Instant) -> Option<Instant> {
+        state.expire(now, AGE);
+        state.expires_at(now, AGE)
+    }
+
     #[test]
     fn points_are_given_up_after_their_age_and_no_sooner() {
         let mut state = State::new();
         send(&mut state, 3);
         let now = Instant::now();
-        let looked = state.expire(now, AGE).expect("something is queued");
-        assert!(looked <= now + AGE / PARTS);
+        let next = look(&mut state, now).expect("something is queued");
+        assert!(next <= now + AGE / PARTS);
         let sealed = now + AGE / PARTS;
-        let look = sealed + AGE / PARTS;
         assert_eq!(
-            state.expire(sealed, AGE),
-            Some(look),
+            look(&mut state, sealed),
+            Some(sealed + AGE / PARTS),
             "what comes now is to be closed then"
         );
         send(&mut state, 2);
@@ -87,7 +106,7 @@ mod tests {
         assert_eq!((state.queued(), state.ledger().dropped_by_callers.expired), (2, 3));
         state.expire(sealed + 3 * AGE, AGE);
         assert_eq!((state.queued(), state.ledger().dropped_by_callers.expired), (0, 5));
-        assert_eq!((state.queued_bytes, state.expire(sealed + 4 * AGE, AGE)), (0, None));
+        assert_eq!((state.queued_bytes, look(&mut state, sealed + 4 * AGE)), (0, None));
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl State {
         } else if let Some(whole) = self.full.pop_front() {
             whole
         } else {
-            std::mem::replace(&mut self.open, Block::new(self.spare.pop().unwrap_or_default()))
+            std::mem::replace(&mut self.open, Block::new(Vec::new()))
         };
         let taken = u64::from(block.points());
         self.queued_bytes -= block.len();
@@ -89,18 +89,6 @@ impl State {
         // From here on the worker answers for them: a barrier must not slip through in between.
         self.held_low = self.held_low.min(first);
         Some((block, first))
-    }
-
-    /// Says how the worker is about to rest. Returns `false`, and leaves it awake, when there is
-    /// something to take after all.
-    pub(crate) fn rest(&mut self, rest: Rest) -> bool {
-        let idle = match rest {
-            Rest::Awake => true,
-            Rest::Lingering => self.full.is_empty(),
-            Rest::Asleep => self.ledger.queued == 0,
-        };
-        self.rest = if idle { rest } else { Rest::Awake };
-        idle
     }
 
     pub(crate) fn wake(&mut self) {
@@ -167,12 +155,12 @@ impl State {
         (front.points() > 0).then_some(front)
     }
 
-    /// Whether the open block takes `bytes`; begins a new one from memory at hand if it does not.
+    /// Whether the open block takes `bytes`; begins a new one in `fresh` if it does not.
     pub(super) fn has_block_for(&mut self, bytes: usize, fresh: &mut Option<Vec<u8>>) -> bool {
         if self.open.fits(bytes) {
             return true;
         }
-        match fresh.take().or_else(|| self.spare.pop()) {
+        match fresh.take() {
             Some(memory) => {
                 let old = std::mem::replace(&mut self.open, Block::new(memory));
                 if old.points() > 0 {
@@ -186,11 +174,15 @@ impl State {
         }
     }
 
+    /// Memory for the next block, if there is some at hand.
+    pub(super) fn take_spare(&mut self) -> Option<Vec<u8>> {
+        self.spare.pop()
+    }
+
     /// Closes the open block, as if it were full.
     pub(super) fn seal_open(&mut self) {
-        let memory = self.spare.pop().unwrap_or_default();
-        self.full
-            .push_back(std::mem::replace(&mut self.open, Block::new(memory)));
+        let open = std::mem::replace(&mut self.open, Block::new(Vec::new()));
+        self.full.push_back(open);
     }
 
     /// Appends lines that there is a block for.

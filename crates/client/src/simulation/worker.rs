@@ -15,7 +15,7 @@ use crate::credentials::Credentials;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::exchange::Wire;
-use crate::queue::{Phase, Queue, Rest};
+use crate::queue::{Phase, Queue, Rest, State, linger};
 
 /// Rounds of filling and writing before replies and callers are looked at again.
 const ROUNDS: usize = 32;
@@ -33,8 +33,7 @@ pub(super) struct Worker {
     sockets: Vec<Socket>,
     linger: Duration,
     max_age: Option<Duration>,
-    expires: Option<Instant>,
-    took: bool,
+    lingers_until: Duration,
     /// What the engine was last told of the queue.
     told_queued: bool,
     /// The last turn ended with bytes still moving: no socket will say that it takes more.
@@ -68,10 +67,9 @@ impl Worker {
                 seed,
             ),
             sockets: vec![Socket::None; endpoints * options.connections()],
-            linger: options.linger,
+            linger: linger(options),
             max_age: options.max_age,
-            expires: None,
-            took: false,
+            lingers_until: Duration::ZERO,
             told_queued: false,
             unfinished: false,
             // Far from the real clock, which the queue looks at too: blocks are as old as can be, in every replay.
@@ -117,7 +115,9 @@ impl Worker {
         let mut state = self.queue.lock();
         let (before, expired) = (state.queued(), state.ledger().dropped_by_callers.expired);
         let now = self.instant(world.now);
-        self.expires = self.max_age.and_then(|age| state.expire(now, age));
+        if let Some(age) = self.max_age {
+            state.expire(now, age);
+        }
         let expired = state.ledger().dropped_by_callers.expired - expired;
         world.oracle.expired(world.now, before, expired);
         let (queued, urgent, phase) = (state.queued() > 0, state.is_urgent(), state.phase());
@@ -151,26 +151,29 @@ impl Worker {
 
     /// Until when the worker rests at most; `None`: until something happens.
     pub(super) fn rest(&mut self, now: Duration) -> Option<Duration> {
-        let mut until = self.engine.deadline();
-        if let Some(expires) = self.expires {
-            let expires = expires.saturating_duration_since(self.started);
-            until = until.into_iter().chain([expires]).min();
-        }
-        let took = std::mem::take(&mut self.took);
+        let wants = self.engine.wants().is_some();
         let mut state = self.queue.lock();
+        let expires = self.max_age.and_then(|age| state.expires_at(self.instant(now), age));
+        let expires = expires.map(|at| at.saturating_duration_since(self.started));
+        let until = self.engine.deadline().into_iter().chain(expires).min();
         let waiting = state.queued() > 0;
-        if self.unfinished || (waiting && (!self.told_queued || self.engine.wants().is_some())) {
+        let lingers = self.lingers(now, &state);
+        if self.unfinished || (waiting && !lingers && (!self.told_queued || wants)) {
             return Some(now);
         }
-        if !waiting && took && !state.is_urgent() && !self.linger.is_zero() {
-            if state.rest(Rest::Lingering) {
-                let linger = now + self.linger;
+        if lingers {
+            if self.queue.rest(&mut state, Rest::Lingering) {
+                let linger = self.lingers_until;
                 return Some(until.map_or(linger, |until| until.min(linger)));
             }
         } else if !waiting {
-            state.rest(Rest::Asleep);
+            self.queue.rest(&mut state, Rest::Asleep);
         }
         until
+    }
+
+    fn lingers(&self, now: Duration, state: &State) -> bool {
+        now < self.lingers_until && self.queue.may_linger(state)
     }
 
     /// Tells the engine where the callers are.
@@ -234,7 +237,10 @@ impl Worker {
         while let Some((link, room)) = self.engine.wants() {
             self.post(world);
             let mut state = self.queue.lock();
-            let taken = state.take(room.bytes, room.points);
+            let taken = match self.lingers(world.now, &state) {
+                true => None,
+                false => state.take(room.bytes, room.points),
+            };
             let queued = state.queued() > 0;
             let (urgent, phase) = (state.is_urgent(), state.phase());
             drop(state);
@@ -245,7 +251,7 @@ impl Worker {
                     .oracle
                     .fail("promise 6: a barrier slips through between the queue and the worker");
             }
-            self.took = true;
+            self.lingers_until = world.now.saturating_add(self.linger);
             world.oracle.taken(first, u64::from(block.points()));
             let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
             self.step(world, Input::Lines { link, lines });

@@ -174,6 +174,8 @@ def test_ctrl_c_ends_a_wait_and_the_exit_only_reports(start, stuck_server, wait)
 
 def test_ctrl_c_ends_a_send_that_waits_for_room(start, stuck_server):
     script = WAIT.replace("check_host=False", "check_host=False, overflow='block', mps=0.001, qsize=10000")
+    # Before the worker has taken the one point that `mps` lets it take, a send would wait for that and no longer.
+    script = script.replace("gate.release();", "while client.stats().queued == 10000: pass\n    gate.release();")
     child = start(script.replace("{wait}", "[client.send('b', i, timestamp=1600000000 + i) for i in range(100000)]"), stuck_server.port, 10000)
     assert child.line() == "waiting"
     child.process.send_signal(signal.SIGINT)

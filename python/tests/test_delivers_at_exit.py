@@ -133,6 +133,25 @@ def test_test_mode_means_silence(run):
     assert run(script) == ("", "")
 
 
+@pytest.mark.parametrize("imports", ["import logging.handlers, potsdb", "import potsdb, logging.handlers"])
+def test_the_last_records_come_before_logging_ends(run, imports):
+    # The line that comes first at exit is the program's own, then the last records, then the end of `logging`.
+    script = f"""
+    {imports}
+    import atexit, sys
+    class Handler(logging.StreamHandler):
+        def close(self):
+            print("closed")
+    logging.getLogger().addHandler(Handler(sys.stdout))
+    client = potsdb.Client("127.0.0.1", 1, check_host=False, test_mode=True)
+    atexit.register(print, "the program's own")
+    # What a worker reports only now, without one.
+    potsdb._potsdb.drain_all = lambda grace: potsdb.records.report(30, "the last record")
+    """
+    out, err = run(script)
+    assert (out.splitlines(), err) == (["the program's own", "the last record", "closed"], "")
+
+
 def test_a_closed_standard_error_is_no_trouble(run, stuck_server):
     script = "import potsdb.exit; potsdb.exit.GRACE = 0.1\n" + textwrap.dedent(FILL) + "\nsys.stderr.close()\n"
     run(script, stuck_server.port, 100)

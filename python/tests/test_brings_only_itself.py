@@ -15,6 +15,9 @@ import potsdb
 HEAD = """
 import os, sys, atexit, time
 sys.path.append(sys.argv[1])
+before = set(sys.modules)
+def others():
+    return [name for name in sys.modules if name not in before and name.split(".")[0] not in ("potsdb", "__future__")]
 """
 
 SEND = """
@@ -45,6 +48,23 @@ def bare(server):
         return child.stdout, child.stderr
 
     return bare
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param("import potsdb", id="that-imports-it"),
+        pytest.param(SEND, id="that-sends"),
+        pytest.param(SEND + "with client: pass", id="that-closes"),
+        pytest.param(SEND + REFUSED, id="whose-points-are-refused"),
+        # Python 3.13 loads `warnings` itself, to warn of every fork of a process with threads.
+        pytest.param(SEND + "before.add('warnings')\nif os.fork() == 0: os._exit(0)", id="that-forks"),
+        pytest.param(SEND + "import atexit; atexit._run_exitfuncs()", id="that-ends"),
+    ],
+)
+def test_a_program_loads_no_module_beside_potsdb(bare, program):
+    out, _ = bare(program + "\nprint(others())\n")
+    assert out == "[]\n"
 
 
 def test_without_logging_standard_error_gets_what_logging_would_have_written_there(bare):

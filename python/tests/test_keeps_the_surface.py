@@ -133,6 +133,14 @@ def test_send_after_close_is_an_assertion_error(client):
     client.wait()
 
 
+def test_done_is_one_event_whenever_it_is_asked_for(offline):
+    assert offline.done is offline.done and isinstance(offline.done, threading.Event)
+    client = potsdb.Client("localhost", check_host=False, test_mode=True)
+    client.close()
+    assert client.done.is_set()
+    assert not hasattr(potsdb.Client, "done"), "each client has its own"
+
+
 def test_close_delivers_what_is_queued(server, client):
     for i in range(1000):
         client.send("m", i, a=1, timestamp=1500000000 + i)

@@ -6,7 +6,7 @@
 use potsdb::{HostTag, Invalid, Names, OPTIONS, Options};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDelta, PyDict, PyMapping};
+use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat, PyInt, PyMapping, PyString};
 
 use crate::errors;
 use crate::tags::Tags;
@@ -48,9 +48,13 @@ pub(crate) fn apply(options: &mut Options, keywords: &Bound<'_, PyDict>) -> PyRe
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect();
         } else {
-            let text = match given.cast::<PyMapping>() {
-                Ok(headers) if name == "headers" => lines(headers)?,
-                _ => text(&given)?,
+            // By name first: the look at a mapping imports `collections.abc`.
+            let text = if name == "headers"
+                && let Ok(headers) = given.cast::<PyMapping>()
+            {
+                lines(headers)?
+            } else {
+                text(&given)?
             };
             options
                 .set(&name, &text)
@@ -88,7 +92,10 @@ fn text(given: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(flag) = given.cast::<PyBool>() {
         return Ok(flag.is_true().to_string());
     }
-    if given.cast::<PyDelta>().is_ok() {
+    // The look at a `timedelta` imports `datetime`, so what is usual is found before.
+    let is_usual =
+        given.is_instance_of::<PyString>() || given.is_instance_of::<PyInt>() || given.is_instance_of::<PyFloat>();
+    if !is_usual && given.cast::<PyDelta>().is_ok() {
         let seconds: f64 = given.call_method0("total_seconds")?.extract()?;
         return Ok(format!("{seconds}s"));
     }

@@ -133,6 +133,25 @@ def test_test_mode_means_silence(run):
     assert run(script) == ("", "")
 
 
+@pytest.mark.parametrize("imports", ["import logging.handlers, potsdb", "import potsdb, logging.handlers"])
+def test_the_last_records_come_before_logging_ends(run, imports):
+    # The line that comes first at exit is the program's own, then the last records, then the end of `logging`.
+    script = f"""
+    {imports}
+    import atexit, sys
+    class Handler(logging.StreamHandler):
+        def close(self):
+            print("closed")
+    logging.getLogger().addHandler(Handler(sys.stdout))
+    client = potsdb.Client("127.0.0.1", 1, check_host=False, test_mode=True)
+    atexit.register(print, "the program's own")
+    # What a worker reports only now, without one.
+    potsdb._potsdb.drain_all = lambda grace: potsdb.records.report(30, "the last record")
+    """
+    out, err = run(script)
+    assert (out.splitlines(), err) == (["the program's own", "the last record", "closed"], "")
+
+
 def test_a_closed_standard_error_is_no_trouble(run, stuck_server):
     script = "import potsdb.exit; potsdb.exit.GRACE = 0.1\n" + textwrap.dedent(FILL) + "\nsys.stderr.close()\n"
     run(script, stuck_server.port, 100)
@@ -174,6 +193,8 @@ def test_ctrl_c_ends_a_wait_and_the_exit_only_reports(start, stuck_server, wait)
 
 def test_ctrl_c_ends_a_send_that_waits_for_room(start, stuck_server):
     script = WAIT.replace("check_host=False", "check_host=False, overflow='block', mps=0.001, qsize=10000")
+    # Before the worker has taken the one point that `mps` lets it take, a send would wait for that and no longer.
+    script = script.replace("gate.release();", "while client.stats().queued == 10000: pass\n    gate.release();")
     child = start(script.replace("{wait}", "[client.send('b', i, timestamp=1600000000 + i) for i in range(100000)]"), stuck_server.port, 10000)
     assert child.line() == "waiting"
     child.process.send_signal(signal.SIGINT)

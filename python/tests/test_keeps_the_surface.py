@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from server import PATIENCE, Server
+from server import PATIENCE, Server, until
 
 import potsdb
 import potsdb.client
@@ -133,6 +133,14 @@ def test_send_after_close_is_an_assertion_error(client):
     client.wait()
 
 
+def test_done_is_one_event_whenever_it_is_asked_for(offline):
+    assert offline.done is offline.done and isinstance(offline.done, threading.Event)
+    client = potsdb.Client("localhost", check_host=False, test_mode=True)
+    client.close()
+    assert client.done.is_set()
+    assert not hasattr(potsdb.Client, "done"), "each client has its own"
+
+
 def test_close_delivers_what_is_queued(server, client):
     for i in range(1000):
         client.send("m", i, a=1, timestamp=1500000000 + i)
@@ -193,10 +201,12 @@ def test_the_attributes_count_and_answer(offline):
 def test_queued_leaves_out_what_a_full_queue_pushed_out(stuck_server):
     # The server reads nothing, and mps keeps all but the first point in the queue.
     client = potsdb.Client("127.0.0.1", stuck_server.port, 10, check_host=False, mps=0.001)
-    for i in range(30):
+    client.send("m", 0, timestamp=1500000000)
+    until(lambda: client.stats().queued == 0)
+    for i in range(1, 30):
         client.send("m", i, timestamp=1500000000 + i)
     stats = client.stats()
-    assert stats.accepted == 30 and stats.dropped_queue_full >= 19
+    assert stats.accepted == 30 and stats.dropped_queue_full == 19
     assert client.queued == 30 - stats.dropped_queue_full
     assert client.q.full()
     client.stop()

@@ -74,10 +74,14 @@ def test_a_log_handler_may_send(server):
 
 
 def test_a_broken_log_handler_does_not_break_the_send(monkeypatch):
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise LookupError
+
     client = potsdb.Client("127.0.0.1", 1, check_host=False)
     unraisable = []
     monkeypatch.setattr("sys.unraisablehook", unraisable.append)
-    monkeypatch.setattr(potsdb.records, "_logger", None)
+    monkeypatch.setattr(logging.getLogger("potsdb"), "handlers", [Broken()])
     potsdb.records._last.clear()
     assert client.send("m", 1, a="b c") is None
     assert len(unraisable) == 1

@@ -37,5 +37,5 @@ __all__ = [
     "client",
 ]
 
-exit.install()
 records.install()
+exit.install()

@@ -6,16 +6,16 @@ The work is done by the extension module; here are the constructors, the ways to
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any, overload
-
 from . import _potsdb
 from .exit import cover
 from .shims import Queue, Thread
 
+TYPE_CHECKING = False  # typing's, to checkers; to import it would cost more than this package
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from types import TracebackType
+    from typing import Any, overload
 
     from typing_extensions import Self, Unpack
 
@@ -28,12 +28,27 @@ MPS_LIMIT = 0
 
 
 def __getattr__(name: str) -> Any:
-    # A third of the module's import, and nothing but checkers and annotations asks for them.
+    # They need `typing`, and nothing but checkers and annotations asks for them.
     if name in {"Keywords", "Options"}:
         from . import keywords
 
         return getattr(keywords, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Done:
+    """`Client.done`, which is made when somebody asks for it: `threading` costs more than the rest of the package."""
+
+    def __get__(self, client: Client | None, _: object = None) -> threading.Event:
+        if client is None:
+            raise AttributeError("type object 'Client' has no attribute 'done': each client has its own")
+        import threading
+
+        # One step: two threads that ask at once get the same one. From then on nobody asks here.
+        done: threading.Event = vars(client).setdefault("done", threading.Event())
+        if client._is_done:
+            done.set()
+        return done
 
 
 class Client(_potsdb.Client):
@@ -47,15 +62,11 @@ class Client(_potsdb.Client):
     `host` may be a URL, too: `tsdb://host:4242`.
     """
 
-    done: threading.Event
+    done = _Done()
     """Set by `close`, by `wait`, and at the end of `with`."""
 
+    _is_done = False
     _no_host_tag: str | None = None
-
-    def __new__(cls, *args: Any, **keywords: Any) -> Self:
-        self = super().__new__(cls)
-        self.done = threading.Event()
-        return self
 
     def __init__(
         self,
@@ -98,10 +109,13 @@ class Client(_potsdb.Client):
 
     log = _potsdb.Client.send
 
-    @overload
-    def close(self, timeout: None = None) -> None: ...
-    @overload
-    def close(self, timeout: float) -> _potsdb.Stats: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def close(self, timeout: None = None) -> None: ...
+        @overload
+        def close(self, timeout: float) -> _potsdb.Stats: ...
+
     def close(self, timeout: float | None = None) -> _potsdb.Stats | None:
         """Stops accepting, and delivers what is queued.
 
@@ -110,7 +124,10 @@ class Client(_potsdb.Client):
         rest, and returns the final statistics.
         """
         self._begin_close()
-        self.done.set()
+        # In this order: who makes it between the two sets it.
+        self._is_done = True
+        if "done" in vars(self):
+            self.done.set()
         return None if timeout is None else self._close(timeout, True)
 
     def wait(self) -> None:

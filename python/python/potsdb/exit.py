@@ -10,12 +10,14 @@ run not even those; it has a signal of its own for their end.
 from __future__ import annotations
 
 import atexit
-import importlib
 import os
 import sys
-from typing import Any
 
-from . import _potsdb
+from . import _potsdb, records
+
+TYPE_CHECKING = False  # typing's, to checkers; to import it would cost more than this package
+if TYPE_CHECKING:
+    from typing import Any
 
 GRACE = 5.0
 """Seconds, shared by all clients of a process. Ctrl-C ends them."""
@@ -38,13 +40,16 @@ def install() -> None:
 
 
 def cover() -> None:
-    """Hooks into whichever of the two modules is loaded by now; cheap when nothing is to do."""
+    """Hooks into whichever of the modules is loaded by now; cheap when nothing is to do."""
+    records.meet()
     for name in ("multiprocessing", "billiard"):
         process: Any = sys.modules.get(f"{name}.process")
         if not hasattr(process, "current_process"):  # absent, or being imported
             continue
         # billiard itself imports this only in the child, too late for us.
-        util = importlib.import_module(f"{name}.util")
+        from importlib import import_module
+
+        util = import_module(f"{name}.util")
         if name not in _hooked:
             _hooked.add(name)
             util.register_after_fork(drain, _Register(name, util))
@@ -61,12 +66,8 @@ def cover() -> None:
 def drain() -> None:
     """Delivers what is queued; says one line if something was not delivered, nothing if all was."""
     line = _potsdb.drain_all(GRACE)
-    if line is None or sys.stderr is None:
-        return
-    try:
-        print(line, file=sys.stderr, flush=True)
-    except (OSError, ValueError):  # standard error is closed: nobody is there to be told
-        pass
+    if line is not None:
+        records.say(line)
 
 
 def _pool_process_ends(**_: object) -> None:

@@ -6,8 +6,7 @@ thread any more; these answer from the client's statistics.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # typing's, to checkers; to import it would cost more than this package
 if TYPE_CHECKING:
     from .client import Client
 

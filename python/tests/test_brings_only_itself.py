@@ -1,0 +1,110 @@
+"""A program pays for what it uses: importing potsdb imports nothing else, nor does sending, and no record is lost for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from server import PATIENCE
+
+import potsdb
+
+# Every program has loaded the first two, and the other two are part of every interpreter.
+HEAD = """
+import os, sys, atexit, time
+sys.path.append(sys.argv[1])
+before = set(sys.modules)
+def others():
+    return [name for name in sys.modules if name not in before and name.split(".")[0] not in ("potsdb", "__future__")]
+"""
+
+SEND = """
+import potsdb
+client = potsdb.Client("127.0.0.1", int(sys.argv[2]), host_tag=None, check_host=False, settle=1.5)
+client.send("m", 1, a=1, timestamp=1500000000)
+client.series("s", a=1).send(1.5, 1500000000)
+client.flush(20)
+client.stats().as_dict()
+"""
+
+REFUSED = """
+client.send("m", 1, a="b c")
+for level in (10, 20, 30, 40):
+    potsdb.records.report(level, f"level {level}")
+"""
+
+
+@pytest.fixture
+def bare(server):
+    """Runs a script in an interpreter without `site` and what that has loaded: gives its output and its errors."""
+
+    def bare(script: str) -> tuple[str, str]:
+        place = Path(potsdb.__file__).parent.parent
+        command = [sys.executable, "-I", "-S", "-c", HEAD + script, str(place), str(server.port)]
+        child = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        assert child.returncode == 0, child.stderr
+        return child.stdout, child.stderr
+
+    return bare
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param("import potsdb", id="that-imports-it"),
+        pytest.param(SEND, id="that-sends"),
+        pytest.param(SEND + "with client: pass", id="that-closes"),
+        pytest.param(SEND + REFUSED, id="whose-points-are-refused"),
+        # Python 3.13 loads `warnings` itself, to warn of every fork of a process with threads.
+        pytest.param(SEND + "before.add('warnings')\nif os.fork() == 0: os._exit(0)", id="that-forks"),
+        pytest.param(SEND + "import atexit; atexit._run_exitfuncs()", id="that-ends"),
+    ],
+)
+def test_a_program_loads_no_module_beside_potsdb(bare, program):
+    out, _ = bare(program + "\nprint(others())\n")
+    assert out == "[]\n"
+
+
+def test_without_logging_standard_error_gets_what_logging_would_have_written_there(bare):
+    _, loaded = bare("import logging" + SEND + REFUSED)
+    _, absent = bare(SEND + REFUSED)
+    assert absent == loaded
+    assert loaded.splitlines()[1:] == ["level 30", "level 40"] and "'m' not sent" in loaded.splitlines()[0]
+
+
+def test_a_program_without_standard_error_is_not_disturbed_by_a_record(bare):
+    assert bare(SEND + "sys.stderr = None" + REFUSED) == ("", "")
+    assert bare(SEND + "sys.stderr.close()" + REFUSED) == ("", "")
+
+
+def test_logging_that_is_imported_later_gets_the_records(bare):
+    script = SEND + """
+import logging
+logging.basicConfig(format="%(name)s %(levelname)s %(funcName)s: %(message)s", level="DEBUG", stream=sys.stdout)
+""" + REFUSED
+    out, err = bare(script)
+    first, *more = out.splitlines()
+    assert first.startswith("potsdb WARNING invalid: point of 'm' not sent")
+    assert more == [f"potsdb {name} report: level {level}" for level, name in
+                    [(10, "DEBUG"), (20, "INFO"), (30, "WARNING"), (40, "ERROR")]]
+    assert err == ""
+
+
+def test_a_record_in_the_middle_of_the_import_of_logging_is_written_at_once(bare):
+    # As from a destructor or a signal handler: this finder is asked for what `logging` imports.
+    script = SEND + """
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "traceback" and "logging" in sys.modules:
+            client.send("m", 1, a="b c")
+            print("sent", flush=True)
+sys.meta_path.insert(0, Finder())
+import logging
+client.send("n", 1, a="b c")
+"""
+    out, err = bare(script)
+    assert out == "sent\n"
+    first, second = err.splitlines()
+    assert "'m' not sent" in first and "'n' not sent" in second

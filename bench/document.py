@@ -20,8 +20,8 @@ COLUMNS = ["points/s", "peak", "settled"]
 HOW = """\
 `scripts/bench`: {rounds} rounds, the sides alternating within each. Figures are medians, in brackets the smallest and the \
 largest; a ratio is the median of the rounds' ratios.
-A call's cost is the loop with it less the loop that only makes its arguments. After each timed section the client's own books
-have to say accepted = calls, repeated = dropped = 0, and everything delivered or, for *queue to memory*, queued.
+A call's cost is the loop with it less the loop that only makes its arguments (the best of five of those). After each timed
+section the client's own books have to say accepted = calls, repeated = dropped = 0, and everything delivered or, for *queue to memory*, queued.
 """
 SIDES = """\
 A socket that is read: by a process of its own on loopback, which only reads. *Acknowledged by `version`* and the Python rows:

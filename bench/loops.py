@@ -12,6 +12,11 @@ def lap(points: int, loop, *function) -> float:
     return time.perf_counter() - started
 
 
+def least(points: int, loop) -> float:
+    """What a loop takes that only makes arguments, the best of five: one that was disturbed makes a call look cheap."""
+    return min(lap(points, loop) for _ in range(5))
+
+
 def send(points: int, function) -> None:
     for n in range(points):
         function("bench.latency", n * 1e-6, path="/login", dc="eu", host="web1", timestamp=START + n)

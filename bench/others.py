@@ -4,17 +4,19 @@ Executed by `bench/report.py` in an environment of their own, alternating with o
 them over UDP, and most keep no books: what is compared is what a call costs the program, with the same names, values and
 tags, to a reader that only reads.
 
-    others.py call POINTS PORT      questdb Sender.row, datadog statsd (buffered, UDP), statsd (TCP pipeline), influxdb-client
+    others.py call POINTS PORT      questdb Sender.row, datadog statsd (buffered, UDP), statsd (TCP pipeline), influxdb-client,
+                                    and opentsdb-py where it is installed
     others.py frame POINTS PORT     questdb Sender.dataframe
 """
 
+import importlib.util
 import socket
 import sys
 import time
+from collections.abc import Callable
 
 import tables
-
-START = 1_600_000_000
+from loops import START, TAGS, figure, send
 
 
 def main() -> None:
@@ -22,12 +24,19 @@ def main() -> None:
 
 
 def call(points: int, port: int) -> None:
-    for name, loop in [("questdb `Sender.row`", row), ("datadog statsd", datadog), ("statsd TCP", statsd), ("influxdb-client, its `Point` alone", influx)]:
+    loops = {"questdb `Sender.row`": row, "datadog statsd": datadog, "statsd TCP": statsd, "influxdb-client, its `Point` alone": influx}
+    if importlib.util.find_spec("opentsdb"):
+        loops["opentsdb-py"] = opentsdb
+    for name, loop in loops.items():
         # A warm-up, as far as first calls import and connect.
-        loop(100, port)
+        if finish := loop(100, port):
+            finish()
         started = time.perf_counter()
-        loop(points, port)
+        finish = loop(points, port)
         figure("Python `send(name, value, 3 tags)` beside others (ns)", name, (time.perf_counter() - started) / points * 1e9)
+        # What its own thread has left to do is not what a call costs.
+        if finish:
+            finish()
 
 
 def row(points: int, port: int) -> None:
@@ -37,7 +46,7 @@ def row(points: int, port: int) -> None:
         for n in range(points):
             sender.row(
                 "bench.latency",
-                symbols={"path": "/login", "dc": "eu", "host": "web1"},
+                symbols=TAGS,
                 columns={"value": n * 1e-6},
                 at=TimestampNanos((START + n) * 1_000_000_000),
             )
@@ -79,6 +88,21 @@ def influx(points: int, _port: int) -> None:
         lines.append(point.field("value", n * 1e-6).time(START + n, "s").to_line_protocol())
 
 
+def opentsdb(points: int, port: int) -> Callable[[], None]:
+    from opentsdb import TSDBClient
+
+    # As ours: no host tag of its own, a queue that nothing falls out of, and no limit of points a second.
+    client = TSDBClient("127.0.0.1", port, protocol="TELNET", host_tag=False, max_queue_size=0, send_metrics_limit=0)
+    send(points, client.send)
+
+    def finish() -> None:
+        client.close()
+        client.wait()
+        assert client.statuses == {"queued": points, "success": points, "failed": 0}, client.statuses
+
+    return finish
+
+
 def frame(points: int, port: int) -> None:
     from questdb import Sender
 
@@ -94,10 +118,6 @@ def frame(points: int, port: int) -> None:
         flushed = time.perf_counter()
     figure("Python `send_frame`, a point of 2 tags (ns)", "questdb `dataframe`", (called - started) / points * 1e9)
     figure("Python `send_frame` to the socket, a point of 2 tags (ns)", "questdb `dataframe`", (flushed - started) / points * 1e9)
-
-
-def figure(measure: str, side: str, value: float) -> None:
-    print(f"{measure}\t{side}\t{value}", flush=True)
 
 
 main()

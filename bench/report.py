@@ -1,17 +1,16 @@
 """Runs every benchmark round by round and writes BENCHMARKS.md. Called by scripts/bench, which builds what is run.
 
-The table MEASURES says what is compared with what, and what design asks for. A figure is the median of all rounds,
-beside it the spread: the smallest and the largest. Sides alternate within each round, so that a machine that slows
-down slows both.
+`measures.py` says what is compared with what, `document.py` how it is told. Sides alternate within each round, so that a
+machine that slows down slows both.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
 import os
-import platform
+import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -19,56 +18,12 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+
+import instructions
+from document import document
+from measures import MEMORY_POINTS, Figures
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-class Measure(NamedTuple):
-    name: str
-    baseline: str
-    # What ours may be at most, where less is better, or has to be at least, as a multiple of the baseline.
-    target: float | None
-    less_is_better: bool
-
-
-OLD = "potsdb 1.0.3"
-COPY = "line copied under a lock"
-PLAIN = "plain 64 KiB writes"
-HEALTHY = "the two healthy ones alone"
-DATAFRAME = "questdb `dataframe`"
-OTHERS = ["questdb `Sender.row`", "datadog statsd", "statsd TCP", "influxdb-client, its `Point` alone"]
-MEASURES = [
-    Measure("Python `send(name, value, 3 tags)` (ns)", OLD, 1 / 60, True),
-    Measure("Python `send(name, value, 3 tags)`, whole loop (ns)", OLD, 1 / 35, True),
-    Measure("Python `series.send(value)` (ns)", OLD, 1 / 100, True),
-    Measure("Python `series.send(value)`, automatic time, `repeats=keep` (ns)", OLD, None, True),
-    *(Measure("Python `send(name, value, 3 tags)` beside others (ns)", name, None, True) for name in OTHERS),
-    Measure("Python `send_frame`, a point of 2 tags (ns)", DATAFRAME, 1 / 5, True),
-    Measure("Python `send_frame` to the socket, a point of 2 tags (ns)", DATAFRAME, None, True),
-    Measure("Python end to end, to a socket that is read (points/s)", OLD, 35, False),
-    Measure("Python, processor time a delivered point, whole process (ns)", OLD, 1 / 30, True),
-    Measure("Python, trickle of 1 000 points/s, processor time of the process (ms/s)", OLD, 1 / 3, True),
-    Measure("Python, trickle of 1 000 points/s, wake-ups of the worker (1/s)", "", 200, True),
-    Measure("Python, memory of 100000 points of 66 bytes in the queue, the server away (MiB)", "", 8, True),
-    Measure("Python, `import potsdb` (ms)", "", 10, True),
-    Measure("Python, the module's wheel (MiB)", "", 3, True),
-    Measure("`potsdb send` as a process, until the point is acknowledged (ms)", "", 5, True),
-    Measure("Rust `series.send_at`, integer, queue to memory (ns)", COPY, 2, True),
-    Measure("Rust `series.send_at`, float, queue to memory (ns)", COPY, 2, True),
-    Measure("Rust `series.send`, float, automatic time, `repeats=keep`, queue to memory (ns)", COPY, None, True),
-    Measure("Rust `client.send_at`, float, 3 tags, queue to memory (ns)", COPY, None, True),
-    Measure("Rust end to end, float, to a socket that is read (MB/s)", PLAIN, 0.4, False),
-    Measure("Rust end to end, integer, to a socket that is read (MB/s)", PLAIN, 0.4, False),
-    Measure("Rust end to end, float, acknowledged by `version` (MB/s)", PLAIN, None, False),
-    Measure("Rust, 8 threads on one client (points/s)", "1 thread", 1, False),
-    Measure("Rust, tsdb, four endpoints, one dead, one stalled (points/s)", HEALTHY, 0.9, False),
-    Measure("Rust, http, four endpoints, one dead, one stalled (points/s)", HEALTHY, 0.9, False),
-    Measure("Rust, system calls a point, 1 thread, both processes", "", 0.01, True),
-    Measure("Rust, system calls a point, 8 threads, both processes", "", 0.01, True),
-]
-
-Figures = dict[str, dict[str, list[float]]]
 
 
 def main() -> None:
@@ -78,12 +33,15 @@ def main() -> None:
     parser.add_argument("--old", type=Path, help="an interpreter with potsdb 1.0.3")
     parser.add_argument("--others", type=Path, help="an interpreter with the other clients")
     parser.add_argument("--wheel", type=Path, help="the built wheel of the module")
+    parser.add_argument("--peers", type=Path, help="the built potsdb-peers")
+    parser.add_argument("--empty", type=Path, help="the folder of the compiled empty.c")
     parser.add_argument("--command", type=Path, help="the built potsdb")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="a tenth of the points: to see that it runs")
     options = parser.parse_args()
 
     figures: Figures = defaultdict(lambda: defaultdict(list))
+    memory: Figures = defaultdict(lambda: defaultdict(list))
     few = 10 if options.quick else 1
     for number in range(options.rounds):
         print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
@@ -100,9 +58,13 @@ def main() -> None:
         for name, points in [("memory", 1_000_000), ("wire", 8_000_000), ("threads", 4_000_000)]:
             collect(figures, run(options.bench, name, 1, points // few))
         collect(figures, run(options.bench, "endpoints", 1))
+        peers(figures, options, 1_000_000 // few)
+        paths(figures, memory, options, MEMORY_POINTS // few)
+        crates(figures)
         for threads in (1, 8):
             system_calls(figures, options.bench, threads, 4_000_000 // few)
-    text = document(figures, options.rounds)
+    profile = instructions.table(options.bench) if shutil.which("valgrind") else ["Left out, because it was missing: valgrind."]
+    text = document(figures, memory, profile, options.rounds)
     if options.quick:
         print(text)
     else:
@@ -116,6 +78,9 @@ def python(figures: Figures, options: argparse.Namespace, few: int) -> None:
         for interpreter in (options.old, options.ours):
             with reader(options.bench) as port:
                 collect(figures, run(interpreter, ROOT / "bench/peer.py", measure, points, port))
+    if options.empty:
+        environment = {**os.environ, "PYTHONPATH": str(options.empty)}
+        collect(figures, run(options.ours, ROOT / "bench/peer.py", "empty", 200_000 // few, 0, env=environment))
 
 
 def others(figures: Figures, options: argparse.Namespace, few: int) -> None:
@@ -127,6 +92,44 @@ def others(figures: Figures, options: argparse.Namespace, few: int) -> None:
     ]:
         with reader(options.bench) as port:
             collect(figures, run(side, ROOT / "bench" / script, measure, points, port))
+
+
+def peers(figures: Figures, options: argparse.Namespace, points: int) -> None:
+    collect(figures, run(options.bench, "beside", points))
+    if options.peers:
+        with reader(options.bench, "reads") as tcp, reader(options.bench, "datagrams") as udp:
+            collect(figures, run(options.peers, points, tcp, udp))
+
+
+def paths(figures: Figures, memory: Figures, options: argparse.Namespace, points: int) -> None:
+    """Speed and memory of each path, in a process of its own, and of two of them the processor time of that process."""
+    told = {"telnet": "Rust, processor time a delivered point (ns)", "http": "HTTP gzip, whole cost per point (ns of CPU)"}
+    programs = [(path, [options.bench, "path", path]) for path in ("telnet", "http", "lines", "batch")]
+    if options.ours:
+        programs += [(path, [options.ours, ROOT / "bench/path.py", path]) for path in ("send", "series", "frame")]
+    for path, program in programs:
+        with reader(options.bench, "http" if path == "http" else "answers") as port:
+            # The reader is a child too, but counts only once it has ended.
+            before = children()
+            collect(memory, run(*program, points, port))
+            busy = children() - before
+        if path in told:
+            figures[told[path]]["ours"].append(busy / points * 1e9)
+
+
+def children() -> float:
+    """Seconds of processor time of all processes that were started from here, and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def crates(figures: Figures) -> None:
+    """The client's tree as scripts/arrows and ARCHITECTURE.md count it: by name, the client itself included."""
+    tree = ["cargo", "tree", "--quiet", "-p", "potsdb", "-e", "normal", "--prefix", "none", "--no-default-features"]
+    for name, features in [("telnet", ""), ("telnet and HTTP", "http")]:
+        lines = run(*tree, "--features", features, cwd=ROOT).splitlines()
+        names = {line.split()[0] for line in lines if line.strip()}
+        figures[f"Crates in the client's tree, {name}"]["ours"].append(len(names))
 
 
 def imported(figures: Figures, interpreter: Path) -> None:
@@ -153,9 +156,9 @@ def command(figures: Figures, options: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def reader(bench: Path) -> Iterator[int]:
-    """A process that reads what it is sent and answers `version`; it ends with its standard input."""
-    with subprocess.Popen([bench, "reader", "answers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+def reader(bench: Path, manner: str = "answers") -> Iterator[int]:
+    """A process that reads what it is sent, and unless told otherwise answers `version`; it ends with its standard input."""
+    with subprocess.Popen([bench, "reader", manner], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin and process.stdout
         yield int(process.stdout.readline())
         process.stdin.close()
@@ -181,86 +184,8 @@ def collect(figures: Figures, output: str) -> None:
         figures[measure][side].append(float(figure))
 
 
-def run(*command: object) -> str:
-    return subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
-def document(figures: Figures, rounds: int) -> str:
-    known = {measure.name for measure in MEASURES}
-    assert figures.keys() <= known, figures.keys() - known
-    rows = [row(measure, figures[measure.name]) for measure in MEASURES if measured(measure, figures)]
-    load = os.getloadavg()[2]
-    return "\n".join(
-        [
-            "# Benchmarks",
-            "",
-            f"{datetime.date.today()}, commit {run('git', '-C', ROOT, 'rev-parse', '--short', 'HEAD').strip()}, "
-            f"{os.cpu_count()} cores of {processor()}, {platform.system()} {platform.release()}, "
-            f"Python {platform.python_version()}, {run('rustc', '--version').strip()}; load over 15 minutes {load:.1f}.",
-            "",
-            f"`scripts/bench`: {rounds} rounds, the sides alternating within each. Figures are medians, in brackets the "
-            "smallest and the largest; a ratio is the median of the rounds' ratios.",
-            "A call's cost is the loop with it less the loop that only makes its arguments. After each timed section "
-            "the client's own books",
-            "have to say accepted = calls, repeated = dropped = 0, and everything delivered or, for *queue to memory*, queued.",
-            "",
-            "| measure | ours | baseline | ratio | target | |",
-            "|---|---|---|---|---|---|",
-            *rows,
-            "",
-            "A socket that is read: by a process of its own on loopback, which only reads. *Acknowledged by `version`* and "
-            "the Python rows:",
-            "by one that also answers `version`, as OpenTSDB does. Points are one series of three tags, 60 to 70 bytes a line.",
-            "Of the other clients only what a call costs is compared: they speak other protocols and keep no books.",
-            "",
-            "What grows, and what does not (`bench/growth.py`):",
-            "",
-            *(f"![{plot}](bench/growth/{plot}.svg)" for plot in ("series", "threads", "depth", "rate")),
-            "",
-        ]
-    )
-
-
-def measured(measure: Measure, figures: Figures) -> bool:
-    return "ours" in figures[measure.name] and (not measure.baseline or measure.baseline in figures[measure.name])
-
-
-def row(measure: Measure, sides: dict[str, list[float]]) -> str:
-    ours = sides["ours"]
-    if not measure.baseline:
-        reached = statistics.median(ours)
-        verdict = "met" if measure.target is None or reached <= measure.target else "**not met**"
-        return f"| {measure.name} | {spread(ours)} | | | <= {measure.target:g} | {verdict} |"
-    baseline = sides[measure.baseline]
-    # Round by round: what slows a round down slows both of its sides.
-    ratio = statistics.median(one / other for one, other in zip(ours, baseline, strict=True))
-    if measure.target is None:
-        target = verdict = ""
-    else:
-        met = ratio <= measure.target if measure.less_is_better else ratio >= measure.target
-        target = f"{'<=' if measure.less_is_better else '>='} {fraction(measure.target)}"
-        verdict = "met" if met else "**not met**"
-    compared = f"{measure.baseline}: {spread(baseline)}"
-    return f"| {measure.name} | {spread(ours)} | {compared} | {fraction(ratio)} | {target} | {verdict} |"
-
-
-def spread(values: list[float]) -> str:
-    return f"{short(statistics.median(values))} ({short(min(values))} .. {short(max(values))})"
-
-
-def short(value: float) -> str:
-    if value >= 100_000:
-        return f"{value / 1e6:.2f} M" if value < 100e6 else f"{value / 1e6:.0f} M"
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def fraction(ratio: float) -> str:
-    return f"1/{1 / ratio:.0f}" if ratio < 0.1 else f"{ratio:.3g}"
-
-
-def processor() -> str:
-    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+def run(*command: object, **options) -> str:
+    return subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True, **options).stdout
 
 
 if __name__ == "__main__":

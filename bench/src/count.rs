@@ -4,17 +4,13 @@
 //! is in the count. The loop around the calls is: some five instructions a call, the same for every path.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
-use arrow_array::{
-    ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray,
-};
-use potsdb::frame::Columns;
 use potsdb::{IntoValue, Series, Value};
 use potsdb_wire::{Rules, SeriesText, json, line};
 
 use crate::memory::{all_queued, away, stop};
-use crate::sending::{START, at, series};
+use crate::sending::{at, series};
+use crate::table;
 
 /// Calls that are counted. As many that are not go before them: memory is there then, and every branch taken once.
 const CALLS: u64 = 1000;
@@ -160,27 +156,8 @@ fn json_body() {
 fn send_batch() {
     const ROWS: u32 = 100;
     let client = away(&[]);
-    let keys = |of: u32| Int32Array::from_iter_values((0..ROWS).map(|n| (n * 7 % of).cast_signed()));
-    let texts = |texts: &[&str]| -> ArrayRef { Arc::new(StringArray::from_iter_values(texts)) };
-    let path = DictionaryArray::new(keys(5), texts(&["/login", "/logout", "/home", "/search", "/about"]));
-    let dc = DictionaryArray::new(keys(3), texts(&["eu", "us", "ap"]));
-    let latency = Float64Array::from_iter_values((0..ROWS).map(|n| f64::from(1_000 + n) * 1e-6));
-    let time =
-        TimestampNanosecondArray::from_iter_values((0..ROWS).map(|n| (START as i64 + i64::from(n)) * 1_000_000_000));
-    let columns: [(&str, ArrayRef); 4] = [
-        ("path", Arc::new(path)),
-        ("dc", Arc::new(dc)),
-        ("latency", Arc::new(latency)),
-        ("time", Arc::new(time)),
-    ];
-    let batch = RecordBatch::try_from_iter(columns).expect("the columns are of one length");
-    let mut frame = client.frame(
-        Columns::new()
-            .value("latency", "bench.latency")
-            .timestamp("time")
-            .tag("path")
-            .tag("dc"),
-    );
+    let batch = table::batch(ROWS);
+    let mut frame = client.frame(table::columns());
     count(&mut |_| {
         let sent = frame.send(black_box(&batch), 0, None).expect("it can be read");
         assert_eq!(sent.queued, u64::from(ROWS));

@@ -1,170 +1,157 @@
-//! What grows, and what must not: the cost of a point over series, threads, queue depth and rate, and the memory.
+//! What grows, and what must not: speed and memory over series, threads, queue depth and rate.
 //!
-//! Prints `PLOT <tab> LINE <tab> X <tab> Y`; `bench/growth.py` draws one picture of each plot. A cost is processor time of
-//! the whole process, so that a busy machine moves it little.
+//! Each place of a plot is measured in a process of its own, because memory that was used before is not seen to grow.
+//! Prints `PLOT <tab> LINE <tab> X <tab> Y`; `bench/growth.py` chooses the places and draws one picture of each plot.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
-use potsdb::{Client, Series};
+use potsdb::Series;
 
 use crate::memory::{all_queued, away, stop};
+use crate::processor::{cost, running};
 use crate::reader::Reader;
-use crate::sending::{at, client, close};
+use crate::resident;
+use crate::sending::{at, client, close, from_threads, series};
 
-/// One plot, and of `series` one place of it: memory that was used before is not seen to grow.
-pub(crate) fn run(plot: &str, points: u64, count: u64) {
+const SPEED: &str = "million points/s";
+const PROCESSOR: &str = "ns of processor time a point, worker included";
+const PEAK: &str = "MiB at the peak, above idle";
+
+pub(crate) fn run(plot: &str, place: u64, points: u64) {
     match plot {
-        "series" => over_series(points, count),
-        "threads" => over_threads(points),
-        "depth" => over_depth(points * 10),
-        "rate" => over_rates(),
-        _ => panic!("growth series | threads | depth | rate [POINTS [SERIES]]"),
+        "series" => over_series(place, points),
+        // More of them, so that 10 ms of processor time are little.
+        "threads" => over_threads(place, points * 4 / place * place),
+        "depth" => over_depth(place),
+        "rate" => over_rates(place),
+        _ => panic!("growth series | threads | depth | rate [PLACE [POINTS]]"),
     }
 }
 
 fn plot(plot: &str, line: &str, x: u64, y: f64) {
-    println!("{plot}\t{line}\t{x}\t{y:.1}");
+    println!("{plot}\t{line}\t{x}\t{y}");
 }
 
 /// So many series in turn, into the queue.
-fn over_series(points: u64, count: u64) {
+fn over_series(count: u64, points: u64) {
     let client = away(&[]);
-    let before = resident();
-    let series: Vec<Series> = (0..count).map(|n| one_of_many(&client, n)).collect();
-    let each = resident().saturating_sub(before) as f64 / count as f64;
+    let before = resident::now();
+    let all: Vec<Series> = (0..count).map(|n| series(&client, n)).collect();
+    let grown = resident::now().saturating_sub(before) as f64;
     let turns = points.div_ceil(count).max(2);
-    let cost = cost(|| {
-        for n in 0..turns * count {
-            let series = &series[usize::try_from(n % count).expect("it is small")];
-            series.send_at(n as f64 * 1e-6, at(n / count)).expect("it is legal");
-        }
-    });
+    let started = Instant::now();
+    for n in 0..turns * count {
+        let series = &all[usize::try_from(n % count).expect("it is small")];
+        series.send_at(n as f64 * 1e-6, at(n / count)).expect("it is legal");
+    }
+    let took = started.elapsed();
     all_queued(&client, turns * count);
-    plot("series", "ns a point", count, cost / (turns * count) as f64);
+    plot("series", SPEED, count, millions(turns * count, took));
+    plot("series", "KiB of all series", count, grown / 1024.0);
     // Of fewer the pages of the first allocations are most of it.
     if count >= 1_000 {
-        plot("series", "bytes a series", count, each);
+        plot("series", "bytes a series", count, grown / count as f64);
     }
 }
 
-fn one_of_many(client: &Client, n: u64) -> Series {
-    let host = format!("web{n}");
-    let tags = [("path", "/login"), ("dc", "eu"), ("host", host.as_str())];
-    client.series("bench.latency", tags).expect("a legal series")
-}
-
-/// 1 to 64 threads on one client, to a socket that is read.
-fn over_threads(points: u64) {
+/// So many threads on one client, to a socket that is read.
+fn over_threads(threads: u64, points: u64) {
     let reader = Reader::start(false);
-    for threads in [1, 2, 4, 8, 16, 32, 64] {
-        let client = client(&reader, false).build().expect("the options are legal");
-        let each = points / threads;
-        let cost = cost(|| {
-            std::thread::scope(|scope| {
-                for thread in 0..threads {
-                    let series = one_of_many(&client, thread);
-                    scope.spawn(move || {
-                        for n in 0..each {
-                            series.send_at(n as f64 * 1e-6, at(n)).expect("it waits for room");
-                        }
-                    });
-                }
-            });
-            close(&client, each * threads);
-        });
-        plot(
-            "threads",
-            "ns a point, worker included",
-            threads,
-            cost / (each * threads) as f64,
-        );
-    }
+    let client = client(&reader, false).build().expect("the options are legal");
+    let idle = idle();
+    let started = Instant::now();
+    let cost = cost(|| from_threads(&client, threads, points));
+    let took = started.elapsed();
+    plot("threads", SPEED, threads, millions(points, took));
+    plot("threads", PROCESSOR, threads, cost / points as f64);
+    plot(
+        "threads",
+        PEAK,
+        threads,
+        mebibytes(resident::peak().saturating_sub(idle)),
+    );
 }
 
-/// A queue that fills: each tenth of the way.
-fn over_depth(points: u64) {
+/// A queue that fills, from nothing to so many points.
+fn over_depth(deepest: u64) {
     let client = away(&[("queue_bytes", "4GiB")]);
-    let series = one_of_many(&client, 1);
-    let (before, step) = (resident(), points / 10);
-    for tenth in 0..10 {
-        let cost = cost(|| {
-            for n in tenth * step..(tenth + 1) * step {
-                series.send_at(n as f64 * 1e-6, at(n)).expect("it is legal");
-            }
-        });
-        let depth = (tenth + 1) * step;
-        plot("depth", "ns a point", depth, cost / step as f64);
-        plot(
-            "depth",
-            "bytes a point",
-            depth,
-            resident().saturating_sub(before) as f64 / depth as f64,
-        );
+    let series = series(&client, 1);
+    let before = resident::now();
+    let mut depth = 0;
+    for next in [10_000, 1_000, 100, 50, 20, 10, 5, 2, 1].map(|part| deepest / part) {
+        let started = Instant::now();
+        for n in depth..next {
+            series.send_at(n as f64 * 1e-6, at(n)).expect("it is legal");
+        }
+        let took = started.elapsed();
+        let grown = resident::now().saturating_sub(before);
+        plot("depth", SPEED, next, millions(next - depth, took));
+        if next >= 100_000 {
+            plot("depth", "bytes a point", next, grown as f64 / next as f64);
+        }
+        plot("depth", "MiB of all points", next, mebibytes(grown));
+        depth = next;
     }
     stop(&client);
 }
 
-/// From a trickle to a flood: each rate for two seconds.
-fn over_rates() {
+/// From a trickle to a flood: a rate for two seconds, or, as 0, whatever the reader takes.
+fn over_rates(rate: u64) {
+    const TIME: Duration = Duration::from_secs(2);
     let reader = Reader::start(false);
-    for rate in [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000_u64] {
-        let client = client(&reader, false).build().expect("the options are legal");
-        let series = one_of_many(&client, 1);
-        let points = rate * 2;
-        let before = running();
-        let started = Instant::now();
-        let mut sent = 0;
-        while sent < points {
-            let due = (started.elapsed().as_micros() as u64 * rate / 1_000_000 + 1).min(points);
-            for n in sent..due {
-                series.send_at(n as f64 * 1e-6, at(n)).expect("it waits for room");
-            }
-            sent = due;
-            // As a program that has other things to do, at most a thousand times a second.
-            std::thread::park_timeout(Duration::from_micros((1_000_000 / rate).max(1_000)));
+    let client = client(&reader, false).build().expect("the options are legal");
+    let series = series(&client, 1);
+    // As a program that has other things to do, at most a thousand times a second.
+    let pause = 1_000_000_u64
+        .checked_div(rate)
+        .map(|micros| Duration::from_micros(micros.max(1_000)));
+    let points = if pause.is_some() {
+        rate * TIME.as_secs()
+    } else {
+        u64::MAX
+    };
+    let idle = idle();
+    let before = running();
+    let started = Instant::now();
+    let mut sent = 0;
+    while sent < points && (pause.is_some() || started.elapsed() < TIME) {
+        let due = match pause {
+            Some(_) => (started.elapsed().as_micros() as u64 * rate / 1_000_000 + 1).min(points),
+            None => sent + 256,
+        };
+        for n in sent..due {
+            series.send_at(n as f64 * 1e-6, at(n)).expect("it waits for room");
         }
-        let cost = (running() - before) as f64;
-        close(&client, points);
-        plot("rate", "µs a second", rate, cost / 2e3);
+        sent = due;
+        if let Some(pause) = pause {
+            std::thread::park_timeout(pause);
+        }
     }
+    let (cost, took) = ((running() - before) as f64, started.elapsed());
+    close(&client, sent);
+    // What the reader takes is the rate that was reached.
+    let delivered = sent as f64 / started.elapsed().max(TIME).as_secs_f64();
+    let reached = if rate == 0 { delivered as u64 } else { rate };
+    plot("rate", SPEED, reached, delivered / 1e6);
+    plot(
+        "rate",
+        "ms of processor time a second",
+        reached,
+        cost / 1e6 / took.as_secs_f64(),
+    );
+    plot("rate", PEAK, reached, mebibytes(resident::peak().saturating_sub(idle)));
 }
 
-/// Nanoseconds of processor time that this process spends on `work`, the threads it has left included.
-fn cost(work: impl FnOnce()) -> f64 {
-    let before = spent();
-    work();
-    (spent() - before) as f64
+/// What is resident before anything is sent; the peak begins here.
+fn idle() -> u64 {
+    resident::forget_peak();
+    resident::now()
 }
 
-/// What the process has spent so far. Of threads that have ended the kernel tells to within 10 ms: the work is longer.
-fn spent() -> u64 {
-    let stat = fs::read_to_string("/proc/self/stat").expect("Linux has /proc");
-    let after_name = stat.rsplit(')').next().expect("a name in parentheses");
-    let ticks: u64 = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse::<u64>().expect("a number of ticks"))
-        .sum();
-    ticks * 10_000_000
+fn millions(points: u64, took: Duration) -> f64 {
+    points as f64 / took.as_secs_f64() / 1e6
 }
 
-/// What the threads that run have spent so far, to the nanosecond.
-fn running() -> u64 {
-    let threads = fs::read_dir("/proc/self/task").expect("Linux has /proc");
-    threads
-        .flatten()
-        .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
-        .filter_map(|stat| stat.split(' ').next()?.parse::<u64>().ok())
-        .sum()
-}
-
-fn resident() -> u64 {
-    let statm = fs::read_to_string("/proc/self/statm").expect("Linux has /proc");
-    let pages = statm
-        .split_whitespace()
-        .nth(1)
-        .expect("the second field is what is resident");
-    pages.parse::<u64>().expect("a number of pages") * 4096
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }

@@ -12,13 +12,18 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "the figures are what this command is for")]
 
+mod beside;
 mod burst;
 mod count;
 mod endpoints;
 mod growth;
 mod memory;
+mod path;
+mod processor;
 mod reader;
+mod resident;
 mod sending;
+mod table;
 mod threads;
 mod wire;
 
@@ -39,8 +44,14 @@ fn main() {
         Some("endpoints") => endpoints::run(number(1, 7)),
         Some("growth") => growth::run(
             arguments.get(1).map_or("", String::as_str),
+            number(2, 1),
+            number(3, 1_000_000),
+        ),
+        Some("beside") => beside::run(number(1, 1_000_000)),
+        Some("path") => path::run(
+            arguments.get(1).map(String::as_str),
             number(2, 1_000_000),
-            number(3, 1),
+            number(3, 4242),
         ),
         Some("burst") => burst::run(number(1, 1_000_000)),
         // One path, for callgrind; without a name: the paths.
@@ -48,7 +59,7 @@ fn main() {
         // One side alone, once: for counting its system calls, and for profiles.
         Some("send") => threads::once(number(1, 1), number(2, 1_000_000)),
         _ => panic!(
-            "potsdb-bench reader [answers|http|stalls] | memory | wire | endpoints [ROUNDS] | threads [ROUNDS [POINTS]] | growth PLOT [POINTS [SERIES]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
+            "potsdb-bench reader [reads|answers|http|stalls|datagrams] | memory | wire | threads [ROUNDS [POINTS]] | endpoints [ROUNDS] | growth PLOT [PLACE [POINTS]] | beside [POINTS] | path [PATH [POINTS [PORT]]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
         ),
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! A process of its own, so that its work is not on the books of the side that is measured. With `answers` it looks for
 //! `version` and answers as OpenTSDB does, so that what it read is acknowledged; with `http` it answers each request with
-//! 204; and what `stalls` takes connections and never reads.
+//! 204; what `stalls` takes connections and never reads; and `datagrams` is for clients that speak over UDP.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -14,6 +14,16 @@ const ANSWER: &[u8] =
 
 /// Serves until its standard input ends; the first line on standard output is the port.
 pub(crate) fn run(manner: &str) {
+    let port = if manner == "datagrams" {
+        read_datagrams()
+    } else {
+        listen(manner)
+    };
+    println!("{port}");
+    let _ = io::copy(&mut io::stdin(), &mut io::sink());
+}
+
+fn listen(manner: &str) -> u16 {
     let serve: fn(TcpStream) = match manner {
         "reads" => |connection| drain(connection, false),
         "answers" => |connection| drain(connection, true),
@@ -23,16 +33,26 @@ pub(crate) fn run(manner: &str) {
             thread::park();
             drop(connection);
         },
-        _ => panic!("reader {manner}: reads, answers, http or stalls"),
+        _ => panic!("reader {manner}: reads, answers, http, stalls or datagrams"),
     };
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    println!("{}", listener.local_addr().expect("it is bound").port());
+    let port = listener.local_addr().expect("it is bound").port();
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
             thread::spawn(move || serve(connection));
         }
     });
-    let _ = io::copy(&mut io::stdin(), &mut io::sink());
+    port
+}
+
+fn read_datagrams() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has a free port");
+    let port = socket.local_addr().expect("it is bound").port();
+    thread::spawn(move || {
+        let mut buffer = vec![0; 64 * 1024];
+        while socket.recv(&mut buffer).is_ok() {}
+    });
+    port
 }
 
 fn drain(mut connection: TcpStream, answers: bool) {

@@ -42,3 +42,18 @@ pub(crate) fn close(client: &Client, calls: u64) -> Stats {
     assert_eq!(stats.delivered(), calls, "delivered");
     stats
 }
+
+/// Sends so many points in all from so many threads, each its own series, and closes.
+pub(crate) fn from_threads(client: &Client, threads: u64, points: u64) {
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let series = series(client, thread);
+            scope.spawn(move || {
+                for n in 0..points / threads {
+                    series.send_at(n as f64 * 1e-6, at(n)).expect("it waits for room");
+                }
+            });
+        }
+    });
+    close(client, points);
+}

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::figure;
 use crate::reader::Reader;
-use crate::sending::{at, client, close, series};
+use crate::sending::{client, from_threads};
 
 const MEASURE: &str = "Rust, 8 threads on one client (points/s)";
 
@@ -26,18 +26,8 @@ pub(crate) fn once(threads: u64, points: u64) {
 
 fn sending(reader: &Reader, threads: u64, points: u64) -> f64 {
     let client = client(reader, false).build().expect("the options are legal");
-    let each = points / threads;
+    let points = points / threads * threads;
     let started = Instant::now();
-    std::thread::scope(|scope| {
-        for thread in 0..threads {
-            let series = series(&client, thread);
-            scope.spawn(move || {
-                for n in 0..each {
-                    series.send_at(n as f64 * 1e-6, at(n)).expect("it waits for room");
-                }
-            });
-        }
-    });
-    close(&client, each * threads);
-    (each * threads) as f64 / started.elapsed().as_secs_f64()
+    from_threads(&client, threads, points);
+    points as f64 / started.elapsed().as_secs_f64()
 }

@@ -477,7 +477,15 @@ impl Queue {
         }
     }
 
-    /// Lets everybody who waits look again; called by the worker after it posted or took.
+    /// As [`announce`](Queue::announce), in the middle of a turn: only when there is room for a while, or many senders would be
+    /// woken for each block that is taken, and fall asleep again over the last of its room.
+    pub(crate) fn announce_room(&self, state: MutexGuard<'_, State>) {
+        if !self.is_half_full(&state) {
+            self.announce(state);
+        }
+    }
+
+    /// Lets everybody who waits look again; called by the worker at a turn's beginning and end.
     pub(crate) fn announce(&self, state: MutexGuard<'_, State>) {
         let waiting = state.waiting > 0;
         drop(state);

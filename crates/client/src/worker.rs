@@ -282,7 +282,7 @@ impl Worker {
             };
             let queued = state.queued() > 0;
             let (urgent, phase) = (state.is_urgent(), state.phase());
-            self.queue.announce(state);
+            self.queue.announce_room(state);
             let Some((block, first)) = taken else { return };
             self.lingers_until = self.now().saturating_add(self.linger);
             self.publisher.took(block.points());

@@ -88,6 +88,14 @@ impl Columns {
         self.tags.push((column.into(), name.into()));
         self
     }
+
+    /// The table's columns that are read: all others may be missing.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let values = self.values.iter().map(|(column, _)| column);
+        let tags = self.tags.iter().map(|(column, _)| column);
+        let names = values.chain(&self.metric).chain(&self.timestamp).chain(tags);
+        names.map(String::as_str)
+    }
 }
 
 /// What became of a table's cells.

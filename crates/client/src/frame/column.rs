@@ -14,6 +14,7 @@ use arrow_schema::DataType;
 use potsdb_wire::{InvalidPoint, Value};
 
 use super::BatchError;
+use super::text::Text;
 
 /// A column of values.
 pub(super) enum Numbers<'a> {
@@ -49,11 +50,17 @@ impl<'a> Numbers<'a> {
         })
     }
 
-    /// Puts the values of the rows from `from` on into `cells`; `None` where [`get`](Numbers::get) has none.
-    pub(super) fn read(&self, from: usize, cells: &mut [Option<Value>]) {
+    /// Puts the texts of the values of the rows from `from` on into `cells`; none where [`get`](Numbers::get) has none.
+    pub(super) fn read(&self, from: usize, cells: &mut [Text]) {
         macro_rules! each {
             ($array:expr, $value:expr) => {
-                put(&$array.values()[from..], $array.nulls(), from, cells, $value)
+                put(
+                    &$array.values()[from..],
+                    $array.nulls(),
+                    from,
+                    cells,
+                    |cell, number| cell.set($value(number)),
+                )
             };
         }
         match self {
@@ -67,7 +74,7 @@ impl<'a> Numbers<'a> {
             Numbers::U64(array) => each!(array, |number| i64::try_from(number).ok().map(Value::from)),
             Numbers::F32(array) => each!(array, |float| finite(f64::from(float))),
             Numbers::F64(array) => each!(array, finite),
-            Numbers::Nulls => cells.fill(None),
+            Numbers::Nulls => cells.fill(Text::default()),
         }
     }
 
@@ -105,22 +112,22 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// Puts what becomes of numbers into `cells`; `None` for nulls.
+/// Puts what becomes of numbers into `cells`, and nothing where they are null.
 #[inline]
-pub(super) fn put<N: Copy, C>(
+pub(super) fn put<N: Copy, C: Default>(
     numbers: &[N],
     nulls: Option<&NullBuffer>,
     from: usize,
-    cells: &mut [Option<C>],
-    cell: impl Fn(N) -> Option<C>,
+    cells: &mut [C],
+    set: impl Fn(&mut C, N),
 ) {
-    for (to, number) in cells.iter_mut().zip(numbers) {
-        *to = cell(*number);
+    for (cell, number) in cells.iter_mut().zip(numbers) {
+        set(cell, *number);
     }
     if let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) {
         for (row, cell) in (from..).zip(cells) {
             if nulls.is_null(row) {
-                *cell = None;
+                *cell = C::default();
             }
         }
     }

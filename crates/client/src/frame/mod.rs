@@ -10,7 +10,7 @@
 //!
 //! Each cell of a value column is a point. Columns are read where they lie, in the layout they came in, some rows at a time
 //! (`column.rs`, `times.rs`, `strings.rs`). Strings become numbers, a row's numbers the number of its series (`key.rs`), and a
-//! series is checked and rendered when it is first seen (`ready.rs`); after that a point is two copies and the digits. Lines are
+//! series is checked and rendered when it is first seen (`ready.rs`); after that a point is three copies and the digits. Lines are
 //! gathered (`page.rs`) and appended some hundred at a time, waiting for room, as `bulk.rs` does with lines that are lines
 //! already.
 //!
@@ -34,6 +34,7 @@ mod ready;
 mod send;
 mod stamp;
 mod strings;
+mod text;
 mod times;
 
 pub use send::Frame;

@@ -8,6 +8,7 @@ use potsdb_wire::{InvalidPoint, SeriesText, Timestamp, Value, line};
 
 use super::ready::{LONGEST, Short};
 use super::stamp::Stamp;
+use super::text::Text;
 use super::{BAD_CELLS, BadCell, BatchError, SentBatch};
 use crate::client::Client;
 use crate::error::SendError;
@@ -85,7 +86,7 @@ impl<'a> Page<'a> {
 
     /// Writes the line of a point, which [`fits`](Page::fits).
     #[inline]
-    pub(super) fn write(&mut self, series: &Short, timestamp: Timestamp, value: Value) {
+    pub(super) fn write(&mut self, series: &Short, timestamp: Timestamp, value: &Text) {
         let free = self.buffer[self.len..].first_chunk_mut();
         let free = free.expect("it was asked whether a longer line fits");
         self.len += series.write(&mut self.stamp, timestamp, value, free);

@@ -8,9 +8,10 @@
 //! A copy of a length that the compiler knows is a few instructions, without a branch or a call. Texts in vectors of their own
 //! cost a look into memory far away, and copies of which only the run knows the length.
 
-use potsdb_wire::{InvalidPoint, MAX_LINE, SeriesText, Timestamp, Value, ValueBuffer, line};
+use potsdb_wire::{InvalidPoint, MAX_LINE, SeriesText, Timestamp, line};
 
 use super::stamp::Stamp;
+use super::text::Text;
 
 /// A series rendered, or what is illegal in it.
 pub(super) type Rendered = Result<SeriesText, Bad>;
@@ -94,7 +95,7 @@ impl Short {
         &self,
         stamp: &mut Stamp,
         timestamp: Timestamp,
-        value: Value,
+        value: &Text,
         buffer: &mut [u8; SHORT],
     ) -> usize {
         let mut len = usize::from(self.head_len);
@@ -102,7 +103,8 @@ impl Short {
         len += stamp.write(timestamp, room(buffer, len));
         buffer[len] = b' ';
         len += 1;
-        len += value.text(room::<{ size_of::<ValueBuffer>() }>(buffer, len)).len();
+        *room(buffer, len) = value.bytes;
+        len += value.len();
         *room(buffer, len) = self.tail;
         len + usize::from(self.tail_len)
     }
@@ -118,7 +120,7 @@ fn room<const LEN: usize>(buffer: &mut [u8; SHORT], start: usize) -> &mut [u8; L
 
 #[cfg(test)]
 mod tests {
-    use potsdb_wire::Rules;
+    use potsdb_wire::{Rules, Value};
 
     use super::*;
 
@@ -140,7 +142,9 @@ mod tests {
                 let expected = line::write(&text, timestamp, value, &mut expected).unwrap();
                 match Short::of(&text) {
                     Some(series) => {
-                        let len = series.write(&mut stamp, timestamp, value, &mut buffer);
+                        let mut text = Text::default();
+                        text.set(Some(value));
+                        let len = series.write(&mut stamp, timestamp, &text, &mut buffer);
                         assert_eq!(buffer[..len], *expected);
                         short += 1;
                     }

@@ -12,12 +12,13 @@
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use potsdb_wire::{Timestamp, Value};
+use potsdb_wire::Timestamp;
 
 use super::column::Numbers;
 use super::key::{Keys, NULL, Rows};
 use super::page::{BUFFER, Page};
 use super::ready::Series;
+use super::text::Text;
 use super::times::Times;
 use super::{BatchError, Columns, SentBatch, find};
 use crate::client::Client;
@@ -44,7 +45,7 @@ impl Frame {
             chunk: Chunk {
                 times: [None; CHUNK].into(),
                 numbers: [NULL; CHUNK].into(),
-                values: vec![[None; CHUNK]; columns.values.len()],
+                values: vec![[Text::default(); CHUNK]; columns.values.len()],
             },
             columns,
             buffer: Box::new([0; BUFFER]),
@@ -93,7 +94,7 @@ struct Chunk {
     times: Box<[Option<Timestamp>; CHUNK]>,
     numbers: Box<[u32; CHUNK]>,
     /// By column of values.
-    values: Vec<[Option<Value>; CHUNK]>,
+    values: Vec<[Text; CHUNK]>,
 }
 
 impl<'a> Table<'a> {
@@ -154,10 +155,11 @@ impl<'a> Table<'a> {
             return Ok(());
         };
         for (index, values) in self.chunk.values.iter().enumerate() {
-            let Some(value) = values[n] else {
+            let value = &values[n];
+            if value.is_none() {
                 leave_out_cell(page, row, &self.values[index], &self.columns.values[index].0);
                 continue;
-            };
+            }
             if !page.fits() {
                 page.append_part()?;
             }
@@ -168,8 +170,10 @@ impl<'a> Table<'a> {
             };
             match series {
                 Series::Short(short) => page.write(short, timestamp, value),
-                Series::Long(text) => {
-                    if let Err(error) = page.write_long(text, timestamp, value) {
+                Series::Long(series) => {
+                    if let Ok(Some(value)) = self.values[index].get(row)
+                        && let Err(error) = page.write_long(series, timestamp, value)
+                    {
                         page.note(row, column, error, 1);
                     }
                 }

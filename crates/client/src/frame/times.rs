@@ -54,15 +54,11 @@ impl<'a> Times<'a> {
     pub(super) fn read(&self, from: usize, cells: &mut [Option<Timestamp>]) {
         match self {
             Times::Now(now) => cells.fill(now.as_ref().ok().copied()),
-            Times::Numbers(Numbers::I64(array)) => put(&array.values()[from..], array.nulls(), from, cells, |number| {
-                let number = u64::try_from(number).ok()?;
-                let whole = within(number, Timestamp::SECONDS) || within(number, Timestamp::MILLIS);
-                if whole {
-                    Timestamp::from_number(number).ok()
-                } else {
-                    None
-                }
-            }),
+            Times::Numbers(Numbers::I64(array)) => {
+                put(&array.values()[from..], array.nulls(), from, cells, |cell, number| {
+                    *cell = whole(number);
+                });
+            }
             Times::Numbers(_) => {
                 for (row, cell) in (from..).zip(cells) {
                     *cell = self.get(row).ok().flatten();
@@ -78,10 +74,18 @@ impl<'a> Times<'a> {
                 let (values, nulls, millis) = (&values[from..], *nulls, *millis);
                 // Within each loop the unit is a constant, and so is what is divided by.
                 match unit {
-                    Second => put(values, nulls, from, cells, |count| legal(count, Second, millis)),
-                    Millisecond => put(values, nulls, from, cells, |count| legal(count, Millisecond, millis)),
-                    Microsecond => put(values, nulls, from, cells, |count| legal(count, Microsecond, millis)),
-                    Nanosecond => put(values, nulls, from, cells, |count| legal(count, Nanosecond, millis)),
+                    Second => put(values, nulls, from, cells, |cell, count| {
+                        *cell = legal(count, Second, millis);
+                    }),
+                    Millisecond => put(values, nulls, from, cells, |cell, count| {
+                        *cell = legal(count, Millisecond, millis);
+                    }),
+                    Microsecond => put(values, nulls, from, cells, |cell, count| {
+                        *cell = legal(count, Microsecond, millis);
+                    }),
+                    Nanosecond => put(values, nulls, from, cells, |cell, count| {
+                        *cell = legal(count, Nanosecond, millis);
+                    }),
                 }
             }
         }
@@ -120,6 +124,17 @@ fn cut(count: i64, unit: TimeUnit, millis: bool) -> i64 {
 
 /// What is out of range is not worth the text of an error here.
 #[inline]
+fn whole(number: i64) -> Option<Timestamp> {
+    let number = u64::try_from(number).ok()?;
+    let legal = within(number, Timestamp::SECONDS) || within(number, Timestamp::MILLIS);
+    if legal {
+        Timestamp::from_number(number).ok()
+    } else {
+        None
+    }
+}
+
+#[inline]
 fn legal(count: i64, unit: TimeUnit, millis: bool) -> Option<Timestamp> {
     let number = u64::try_from(cut(count, unit, millis)).ok()?;
     match millis {
@@ -134,7 +149,7 @@ fn within(number: u64, (least, greatest): (u64, u64)) -> bool {
     (least..=greatest).contains(&number)
 }
 
-/// The same, with what is out of range refused by what it would be.
+/// The same as `legal`, with what is out of range refused by what it would be.
 fn instant(count: i64, unit: TimeUnit, millis: bool) -> Result<Timestamp, InvalidPoint> {
     let cut = cut(count, unit, millis);
     match u64::try_from(cut) {

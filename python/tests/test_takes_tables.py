@@ -83,6 +83,61 @@ def test_each_library_hands_over_the_same_points(client, server, make):
     assert client.stats().accepted == 3
 
 
+def test_what_pandas_need_not_convert_is_sent_as_the_rest_is(client, server):
+    numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+    times = pandas.to_datetime([TIME, TIME + 1, None, TIME + 3], unit="s")
+    tables = {
+        "as they lie": (times.fillna(pandas.Timestamp(TIME + 2, unit="s")), ["eu", "us", "eu", "eu"]),
+        "with nulls": (times, ["eu", None, "eu", "eu"]),
+    }
+    expected = []
+    for time_, places in tables.values():
+        for zone, unit in [(None, "s"), ("Europe/Berlin", "ms"), (None, "us"), ("UTC", "ns")]:
+            instants = time_.as_unit(unit)
+            strided = numpy.array([[0.5, 1], [float("nan"), 2], [2.5, 3], [3.5, 4]])
+            frame = pandas.DataFrame(
+                {
+                    "time": instants.tz_localize("UTC").tz_convert(zone) if zone else instants,
+                    "dc": pandas.Categorical(places, categories=["unused", "us", "eu"]),
+                    "host": ["a", "b", "c", "d"],
+                    "float": strided[:, 0],
+                    "small": numpy.array([0.5, 1.5, 2.5, 3.5], "float32"),
+                    "whole": numpy.array([1, 2, 3, 4], "uint16"),
+                    "nullable": pandas.array([1, None, 3, 4], "Int64"),
+                    # Not sent, so it is nobody's business that no server could read it.
+                    "other": [object(), 1, "x", {}],
+                }
+            )
+            values = ["float", "small", "whole", "nullable"]
+            sent = client.send_frame(frame, value=values, timestamp="time", tags=["dc", "host"])
+            before = len(expected)
+            for row in range(4):
+                if pandas.isna(frame["time"][row]):
+                    continue
+                dc = f" dc={places[row]}" if places[row] else ""
+                for value in values:
+                    cell = frame[value][row]
+                    if not pandas.isna(cell):
+                        text = f"{float(cell):.1f}".removesuffix(".0")
+                        expected.append(f"put {value} {TIME + row} {text}{dc} host={'abcd'[row]}")
+            assert (sent.queued, sent.queued + sent.skipped) == (len(expected) - before, 16)
+    assert client.flush(10)
+    assert lines(server) == expected
+
+
+def test_the_index_of_pandas_and_its_other_names_are_columns_too(client, server):
+    pandas = pytest.importorskip("pandas")
+    index = pandas.to_datetime([TIME, TIME + 1], unit="s").rename("time")
+    client.send_frame(pandas.DataFrame({"v": [1, 2], "h": "a"}, index=index), value="v", timestamp="time", tags="h")
+    client.send_frame(pandas.DataFrame([[TIME, 3, "a"]]), value={"1": "v"}, timestamp="0", tags={"2": "h"})
+    client.send_frame(pandas.DataFrame({"v": [], "h": [], "t": []}, dtype="int64"), value="v", timestamp="t")
+    twice = pandas.DataFrame([[1, 2, TIME]], columns=["v", "v", "t"])
+    with pytest.raises(ValueError, match="Duplicate"):
+        client.send_frame(twice, value="v", timestamp="t")
+    assert client.flush(10)
+    assert lines(server) == [f"put v {TIME} 1 h=a", f"put v {TIME + 1} 2 h=a", f"put v {TIME} 3 h=a"]
+
+
 def test_several_columns_name_their_metrics_and_tags(client, server):
     table = pyarrow.table({"t": [TIME], "where": ["eu"], "a": [1], "b": pyarrow.array([2.5], pyarrow.float32())})
     client.send_frame(table, value={"a": "m.a", "b": "m.b"}, timestamp="t", tags={"where": "dc"})

@@ -1,20 +1,20 @@
-//! Columns of values and of times, read where they lie.
+//! Columns of values, read where they lie.
 //!
-//! An Arrow array is a run of numbers and a run of bits that says which are null. Which kind of number it is, is decided
-//! once per batch; the branch in [`Numbers::get`] goes the same way for each row of it.
+//! An Arrow array is a run of numbers and a run of bits that says which are null. Chunks of rows are read by loops that know
+//! which kind of number it is. They leave out whatever is no value and do not ask why: that is [`Numbers::get`]'s to say, for
+//! the few rows it is wanted of. `times.rs` does the same.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, PrimitiveArray};
 use arrow_buffer::NullBuffer;
-use arrow_schema::{DataType, TimeUnit};
-use potsdb_wire::{InvalidPoint, Timestamp, Value};
+use arrow_schema::DataType;
+use potsdb_wire::{InvalidPoint, Value};
 
 use super::BatchError;
+use super::text::Text;
 
 /// A column of values.
 pub(super) enum Numbers<'a> {
@@ -50,8 +50,35 @@ impl<'a> Numbers<'a> {
         })
     }
 
+    /// Puts the texts of the values of the rows from `from` on into `cells`; none where [`get`](Numbers::get) has none.
+    pub(super) fn read(&self, from: usize, cells: &mut [Text]) {
+        macro_rules! each {
+            ($array:expr, $value:expr) => {
+                put(
+                    &$array.values()[from..],
+                    $array.nulls(),
+                    from,
+                    cells,
+                    |cell, number| cell.set($value(number)),
+                )
+            };
+        }
+        match self {
+            Numbers::I8(array) => each!(array, |number| Some(Value::from(number))),
+            Numbers::I16(array) => each!(array, |number| Some(Value::from(number))),
+            Numbers::I32(array) => each!(array, |number| Some(Value::from(number))),
+            Numbers::I64(array) => each!(array, |number| Some(Value::from(number))),
+            Numbers::U8(array) => each!(array, |number| Some(Value::from(number))),
+            Numbers::U16(array) => each!(array, |number| Some(Value::from(number))),
+            Numbers::U32(array) => each!(array, |number| Some(Value::from(number))),
+            Numbers::U64(array) => each!(array, |number| i64::try_from(number).ok().map(Value::from)),
+            Numbers::F32(array) => each!(array, |float| finite(f64::from(float))),
+            Numbers::F64(array) => each!(array, finite),
+            Numbers::Nulls => cells.fill(Text::default()),
+        }
+    }
+
     /// The value of a row; `None` for null and for NaN.
-    #[inline]
     pub(super) fn get(&self, row: usize) -> Result<Option<Value>, InvalidPoint> {
         macro_rules! whole {
             ($array:expr) => {
@@ -85,79 +112,34 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// A column of times, or the time of the call.
-pub(super) enum Times<'a> {
-    Now(Result<Timestamp, InvalidPoint>),
-    /// Whole numbers: seconds of 10 digits, milliseconds of 13.
-    Numbers(Numbers<'a>),
-    Instants {
-        values: &'a [i64],
-        nulls: Option<&'a NullBuffer>,
-        unit: TimeUnit,
-        millis: bool,
-    },
-}
-
-impl<'a> Times<'a> {
-    pub(super) fn of(column: &str, array: &'a dyn Array, millis: bool) -> Result<Times<'a>, BatchError> {
-        const NEEDED: &str = "timestamps, or integers of 10 or 13 digits,";
-        let values: &[i64] = match array.data_type() {
-            // Instants are counted from 1970 in UTC, whichever zone they are shown in.
-            DataType::Timestamp(TimeUnit::Second, _) => array.as_primitive::<TimestampSecondType>().values(),
-            DataType::Timestamp(TimeUnit::Millisecond, _) => array.as_primitive::<TimestampMillisecondType>().values(),
-            DataType::Timestamp(TimeUnit::Microsecond, _) => array.as_primitive::<TimestampMicrosecondType>().values(),
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => array.as_primitive::<TimestampNanosecondType>().values(),
-            kind if kind.is_integer() || *kind == DataType::Null => {
-                return Numbers::of(column, array).map(Times::Numbers);
-            }
-            found => return Err(wrong(column, found, NEEDED)),
-        };
-        let DataType::Timestamp(unit, _) = array.data_type() else {
-            return Err(wrong(column, array.data_type(), NEEDED));
-        };
-        Ok(Times::Instants {
-            values,
-            nulls: array.nulls(),
-            unit: *unit,
-            millis,
-        })
+/// Puts what becomes of numbers into `cells`, and nothing where they are null.
+#[inline]
+pub(super) fn put<N: Copy, C: Default>(
+    numbers: &[N],
+    nulls: Option<&NullBuffer>,
+    from: usize,
+    cells: &mut [C],
+    set: impl Fn(&mut C, N),
+) {
+    for (cell, number) in cells.iter_mut().zip(numbers) {
+        set(cell, *number);
     }
-
-    /// The time of a row; `None` for null.
-    #[inline]
-    pub(super) fn get(&self, row: usize) -> Result<Option<Timestamp>, InvalidPoint> {
-        match self {
-            Times::Now(now) => now.clone().map(Some),
-            Times::Numbers(numbers) => match numbers.get(row)?.and_then(Value::as_i64) {
-                Some(number) => Timestamp::from_number(number).map(Some),
-                None => Ok(None),
-            },
-            Times::Instants { nulls: Some(nulls), .. } if nulls.is_null(row) => Ok(None),
-            Times::Instants {
-                values, unit, millis, ..
-            } => instant(values[row], *unit, *millis).map(Some),
+    if let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) {
+        for (row, cell) in (from..).zip(cells) {
+            if nulls.is_null(row) {
+                *cell = C::default();
+            }
         }
     }
 }
 
-/// Cuts to the second or millisecond, downwards. What is out of range is refused by what it would be.
+/// Asked first, for what is not finite has an error with a text in it.
 #[inline]
-fn instant(count: i64, unit: TimeUnit, millis: bool) -> Result<Timestamp, InvalidPoint> {
-    let cut = match (unit, millis) {
-        (TimeUnit::Second, false) => count,
-        (TimeUnit::Millisecond, false) => count.div_euclid(1_000),
-        (TimeUnit::Microsecond, false) => count.div_euclid(1_000_000),
-        (TimeUnit::Nanosecond, false) => count.div_euclid(1_000_000_000),
-        (TimeUnit::Second, true) => count.saturating_mul(1_000),
-        (TimeUnit::Millisecond, true) => count,
-        (TimeUnit::Microsecond, true) => count.div_euclid(1_000),
-        (TimeUnit::Nanosecond, true) => count.div_euclid(1_000_000),
-    };
-    match u64::try_from(cut) {
-        Ok(seconds) if !millis => Timestamp::from_secs(seconds),
-        Ok(millis) => Timestamp::from_millis(millis),
-        // Before 1970: no timestamp has a sign, and the rule says which are allowed.
-        Err(_) => Timestamp::from_number(cut),
+fn finite(float: f64) -> Option<Value> {
+    if float.is_finite() {
+        Value::try_from(float).ok()
+    } else {
+        None
     }
 }
 

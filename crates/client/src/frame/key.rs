@@ -5,31 +5,31 @@
 //! dc    "eu"     -> 0   "us"    -> 1          (1, 0) -> 2
 //! ```
 //!
-//! A dictionary's strings are looked up once per batch. Of plain strings each row's is looked up by content, unless it is the
-//! row before's. What is known is bounded: a table of ever new strings makes the page of known ones begin anew.
+//! Where all columns are dictionaries of few strings, a row's places in them make an index into a table of series (`dense.rs`).
+//! Of plain strings each row's is looked up by content, unless it is the row before's. What is known is bounded: a table of
+//! ever new strings makes the page of known ones begin anew.
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, LargeStringArray, RecordBatch, StringArray, StringViewArray};
-use arrow_buffer::NullBuffer;
-use arrow_schema::DataType;
+use arrow_array::RecordBatch;
 use hashbrown::HashMap;
 use potsdb_wire::{Field, InvalidPoint, SeriesText};
 
-use super::column::wrong;
-use super::{BatchError, Columns, Rendered, find};
+use super::dense::Dense;
+use super::ready::{Ready, Rendered, Series};
+use super::strings::Texts;
+use super::{BatchError, Columns, find};
 use crate::client::Client;
 
-/// Strings of one column, and series, that are known at once.
+/// Strings of one column, and series, that are known at once, but for those new in one chunk of rows.
 pub(super) const KNOWN: usize = 1 << 16;
 
-/// The number of a null.
-const NULL: u32 = u32::MAX;
+/// The number of a null; as a row's number: there is no series.
+pub(super) const NULL: u32 = u32::MAX;
 
 /// What is known of the columns that make series.
 pub(super) struct Keys {
     columns: Vec<Key>,
-    /// Rendered, by the number of the series and then by column of values.
-    series: Vec<Option<Rendered>>,
+    /// By the number of the series and then by column of values.
+    ready: Ready,
     values: usize,
 }
 
@@ -48,6 +48,9 @@ struct Key {
 /// Places of [`Key::near`].
 const NEAR: usize = 1024;
 
+/// What no row has: no number is that of a null and comes after one.
+const NOWHERE: ((u32, u32), u32) = ((NULL, NULL), NULL);
+
 impl Keys {
     pub(super) fn new(columns: &Columns) -> Keys {
         let metric = columns.metric.iter().map(|column| (column, None));
@@ -61,7 +64,7 @@ impl Keys {
         };
         Keys {
             columns: metric.chain(tags).map(key).collect(),
-            series: Vec::new(),
+            ready: Ready::default(),
             values: columns.values.len(),
         }
     }
@@ -72,8 +75,12 @@ impl Keys {
             .columns
             .iter()
             .map(|key| Texts::of(&key.column, find(batch, &key.column)?))
-            .collect::<Result<_, _>>()?;
-        Ok(Rows { keys: self, texts })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Rows {
+            dense: Dense::of(&texts, batch.num_rows()),
+            keys: self,
+            columns: texts.into_iter().map(Column::of).collect(),
+        })
     }
 }
 
@@ -106,9 +113,6 @@ impl Key {
     }
 }
 
-/// What no row has: no number is that of a null and comes after one.
-const NOWHERE: ((u32, u32), u32) = ((NULL, NULL), NULL);
-
 fn count(known: usize) -> u32 {
     u32::try_from(known).expect("far fewer than 2^32 are known at once")
 }
@@ -116,76 +120,78 @@ fn count(known: usize) -> u32 {
 /// The rows of one batch, by their series.
 pub(super) struct Rows<'a> {
     keys: &'a mut Keys,
-    texts: Vec<Texts<'a>>,
+    columns: Vec<Column<'a>>,
+    dense: Option<Dense>,
 }
 
 impl Rows<'_> {
-    /// The number of a row's series; `None` where the metric is null.
-    #[inline]
-    pub(super) fn key(&mut self, row: usize) -> Option<usize> {
+    /// Puts the numbers of the series of the rows from `from` on into `numbers`: [`NULL`] where the metric is null.
+    pub(super) fn read(&mut self, from: usize, numbers: &mut [u32]) {
+        // Not in the middle of a chunk: the numbers read so far would be those of other series then.
         if self.keys.columns.iter().any(Key::is_full) {
             self.begin_anew();
         }
-        let mut joined = 0;
-        for (key, texts) in self.keys.columns.iter_mut().zip(&mut self.texts) {
-            let number = texts.number(row, key);
-            if number == NULL && key.tag.is_none() {
-                return None;
+        numbers.fill(0);
+        let Some(mut dense) = self.dense.take() else {
+            return self.look_up(from, numbers);
+        };
+        dense.places(self.columns.iter().map(|column| &column.texts), from, numbers);
+        for (row, number) in (from..).zip(numbers) {
+            let known = &mut dense.series[*number as usize];
+            // Where the metric is null, every row comes here.
+            if *known == NULL {
+                let mut new = [0];
+                self.look_up(row, &mut new);
+                [*known] = new;
             }
-            joined = key.join(joined, number);
+            *number = *known;
         }
-        Some(joined as usize)
+        self.dense = Some(dense);
     }
 
-    /// The series of `row`, whose number is `key`, and a column of values: rendered when it is first asked for.
+    /// The same by content, column by column; `joined` are zeros.
+    pub(super) fn look_up(&mut self, from: usize, joined: &mut [u32]) {
+        for (key, column) in self.keys.columns.iter_mut().zip(&mut self.columns) {
+            for (row, joined) in (from..).zip(&mut *joined) {
+                let number = column.number(row, key);
+                *joined = match number {
+                    NULL if key.tag.is_none() => NULL,
+                    _ if *joined == NULL => NULL,
+                    _ => key.join(*joined, number),
+                };
+            }
+        }
+    }
+
+    /// The series of a row's number and a column of values, if it is known.
     #[inline]
-    pub(super) fn series(
+    pub(super) fn series(&self, number: u32, value: usize) -> Option<&Series> {
+        self.keys.ready.get(self.place(number, value))
+    }
+
+    #[inline]
+    fn place(&self, number: u32, value: usize) -> usize {
+        number as usize * self.keys.values + value
+    }
+
+    /// Makes that series known, from `row`, whose number it is.
+    #[cold]
+    pub(super) fn render(
         &mut self,
         row: usize,
-        key: usize,
+        number: u32,
         value: usize,
         metric: Option<&str>,
         client: &Client,
-    ) -> &Rendered {
-        let place = key * self.keys.values + value;
-        if self.keys.series.get(place).is_none_or(Option::is_none) {
-            if self.keys.series.len() <= place {
-                self.keys.series.resize(place + 1, None);
-            }
-            self.keys.series[place] = Some(self.render(row, metric, client));
-        }
-        self.keys.series[place].as_ref().expect("it was rendered just now")
+    ) -> &Series {
+        let rendered = render(&self.keys.columns, &self.columns, row, metric, client);
+        let place = self.place(number, value);
+        self.keys.ready.add(place, rendered)
     }
 
-    #[cold]
-    fn render(&self, row: usize, metric: Option<&str>, client: &Client) -> Rendered {
-        let columns = || self.keys.columns.iter().zip(&self.texts);
-        let mut of_column = None;
-        let mut tags = Vec::new();
-        for (key, texts) in columns() {
-            match (&key.tag, texts.text(row)) {
-                (Some(name), Some(value)) => tags.push((name.as_str(), value)),
-                (None, text) => of_column = text,
-                // A null tag is left out.
-                (Some(_), None) => {}
-            }
-        }
-        let mut text = SeriesText::new();
-        client
-            .render(&mut text, metric.or(of_column).unwrap_or_default(), tags)
-            .map_err(|error| (self.column_of(&error), error))?;
-        Ok(text)
-    }
-
-    /// Which column an error is about; `None` when it is about the line as a whole.
-    fn column_of(&self, error: &InvalidPoint) -> Option<String> {
-        let is_it = |key: &&Key| match (error.field(), &key.tag) {
-            (Field::TagValue(name), Some(tag)) => **name == **tag,
-            (Field::Metric, None) => true,
-            _ => false,
-        };
-        let key = self.keys.columns.iter().find(is_it);
-        key.map(|key| key.column.clone())
+    #[cfg(test)]
+    pub(super) fn is_dense(&self) -> bool {
+        self.dense.is_some()
     }
 
     /// Forgets what is known, when it has become too much.
@@ -196,124 +202,94 @@ impl Rows<'_> {
             key.joined.clear();
             key.near.fill(NOWHERE);
         }
-        self.keys.series.clear();
-        self.texts.iter_mut().for_each(Texts::forget);
+        self.keys.ready.clear();
+        self.columns.iter_mut().for_each(Column::forget);
+        self.dense.iter_mut().for_each(Dense::forget);
     }
 }
 
-/// A column of strings, and the numbers found for them.
-enum Texts<'a> {
-    Plain {
-        strings: Strings<'a>,
-        /// A row and its number: the next row often has the same string.
-        last: Option<(usize, u32)>,
-    },
-    Dictionary {
-        keys: Vec<usize>,
-        nulls: Option<NullBuffer>,
-        strings: Strings<'a>,
-        /// By key; null where it was not looked up yet.
-        numbers: Vec<u32>,
-    },
+fn render(keys: &[Key], columns: &[Column<'_>], row: usize, metric: Option<&str>, client: &Client) -> Rendered {
+    let mut of_column = None;
+    let mut tags = Vec::new();
+    for (key, column) in keys.iter().zip(columns) {
+        match (&key.tag, column.texts.text(row)) {
+            (Some(name), Some(value)) => tags.push((name.as_str(), value)),
+            (None, text) => of_column = text,
+            // A null tag is left out.
+            (Some(_), None) => {}
+        }
+    }
+    let mut text = SeriesText::new();
+    client
+        .render(&mut text, metric.or(of_column).unwrap_or_default(), tags)
+        .map_err(|error| (column_of(&error, keys), error))?;
+    Ok(text)
 }
 
-impl<'a> Texts<'a> {
-    fn of(column: &str, array: &'a dyn Array) -> Result<Texts<'a>, BatchError> {
-        let Some(dictionary) = array.as_any_dictionary_opt() else {
-            let strings = Strings::of(column, array)?;
-            return Ok(Texts::Plain { strings, last: None });
+/// Which column an error is about; `None` when it is about the line as a whole.
+fn column_of(error: &InvalidPoint, keys: &[Key]) -> Option<String> {
+    let is_it = |key: &&Key| match (error.field(), &key.tag) {
+        (Field::TagValue(name), Some(tag)) => **name == **tag,
+        (Field::Metric, None) => true,
+        _ => false,
+    };
+    keys.iter().find(is_it).map(|key| key.column.clone())
+}
+
+/// A column of strings, and the numbers found for them.
+struct Column<'a> {
+    texts: Texts<'a>,
+    /// Of plain strings, a row and its number: the next row often has the same string.
+    last: Option<(usize, u32)>,
+    /// Of a dictionary, by place; null where it was not looked up yet.
+    numbers: Vec<u32>,
+}
+
+impl<'a> Column<'a> {
+    fn of(texts: Texts<'a>) -> Column<'a> {
+        let strings = match &texts {
+            Texts::Plain(_) => 0,
+            Texts::Dictionary(dictionary) => dictionary.len,
         };
-        let values = dictionary.values();
-        let strings = Strings::of(column, values.as_ref())?;
-        let nulls = array.logical_nulls();
-        // Keys of nulls are whatever they are, also where there is no string to have one.
-        let keys = match values.is_empty() {
-            true => vec![0; array.len()],
-            false => dictionary.normalized_keys(),
-        };
-        Ok(Texts::Dictionary {
-            keys,
-            nulls,
-            strings,
-            numbers: vec![NULL; values.len()],
-        })
+        Column {
+            texts,
+            last: None,
+            numbers: vec![NULL; strings],
+        }
     }
 
     #[inline]
     fn number(&mut self, row: usize, key: &mut Key) -> u32 {
-        match self {
-            Texts::Plain { strings, last } => {
+        match &self.texts {
+            Texts::Plain(strings) => {
                 let Some(text) = strings.get(row) else { return NULL };
-                if let Some((last, number)) = *last
+                if let Some((last, number)) = self.last
                     && strings.get(last) == Some(text)
                 {
                     return number;
                 }
                 let number = key.number(text);
-                *last = Some((row, number));
+                self.last = Some((row, number));
                 number
             }
-            Texts::Dictionary {
-                keys,
-                nulls,
-                strings,
-                numbers,
-            } => {
-                if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            Texts::Dictionary(dictionary) => {
+                let Some(place) = dictionary.place(row) else {
                     return NULL;
+                };
+                let number = &mut self.numbers[place];
+                if *number == NULL {
+                    let Some(text) = dictionary.strings.get(place) else {
+                        return NULL;
+                    };
+                    *number = key.number(text);
                 }
-                let place = keys[row];
-                if numbers[place] == NULL {
-                    let Some(text) = strings.get(place) else { return NULL };
-                    numbers[place] = key.number(text);
-                }
-                numbers[place]
+                *number
             }
-        }
-    }
-
-    fn text(&self, row: usize) -> Option<&str> {
-        match self {
-            Texts::Plain { strings, .. } => strings.get(row),
-            Texts::Dictionary { nulls, .. } if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) => None,
-            Texts::Dictionary { keys, strings, .. } => strings.get(keys[row]),
         }
     }
 
     fn forget(&mut self) {
-        match self {
-            Texts::Plain { last, .. } => *last = None,
-            Texts::Dictionary { numbers, .. } => numbers.fill(NULL),
-        }
-    }
-}
-
-/// Strings in any of the layouts Arrow has for them.
-enum Strings<'a> {
-    Small(&'a StringArray),
-    Large(&'a LargeStringArray),
-    View(&'a StringViewArray),
-    Nulls,
-}
-
-impl<'a> Strings<'a> {
-    fn of(column: &str, array: &'a dyn Array) -> Result<Strings<'a>, BatchError> {
-        Ok(match array.data_type() {
-            DataType::Utf8 => Strings::Small(array.as_string()),
-            DataType::LargeUtf8 => Strings::Large(array.as_string()),
-            DataType::Utf8View => Strings::View(array.as_string_view()),
-            DataType::Null => Strings::Nulls,
-            found => return Err(wrong(column, found, "strings, plain or in a dictionary,")),
-        })
-    }
-
-    #[inline]
-    fn get(&self, index: usize) -> Option<&'a str> {
-        match self {
-            Strings::Small(array) => array.is_valid(index).then(|| array.value(index)),
-            Strings::Large(array) => array.is_valid(index).then(|| array.value(index)),
-            Strings::View(array) => array.is_valid(index).then(|| array.value(index)),
-            Strings::Nulls => None,
-        }
+        self.last = None;
+        self.numbers.fill(NULL);
     }
 }

@@ -10,6 +10,8 @@ use potsdb::frame::{BAD_CELLS, BatchError, Columns, SentBatch};
 
 use super::*;
 
+mod at_random;
+
 fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
     let schema = Schema::new(columns.iter().map(field).collect::<Vec<_>>());

@@ -141,6 +141,15 @@ pub(crate) fn memory(spare: Option<Vec<u8>>) -> Vec<u8> {
     memory
 }
 
+/// Memory for a block to be filled soon, from the worker for callers: it is new, and the kernel provides each page of it when it
+/// is first written to. That takes as long as the lines that fit in it.
+pub(crate) fn provided() -> Vec<u8> {
+    let mut memory = Vec::with_capacity(BLOCK_BYTES);
+    // Not zeros: memory of zeros is had from the kernel without writing any.
+    memory.resize(BLOCK_BYTES, b'\n');
+    memory
+}
+
 /// Whether memory is a block's, to be filled again.
 pub(crate) fn is_spare(bytes: &Vec<u8>) -> bool {
     bytes.capacity() == BLOCK_BYTES

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
+use crate::block::{self, BLOCK_BYTES};
 use crate::connection::{Connection, Incoming};
 use crate::credentials::Credentials;
 use crate::dial::{Dial, Dialled};
@@ -281,9 +282,12 @@ impl Worker {
                 false => state.take(room.bytes, room.points),
             };
             let queued = state.queued() > 0;
-            let (urgent, phase) = (state.is_urgent(), state.phase());
+            let (urgent, phase, lacks_spare) = (state.is_urgent(), state.phase(), state.lacks_spare());
             self.queue.announce_room(state);
             let Some((block, first)) = taken else { return };
+            if lacks_spare && block.len() > BLOCK_BYTES / 2 {
+                self.engine.verdicts().spare.extend([block::provided(), block::provided()]);
+            }
             self.lingers_until = self.now().saturating_add(self.linger);
             self.publisher.took(block.points());
             let lines = block.into_lines(first, &mut self.engine.verdicts().spare);

@@ -91,6 +91,11 @@ impl State {
         Some((block, first))
     }
 
+    /// Whether callers are going to need memory that is not at hand.
+    pub(crate) fn lacks_spare(&self) -> bool {
+        self.spare.len() < SPARE_BLOCKS
+    }
+
     pub(crate) fn wake(&mut self) {
         self.rest = Rest::Awake;
     }

@@ -26,14 +26,20 @@ pub(crate) fn is_worker() -> bool {
     IS_WORKER.get()
 }
 
-/// How often [`lock`] tries before it lets the kernel put the thread to sleep, and for how many spins it waits before each
-/// try: some 3 µs. Each try takes the lock's lines of cache away from whoever sends meanwhile, so that two who try by turns
-/// are slower than one alone; after 3 µs the other has sent fifty points. Between two tries the processor goes to whoever
-/// wants it: the worker, which has more threads than processors before it, and what it makes room for is what all wait for.
+/// How often [`lock`] tries before it lets the kernel put the thread to sleep.
 #[cfg(not(potsdb_loom))]
 const TRIES: u32 = 40;
+
+/// Spins before the first try, some 400 ns: whoever holds the lock is most often the worker, and done by then.
 #[cfg(not(potsdb_loom))]
-const PAUSE: u32 = 128;
+const SHORT: u32 = 16;
+
+/// Spins before each of the others, some 3 µs. Another sender holds it, and each try takes the lock's lines of cache away from
+/// that one: two who try by turns are slower than one alone. After 3 µs the other has sent fifty points. Between two tries
+/// the processor goes to whoever wants it: with more senders than processors the worker's turn is late, and the room it
+/// makes is what all wait for.
+#[cfg(not(potsdb_loom))]
+const LONG: u32 = 128;
 
 /// Takes the lock. A poisoned one is taken all the same: whoever panicked under it was the
 /// worker, and its end is written into the state itself.
@@ -50,11 +56,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cold]
 fn contend<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     use std::sync::{PoisonError, TryLockError};
+    let mut spins = SHORT;
     for _ in 0..TRIES {
-        (0..PAUSE).for_each(|_| std::hint::spin_loop());
+        (0..spins).for_each(|_| std::hint::spin_loop());
         match mutex.try_lock() {
             Ok(guard) => return guard,
             Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) if spins == SHORT => spins = LONG,
             Err(TryLockError::WouldBlock) => std::thread::yield_now(),
         }
     }

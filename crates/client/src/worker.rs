@@ -286,7 +286,10 @@ impl Worker {
             self.queue.announce_room(state);
             let Some((block, first)) = taken else { return };
             if lacks_spare && block.len() > BLOCK_BYTES / 2 {
-                self.engine.verdicts().spare.extend([block::provided(), block::provided()]);
+                self.engine
+                    .verdicts()
+                    .spare
+                    .extend([block::provided(), block::provided()]);
             }
             self.lingers_until = self.now().saturating_add(self.linger);
             self.publisher.took(block.points());

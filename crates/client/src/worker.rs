@@ -276,8 +276,11 @@ impl Worker {
     /// Takes lines from the queue for the links that want some.
     fn fill(&mut self) {
         while let Some((link, room)) = self.engine.wants() {
+            let lingering = self.now() < self.lingers_until;
             let mut state = post(&self.queue, &mut self.engine);
-            let taken = match self.lingers(&state) {
+            // Just after something was taken callers are sending. To take their block from under them line by line would
+            // cost them the lock, and its cache, for each.
+            let taken = match lingering && self.queue.may_linger(&state) {
                 true => None,
                 false => state.take(room.bytes, room.points),
             };
@@ -389,12 +392,6 @@ impl Worker {
         }
     }
 
-    /// Whether what is queued is left to callers for now. Just after something was taken they are sending, and to take
-    /// their block from under them line by line would cost them the lock, and its cache, for each.
-    fn lingers(&self, state: &State) -> bool {
-        self.now() < self.lingers_until && self.queue.may_linger(state)
-    }
-
     /// Decides how to rest and for how long at most.
     fn rest(&mut self) -> Option<Duration> {
         let now = self.now();
@@ -406,11 +403,11 @@ impl Worker {
         let until = self.engine.deadline().into_iter().chain(dials).min();
         let wants = self.engine.wants().is_some();
         let mut state = self.queue.lock();
-        let expires = self.max_age.and_then(|age| state.expires_at(Instant::now(), age));
+        let expires = self.max_age.and_then(|age| state.expires_at(self.started + now, age));
         let expires = expires.map(|at| at.saturating_duration_since(self.started));
         let until = until.into_iter().chain(expires).min();
         let waiting = state.queued() > 0;
-        let lingers = self.lingers(&state);
+        let lingers = now < self.lingers_until && self.queue.may_linger(&state);
         // Points that came after the engine was last told have no connection asked for, and no caller wakes a
         // worker that looks awake.
         if self.unfinished || (waiting && !lingers && (!self.told_queued || wants)) {

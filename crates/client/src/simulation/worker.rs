@@ -15,7 +15,7 @@ use crate::credentials::Credentials;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::exchange::Wire;
-use crate::queue::{Phase, Queue, Rest, State, linger};
+use crate::queue::{Phase, Queue, Rest, linger};
 
 /// Rounds of filling and writing before replies and callers are looked at again.
 const ROUNDS: usize = 32;
@@ -157,7 +157,7 @@ impl Worker {
         let expires = expires.map(|at| at.saturating_duration_since(self.started));
         let until = self.engine.deadline().into_iter().chain(expires).min();
         let waiting = state.queued() > 0;
-        let lingers = self.lingers(now, &state);
+        let lingers = now < self.lingers_until && self.queue.may_linger(&state);
         if self.unfinished || (waiting && !lingers && (!self.told_queued || wants)) {
             return Some(now);
         }
@@ -170,10 +170,6 @@ impl Worker {
             self.queue.rest(&mut state, Rest::Asleep);
         }
         until
-    }
-
-    fn lingers(&self, now: Duration, state: &State) -> bool {
-        now < self.lingers_until && self.queue.may_linger(state)
     }
 
     /// Tells the engine where the callers are.
@@ -237,7 +233,7 @@ impl Worker {
         while let Some((link, room)) = self.engine.wants() {
             self.post(world);
             let mut state = self.queue.lock();
-            let taken = match self.lingers(world.now, &state) {
+            let taken = match world.now < self.lingers_until && self.queue.may_linger(&state) {
                 true => None,
                 false => state.take(room.bytes, room.points),
             };

@@ -77,6 +77,7 @@ def document(figures: Figures, memory: Figures, profile: list[str], rounds: int)
             INSTRUCTIONS,
             *profile,
             "",
+            (ROOT / "bench/notes.md").read_text(),
             GROWTH,
             *(f"![{plot}](bench/growth/{plot}.svg)" for plot in ("series", "threads", "depth", "rate")),
             "",

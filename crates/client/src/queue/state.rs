@@ -80,7 +80,8 @@ impl State {
         } else if let Some(whole) = self.full.pop_front() {
             whole
         } else {
-            std::mem::replace(&mut self.open, Block::new(Vec::new()))
+            // Not memory fetched from afar for it: of what is sent now and then, it takes a few lines.
+            std::mem::replace(&mut self.open, Block::new(self.spare.pop().unwrap_or_default()))
         };
         let taken = u64::from(block.points());
         self.queued_bytes -= block.len();
@@ -186,8 +187,9 @@ impl State {
 
     /// Closes the open block, as if it were full.
     pub(super) fn seal_open(&mut self) {
-        let open = std::mem::replace(&mut self.open, Block::new(Vec::new()));
-        self.full.push_back(open);
+        let memory = self.spare.pop().unwrap_or_default();
+        self.full
+            .push_back(std::mem::replace(&mut self.open, Block::new(memory)));
     }
 
     /// Appends lines that there is a block for.

@@ -44,6 +44,7 @@ fn queue(overflow: Overflow, points: usize) -> (Arc<Queue>, Arc<Flag>) {
 
 const LINE: &[u8] = b"put m 1700000000 1 h=a\n";
 
+/// The worker that sleeps.
 fn work(queue: &Queue, flag: &Flag, enough: impl FnMut(u64, Phase) -> bool) -> u64 {
     work_resting(Rest::Asleep, queue, flag, enough)
 }

@@ -406,19 +406,17 @@ impl Worker {
         let expires = self.max_age.and_then(|age| state.expires_at(self.started + now, age));
         let expires = expires.map(|at| at.saturating_duration_since(self.started));
         let until = until.into_iter().chain(expires).min();
+        if !self.unfinished && now < self.lingers_until && self.queue.rest(&mut state, Rest::Lingering) {
+            let linger = self.lingers_until;
+            return Some(until.map_or(linger, |until| until.min(linger)).saturating_sub(now));
+        }
         let waiting = state.queued() > 0;
-        let lingers = now < self.lingers_until && self.queue.may_linger(&state);
         // Points that came after the engine was last told have no connection asked for, and no caller wakes a
         // worker that looks awake.
-        if self.unfinished || (waiting && !lingers && (!self.told_queued || wants)) {
+        if self.unfinished || (waiting && (!self.told_queued || wants)) {
             return Some(Duration::ZERO);
         }
-        if lingers {
-            if self.queue.rest(&mut state, Rest::Lingering) {
-                let linger = self.lingers_until;
-                return Some(until.map_or(linger, |until| until.min(linger)).saturating_sub(now));
-            }
-        } else if !waiting {
+        if !waiting {
             self.queue.rest(&mut state, Rest::Asleep);
         }
         drop(state);

@@ -156,17 +156,15 @@ impl Worker {
         let expires = self.max_age.and_then(|age| state.expires_at(self.instant(now), age));
         let expires = expires.map(|at| at.saturating_duration_since(self.started));
         let until = self.engine.deadline().into_iter().chain(expires).min();
+        if !self.unfinished && now < self.lingers_until && self.queue.rest(&mut state, Rest::Lingering) {
+            let linger = self.lingers_until;
+            return Some(until.map_or(linger, |until| until.min(linger)));
+        }
         let waiting = state.queued() > 0;
-        let lingers = now < self.lingers_until && self.queue.may_linger(&state);
-        if self.unfinished || (waiting && !lingers && (!self.told_queued || wants)) {
+        if self.unfinished || (waiting && (!self.told_queued || wants)) {
             return Some(now);
         }
-        if lingers {
-            if self.queue.rest(&mut state, Rest::Lingering) {
-                let linger = self.lingers_until;
-                return Some(until.map_or(linger, |until| until.min(linger)));
-            }
-        } else if !waiting {
+        if !waiting {
             self.queue.rest(&mut state, Rest::Asleep);
         }
         until

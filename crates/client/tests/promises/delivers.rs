@@ -172,3 +172,14 @@ fn a_first_point_is_written_without_anybody_asking_for_it() {
         ended(&client.close(LONG));
     }
 }
+
+#[test]
+fn points_that_come_one_by_one_are_written_without_being_asked_for() {
+    let receiver = receiver(Config::default());
+    let client = open(&receiver);
+    for n in 0..5 {
+        send(&client, n, 1);
+        assert!(receiver.wait_for(n + 1, LONG), "no longer than the worker lingers");
+    }
+    ended(&client.close(LONG));
+}

@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 
 use crate::backoff::{Backoff, Random};
 use crate::block::Lines;
-use crate::exchange::{Exchange, Knowledge, Room, Terms, Verdicts, Wire};
+use crate::exchange::{Exchange, Knowledge, Room, Terms, Wire};
 use crate::ledger::EndpointState;
 use crate::options::{Ack, Options};
 use crate::pace::Pace;
-use crate::window::Held;
+use crate::verdicts::{Done, Outstanding, Reason, Verdict, Verdicts};
 
 mod door;
 mod links;
@@ -154,6 +154,9 @@ impl Engine {
             }
         }
         self.advance();
+        if self.done {
+            self.verdicts.check_complete();
+        }
     }
 
     /// Closing, and nothing is left to be given.
@@ -249,12 +252,7 @@ impl Engine {
     /// The lowest position held without a verdict or for a re-send, and since when its point waits.
     pub(crate) fn low(&self) -> Option<(u64, Instant)> {
         let live = self.links.iter().filter_map(|link| link.exchange()?.low());
-        let again = self
-            .verdicts
-            .again
-            .iter()
-            .map(|held| (held.lines.first(), held.lines.since()));
-        live.chain(again).min()
+        live.chain(self.verdicts.again.low()).min()
     }
 
     pub(crate) fn endpoint_states(&self) -> Vec<EndpointState> {
@@ -269,22 +267,18 @@ impl Engine {
     /// New lines from the queue.
     fn take(&mut self, link: usize, lines: Lines) {
         self.pace.take(self.now, lines.points());
+        let held = Outstanding::new(lines);
+        self.verdicts.took(&held);
         if self.test_mode {
-            self.verdicts.tally.dropped.test_mode += lines.points();
-            return self.verdicts.release(lines);
+            return self.verdicts.end(held, Verdict::Dropped(Reason::TestMode));
         }
-        let held = Held {
-            lines,
-            posted: false,
-            tried: false,
-        };
         self.doors[self.links[link].door]
             .overload
             .take(self.now, held.lines.points());
         match self.links[link].exchange_mut() {
             Some(exchange) => exchange.give(self.now, held),
             // The link was lost between asking for lines and getting them.
-            None => self.verdicts.send_again([held]),
+            None => self.verdicts.again(held),
         }
     }
 
@@ -309,24 +303,19 @@ impl Engine {
 
     /// Gives lines that lost their connection to links that have room.
     fn write_again(&mut self) {
-        while let Some(next) = self.verdicts.again.first() {
+        while let Some(posted) = self.verdicts.again.is_posted() {
             let allowance = self.pace.allowance(self.now);
-            let Some((link, room)) = self.roomiest(next.posted) else {
+            let Some((link, room)) = self.roomiest(posted) else {
                 return;
             };
-            let held = &mut self.verdicts.again[0];
-            let Some(lines) = held.lines.split_front(room.bytes, room.points.min(allowance)) else {
+            let Some(held) = self.verdicts.again.split_front(room.bytes, room.points.min(allowance)) else {
                 return;
             };
-            let held = Held { lines, ..*held };
-            if self.verdicts.again[0].lines.points() == 0 {
-                self.verdicts.again.remove(0);
-            }
             self.pace.take(self.now, held.lines.points());
             self.doors[self.links[link].door]
                 .overload
                 .take(self.now, held.lines.points());
-            if held.tried {
+            if held.was_written {
                 self.verdicts.tally.resent += held.lines.points();
             }
             if let Some(exchange) = self.links[link].exchange_mut() {
@@ -354,17 +343,16 @@ impl Engine {
                 self.outputs.push_back(Output::Disconnect { link: index });
             }
         }
-        let mut left = 0;
-        for held in self.verdicts.again.drain(..) {
-            match held.posted {
+        let reason = match self.phase {
+            EnginePhase::Stopped => Reason::Stopped,
+            _ => Reason::Closed,
+        };
+        for held in self.verdicts.again.drain().collect::<Vec<_>>() {
+            match held.verdict_posted {
                 // A precaution that was not written again, or not answered for.
-                true => self.verdicts.tally.unsettled += held.lines.points(),
-                false => left += held.lines.points(),
+                true => self.verdicts.done(held, Done::Unsettled),
+                false => self.verdicts.end(held, Verdict::Dropped(reason)),
             }
-        }
-        match self.phase {
-            EnginePhase::Stopped => self.verdicts.tally.dropped.stopped += left,
-            _ => self.verdicts.tally.dropped.closed += left,
         }
         self.done = true;
     }

@@ -71,6 +71,7 @@ mod tls;
 #[path = "without_tls.rs"]
 mod tls;
 mod url;
+mod verdicts;
 mod window;
 mod worker;
 

@@ -8,13 +8,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::block::Lines;
+use crate::verdicts::Outstanding;
 
 #[derive(Debug)]
 pub(crate) struct Settling {
     period: Duration,
     limit: usize,
-    groups: VecDeque<(Duration, Lines)>,
+    groups: VecDeque<(Duration, Outstanding)>,
     bytes: usize,
 }
 
@@ -29,9 +29,9 @@ impl Settling {
     }
 
     /// Keeps lines answered at `now`. Returns those let go because of the bound.
-    pub(crate) fn hold(&mut self, now: Duration, lines: Lines) -> Vec<Lines> {
-        self.bytes += lines.len();
-        self.groups.push_back((now, lines));
+    pub(crate) fn hold(&mut self, now: Duration, held: Outstanding) -> Vec<Outstanding> {
+        self.bytes += held.lines.len();
+        self.groups.push_back((now, held));
         let mut early = Vec::new();
         while self.bytes > self.limit {
             early.extend(self.pop());
@@ -40,7 +40,7 @@ impl Settling {
     }
 
     /// A question asked at `asked_at` was answered: returns the lines that have settled.
-    pub(crate) fn release(&mut self, asked_at: Duration) -> Vec<Lines> {
+    pub(crate) fn release(&mut self, asked_at: Duration) -> Vec<Outstanding> {
         let mut settled = Vec::new();
         while self.due().is_some_and(|due| due <= asked_at) {
             settled.extend(self.pop());
@@ -58,20 +58,16 @@ impl Settling {
         self.period.is_zero()
     }
 
-    pub(crate) fn points(&self) -> u64 {
-        self.groups.iter().map(|(_, lines)| lines.points()).sum()
-    }
-
     /// Takes everything out, oldest first.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Lines> {
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Outstanding> {
         self.bytes = 0;
-        std::mem::take(&mut self.groups).into_iter().map(|(_, lines)| lines)
+        std::mem::take(&mut self.groups).into_iter().map(|(_, held)| held)
     }
 
-    fn pop(&mut self) -> Option<Lines> {
-        let (_, lines) = self.groups.pop_front()?;
-        self.bytes -= lines.len();
-        Some(lines)
+    fn pop(&mut self) -> Option<Outstanding> {
+        let (_, held) = self.groups.pop_front()?;
+        self.bytes -= held.lines.len();
+        Some(held)
     }
 }
 
@@ -80,10 +76,10 @@ mod tests {
     use super::*;
     use crate::block::{BLOCK_BYTES, Block};
 
-    fn lines(text: &str) -> Lines {
+    fn lines(text: &str) -> Outstanding {
         let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
         block.append(&[text.as_bytes()], 1);
-        block.into_lines(0, &mut Vec::new())
+        Outstanding::new(block.into_lines(0, &mut Vec::new()))
     }
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -96,7 +92,7 @@ mod tests {
         assert_eq!(settling.due(), Some(3 * SECOND));
         assert!(settling.release(3 * SECOND - Duration::from_millis(1)).is_empty());
         assert_eq!(settling.release(3 * SECOND).len(), 1);
-        assert_eq!((settling.points(), settling.drain().count()), (1, 1));
+        assert_eq!(settling.drain().count(), 1);
     }
 
     #[test]
@@ -105,7 +101,7 @@ mod tests {
         settling.hold(SECOND, lines("a1\n"));
         let early = settling.hold(SECOND, lines("b2\n"));
         assert_eq!(
-            early.iter().map(|lines| lines.bytes().to_vec()).collect::<Vec<_>>(),
+            early.iter().map(|held| held.lines.bytes().to_vec()).collect::<Vec<_>>(),
             [b"a1\n".to_vec()]
         );
     }

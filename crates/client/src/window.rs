@@ -15,24 +15,14 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use crate::block::Lines;
-
-/// Lines the worker holds, and what was already said and done about them.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) lines: Lines,
-    /// They have their verdict: a re-send of theirs is a precaution and posts nothing.
-    pub(crate) posted: bool,
-    /// Some of their bytes were handed to a kernel once.
-    pub(crate) tried: bool,
-}
+use crate::verdicts::Outstanding;
 
 /// The question in-band: asks the server to answer when it has read this far.
 const VERSION: &[u8] = b"version\n";
 
 #[derive(Debug)]
 enum What {
-    Lines(Held),
+    Lines(Outstanding),
     Version { asked_at: Duration },
 }
 
@@ -55,7 +45,7 @@ impl Entry {
         self.end - self.bytes().len() as u64
     }
 
-    fn lines(&self) -> Option<&Held> {
+    fn lines(&self) -> Option<&Outstanding> {
         match &self.what {
             What::Lines(held) => Some(held),
             What::Version { .. } => None,
@@ -66,7 +56,7 @@ impl Entry {
 /// What lay before an answered question.
 #[derive(Debug)]
 pub(crate) struct Interval {
-    pub(crate) lines: Vec<Held>,
+    pub(crate) lines: Vec<Outstanding>,
     pub(crate) asked_at: Duration,
     /// The stream's offset at its beginning.
     pub(crate) start: u64,
@@ -88,7 +78,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn push_lines(&mut self, held: Held) {
+    pub(crate) fn push_lines(&mut self, held: Outstanding) {
         let last = self.entries.iter().rev().find_map(Entry::lines);
         self.mixed = last.is_some_and(|last| self.mixed || held.lines.first() < last.lines.first());
         self.bytes += held.lines.len();
@@ -158,7 +148,7 @@ impl Window {
     /// Whether the last thing pushed was lines whose verdict is posted, or not; `None`: a question.
     pub(crate) fn last_posted(&self) -> Option<bool> {
         match &self.entries.back()?.what {
-            What::Lines(held) => Some(held.posted),
+            What::Lines(held) => Some(held.verdict_posted),
             What::Version { .. } => None,
         }
     }
@@ -220,13 +210,13 @@ impl Window {
         for held in &mut lines {
             self.bytes -= held.lines.len();
             self.points -= held.lines.points();
-            held.tried = true;
+            held.was_written = true;
         }
         Some(Interval { lines, asked_at, start })
     }
 
     /// The peer's kernel has everything before `offset`: takes out those lines, whole ones.
-    pub(crate) fn received(&mut self, offset: u64) -> Vec<Held> {
+    pub(crate) fn received(&mut self, offset: u64) -> Vec<Outstanding> {
         let mut received = Vec::new();
         while let Some(entry) = self.entries.front_mut() {
             if entry.end <= offset.min(self.written) {
@@ -239,9 +229,9 @@ impl Window {
             }
             let into = offset.min(self.written).saturating_sub(entry.start()) as usize;
             if let What::Lines(held) = &mut entry.what
-                && let Some(front) = held.lines.split_front(into, u64::MAX)
+                && let Some(front) = held.split_front(into, u64::MAX)
             {
-                received.push(Held { lines: front, ..*held });
+                received.push(front);
             }
             break;
         }
@@ -253,15 +243,15 @@ impl Window {
     }
 
     /// The connection is gone: takes out every line that is left.
-    pub(crate) fn drain(&mut self) -> Vec<Held> {
+    pub(crate) fn drain(&mut self) -> Vec<Outstanding> {
         let written = self.written;
         let entries = std::mem::take(self).entries.into_iter();
         entries
             .filter_map(|entry| {
                 let begun = entry.start() < written;
                 match entry.what {
-                    What::Lines(held) => Some(Held {
-                        tried: held.tried || begun,
+                    What::Lines(held) => Some(Outstanding {
+                        was_written: held.was_written || begun,
                         ..held
                     }),
                     What::Version { .. } => None,
@@ -271,7 +261,7 @@ impl Window {
     }
 
     /// All lines in it.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = &Held> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &Outstanding> {
         self.entries.iter().filter_map(Entry::lines)
     }
 
@@ -279,7 +269,7 @@ impl Window {
     /// lines, but after a re-send, when all have to be looked at.
     pub(crate) fn low(&self) -> Option<(u64, Instant)> {
         let all = if self.mixed { usize::MAX } else { 1 };
-        let low = |held: &Held| (held.lines.first(), held.lines.since());
+        let low = |held: &Outstanding| (held.lines.first(), held.lines.since());
         self.lines().take(all).map(low).min()
     }
 }
@@ -289,16 +279,12 @@ mod tests {
     use super::*;
     use crate::block::{BLOCK_BYTES, Block};
 
-    fn held(first: u64, lines: &[&str]) -> Held {
+    fn held(first: u64, lines: &[&str]) -> Outstanding {
         let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
         for line in lines {
             block.append(&[line.as_bytes()], 1);
         }
-        Held {
-            lines: block.into_lines(first, &mut Vec::new()),
-            posted: false,
-            tried: false,
-        }
+        Outstanding::new(block.into_lines(first, &mut Vec::new()))
     }
 
     fn unwritten(window: &Window) -> String {
@@ -405,6 +391,9 @@ mod tests {
         let mut window = window();
         window.wrote(1);
         let left = window.drain();
-        assert_eq!(left.iter().map(|held| held.tried).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(
+            left.iter().map(|held| held.was_written).collect::<Vec<_>>(),
+            [true, false]
+        );
     }
 }

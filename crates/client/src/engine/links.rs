@@ -197,12 +197,7 @@ impl Engine {
     /// Opens a connection when there is something to write and no live one takes it. One at a
     /// time, [`STAGGER`] apart: a silent connection would block VictoriaMetrics' port.
     pub(super) fn connect(&mut self) {
-        let waiting = self
-            .verdicts
-            .again
-            .first()
-            .map(|held| held.posted)
-            .or(self.queued.then_some(false));
+        let waiting = self.verdicts.again.is_posted().or(self.queued.then_some(false));
         let Some(posted) = waiting else { return };
         let trying = |link: &Link| matches!(link.state, State::Connecting { since } if self.now < since + STAGGER);
         if self.test_mode || self.roomiest(posted).is_some() || self.links.iter().any(trying) {

@@ -15,8 +15,8 @@ use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use super::telnet::Telnet;
-use super::{Cut, Exchange, Knowledge, Room, Terms, Verdicts};
-use crate::window::Held;
+use super::{Cut, Exchange, Knowledge, Room, Terms};
+use crate::verdicts::{Outstanding, Verdicts};
 
 /// What is kept of an answer that has no end.
 const ANSWER_MAX: usize = 4096;
@@ -93,7 +93,7 @@ impl Exchange for Greeting {
         self.within.room(posted).filter(|_| self.is_welcome())
     }
 
-    fn give(&mut self, now: Duration, held: Held) {
+    fn give(&mut self, now: Duration, held: Outstanding) {
         self.within.give(now, held);
     }
 

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use potsdb_wire::reply::{self, PointError, PutReply};
 
-use super::{Cut, Exchange, Knowledge, Room, Terms, Verdicts};
-use crate::window::Held;
+use super::{Cut, Exchange, Knowledge, Room, Terms};
+use crate::verdicts::{Outstanding, Verdict, Verdicts};
 
 mod answer;
 mod learned;
@@ -48,7 +48,7 @@ pub(crate) struct Http {
     secrets: Secrets,
     learned: Learned,
     /// Lines for the next request.
-    gathered: VecDeque<Held>,
+    gathered: VecDeque<Outstanding>,
     /// Lines of a request that was not taken as it was, the next ones last.
     parts: Vec<Part>,
     flight: Option<Flight>,
@@ -115,7 +115,7 @@ impl Http {
     }
 
     /// Everything that waits for a verdict here.
-    fn held(&self) -> impl Iterator<Item = &Held> {
+    fn held(&self) -> impl Iterator<Item = &Outstanding> {
         let flight = self.flight.iter().filter_map(|flight| flight.part.as_ref());
         flight
             .chain(&self.parts)
@@ -215,7 +215,7 @@ impl Http {
             return;
         };
         for held in &mut part.lines {
-            held.tried = true;
+            held.was_written = true;
         }
         let taken = matches!(
             reply,
@@ -227,12 +227,11 @@ impl Http {
         }
         match reply {
             PutReply::Taken { counted } if self.terms.stored && !counted => {
-                verdicts.send_again(part.lines);
+                part.again(verdicts);
                 self.cut = Some(Cut::CannotAnswer);
             }
             PutReply::Taken { .. } => {
-                verdicts.tally.acknowledged += part.unposted();
-                part.release(verdicts);
+                part.end(Verdict::Acknowledged, verdicts);
                 verdicts.worked = true;
             }
             PutReply::Unnamed if !part.details => self.parts.push(Part { details: true, ..part }),
@@ -258,15 +257,15 @@ impl Http {
                     429 | 503 => verdicts.slow_down(answer.retry_after, words),
                     _ => verdicts.pause(answer.retry_after, words),
                 }
-                verdicts.send_again(part.lines);
+                part.again(verdicts);
                 self.let_go(verdicts);
             }
             PutReply::Unauthorized { .. } => {
-                verdicts.send_again(part.lines);
+                part.again(verdicts);
                 self.cut = Some(unauthorized(answer));
             }
             PutReply::Misplaced { words } => {
-                verdicts.send_again(part.lines);
+                part.again(verdicts);
                 self.cut = Some(Cut::Misplaced(self.secrets.hidden(words)));
             }
             _ => unreachable!("every reply has its arm"),
@@ -282,7 +281,7 @@ impl Http {
         let mut number = 0;
         let mut slow = false;
         for mut held in part.lines {
-            while let Some(lines) = held.lines.split_front(usize::MAX, 1) {
+            while let Some(point) = held.split_front(usize::MAX, 1) {
                 let fault = faults.next_if(|(at, _)| *at == number).map(|(_, error)| error);
                 number += 1;
                 match fault {
@@ -290,27 +289,19 @@ impl Http {
                         if !std::mem::replace(&mut slow, true) {
                             verdicts.slow_down(None, self.secrets.hidden(&*error.words));
                         }
-                        verdicts.again.push(Held {
-                            lines,
-                            tried: true,
-                            ..held
-                        });
+                        verdicts.again(point);
                     }
                     Some(error) => {
                         let words = self.secrets.hidden(format!("{}: {}", error.words, error.metric()));
-                        reject(Held { lines, ..held }, error.kind(), words, verdicts);
+                        reject(point, error.kind(), words, verdicts);
                     }
-                    None => {
-                        verdicts.tally.acknowledged += u64::from(!held.posted);
-                        verdicts.release(lines);
-                    }
+                    None => verdicts.end(point, Verdict::Acknowledged),
                 }
                 if held.lines.points() == 0 {
                     break;
                 }
             }
         }
-        verdicts.send_again([]);
         match slow {
             true => self.let_go(verdicts),
             false => verdicts.worked = true,
@@ -331,7 +322,8 @@ impl Http {
     /// Gives back what has no request under way, for another connection to take.
     fn let_go(&mut self, verdicts: &mut Verdicts) {
         let parts = self.parts.drain(..).flat_map(|part| part.lines);
-        verdicts.send_again(parts.chain(self.gathered.drain(..)));
+        let held = parts.chain(self.gathered.drain(..));
+        held.for_each(|held| verdicts.again(held));
     }
 }
 
@@ -351,7 +343,7 @@ impl Exchange for Http {
         (bytes >= LEAST_ROOM && points > 0).then_some(Room { bytes, points })
     }
 
-    fn give(&mut self, _now: Duration, held: Held) {
+    fn give(&mut self, _now: Duration, held: Outstanding) {
         self.gathered.push_back(held);
     }
 
@@ -457,9 +449,9 @@ impl Exchange for Http {
                         self.learned.refused(length);
                     }
                     for held in &mut part.lines {
-                        held.tried |= flight.written > 0;
+                        held.was_written |= flight.written > 0;
                     }
-                    verdicts.send_again(part.lines);
+                    part.again(verdicts);
                 }
             }
         }

@@ -9,13 +9,8 @@ use std::io::IoSlice;
 use std::time::Duration;
 
 use potsdb_wire::Server;
-use potsdb_wire::reply::ErrorKind;
 
-use crate::block::Lines;
-use crate::ledger::Tally;
-use crate::overload::Slow;
-use crate::report::Report;
-use crate::window::Held;
+use crate::verdicts::{Outstanding, Verdicts};
 
 mod greeting;
 #[cfg(feature = "http")]
@@ -24,12 +19,6 @@ mod telnet;
 mod wire;
 
 pub(crate) use wire::Wire;
-
-/// The server's words for refused points that are kept.
-const WORDS: usize = 16;
-
-/// Reports kept between two turns of the worker, at most.
-const REPORTS: usize = 64;
 
 /// What the options say about every exchange.
 #[derive(Clone, Copy, Debug)]
@@ -166,101 +155,13 @@ impl fmt::Display for Cut {
     }
 }
 
-/// Where exchanges write what they learned. The engine owns it; the worker posts it.
-#[derive(Debug, Default)]
-pub(crate) struct Verdicts {
-    pub(crate) tally: Tally,
-    /// Lines to be written again: those without a verdict first, each kind in the order of positions. The others are a
-    /// precaution: on a connection that carries little they must not take all of it.
-    pub(crate) again: Vec<Held>,
-    pub(crate) reports: Vec<Report>,
-    /// The server's newest words for what it refused, newest last.
-    pub(crate) words: Vec<String>,
-    /// Its newest words for a refusal that no report tells of yet.
-    refusal: Option<String>,
-    pub(crate) last_answer: Option<Duration>,
-    /// Blocks nothing refers to any more.
-    pub(crate) spare: Vec<Vec<u8>>,
-    /// The endpoint asked for less since the engine last looked.
-    pub(crate) slow: Option<Slow>,
-    /// It took points without asking for less.
-    pub(crate) worked: bool,
-}
-
-impl Verdicts {
-    /// The server refused a point, in these words. Thousands may come between two turns of the
-    /// worker: the newest are kept.
-    pub(crate) fn refused(&mut self, kind: ErrorKind, words: String) {
-        self.count(kind);
-        if self.words.len() >= WORDS {
-            self.words.remove(0);
-        }
-        match kind {
-            ErrorKind::UnknownMetric => {
-                let report = Report::UnknownMetric { words: words.clone() };
-                if self.reports.len() < REPORTS && !self.reports.contains(&report) {
-                    self.reports.push(report);
-                }
-            }
-            _ => self.refusal = Some(words.clone()),
-        }
-        self.words.push(words);
-    }
-
-    /// The server reported an error of that kind.
-    pub(crate) fn count(&mut self, kind: ErrorKind) {
-        let place = ErrorKind::ALL.iter().position(|other| *other == kind);
-        self.tally.errors[place.expect("ALL holds every kind")] += 1;
-    }
-
-    /// Points were rejected, or refused where no verdict can tell: one report, with the newest words.
-    pub(crate) fn report_refusal(&mut self) {
-        if let Some(words) = self.refusal.take() {
-            self.report_once(Report::Rejected { points: 0, words });
-        }
-    }
-
-    /// The server asked for less, in these words; and perhaps to be left alone for some time.
-    pub(crate) fn slow_down(&mut self, rest: Option<Duration>, words: String) {
-        self.slow = Some(Slow { rest, less: true });
-        self.report_once(Report::Throttled { words });
-    }
-
-    /// It failed, in these words, and is tried again.
-    #[cfg(feature = "http")]
-    pub(crate) fn pause(&mut self, rest: Option<Duration>, words: String) {
-        let less = self.slow.is_some_and(|slow| slow.less);
-        self.slow = Some(Slow { rest, less });
-        self.report_once(Report::Failing { words });
-    }
-
-    /// Reports, unless a report of that kind waits already.
-    fn report_once(&mut self, report: Report) {
-        let kind = std::mem::discriminant(&report);
-        if !self.reports.iter().any(|other| std::mem::discriminant(other) == kind) {
-            self.reports.push(report);
-        }
-    }
-
-    /// These lines are done with: their memory can be used again.
-    pub(crate) fn release(&mut self, lines: Lines) {
-        self.spare.extend(lines.into_spare());
-    }
-
-    /// These lines go again.
-    pub(crate) fn send_again(&mut self, held: impl IntoIterator<Item = Held>) {
-        self.again.extend(held);
-        self.again.sort_by_key(|held| (held.posted, held.lines.first()));
-    }
-}
-
 /// One connection's conversation.
 pub(crate) trait Exchange: Send {
     /// How much it takes now of lines whose verdict is, or is not, posted already.
     fn room(&self, posted: bool) -> Option<Room>;
 
     /// Takes lines that [`room`](Exchange::room) allowed.
-    fn give(&mut self, now: Duration, held: Held);
+    fn give(&mut self, now: Duration, held: Outstanding);
 
     /// The bytes to write next. Asked once all there was has been given: what makes a batch of it
     /// can do so now. What was shown is shown again, as it was, until it is written: over TLS it

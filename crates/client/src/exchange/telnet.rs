@@ -21,11 +21,12 @@ use std::time::{Duration, Instant};
 
 use potsdb_wire::reply::{Class, ErrorKind, Replies, Reply};
 
-use super::{Cut, Exchange, Knowledge, Room, Terms, Verdicts};
+use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::block::BLOCK_BYTES;
 use crate::overload::Allowed;
 use crate::settling::Settling;
-use crate::window::{Held, Window};
+use crate::verdicts::{Done, Outstanding, Verdict, Verdicts};
+use crate::window::Window;
 
 /// Unwritten bytes above which no more lines are taken: what the worker has not taken can still be
 /// dropped as the oldest, and what it has taken cannot.
@@ -186,42 +187,32 @@ impl Telnet {
         // What was said belongs to this answer, also when it comes too late for its lines.
         let refused = std::mem::take(&mut self.refused);
         let again = std::mem::take(&mut self.again);
-        let Some(interval) = self.window.answered() else { return };
+        let Some(mut interval) = self.window.answered() else {
+            return;
+        };
         verdicts.last_answer = Some(now.saturating_sub(interval.asked_at));
         self.allowed.answered(now, interval.asked_at);
         // Errors among which are those of lines that are gone say nothing certain of the ones left.
         let unsure = std::mem::take(&mut self.gone) && refused > 0;
         if again || unsure || self.read_only {
-            verdicts.send_again(interval.lines);
+            interval.lines.into_iter().for_each(|held| verdicts.again(held));
             return;
         }
-        let unposted: u64 = interval
-            .lines
-            .iter()
-            .filter(|held| !held.posted)
-            .map(|held| held.lines.points())
-            .sum();
-        let rejected = refused.min(unposted);
-        verdicts.tally.rejected += rejected;
-        if rejected > 0 {
-            verdicts.report_refusal();
-        }
-        verdicts.tally.acknowledged += unposted - rejected;
+        verdicts.post_some_rejected(&mut interval.lines, refused);
         let suspect = interval.start < self.suspect_to;
         for held in interval.lines {
             if suspect {
-                verdicts.send_again([Held { posted: true, ..held }]);
+                verdicts.again(held);
             } else if self.settling.is_off() {
-                verdicts.release(held.lines);
+                verdicts.done(held, Done::Settled);
             } else {
-                for lines in self.settling.hold(now, held.lines) {
-                    verdicts.tally.released_early += lines.points();
-                    verdicts.release(lines);
+                for held in self.settling.hold(now, held) {
+                    verdicts.done(held, Done::ReleasedEarly);
                 }
             }
         }
-        for lines in self.settling.release(interval.asked_at) {
-            verdicts.release(lines);
+        for held in self.settling.release(interval.asked_at) {
+            verdicts.done(held, Done::Settled);
         }
         verdicts.worked |= !suspect;
     }
@@ -229,7 +220,7 @@ impl Telnet {
     fn error(&mut self, kind: ErrorKind, text: &[u8], verdicts: &mut Verdicts) {
         let words = || String::from_utf8_lossy(text).into_owned();
         if kind.class() != Class::Rejected {
-            verdicts.count(kind);
+            verdicts.count_error(kind);
         }
         match kind.class() {
             Class::Rejected => {
@@ -247,12 +238,7 @@ impl Telnet {
                 verdicts.tally.late_errors += 1;
                 verdicts.slow_down(None, words());
                 self.suspect_to = self.window.written();
-                let held = self.settling.drain().map(|lines| Held {
-                    lines,
-                    posted: true,
-                    tried: true,
-                });
-                verdicts.send_again(held);
+                self.settling.drain().for_each(|held| verdicts.again(held));
             }
             Class::ReadOnly => self.read_only = true,
             _ => {}
@@ -263,12 +249,11 @@ impl Telnet {
     fn confirm(&mut self, verdicts: &mut Verdicts) {
         for held in self.window.received(self.acknowledged) {
             self.gone = true;
-            match held.posted {
+            match held.verdict_posted {
                 // Answered for elsewhere; whether they settle cannot be found out here.
-                true => verdicts.tally.released_early += held.lines.points(),
-                false => verdicts.tally.unconfirmed += held.lines.points(),
+                true => verdicts.done(held, Done::ReleasedEarly),
+                false => verdicts.end(held, Verdict::Unconfirmed),
             }
-            verdicts.release(held.lines);
         }
     }
 
@@ -283,16 +268,16 @@ impl Telnet {
     }
 
     fn count_unsettled(&mut self, verdicts: &mut Verdicts) {
-        verdicts.tally.unsettled += self.settling.points();
-        for lines in self.settling.drain() {
-            verdicts.release(lines);
+        for held in self.settling.drain() {
+            verdicts.done(held, Done::Unsettled);
         }
     }
 }
 
 impl Exchange for Telnet {
     fn room(&self, posted: bool) -> Option<Room> {
-        let pure = self.knowledge != Knowledge::Unknown || self.window.lines().all(|held| held.posted == posted);
+        let pure =
+            self.knowledge != Knowledge::Unknown || self.window.lines().all(|held| held.verdict_posted == posted);
         if !pure || self.retired || self.ending != Ending::No || self.window.unwritten() >= AHEAD {
             return None;
         }
@@ -304,7 +289,7 @@ impl Exchange for Telnet {
         (bytes >= BLOCK_BYTES && points > 0).then_some(Room { bytes, points })
     }
 
-    fn give(&mut self, now: Duration, held: Held) {
+    fn give(&mut self, now: Duration, held: Outstanding) {
         if self.window.is_empty() {
             self.progress = now;
         }
@@ -315,7 +300,10 @@ impl Exchange for Telnet {
             self.knowledge = Knowledge::Unknown;
             self.question_received = None;
         }
-        let mixed = self.window.last_posted().is_some_and(|posted| posted != held.posted);
+        let mixed = self
+            .window
+            .last_posted()
+            .is_some_and(|posted| posted != held.verdict_posted);
         if mixed && matches!(self.knowledge, Knowledge::Answers(_)) {
             self.ask(now);
         }
@@ -491,13 +479,8 @@ impl Exchange for Telnet {
         if closed && self.window.is_empty() {
             self.count_unsettled(verdicts);
         }
-        let settling = self.settling.drain().map(|lines| Held {
-            lines,
-            posted: true,
-            tried: true,
-        });
-        verdicts.send_again(settling);
-        verdicts.send_again(self.window.drain());
+        let held = self.settling.drain().chain(self.window.drain());
+        held.for_each(|held| verdicts.again(held));
     }
 
     fn abandoned(&mut self, verdicts: &mut Verdicts) {
@@ -506,7 +489,7 @@ impl Exchange for Telnet {
             self.confirm(verdicts);
         }
         self.count_unsettled(verdicts);
-        verdicts.again.extend(self.window.drain());
+        self.window.drain().into_iter().for_each(|held| verdicts.again(held));
     }
 
     fn count_torn(&self, verdicts: &mut Verdicts) {

@@ -101,10 +101,10 @@ fn the_kernels_count_is_of_the_stream_with_the_line_before_it() {
         block.append(&[line.as_bytes()], 1);
     }
     let lines = block.into_lines(0, &mut Vec::new());
-    let held = Held {
+    let held = Outstanding {
         lines,
-        posted: false,
-        tried: false,
+        verdict_posted: false,
+        was_written: false,
     };
     exchange.give(Duration::ZERO, held);
     assert_eq!(write(&mut exchange, 100).len(), 28);

@@ -8,8 +8,7 @@ use std::collections::VecDeque;
 use potsdb_wire::line;
 use potsdb_wire::reply::{ErrorKind, PointError};
 
-use super::Verdicts;
-use crate::window::Held;
+use crate::verdicts::{Outstanding, Verdict, Verdicts};
 
 /// The most errors that are looked for out of their order.
 const DISORDER: usize = 256;
@@ -17,7 +16,7 @@ const DISORDER: usize = 256;
 /// Lines that go together in a request.
 #[derive(Debug)]
 pub(super) struct Part {
-    pub(super) lines: Vec<Held>,
+    pub(super) lines: Vec<Outstanding>,
     /// The server is asked to name what it refuses.
     pub(super) details: bool,
 }
@@ -36,13 +35,13 @@ impl Part {
         let mut front = Vec::new();
         while let Some(held) = self.lines.first_mut() {
             let least = front.is_empty();
-            let lines = held.lines.split_front(bytes, points);
-            let Some(lines) = lines.or_else(|| least.then(|| held.lines.split_front(usize::MAX, 1))?) else {
+            let cut = held.split_front(bytes, points);
+            let Some(cut) = cut.or_else(|| least.then(|| held.split_front(usize::MAX, 1))?) else {
                 break;
             };
-            bytes = bytes.saturating_sub(lines.len());
-            points = points.saturating_sub(lines.points());
-            front.push(Held { lines, ..*held });
+            bytes = bytes.saturating_sub(cut.lines.len());
+            points = points.saturating_sub(cut.lines.points());
+            front.push(cut);
             if held.lines.points() > 0 {
                 break;
             }
@@ -52,12 +51,6 @@ impl Part {
             lines: front,
             details: self.details,
         }
-    }
-
-    /// Points without a verdict.
-    pub(super) fn unposted(&self) -> u64 {
-        let unposted = self.lines.iter().filter(|held| !held.posted);
-        unposted.map(|held| held.lines.points()).sum()
     }
 
     /// Which points the errors are about, by their number in the part; `None` when that is not certain.
@@ -93,10 +86,17 @@ impl Part {
         Some(faults)
     }
 
-    /// They are done with.
-    pub(super) fn release(self, verdicts: &mut Verdicts) {
+    /// All of them have this verdict, and nothing more is to be said of them.
+    pub(super) fn end(self, verdict: Verdict, verdicts: &mut Verdicts) {
         for held in self.lines {
-            verdicts.release(held.lines);
+            verdicts.end(held, verdict);
+        }
+    }
+
+    /// All of them go again.
+    pub(super) fn again(self, verdicts: &mut Verdicts) {
+        for held in self.lines {
+            verdicts.again(held);
         }
     }
 
@@ -109,11 +109,8 @@ impl Part {
 }
 
 /// These points are refused, in these words.
-pub(super) fn reject(held: Held, kind: ErrorKind, words: String, verdicts: &mut Verdicts) {
-    if !held.posted {
-        verdicts.tally.rejected += held.lines.points();
-    }
+pub(super) fn reject(held: Outstanding, kind: ErrorKind, words: String, verdicts: &mut Verdicts) {
     verdicts.refused(kind, words);
     verdicts.report_refusal();
-    verdicts.release(held.lines);
+    verdicts.end(held, Verdict::Rejected);
 }

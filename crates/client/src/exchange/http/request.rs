@@ -16,7 +16,7 @@ use memchr::memchr_iter;
 use potsdb_wire::{json, line};
 
 use crate::endpoint::Endpoint;
-use crate::window::Held;
+use crate::verdicts::Outstanding;
 
 /// What is the same in every request of a connection.
 #[derive(Clone, Debug)]
@@ -119,7 +119,7 @@ impl Requests {
     }
 
     /// The points of these lines, put with these flags.
-    pub(super) fn put(&mut self, lines: &[Held], flags: &str) -> Request {
+    pub(super) fn put(&mut self, lines: &[Outstanding], flags: &str) -> Request {
         self.json.clear();
         self.json.push(b'[');
         for held in lines {

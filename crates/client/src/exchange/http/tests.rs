@@ -6,16 +6,12 @@ use potsdb_wire::Server;
 use potsdb_wire::json::{self, Json};
 
 /// Lines of points at positions from `first` on.
-pub(super) fn held(first: u64, points: u64) -> Held {
+pub(super) fn held(first: u64, points: u64) -> Outstanding {
     let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
     for n in first..first + points {
         block.append(&[format!("put m {} 1 h=a\n", 1_700_000_000 + n).as_bytes()], 1);
     }
-    Held {
-        lines: block.into_lines(first, &mut Vec::new()),
-        posted: false,
-        tried: false,
-    }
+    Outstanding::new(block.into_lines(first, &mut Vec::new()))
 }
 
 struct Scenario {
@@ -123,7 +119,7 @@ impl Scenario {
 
     /// Acknowledged, rejected, waiting to go again.
     fn verdicts(&self) -> (u64, u64, u64) {
-        let again = self.verdicts.again.iter().map(|held| held.lines.points()).sum();
+        let again = self.verdicts.again.points();
         (self.verdicts.tally.acknowledged, self.verdicts.tally.rejected, again)
     }
 }
@@ -265,8 +261,12 @@ fn failures_of_the_storage_go_again_and_the_others_are_stored() {
     );
     s.server(200, &refusal(&[4, 0], "Storage exception: Too many attempts", 5));
     assert_eq!(s.verdicts(), (3, 0, 2));
-    assert!(s.verdicts.slow.is_some() && s.verdicts.again.iter().all(|held| held.tried));
-    assert_eq!(s.verdicts.again[0].lines.first(), 0, "in the order of their positions");
+    assert!(s.verdicts.slow.is_some() && s.verdicts.again.iter().all(|held| held.was_written));
+    assert_eq!(
+        s.verdicts.again.iter().next().unwrap().lines.first(),
+        0,
+        "in the order of their positions"
+    );
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn a_request_that_was_answered_counts_as_tried() {
     let mut s = Scenario::new();
     s.give(2).write();
     s.server(503, "");
-    assert!(s.verdicts.again.iter().all(|held| held.tried));
+    assert!(s.verdicts.again.iter().all(|held| held.was_written));
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn a_connection_that_dies_gives_everything_back() {
     s.exchange.ended(false, &mut s.verdicts);
     assert_eq!(s.verdicts(), (0, 0, 5));
     assert_eq!(
-        s.verdicts.again.iter().map(|held| held.tried).collect::<Vec<_>>(),
+        s.verdicts.again.iter().map(|held| held.was_written).collect::<Vec<_>>(),
         [true, false]
     );
 }

@@ -31,18 +31,14 @@ impl Scenario {
         }
     }
 
-    fn lines(&mut self, points: u64) -> Held {
+    fn lines(&mut self, points: u64) -> Outstanding {
         let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
         for n in self.next..self.next + points {
             block.append(&[format!("put m 17000000{n:02} 1 h=a\n").as_bytes()], 1);
         }
         let lines = block.into_lines(self.next, &mut Vec::new());
         self.next += points;
-        Held {
-            lines,
-            posted: false,
-            tried: false,
-        }
+        Outstanding::new(lines)
     }
 
     fn give(&mut self, points: u64) -> &mut Self {
@@ -81,7 +77,7 @@ impl Scenario {
     /// Acknowledged, unconfirmed, rejected, waiting to go again.
     fn verdicts(&self) -> (u64, u64, u64, u64) {
         let tally = &self.verdicts.tally;
-        let again = self.verdicts.again.iter().map(|held| held.lines.points()).sum();
+        let again = self.verdicts.again.points();
         (tally.acknowledged, tally.unconfirmed, tally.rejected, again)
     }
 }
@@ -219,16 +215,16 @@ fn a_late_error_makes_what_may_be_lost_go_again_without_a_second_verdict() {
     assert_eq!(s.verdicts(), (2, 0, 0, 2), "the settling ones at once");
     s.server(OPENTSDB);
     assert_eq!(s.verdicts(), (3, 0, 0, 3), "the unanswered one after its verdict");
-    assert!(s.verdicts.again.iter().all(|held| held.posted));
+    assert!(s.verdicts.again.iter().all(|held| held.verdict_posted));
     assert_eq!(s.verdicts.tally.late_errors, 1);
 }
 
 #[test]
 fn lines_with_and_without_a_verdict_share_no_interval() {
     let mut s = Scenario::new(ANSWERS);
-    let resent = Held {
-        posted: true,
-        tried: true,
+    let resent = Outstanding {
+        verdict_posted: true,
+        was_written: true,
         ..s.lines(2)
     };
     s.exchange.give(s.now, resent);
@@ -249,7 +245,7 @@ fn an_idle_connection_asks_once_more_when_its_lines_should_have_settled() {
     s.pass(2_000);
     assert_eq!(s.write(), "?");
     s.server(OPENTSDB);
-    assert_eq!((s.exchange.settling.points(), s.exchange.deadline()), (0, None));
+    assert_eq!((s.exchange.settling.due(), s.exchange.deadline()), (None, None));
 }
 
 #[test]
@@ -301,7 +297,16 @@ fn after_a_reset_a_silent_servers_rest_goes_again_from_the_start_of_its_line() {
     s.exchange.kernel_has(s.now, 50, &mut s.verdicts);
     s.exchange.ended(false, &mut s.verdicts);
     assert_eq!(s.verdicts(), (0, 2, 0, 1));
-    assert!(s.verdicts.again[0].lines.bytes().starts_with(b"put m 1700000002"));
+    assert!(
+        s.verdicts
+            .again
+            .iter()
+            .next()
+            .unwrap()
+            .lines
+            .bytes()
+            .starts_with(b"put m 1700000002")
+    );
 }
 
 #[test]

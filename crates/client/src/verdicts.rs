@@ -1,0 +1,419 @@
+//! Verdicts: the one place where the worker says what became of a line.
+//!
+//! ```text
+//!                    .-- post ---> acknowledged, unconfirmed, rejected, dropped: counted once
+//!  Outstanding lines +-- done ---> settled, released early, unsettled: their memory is free again
+//!                    '-- again --> another connection writes the same bytes, before any new line
+//! ```
+//!
+//! Exchanges and the engine hold [`Outstanding`] lines and end each of them here. A line whose verdict is posted may
+//! still be held, to be written again as a precaution (settling); it gets no second verdict. The worker posts the
+//! [`Tally`] under the queue's lock.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use potsdb_wire::reply::ErrorKind;
+
+use crate::block::Lines;
+use crate::ledger::Tally;
+use crate::overload::Slow;
+use crate::report::Report;
+
+/// The server's words for refused points that are kept.
+const WORDS: usize = 16;
+
+/// Reports kept between two turns of the worker, at most.
+const REPORTS: usize = 64;
+
+/// Lines the worker took from the queue and is not done with.
+#[derive(Clone, Debug)]
+pub(crate) struct Outstanding {
+    pub(crate) lines: Lines,
+    /// They have their verdict: written again they are a precaution.
+    pub(crate) verdict_posted: bool,
+    /// Some of their bytes were handed to a kernel once.
+    pub(crate) was_written: bool,
+}
+
+impl Outstanding {
+    pub(crate) fn new(lines: Lines) -> Outstanding {
+        Outstanding {
+            lines,
+            verdict_posted: false,
+            was_written: false,
+        }
+    }
+
+    /// Cuts off the whole lines within the first `bytes` and `points`; `None` when not even one is.
+    pub(crate) fn split_front(&mut self, bytes: usize, points: u64) -> Option<Outstanding> {
+        let lines = self.lines.split_front(bytes, points)?;
+        Some(Outstanding { lines, ..*self })
+    }
+}
+
+/// What became of points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Acknowledged,
+    Unconfirmed,
+    Rejected,
+    Dropped(Reason),
+}
+
+/// Why points were given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Closed,
+    Stopped,
+    TestMode,
+}
+
+/// Why lines with a verdict need not be written again any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// Nothing can be lost any more, as far as the server tells.
+    Settled,
+    /// Let go before that, to keep a bound or because nobody can tell.
+    ReleasedEarly,
+    /// The client ends before that.
+    Unsettled,
+}
+
+/// Where exchanges write what they learned. The engine owns it; the worker posts it.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    pub(crate) tally: Tally,
+    /// Lines whose connection ended, to be written again.
+    pub(crate) again: Again,
+    pub(crate) reports: Vec<Report>,
+    /// The server's newest words for what it refused, newest last.
+    pub(crate) words: Vec<String>,
+    /// Its newest words for a refusal that no report tells of yet.
+    refusal: Option<String>,
+    pub(crate) last_answer: Option<Duration>,
+    /// Blocks nothing refers to any more.
+    pub(crate) spare: Vec<Vec<u8>>,
+    /// The endpoint asked for less since the engine last looked.
+    pub(crate) slow: Option<Slow>,
+    /// It took points without asking for less.
+    pub(crate) worked: bool,
+    /// Each position gets one verdict: the positions that have theirs.
+    #[cfg(test)]
+    posted: Positions,
+    /// How many were taken from the queue.
+    #[cfg(test)]
+    taken: u64,
+}
+
+impl Verdicts {
+    /// The engine took these lines from the queue.
+    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "only tests look"))]
+    pub(crate) fn took(&mut self, _held: &Outstanding) {
+        #[cfg(test)]
+        {
+            self.taken += _held.lines.points();
+        }
+    }
+
+    /// At the end every position that was taken has its verdict, and, as `post` sees to, one only.
+    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "only tests look"))]
+    pub(crate) fn check_complete(&self) {
+        #[cfg(test)]
+        assert_eq!(self.posted.count(), self.taken, "points with a verdict, points taken");
+    }
+
+    /// Posts the verdict of lines that have none yet. They are still to be ended with [`done`](Verdicts::done), or kept.
+    pub(crate) fn post(&mut self, held: &mut Outstanding, verdict: Verdict) {
+        let points = self.mark_posted(held);
+        *self.count_of(verdict) += points;
+    }
+
+    /// Posts the verdicts of lines of which the server refused `refused` and did not say which.
+    pub(crate) fn post_some_rejected(&mut self, lines: &mut [Outstanding], refused: u64) {
+        let mut left = refused;
+        for held in lines {
+            let points = self.mark_posted(held);
+            let rejected = left.min(points);
+            left -= rejected;
+            *self.count_of(Verdict::Rejected) += rejected;
+            *self.count_of(Verdict::Acknowledged) += points - rejected;
+        }
+        if left < refused {
+            self.report_refusal();
+        }
+    }
+
+    /// How many points get their verdict now: none, where it is posted already.
+    fn mark_posted(&mut self, held: &mut Outstanding) -> u64 {
+        if std::mem::replace(&mut held.verdict_posted, true) {
+            return 0;
+        }
+        #[cfg(test)]
+        self.posted.insert(held.lines.first(), held.lines.points());
+        held.lines.points()
+    }
+
+    /// Ends lines that have their verdict: their memory can be used again.
+    pub(crate) fn done(&mut self, held: Outstanding, how: Done) {
+        debug_assert!(
+            held.verdict_posted,
+            "lines without a verdict are not done with: {held:?}"
+        );
+        let points = held.lines.points();
+        match how {
+            Done::Settled => {}
+            Done::ReleasedEarly => self.tally.released_early += points,
+            Done::Unsettled => self.tally.unsettled += points,
+        }
+        self.spare.extend(held.lines.into_spare());
+    }
+
+    /// Posts a verdict after which nothing can be said of the lines any more.
+    pub(crate) fn end(&mut self, mut held: Outstanding, verdict: Verdict) {
+        self.post(&mut held, verdict);
+        self.done(held, Done::Settled);
+    }
+
+    /// These lines go again: their connection ended without an answer for them.
+    pub(crate) fn again(&mut self, held: Outstanding) {
+        self.again.insert(held);
+    }
+
+    fn count_of(&mut self, verdict: Verdict) -> &mut u64 {
+        let tally = &mut self.tally;
+        match verdict {
+            Verdict::Acknowledged => &mut tally.acknowledged,
+            Verdict::Unconfirmed => &mut tally.unconfirmed,
+            Verdict::Rejected => &mut tally.rejected,
+            Verdict::Dropped(Reason::Closed) => &mut tally.dropped.closed,
+            Verdict::Dropped(Reason::Stopped) => &mut tally.dropped.stopped,
+            Verdict::Dropped(Reason::TestMode) => &mut tally.dropped.test_mode,
+        }
+    }
+
+    /// The server refused a point, in these words. Thousands may come between two turns of the worker: the newest are
+    /// kept.
+    pub(crate) fn refused(&mut self, kind: ErrorKind, words: String) {
+        self.count_error(kind);
+        match kind {
+            ErrorKind::UnknownMetric => {
+                let report = Report::UnknownMetric { words: words.clone() };
+                if self.reports.len() < REPORTS && !self.reports.contains(&report) {
+                    self.reports.push(report);
+                }
+            }
+            _ => self.refusal = Some(words.clone()),
+        }
+        self.keep_words(words);
+    }
+
+    fn keep_words(&mut self, words: String) {
+        if self.words.len() >= WORDS {
+            self.words.remove(0);
+        }
+        self.words.push(words);
+    }
+
+    /// The server reported an error of that kind.
+    pub(crate) fn count_error(&mut self, kind: ErrorKind) {
+        let place = ErrorKind::ALL.iter().position(|other| *other == kind);
+        self.tally.errors[place.expect("ALL holds every kind")] += 1;
+    }
+
+    /// Points were rejected, or refused where no verdict can tell: one report, with the newest words.
+    pub(crate) fn report_refusal(&mut self) {
+        if let Some(words) = self.refusal.take() {
+            self.report_once(Report::Rejected { points: 0, words });
+        }
+    }
+
+    /// The server asked for less, in these words; and perhaps to be left alone for some time.
+    pub(crate) fn slow_down(&mut self, rest: Option<Duration>, words: String) {
+        self.slow = Some(Slow { rest, less: true });
+        self.report_once(Report::Throttled { words });
+    }
+
+    /// It failed, in these words, and is tried again.
+    #[cfg(feature = "http")]
+    pub(crate) fn pause(&mut self, rest: Option<Duration>, words: String) {
+        let less = self.slow.is_some_and(|slow| slow.less);
+        self.slow = Some(Slow { rest, less });
+        self.report_once(Report::Failing { words });
+    }
+
+    /// Reports, unless a report of that kind waits already.
+    fn report_once(&mut self, report: Report) {
+        let kind = std::mem::discriminant(&report);
+        if !self.reports.iter().any(|other| std::mem::discriminant(other) == kind) {
+            self.reports.push(report);
+        }
+    }
+}
+
+/// Lines to be written again, in the order of their positions: those without a verdict, and precautions, which on a
+/// connection that carries little must not take all of it.
+#[derive(Debug, Default)]
+pub(crate) struct Again {
+    unposted: VecDeque<Outstanding>,
+    posted: VecDeque<Outstanding>,
+}
+
+impl Again {
+    fn insert(&mut self, held: Outstanding) {
+        let lines = match held.verdict_posted {
+            true => &mut self.posted,
+            false => &mut self.unposted,
+        };
+        // A connection gives its lines back in their order: the search is for where they go among another's.
+        let first = held.lines.first();
+        let place = match lines.back() {
+            Some(last) if last.lines.first() > first => lines.partition_point(|other| other.lines.first() < first),
+            _ => lines.len(),
+        };
+        lines.insert(place, held);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.unposted.is_empty() && self.posted.is_empty()
+    }
+
+    /// The lines that go next, if any wait: those without a verdict first.
+    pub(crate) fn front_mut(&mut self) -> Option<&mut Outstanding> {
+        let lines = match self.unposted.is_empty() {
+            true => &mut self.posted,
+            false => &mut self.unposted,
+        };
+        lines.front_mut()
+    }
+
+    /// Whether what goes next are precautions.
+    pub(crate) fn is_posted(&self) -> Option<bool> {
+        match (self.unposted.is_empty(), self.posted.is_empty()) {
+            (true, true) => None,
+            (unposted_empty, _) => Some(unposted_empty),
+        }
+    }
+
+    /// Cuts off the front what fits in `bytes` and `points`; `None` when not even one line does.
+    pub(crate) fn split_front(&mut self, bytes: usize, points: u64) -> Option<Outstanding> {
+        let front = self.front_mut()?.split_front(bytes, points);
+        for lines in [&mut self.unposted, &mut self.posted] {
+            if lines.front().is_some_and(|front| front.lines.points() == 0) {
+                lines.pop_front();
+            }
+        }
+        front
+    }
+
+    /// Takes everything out.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Outstanding> {
+        let unposted = std::mem::take(&mut self.unposted);
+        unposted.into_iter().chain(std::mem::take(&mut self.posted))
+    }
+
+    /// The lowest position that waits here, and since when its point does.
+    pub(crate) fn low(&self) -> Option<(u64, Instant)> {
+        let fronts = self.unposted.front().into_iter().chain(self.posted.front());
+        fronts.map(|held| (held.lines.first(), held.lines.since())).min()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn points(&self) -> u64 {
+        self.iter().map(|held| held.lines.points()).sum()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Outstanding> {
+        self.unposted.iter().chain(&self.posted)
+    }
+}
+
+/// Positions with a verdict, as ranges that do not touch: to see in tests that none gets a second one.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Positions(std::collections::BTreeMap<u64, u64>);
+
+#[cfg(test)]
+impl Positions {
+    fn insert(&mut self, first: u64, points: u64) {
+        let (mut start, mut end) = (first, first + points);
+        if let Some((before, until)) = self.0.range(..end).next_back().map(|(a, b)| (*a, *b)) {
+            assert!(
+                until <= start,
+                "positions {start}..{end} get a second verdict: {before}..{until} have one"
+            );
+            if until == start {
+                start = before;
+            }
+        }
+        if let Some(until) = self.0.remove(&end) {
+            end = until;
+        }
+        self.0.insert(start, end);
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().map(|(start, end)| end - start).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::{BLOCK_BYTES, Block};
+
+    fn held(first: u64, points: u64) -> Outstanding {
+        let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
+        for _ in 0..points {
+            block.append(&[b"a\n"], 1);
+        }
+        Outstanding::new(block.into_lines(first, &mut Vec::new()))
+    }
+
+    #[test]
+    fn lines_that_go_again_go_in_their_order_whichever_connection_gave_them_back() {
+        let mut again = Again::default();
+        for first in [10, 12, 4, 6, 14, 2] {
+            again.insert(held(first, 2));
+        }
+        again.insert(Outstanding {
+            verdict_posted: true,
+            ..held(0, 2)
+        });
+        assert_eq!(again.low().map(|(first, _)| first), Some(0));
+        let mut order = Vec::new();
+        while let Some(front) = again.split_front(2, 9) {
+            order.push(front.lines.first());
+        }
+        assert_eq!(order, [2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 0, 1]);
+        assert!(again.is_empty());
+    }
+
+    #[test]
+    fn of_anonymous_refusals_each_takes_one_point_and_none_that_has_its_verdict() {
+        let mut verdicts = Verdicts::default();
+        let mut lines = [
+            held(0, 2),
+            Outstanding {
+                verdict_posted: true,
+                ..held(2, 5)
+            },
+            held(7, 3),
+        ];
+        verdicts.post_some_rejected(&mut lines, 4);
+        assert_eq!((verdicts.tally.acknowledged, verdicts.tally.rejected), (1, 4));
+        assert_eq!(verdicts.posted.count(), 5);
+        verdicts.post_some_rejected(&mut lines, 4);
+        assert_eq!((verdicts.tally.acknowledged, verdicts.tally.rejected), (1, 4));
+    }
+
+    #[test]
+    #[should_panic(expected = "positions 2..4 get a second verdict")]
+    fn a_second_verdict_of_a_position_is_noticed() {
+        let mut verdicts = Verdicts::default();
+        verdicts.post(&mut held(0, 3), Verdict::Acknowledged);
+        verdicts.post(&mut held(2, 2), Verdict::Rejected);
+    }
+}

@@ -40,6 +40,8 @@
 mod copy;
 mod digits;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod json;
 pub mod line;
 mod name;

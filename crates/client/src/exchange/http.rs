@@ -16,18 +16,17 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
+use potsdb_wire::http::{Answer, Answers};
 use potsdb_wire::reply::{self, PointError, PutReply};
 
 use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::verdicts::{Outstanding, Verdict, Verdicts};
 
-mod answer;
 mod learned;
 mod part;
 mod request;
 mod secrets;
 
-use answer::{Answer, Answers};
 pub(crate) use learned::Learned;
 use part::{Part, reject};
 pub(crate) use request::Address;

@@ -7,9 +7,9 @@
 //! ```
 //!
 //! [`Answers`] takes bytes as they come and gives an [`Answer`] once its last byte is there. What it means is
-//! `potsdb_wire::reply::put`'s; what follows from it is the exchange's.
+//! [`put`](crate::reply::put())'s; what follows from it is the exchange's.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use httparse::{EMPTY_HEADER, Status};
 
@@ -22,13 +22,15 @@ const HEADERS: usize = 64;
 
 /// A whole answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
     /// How long the server wants to be left alone.
-    pub(super) retry_after: Option<Duration>,
+    pub retry_after: Option<Duration>,
     /// The server keeps the connection for another request.
-    pub(super) keeps: bool,
+    pub keeps: bool,
 }
 
 /// How a body ends.
@@ -49,7 +51,7 @@ struct Head {
 
 /// What came on a connection, and how far it is understood.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub struct Answers {
     bytes: Vec<u8>,
     head: Option<Head>,
     /// The chunks read so far.
@@ -57,17 +59,22 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    /// Takes in what the server wrote.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
     /// Whether bytes of an answer are there.
-    pub(super) fn is_begun(&self) -> bool {
+    pub fn is_begun(&self) -> bool {
         self.head.is_some() || !self.bytes.is_empty()
     }
 
     /// Takes out an answer that is complete. An error: this is not HTTP, or longer than anyone needs.
-    pub(super) fn next(&mut self) -> Result<Option<Answer>, &'static str> {
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "named as in the reader of telnet's replies"
+    )]
+    pub fn next(&mut self) -> Result<Option<Answer>, &'static str> {
         let head = match &self.head {
             Some(head) => head,
             None => match self.read_head()? {
@@ -92,7 +99,7 @@ impl Answers {
     }
 
     /// The stream has ended: an answer without a length is complete.
-    pub(super) fn end(&mut self) -> Option<Answer> {
+    pub fn end(&mut self) -> Option<Answer> {
         (self.head.as_ref()?.framing == Framing::ToTheEnd).then(|| {
             self.body.append(&mut self.bytes);
             self.finish()

@@ -30,7 +30,7 @@
 //! - [`SeriesText`] is the part of a line that a series repeats; [`Value`] and [`Timestamp`] are the part that changes.
 //! - [`mod@line`] puts them together, reads lines back, and brings foreign lines into canonical form.
 //! - [`json`] is the body of `/api/put`, both directions.
-//! - [`reply`] is what a server's telnet answer means.
+//! - [`reply`] is what a server's answer means; [`words`] are its words, made fit for a log.
 //!
 //! Not here: sockets, threads, files, clocks, and any decision about what to do next. Those are the client's and the
 //! receiver's, which both stand on this crate.
@@ -49,6 +49,7 @@ pub mod reply;
 mod series;
 mod timestamp;
 mod value;
+pub mod words;
 
 pub use crate::{
     error::{Field, InvalidPoint},

@@ -13,14 +13,15 @@
 //! 1                                                       no newline either
 //! ```
 //!
-//! Here is what each means; [`Replies`] finds them in the bytes of a connection. An HTTP answer's meaning is [`put`](fn@put)'s. What a reply means for which lines is the
-//! exchange's to decide.
+//! Here is what each means; [`Replies`] finds them in the bytes of a connection. An HTTP answer's meaning is [`put`](fn@put)'s.
+//! What a reply means for which lines is the exchange's to decide.
 
 use std::{error::Error, fmt, str::FromStr};
 
-pub use self::put::{PointError, PutReply, put};
+pub use self::put::{Failures, PointError, PutReply, put};
 pub use self::read::Replies;
 
+mod body;
 mod put;
 mod read;
 

@@ -1,7 +1,8 @@
 //! A reader of JSON text, into a tree.
 //!
 //! One pass, one look ahead, recursion bounded by [`MAX_DEPTH`] so that no body can exhaust the stack. Strict as RFC 8259
-//! unless told otherwise; the two tolerances are OpenTSDB's.
+//! unless told otherwise; the two tolerances are OpenTSDB's. [`Reader`] goes through a text without a tree, for what a
+//! server says.
 
 use std::{borrow::Cow, error::Error, fmt};
 
@@ -35,53 +36,114 @@ pub fn parse(text: &[u8]) -> Result<Json<'_>, JsonError> {
 
 /// Reads a JSON text with tolerance.
 pub fn parse_with(text: &[u8], tolerance: Tolerance) -> Result<Json<'_>, JsonError> {
-    let text = match str::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) if tolerance.trailing => str::from_utf8(&text[..error.valid_up_to()]).expect("valid up to here"),
-        Err(error) => {
-            let offset = error.valid_up_to();
-            let rule = "UTF-8 is expected";
-            return Err(JsonError { offset, rule });
-        }
-    };
-    let mut reader = Reader {
-        text,
-        offset: 0,
-        tolerance,
-    };
-    let json = reader.value(0)?;
-    reader.skip_blanks();
-    if reader.offset < text.len() && !tolerance.trailing {
-        return Err(reader.error("the end is expected"));
-    }
+    let mut reader = Reader::new(text, tolerance)?;
+    let json = reader.value()?;
+    reader.end()?;
     Ok(json)
 }
 
-struct Reader<'a> {
+/// A place in a JSON text.
+///
+/// [`value`](Self::value) makes a tree of what stands here, which takes many times the memory of its text. Whoever wants
+/// little of a text that others wrote goes through it with [`fields`](Self::fields) and [`elements`](Self::elements), which
+/// keep nothing, and skips the rest.
+pub(crate) struct Reader<'a> {
     text: &'a str,
     offset: usize,
+    depth: usize,
     tolerance: Tolerance,
 }
 
 impl<'a> Reader<'a> {
-    fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+    pub(crate) fn new(text: &'a [u8], tolerance: Tolerance) -> Result<Self, JsonError> {
+        let text = match str::from_utf8(text) {
+            Ok(text) => text,
+            Err(error) if tolerance.trailing => str::from_utf8(&text[..error.valid_up_to()]).expect("valid up to here"),
+            Err(error) => {
+                let offset = error.valid_up_to();
+                let rule = "UTF-8 is expected";
+                return Err(JsonError { offset, rule });
+            }
+        };
+        Ok(Self {
+            text,
+            offset: 0,
+            depth: 0,
+            tolerance,
+        })
+    }
+
+    /// Says that nothing follows but what the tolerance allows.
+    pub(crate) fn end(&mut self) -> Result<(), JsonError> {
+        self.skip_blanks();
+        if self.offset < self.text.len() && !self.tolerance.trailing {
+            return Err(self.error("the end is expected"));
+        }
+        Ok(())
+    }
+
+    /// Returns whether the value here is an object.
+    pub(crate) fn is_object(&mut self) -> bool {
+        self.skip_blanks();
+        self.peek() == Some(b'{')
+    }
+
+    /// Reads the value here into a tree.
+    pub(crate) fn value(&mut self) -> Result<Json<'a>, JsonError> {
         self.skip_blanks();
         match self.peek() {
-            Some(b'{') if depth < MAX_DEPTH => self.object(depth + 1),
-            Some(b'[') if depth < MAX_DEPTH => self.array(depth + 1),
-            Some(b'{' | b'[') => Err(self.error("at most 64 levels are allowed")),
+            Some(b'{') => {
+                let mut fields = Vec::new();
+                self.fields(|reader, name| {
+                    fields.push((name, reader.value()?));
+                    Ok(())
+                })?;
+                Ok(Json::Object(fields))
+            }
+            Some(b'[') => {
+                let mut elements = Vec::new();
+                self.elements(|reader| {
+                    elements.push(reader.value()?);
+                    Ok(())
+                })?;
+                Ok(Json::Array(elements))
+            }
+            _ => self.scalar(),
+        }
+    }
+
+    /// Reads the value here if it is no object and no array; either of them is skipped, and read as `null`.
+    pub(crate) fn scalar(&mut self) -> Result<Json<'a>, JsonError> {
+        self.skip_blanks();
+        match self.peek() {
+            Some(b'{' | b'[') => self.skip_value().map(|()| Json::Null),
             Some(b'"') => self.string().map(Json::String),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => self.word(),
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
-        let mut fields = Vec::new();
-        self.offset += 1;
+    /// Checks the value here, and keeps nothing of it.
+    pub(crate) fn skip_value(&mut self) -> Result<(), JsonError> {
         self.skip_blanks();
-        if self.skip(b'}') {
-            return Ok(Json::Object(fields));
+        match self.peek() {
+            Some(b'{') => self.fields(|reader, _| reader.skip_value()),
+            Some(b'[') => self.elements(Self::skip_value),
+            _ => self.scalar().map(drop),
+        }
+    }
+
+    /// Goes through the fields of the object here; `each` takes the field's value. Anything else has no fields.
+    pub(crate) fn fields(
+        &mut self,
+        mut each: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
+        if !self.is_object() {
+            return self.skip_value();
+        }
+        self.open()?;
+        if self.close(b'}') {
+            return Ok(());
         }
         loop {
             self.skip_blanks();
@@ -93,10 +155,10 @@ impl<'a> Reader<'a> {
             if !self.skip(b':') {
                 return Err(self.error("\":\" is expected"));
             }
-            fields.push((name, self.value(depth)?));
+            each(self, name)?;
             self.skip_blanks();
-            if self.skip(b'}') {
-                return Ok(Json::Object(fields));
+            if self.close(b'}') {
+                return Ok(());
             }
             if !self.skip(b',') {
                 return Err(self.error("\",\" or \"}\" is expected"));
@@ -104,23 +166,47 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
-        let mut elements = Vec::new();
-        self.offset += 1;
+    /// Goes through the elements of the array here; `each` takes one. Anything else has no elements.
+    pub(crate) fn elements(
+        &mut self,
+        mut each: impl FnMut(&mut Self) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
         self.skip_blanks();
-        if self.skip(b']') {
-            return Ok(Json::Array(elements));
+        if self.peek() != Some(b'[') {
+            return self.skip_value();
+        }
+        self.open()?;
+        if self.close(b']') {
+            return Ok(());
         }
         loop {
-            elements.push(self.value(depth)?);
+            each(self)?;
             self.skip_blanks();
-            if self.skip(b']') {
-                return Ok(Json::Array(elements));
+            if self.close(b']') {
+                return Ok(());
             }
             if !self.skip(b',') {
                 return Err(self.error("\",\" or \"]\" is expected"));
             }
         }
+    }
+
+    /// Skips the bracket that opens an object or an array, and the blanks after it.
+    fn open(&mut self) -> Result<(), JsonError> {
+        if self.depth == MAX_DEPTH {
+            return Err(self.error("at most 64 levels are allowed"));
+        }
+        self.depth += 1;
+        self.offset += 1;
+        self.skip_blanks();
+        Ok(())
+    }
+
+    /// Skips the bracket that closes it, if it is here.
+    fn close(&mut self, bracket: u8) -> bool {
+        let closed = self.skip(bracket);
+        self.depth -= usize::from(closed);
+        closed
     }
 
     /// Reads a string; one without escapes is not copied.

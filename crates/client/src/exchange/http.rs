@@ -203,7 +203,7 @@ impl Http {
         let Some(mut part) = flight.part else {
             match reply {
                 PutReply::Unauthorized { .. } => self.cut = Some(unauthorized(answer)),
-                PutReply::Later { words } => {
+                PutReply::Later { words, .. } => {
                     // Whoever cannot say what it takes now gets the least, and later.
                     self.learned.config(answer.status, &answer.body);
                     verdicts.pause(answer.retry_after, self.secrets.hidden(words));
@@ -216,10 +216,7 @@ impl Http {
         for held in &mut part.lines {
             held.was_written = true;
         }
-        let taken = matches!(
-            reply,
-            PutReply::Taken { .. } | PutReply::Partly { .. } | PutReply::Unnamed
-        );
+        let taken = matches!(reply, PutReply::Taken { .. } | PutReply::Partly(_) | PutReply::Unnamed);
         if taken {
             self.learned.taken(length);
             self.worked = true;
@@ -234,9 +231,9 @@ impl Http {
                 verdicts.worked = true;
             }
             PutReply::Unnamed if !part.details => self.parts.push(Part { details: true, ..part }),
-            PutReply::Partly { errors, failed } => self.partly(part, failed, &errors, verdicts),
+            PutReply::Partly(failures) => self.partly(part, failures.count, &failures.errors, verdicts),
             PutReply::Unnamed => self.halve(part, "One or more data points had errors", verdicts),
-            PutReply::Refused { words, dropped } => {
+            PutReply::Refused { words, dropped, .. } => {
                 let words = self.secrets.hidden(words);
                 match dropped == Some(part.points()) {
                     true => part.reject(&words, verdicts),
@@ -250,11 +247,11 @@ impl Http {
                     _ => self.parts.push(part),
                 }
             }
-            PutReply::Later { words } => {
+            PutReply::Later { words, less } => {
                 let words = self.secrets.hidden(words);
-                match answer.status {
-                    429 | 503 => verdicts.slow_down(answer.retry_after, words),
-                    _ => verdicts.pause(answer.retry_after, words),
+                match less {
+                    true => verdicts.slow_down(answer.retry_after, words),
+                    false => verdicts.pause(answer.retry_after, words),
                 }
                 part.again(verdicts);
                 self.let_go(verdicts);
@@ -286,12 +283,12 @@ impl Http {
                 match fault {
                     Some(error) if error.again => {
                         if !std::mem::replace(&mut slow, true) {
-                            verdicts.slow_down(None, self.secrets.hidden(&*error.words));
+                            verdicts.slow_down(None, self.secrets.hidden(error.words()));
                         }
                         verdicts.again(point);
                     }
                     Some(error) => {
-                        let words = self.secrets.hidden(format!("{}: {}", error.words, error.metric()));
+                        let words = self.secrets.hidden(error.words());
                         reject(point, error.kind(), words, verdicts);
                     }
                     None => verdicts.end(point, Verdict::Acknowledged),

@@ -230,6 +230,14 @@ impl Lines {
         Some(front)
     }
 
+    /// Copies few lines out of a block, so that they do not hold all of it for as long as they live.
+    pub(crate) fn detach(&mut self) {
+        if self.len() * 2 < self.block.capacity() {
+            self.block = Arc::new(self.bytes().to_vec());
+            (self.start, self.end) = (0, self.block.len());
+        }
+    }
+
     /// The block's memory, when nothing else refers to it any more.
     pub(crate) fn into_spare(self) -> Option<Vec<u8>> {
         Arc::try_unwrap(self.block).ok().filter(is_spare)

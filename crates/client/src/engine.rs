@@ -11,7 +11,8 @@
 //! opened; randomness comes from a seed. Equal inputs give equal outputs.
 //!
 //! A *door* is what is known of an endpoint over all its connections; a *link* is the place of one
-//! connection; what becomes of both is `engine/links.rs`'s. Lines that lost their connection wait in `verdicts.again` and go before new ones.
+//! connection; what becomes of both is `engine/links.rs`'s. Lines that lost their connection wait in `verdicts.again` and
+//! go before new ones; lines that a server failed wait in `retries` and go beside new ones, which is `engine/resend.rs`'s.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -23,10 +24,12 @@ use crate::exchange::{Exchange, Knowledge, Room, Terms, Wire};
 use crate::ledger::EndpointState;
 use crate::options::{Ack, Options};
 use crate::pace::Pace;
+use crate::retries::Retries;
 use crate::verdicts::{Done, Outstanding, Reason, Verdict, Verdicts};
 
 mod door;
 mod links;
+mod resend;
 mod step;
 
 use door::{Door, Link, State};
@@ -39,13 +42,27 @@ pub(crate) struct Engine {
     terms: Terms,
     connect_timeout: Duration,
     connection_max_age: Option<Duration>,
+    max_age: Option<Duration>,
+    /// One bound for lines that settle and lines that rest, over all connections.
+    settle_bytes: usize,
     fixed: Option<Knowledge>,
     test_mode: bool,
     pace: Pace,
     random: Random,
     doors: Vec<Door>,
     links: Vec<Link>,
+    /// Connections to an endpoint, but for those that are about to end because of their age.
+    connections: usize,
+    /// The endpoint that is tried first: not the same one for all clients of a fleet.
+    first_door: usize,
     verdicts: Verdicts,
+    retries: Retries,
+    /// Bytes of precautions given beyond those of new lines, while both wait.
+    precautions_ahead: i64,
+    /// When to look next for what has become too old.
+    expires_at: Duration,
+    /// The client closes, and nothing rests any longer.
+    hurried: bool,
     outputs: VecDeque<Output>,
     now: Duration,
     queued: bool,
@@ -57,7 +74,9 @@ pub(crate) struct Engine {
 impl Engine {
     /// Each endpoint has a name and the wire it speaks.
     pub(crate) fn new(options: &Options, endpoints: Vec<(String, Wire)>, seed: u64) -> Engine {
-        let connections = endpoints.len() * options.connections();
+        let connections = options.connections();
+        let mut random = Random::new(seed);
+        let first_door = (random.next() >> 32) as usize % endpoints.len();
         let fixed = match (options.ack, options.server) {
             (Ack::None, _) => Some(Knowledge::Silent { until: Duration::MAX }),
             (_, Some(server)) if server.answers_version() => Some(Knowledge::Answers(server)),
@@ -72,8 +91,8 @@ impl Engine {
                 } else {
                     options.queue_points as u64
                 },
+                first_window_bytes: options.window_bytes,
                 settle: options.settle,
-                settle_bytes: options.settle_bytes / connections,
                 write_timeout: options.write_timeout,
                 answer_timeout: options.answer_timeout,
                 must_answer: options.ack == Ack::Accepted,
@@ -82,27 +101,37 @@ impl Engine {
             },
             connect_timeout: options.connect_timeout,
             connection_max_age: options.connection_max_age,
+            max_age: options.max_age,
+            settle_bytes: options.settle_bytes,
             fixed,
             test_mode: options.test_mode,
             pace: Pace::new(options.mps),
-            random: Random::new(seed),
-            links: (0..connections)
-                .map(|link| Link {
-                    door: link % endpoints.len(),
-                    state: State::Idle,
-                    since: Duration::ZERO,
-                })
+            random,
+            links: (0..connections * endpoints.len())
+                .map(|link| Link::new(link % endpoints.len()))
                 .collect(),
+            connections,
+            first_door,
             doors: endpoints
                 .into_iter()
                 .map(|(name, wire)| {
                     let knowledge = wire
                         .knowledge(options.server)
                         .unwrap_or(fixed.unwrap_or(Knowledge::Unknown));
-                    Door::new(name, wire, knowledge, Backoff::new(options.backoff))
+                    Door::new(
+                        name,
+                        wire,
+                        knowledge,
+                        Backoff::new(options.backoff),
+                        options.window_bytes,
+                    )
                 })
                 .collect(),
             verdicts: Verdicts::default(),
+            retries: Retries::default(),
+            precautions_ahead: 0,
+            expires_at: Duration::ZERO,
+            hurried: false,
             outputs: VecDeque::new(),
             now: Duration::ZERO,
             queued: false,
@@ -128,9 +157,13 @@ impl Engine {
             Input::Connected { link, credentials } => self.connected(link, credentials),
             Input::Refused { link, why } => self.lost(link, why),
             Input::Wrote { link, bytes } => {
-                if let Some(exchange) = self.links[link].exchange_mut() {
+                let Link { door, state, .. } = &mut self.links[link];
+                if let State::Live(exchange) = state {
                     exchange.wrote(now, bytes);
                     self.verdicts.tally.bytes_written += bytes;
+                    let repeated = exchange.take_repeated();
+                    self.pace.take(self.now, repeated);
+                    self.doors[*door].overload.take(self.now, repeated);
                 }
             }
             Input::Received { link, bytes } => {
@@ -161,7 +194,8 @@ impl Engine {
 
     /// Closing, and nothing is left to be given.
     fn is_finishing(&self) -> bool {
-        self.phase != EnginePhase::Open && !self.queued && self.verdicts.again.is_empty()
+        let waits = self.queued || !self.verdicts.again.is_empty() || self.retries.is_waited_for();
+        self.phase != EnginePhase::Open && !waits
     }
 
     pub(crate) fn poll(&mut self) -> Option<Output> {
@@ -171,7 +205,7 @@ impl Engine {
     /// Which link takes new lines now, and how many.
     pub(crate) fn wants(&mut self) -> Option<(usize, Room)> {
         let allowance = self.pace.allowance(self.now);
-        if allowance == 0 || self.done || !self.verdicts.again.is_empty() {
+        if allowance == 0 || self.done || self.verdicts.again.has_unposted() || self.is_full_of_failures() {
             return None;
         }
         if self.test_mode {
@@ -197,7 +231,10 @@ impl Engine {
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let mut next: Option<Duration> = None;
         let mut consider = |at: Option<Duration>| next = next.into_iter().chain(at).min();
-        let waiting = self.queued || !self.verdicts.again.is_empty();
+        let retries_ready = self.retries.is_ready(self.now).is_some();
+        let waiting = self.queued || !self.verdicts.again.is_empty() || retries_ready;
+        consider(self.retries.ready_at().filter(|at| *at > self.now));
+        consider(self.next_expiry());
         for link in &self.links {
             match &link.state {
                 State::Idle => consider(Some(self.doors[link.door].not_before).filter(|at| waiting && *at > self.now)),
@@ -252,7 +289,7 @@ impl Engine {
     /// The lowest position held without a verdict or for a re-send, and since when its point waits.
     pub(crate) fn low(&self) -> Option<(u64, Instant)> {
         let live = self.links.iter().filter_map(|link| link.exchange()?.low());
-        live.chain(self.verdicts.again.low()).min()
+        live.chain(self.verdicts.again.low()).chain(self.retries.low()).min()
     }
 
     pub(crate) fn endpoint_states(&self) -> Vec<EndpointState> {
@@ -260,26 +297,32 @@ impl Engine {
         self.doors
             .iter()
             .enumerate()
-            .map(|(index, door)| door.state(links(index)))
+            .map(|(index, door)| door.state(self.now, links(index)))
             .collect()
     }
 
     /// New lines from the queue.
     fn take(&mut self, link: usize, lines: Lines) {
         self.pace.take(self.now, lines.points());
-        let held = Outstanding::new(lines);
+        let held = Outstanding::new(lines, self.now);
         self.verdicts.took(&held);
         if self.test_mode {
             return self.verdicts.end(held, Verdict::Dropped(Reason::TestMode));
         }
-        self.doors[self.links[link].door]
-            .overload
-            .take(self.now, held.lines.points());
-        match self.links[link].exchange_mut() {
-            Some(exchange) => exchange.give(self.now, held),
-            // The link was lost between asking for lines and getting them.
-            None => self.verdicts.again(held),
+        self.precautions_ahead -= held.lines.len() as i64;
+        let Link {
+            door, state, retried, ..
+        } = &mut self.links[link];
+        *retried = false;
+        for held in self.retries.sift(held) {
+            self.doors[*door].overload.take(self.now, held.lines.points());
+            match state {
+                State::Live(exchange) => exchange.give(self.now, held),
+                // The link was lost between asking for lines and getting them.
+                _ => self.verdicts.again(held),
+            }
         }
+        self.keep_bounds();
     }
 
     /// Everything that follows from the state as it is now.
@@ -289,47 +332,38 @@ impl Engine {
             EnginePhase::Closing {
                 deadline: Some(deadline),
             } if deadline <= self.now => return self.give_up(),
-            _ => {}
+            EnginePhase::Closing { .. } => self.hurry(),
+            EnginePhase::Open => {}
         }
+        self.expire();
         for link in 0..self.links.len() {
             self.tick(link);
         }
         self.write_again();
+        self.retry();
         self.connect();
         if self.is_finishing() {
             self.finish();
         }
     }
 
-    /// Gives lines that lost their connection to links that have room.
-    fn write_again(&mut self) {
-        while let Some(posted) = self.verdicts.again.is_posted() {
-            let allowance = self.pace.allowance(self.now);
-            let Some((link, room)) = self.roomiest(posted) else {
-                return;
-            };
-            let Some(held) = self.verdicts.again.split_front(room.bytes, room.points.min(allowance)) else {
-                return;
-            };
-            self.pace.take(self.now, held.lines.points());
-            self.doors[self.links[link].door]
-                .overload
-                .take(self.now, held.lines.points());
-            if held.was_written {
-                self.verdicts.tally.resent += held.lines.points();
-            }
-            if let Some(exchange) = self.links[link].exchange_mut() {
-                exchange.give(self.now, held);
-            }
-        }
-    }
-
     /// The live link with the most room, if any has some.
     fn roomiest(&self, posted: bool) -> Option<(usize, Room)> {
-        let rooms = self.links.iter().enumerate();
+        self.roomiest_of(posted, |_| true)
+    }
+
+    fn roomiest_of(&self, posted: bool, takes: impl Fn(&Link) -> bool) -> Option<(usize, Room)> {
+        let rooms = self.links.iter().enumerate().filter(|(_, link)| takes(link));
         let rooms =
             rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, self.now)?)));
-        rooms.max_by_key(|(index, room)| (room.bytes, usize::MAX - index))
+        rooms.max_by_key(|(index, room)| (room.bytes, usize::MAX - self.turn(*index)))
+    }
+
+    /// The place of a link in the order in which this client goes over them.
+    fn turn(&self, link: usize) -> usize {
+        let doors = self.doors.len();
+        let turn = (self.links[link].door + doors - self.first_door) % doors;
+        turn + link / doors * doors
     }
 
     /// The deadline, or `stop`: what is held gets its verdict now.
@@ -343,6 +377,7 @@ impl Engine {
                 self.outputs.push_back(Output::Disconnect { link: index });
             }
         }
+        self.collect();
         let reason = match self.phase {
             EnginePhase::Stopped => Reason::Stopped,
             _ => Reason::Closed,
@@ -354,6 +389,7 @@ impl Engine {
                 false => self.verdicts.end(held, Verdict::Dropped(reason)),
             }
         }
+        self.give_up_retries(reason);
         self.done = true;
     }
 }

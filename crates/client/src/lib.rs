@@ -31,6 +31,7 @@
 mod auth;
 mod backoff;
 mod barrier;
+mod batch;
 mod block;
 mod builder;
 mod bulk;
@@ -58,6 +59,7 @@ mod publish;
 mod queue;
 mod repeat;
 mod report;
+mod retries;
 mod secret;
 mod series;
 mod settling;

@@ -2,24 +2,33 @@
 //!
 //! ```text
 //!  points/s   no limit ....|
-//!                          | asked for less: rest, then half of what it got
+//!                          | asked for less: less by half the share of points it complained of
 //!                          '---.        ___/   additive increase while it takes points
 //!                              |    ___/
 //!                              |___/  ... and no limit once it takes twice what was too much
 //! ```
 //!
-//! Additive increase, multiplicative decrease, as TCP does it (Chiu and Jain 1989): on points per second where the
-//! server asks for less, one [`Overload`] per endpoint; and on the window where it only gets slow, one [`Allowed`] per
-//! connection. Time is an argument.
+//! Additive increase, and a decrease in proportion to the share of points that the server complained of, as DCTCP does
+//! it with marked packets (Alizadeh et al. 2010): one region that is down for an hour, of which each point is a
+//! complaint, must not halve everything else again and again. Only where half of the points or more fail, the endpoint
+//! rests, and then gets one block a rest to show that it works again. One [`Overload`] per endpoint; a window that
+//! shrinks where answers only get slow, [`Allowed`], per connection. Time is an argument.
 
 use std::time::Duration;
 
 use crate::block::BLOCK_BYTES;
-use crate::options::FAR;
 use crate::pace::Pace;
 
-/// The first rest; it doubles up to the second while the server goes on asking.
-const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// The first rest; it doubles up to the second while a server that does not ask for less goes on failing, and up to the
+/// third while one goes on asking.
+const REST: (Duration, Duration, Duration) = (
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+);
+
+/// A server that wants to be left alone for longer is asked again after that.
+const LONGEST_REST: Duration = Duration::from_secs(600);
 
 /// No server is taken for slower than that, in points per second.
 const LEAST: f64 = 1000.0;
@@ -27,9 +36,17 @@ const LEAST: f64 = 1000.0;
 /// A second adds this part of what was too much.
 const INCREASE: f64 = 0.05;
 
-/// What a server's answer means for what it gets next.
+/// From this share of failed points on it is the endpoint that fails, and not some points.
+const FAILING: f64 = 0.5;
+
+/// What is remembered of points given and failed halves in this time.
+const HALF_LIFE: f64 = 1.0;
+
+/// What a server's answers mean for what it gets next.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Slow {
+pub(crate) struct Complaint {
+    /// How many points it is about.
+    pub(crate) points: u64,
     /// It wants to be left alone for so long.
     pub(crate) rest: Option<Duration>,
     /// It has too much to do; else something failed, and would with less as well.
@@ -44,10 +61,10 @@ pub(crate) struct Overload {
     /// What was too much, in points per second; 0 without a limit.
     too_much: f64,
     increased_at: Duration,
-    /// Points given since then, and the rate of the second before.
-    since: Duration,
-    points: u64,
-    rate: f64,
+    /// Points given and points failed lately, as of `counted_at`.
+    given: f64,
+    failed: f64,
+    counted_at: Duration,
 }
 
 impl Overload {
@@ -58,9 +75,9 @@ impl Overload {
             pace: Pace::new(0.0),
             too_much: 0.0,
             increased_at: Duration::ZERO,
-            since: Duration::ZERO,
-            points: 0,
-            rate: 0.0,
+            given: 0.0,
+            failed: 0.0,
+            counted_at: Duration::ZERO,
         }
     }
 
@@ -70,6 +87,11 @@ impl Overload {
             return 0;
         }
         self.pace.allowance(now)
+    }
+
+    /// How many bytes of lines may be given at once.
+    pub(crate) fn bytes(&self) -> usize {
+        if self.is_failing() { BLOCK_BYTES } else { usize::MAX }
     }
 
     /// Until when nothing may be given.
@@ -88,44 +110,47 @@ impl Overload {
     /// Points were given to the endpoint.
     pub(crate) fn take(&mut self, now: Duration, points: u64) {
         self.pace.take(now, points);
-        let elapsed = now.saturating_sub(self.since);
-        if elapsed >= Duration::from_secs(1) {
-            self.rate = self.points as f64 / elapsed.as_secs_f64();
-            self.since = now;
-            self.points = 0;
+        self.fade(now);
+        self.given += points as f64;
+        if self.is_failing() {
+            self.resting_until = self.resting_until.max(now + self.rest);
         }
-        self.points += points;
     }
 
-    /// The server failed, or asked for less: and perhaps to be left alone for some time.
-    pub(crate) fn slow_down(&mut self, now: Duration, slow: Slow) {
-        let asked = now.saturating_add(slow.rest.unwrap_or_default().min(FAR));
-        // What was under way when it first asked says nothing new.
-        if now >= self.resting_until && slow.less {
-            self.get_less(now);
+    /// The server failed points, or asked for less because of them: and perhaps to be left alone for some time.
+    pub(crate) fn complained(&mut self, now: Duration, complaint: Complaint) {
+        self.fade(now);
+        // What was under way when the endpoint went to rest says nothing new.
+        let rests = now < self.resting_until;
+        if complaint.less && !rests {
+            let part = complaint.points as f64 / self.given.max(1.0);
+            self.get_less(now, part.min(1.0));
         }
-        if now >= self.resting_until {
+        self.failed += complaint.points as f64;
+        if self.is_failing() && !rests {
             self.resting_until = now + self.rest;
-            self.rest = (self.rest * 2).min(REST.1);
+            let most = if complaint.less { REST.2 } else { REST.1 };
+            self.rest = (self.rest * 2).min(most.max(self.rest));
         }
-        self.resting_until = self.resting_until.max(asked);
-        self.increased_at = self.resting_until;
+        if let Some(rest) = complaint.rest {
+            self.resting_until = self.resting_until.max(now + rest.min(LONGEST_REST));
+        }
+        self.increased_at = self.increased_at.max(self.resting_until).max(now);
     }
 
-    /// Half of what it gets now.
-    fn get_less(&mut self, now: Duration) {
-        let elapsed = now.saturating_sub(self.since).as_secs_f64().max(0.1);
-        let got = match self.limit() {
-            Some(limit) => limit,
-            None => self.rate.max(self.points as f64 / elapsed),
-        };
-        self.too_much = got.max(LEAST);
-        self.limit_to(now, self.too_much / 2.0);
+    /// What it gets now, less by half the part that was too much.
+    fn get_less(&mut self, now: Duration, part: f64) {
+        // A steady rate has given its points of half-life / ln 2 seconds.
+        let rate = self.given * std::f64::consts::LN_2 / HALF_LIFE;
+        let got = self.limit().unwrap_or(rate).max(LEAST);
+        self.too_much = got;
+        self.limit_to(now, got * (1.0 - part / 2.0));
     }
 
     /// The server took points and asked for nothing.
     pub(crate) fn worked(&mut self, now: Duration) {
-        if now < self.resting_until {
+        self.fade(now);
+        if now < self.resting_until || self.is_failing() {
             return;
         }
         self.rest = REST.0;
@@ -150,6 +175,23 @@ impl Overload {
     fn limit_to(&mut self, now: Duration, rate: f64) {
         self.pace.set_rate(now, rate.max(LEAST / 2.0));
     }
+
+    /// The share of points that failed lately.
+    fn share(&self) -> f64 {
+        self.failed / self.given.max(self.failed).max(1.0)
+    }
+
+    fn is_failing(&self) -> bool {
+        self.share() >= FAILING
+    }
+
+    fn fade(&mut self, now: Duration) {
+        let elapsed = now.saturating_sub(self.counted_at).as_secs_f64();
+        self.counted_at = self.counted_at.max(now);
+        let left = 0.5_f64.powf(elapsed / HALF_LIFE);
+        self.given *= left;
+        self.failed *= left;
+    }
 }
 
 /// A window that shrinks while answers are slow: whoever waits for a flush waits for what is in it.
@@ -163,10 +205,10 @@ pub(crate) struct Allowed {
 }
 
 impl Allowed {
-    /// Up to `most` bytes, with answers that come well within the timeout.
-    pub(crate) fn new(most: usize, answer_timeout: Duration) -> Allowed {
+    /// From `bytes` on up to `most`, with answers that come well within the timeout.
+    pub(crate) fn new(bytes: usize, most: usize, answer_timeout: Duration) -> Allowed {
         Allowed {
-            bytes: most,
+            bytes: bytes.min(most),
             most,
             slow: answer_timeout / 4,
             shrunk_at: Duration::ZERO,
@@ -193,10 +235,16 @@ impl Allowed {
 mod tests {
     use super::*;
 
-    const LESS: Slow = Slow { rest: None, less: true };
-
     const fn secs(secs: u64) -> Duration {
         Duration::from_secs(secs)
+    }
+
+    fn less(points: u64) -> Complaint {
+        Complaint {
+            points,
+            rest: None,
+            less: true,
+        }
     }
 
     /// Given 10 000 points a second for ten seconds.
@@ -209,10 +257,10 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_asks_for_less_rests_and_gets_half() {
+    fn a_server_that_takes_nothing_and_asks_for_less_rests_and_gets_half() {
         let mut overload = busy();
         assert_eq!((overload.allowance(secs(10)), overload.limit()), (u64::MAX, None));
-        overload.slow_down(secs(10), LESS);
+        overload.complained(secs(10), less(100_000));
         assert_eq!(overload.allowance(secs(10)), 0);
         assert_eq!(overload.ready_at(secs(10)), Some(secs(10) + REST.0));
         let limit = overload.limit().unwrap();
@@ -221,73 +269,118 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_fails_rests_and_gets_as_much_as_before() {
+    fn a_few_points_that_fail_cost_neither_a_rest_nor_the_rate() {
         let mut overload = busy();
-        overload.slow_down(secs(10), Slow::default());
+        let mut limits = Vec::new();
+        for tenth in 100..700 {
+            let now = Duration::from_millis(tenth * 100);
+            overload.take(now, 200);
+            overload.complained(now, less(10));
+            overload.worked(now);
+            assert_eq!(overload.resting_until(), Duration::ZERO);
+            limits.extend(overload.limit());
+        }
+        assert!(limits.iter().all(|limit| *limit > 2000.0), "{limits:?}");
+    }
+
+    #[test]
+    fn a_server_that_fails_without_asking_for_less_gets_as_much_as_before_after_a_rest() {
+        let mut overload = busy();
+        let complaint = Complaint {
+            points: 100_000,
+            ..Complaint::default()
+        };
+        overload.complained(secs(10), complaint);
         assert_eq!((overload.allowance(secs(10)), overload.limit()), (0, None));
         assert_eq!(overload.allowance(secs(10) + REST.0), u64::MAX);
+        assert_eq!(overload.bytes(), BLOCK_BYTES, "and shows with one block that it works");
+        overload.take(secs(11), 1_000_000);
+        assert_eq!(overload.bytes(), usize::MAX);
     }
 
     #[test]
     fn many_errors_at_once_are_one_wish() {
         let mut overload = busy();
         for _ in 0..1000 {
-            overload.slow_down(secs(10), LESS);
+            overload.complained(secs(10), less(100));
         }
-        assert!(overload.limit().unwrap() > 4000.0);
-        overload.slow_down(secs(11), LESS);
-        assert!(overload.limit().unwrap() < 3000.0);
+        let limit = overload.limit().unwrap();
+        assert!((4000.0..9000.0).contains(&limit), "{limit}");
+        overload.complained(secs(11), less(100_000));
+        assert!(overload.limit().unwrap() < 0.6 * limit);
     }
 
     #[test]
     fn it_gets_more_while_it_takes_what_it_gets() {
         let mut overload = busy();
-        overload.slow_down(secs(10), LESS);
+        overload.complained(secs(10), less(5_000));
         let mut limits = Vec::new();
         for second in 11..60 {
             overload.worked(secs(second));
             limits.extend(overload.limit());
         }
-        assert!(limits.is_sorted() && limits.len() > 20, "{limits:?}");
+        assert!(limits.is_sorted() && limits.len() > 10, "{limits:?}");
         assert_eq!((overload.limit(), overload.allowance(secs(60))), (None, u64::MAX));
     }
 
     #[test]
-    fn the_time_it_wants_to_be_left_alone_is_kept() {
+    fn the_time_it_wants_to_be_left_alone_is_kept_within_reason() {
         let mut overload = Overload::new();
-        overload.slow_down(
-            secs(10),
-            Slow {
-                rest: Some(secs(120)),
-                less: true,
-            },
-        );
-        overload.slow_down(secs(10), LESS);
+        let rest = |seconds| Complaint {
+            rest: Some(secs(seconds)),
+            ..less(1)
+        };
+        overload.complained(secs(10), rest(120));
+        overload.complained(secs(10), less(1));
         assert_eq!(overload.allowance(secs(129)), 0);
         assert_eq!(overload.ready_at(secs(20)), Some(secs(130)));
         assert!(overload.allowance(secs(131)) > 0);
+        overload.complained(secs(200), rest(31_536_000));
+        assert_eq!(overload.ready_at(secs(200)), Some(secs(200) + LONGEST_REST));
     }
 
     #[test]
-    fn rests_double_while_it_goes_on_asking_and_start_anew_when_it_stops() {
-        let mut overload = Overload::new();
-        let mut now = secs(1);
-        let mut rests = Vec::new();
-        for _ in 0..8 {
-            overload.slow_down(now, LESS);
-            let until = overload.ready_at(now).unwrap();
-            rests.push((until - now).as_millis());
-            now = until;
-        }
-        assert_eq!(rests, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        overload.worked(now);
-        overload.slow_down(now, LESS);
-        assert_eq!(overload.ready_at(now), Some(now + REST.0));
+    fn rests_double_while_everything_fails_and_start_anew_when_it_stops() {
+        let rests = |less| {
+            let mut overload = Overload::new();
+            let mut now = secs(1);
+            let rests: Vec<u128> = (0..8)
+                .map(|_| {
+                    let points = 10_000;
+                    overload.complained(
+                        now,
+                        Complaint {
+                            points,
+                            less,
+                            rest: None,
+                        },
+                    );
+                    let until = overload.ready_at(now).unwrap();
+                    let rest = (until - now).as_millis();
+                    now = until;
+                    rest
+                })
+                .collect();
+            overload.take(now, 1_000_000);
+            overload.worked(now);
+            overload.complained(
+                now,
+                Complaint {
+                    points: 9_000_000,
+                    less,
+                    rest: None,
+                },
+            );
+            assert_eq!(overload.ready_at(now), Some(now + REST.0));
+            rests
+        };
+        assert_eq!(rests(true), [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        assert_eq!(rests(false), [100, 200, 400, 800, 1000, 1000, 1000, 1000]);
     }
 
     #[test]
     fn a_window_halves_once_for_all_that_was_asked_before_and_grows_back() {
-        let mut allowed = Allowed::new(1 << 20, secs(10));
+        let mut allowed = Allowed::new(1 << 20, 1 << 20, secs(10));
         for asked in 0..5 {
             allowed.answered(secs(8), secs(asked));
         }

@@ -81,6 +81,11 @@ pub enum Report {
         /// The server's words.
         words: String,
     },
+    /// Points were given up that a server had failed again and again: `dropped` says how many, and why.
+    GivenUp {
+        /// What the server said of them last.
+        words: String,
+    },
     /// The worker panicked; the client is closed. A defect of potsdb.
     Panicked {
         /// The panic's message.
@@ -118,6 +123,7 @@ impl fmt::Display for Report {
             }
             Report::Throttled { words } => write!(f, "the server asks to slow down: {words}"),
             Report::Failing { words } => write!(f, "the server fails, trying again: {words}"),
+            Report::GivenUp { words } => write!(f, "points are given up that the server did not take: {words}"),
             Report::Panicked { why } => write!(f, "the worker panicked, the client is closed: {why}"),
         }
     }

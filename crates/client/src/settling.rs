@@ -3,7 +3,8 @@
 //! OpenTSDB answers `version` up to a second before HBase has the points, and forgets them if it
 //! is killed in between. So answered lines stay here until a question asked a whole settle period
 //! after their answer is answered too. They have their verdict; nothing here is in the ledger's sum.
-//! The bound is in bytes: beyond it the oldest are let go early and counted, never slowing anyone.
+//! The bound in bytes is one for all connections of a client, so the engine keeps it: beyond it the
+//! oldest are let go early and counted, never slowing anyone.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,30 +14,23 @@ use crate::verdicts::Outstanding;
 #[derive(Debug)]
 pub(crate) struct Settling {
     period: Duration,
-    limit: usize,
     groups: VecDeque<(Duration, Outstanding)>,
     bytes: usize,
 }
 
 impl Settling {
-    pub(crate) fn new(period: Duration, limit: usize) -> Settling {
+    pub(crate) fn new(period: Duration) -> Settling {
         Settling {
             period,
-            limit,
             groups: VecDeque::new(),
             bytes: 0,
         }
     }
 
-    /// Keeps lines answered at `now`. Returns those let go because of the bound.
-    pub(crate) fn hold(&mut self, now: Duration, held: Outstanding) -> Vec<Outstanding> {
+    /// Keeps lines answered at `now`.
+    pub(crate) fn hold(&mut self, now: Duration, held: Outstanding) {
         self.bytes += held.lines.len();
         self.groups.push_back((now, held));
-        let mut early = Vec::new();
-        while self.bytes > self.limit {
-            early.extend(self.pop());
-        }
-        early
     }
 
     /// A question asked at `asked_at` was answered: returns the lines that have settled.
@@ -58,13 +52,22 @@ impl Settling {
         self.period.is_zero()
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &Outstanding> {
+        self.groups.iter().map(|(_, held)| held)
+    }
+
     /// Takes everything out, oldest first.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Outstanding> {
         self.bytes = 0;
         std::mem::take(&mut self.groups).into_iter().map(|(_, held)| held)
     }
 
-    fn pop(&mut self) -> Option<Outstanding> {
+    /// Takes the oldest lines out.
+    pub(crate) fn pop(&mut self) -> Option<Outstanding> {
         let (_, held) = self.groups.pop_front()?;
         self.bytes -= held.lines.len();
         Some(held)
@@ -79,16 +82,16 @@ mod tests {
     fn lines(text: &str) -> Outstanding {
         let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
         block.append(&[text.as_bytes()], 1);
-        Outstanding::new(block.into_lines(0, &mut Vec::new()))
+        Outstanding::new(block.into_lines(0, &mut Vec::new()), Duration::ZERO)
     }
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn lines_settle_when_a_question_asked_a_period_later_is_answered() {
-        let mut settling = Settling::new(2 * SECOND, 1000);
-        assert!(settling.hold(SECOND, lines("a\n")).is_empty());
-        assert!(settling.hold(2 * SECOND, lines("b\n")).is_empty());
+        let mut settling = Settling::new(2 * SECOND);
+        settling.hold(SECOND, lines("a\n"));
+        settling.hold(2 * SECOND, lines("b\n"));
         assert_eq!(settling.due(), Some(3 * SECOND));
         assert!(settling.release(3 * SECOND - Duration::from_millis(1)).is_empty());
         assert_eq!(settling.release(3 * SECOND).len(), 1);
@@ -96,13 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bound_the_oldest_go_early() {
-        let mut settling = Settling::new(2 * SECOND, 5);
+    fn the_oldest_lines_can_be_let_go_early() {
+        let mut settling = Settling::new(2 * SECOND);
         settling.hold(SECOND, lines("a1\n"));
-        let early = settling.hold(SECOND, lines("b2\n"));
+        settling.hold(SECOND, lines("b2\n"));
+        assert_eq!(settling.bytes(), 6);
         assert_eq!(
-            early.iter().map(|held| held.lines.bytes().to_vec()).collect::<Vec<_>>(),
-            [b"a1\n".to_vec()]
+            settling.pop().map(|held| held.lines.bytes().to_vec()),
+            Some(b"a1\n".to_vec())
         );
+        assert_eq!(settling.bytes(), 3);
     }
 }

@@ -1,9 +1,10 @@
 //! Verdicts: the one place where the worker says what became of a line.
 //!
 //! ```text
-//!                    .-- post ---> acknowledged, unconfirmed, rejected, dropped: counted once
-//!  Outstanding lines +-- done ---> settled, released early, unsettled: their memory is free again
-//!                    '-- again --> another connection writes the same bytes, before any new line
+//!                    .-- post ----> acknowledged, unconfirmed, rejected, dropped: counted once
+//!  Outstanding lines +-- done ----> settled, released early, unsettled: their memory is free again
+//!                    +-- again ---> another connection writes the same bytes, before any new line
+//!                    '-- failed --> the same bytes again, but apart and later (`retries.rs`)
 //! ```
 //!
 //! Exchanges and the engine hold [`Outstanding`] lines and end each of them here. A line whose verdict is posted may
@@ -11,14 +12,17 @@
 //! [`Tally`] under the queue's lock.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use potsdb_wire::reply::ErrorKind;
 
+use crate::batch::Batch;
 use crate::block::Lines;
 use crate::ledger::Tally;
-use crate::overload::Slow;
+use crate::overload::Complaint;
 use crate::report::Report;
+use crate::retries::{Blame, PART_AT};
 
 /// The server's words for refused points that are kept.
 const WORDS: usize = 16;
@@ -34,14 +38,23 @@ pub(crate) struct Outstanding {
     pub(crate) verdict_posted: bool,
     /// Some of their bytes were handed to a kernel once.
     pub(crate) was_written: bool,
+    /// How often a server has failed them.
+    pub(crate) failures: u8,
+    /// How often a server had taken lines of this client when one first failed these.
+    pub(crate) taken_then: u64,
+    /// When they were taken from the queue.
+    pub(crate) taken_at: Duration,
 }
 
 impl Outstanding {
-    pub(crate) fn new(lines: Lines) -> Outstanding {
+    pub(crate) fn new(lines: Lines, now: Duration) -> Outstanding {
         Outstanding {
             lines,
             verdict_posted: false,
             was_written: false,
+            failures: 0,
+            taken_then: 0,
+            taken_at: now,
         }
     }
 
@@ -65,6 +78,8 @@ pub(crate) enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     Closed,
+    Expired,
+    QueueFull,
     Stopped,
     TestMode,
 }
@@ -94,16 +109,24 @@ pub(crate) struct Verdicts {
     pub(crate) last_answer: Option<Duration>,
     /// Blocks nothing refers to any more.
     pub(crate) spare: Vec<Vec<u8>>,
-    /// The endpoint asked for less since the engine last looked.
-    pub(crate) slow: Option<Slow>,
-    /// It took points without asking for less.
+    /// Lines that a server failed since the engine last looked, whose fault it is, and the server's words.
+    pub(crate) failed: Vec<(Batch, Blame, Arc<str>)>,
+    /// Lines that had failed before and were being tried when their connection ended.
+    pub(crate) interrupted: Vec<Outstanding>,
+    /// Points that had failed again and again and have their verdict now.
+    pub(crate) recovered: Vec<Lines>,
+    /// How often a server has taken lines.
+    pub(crate) successes: u64,
+    /// The endpoint failed points, or asked for less, since the engine last looked.
+    pub(crate) complaint: Option<Complaint>,
+    /// It took points.
     pub(crate) worked: bool,
     /// Each position gets one verdict: the positions that have theirs.
     #[cfg(test)]
     posted: Positions,
-    /// How many were taken from the queue.
+    /// How many there are to be.
     #[cfg(test)]
-    taken: u64,
+    owed: u64,
 }
 
 impl Verdicts {
@@ -112,7 +135,7 @@ impl Verdicts {
     pub(crate) fn took(&mut self, _held: &Outstanding) {
         #[cfg(test)]
         {
-            self.taken += _held.lines.points();
+            self.owed += _held.lines.points();
         }
     }
 
@@ -120,7 +143,7 @@ impl Verdicts {
     #[cfg_attr(not(test), expect(clippy::unused_self, reason = "only tests look"))]
     pub(crate) fn check_complete(&self) {
         #[cfg(test)]
-        assert_eq!(self.posted.count(), self.taken, "points with a verdict, points taken");
+        assert_eq!(self.posted.count(), self.owed, "points with a verdict, points taken");
     }
 
     /// Posts the verdict of lines that have none yet. They are still to be ended with [`done`](Verdicts::done), or kept.
@@ -151,6 +174,11 @@ impl Verdicts {
         }
         #[cfg(test)]
         self.posted.insert(held.lines.first(), held.lines.points());
+        if held.failures >= PART_AT && held.lines.points() == 1 {
+            self.recovered.push(held.lines.clone());
+        }
+        // What happens to a precaution is counted anew.
+        held.failures = 0;
         held.lines.points()
     }
 
@@ -175,9 +203,56 @@ impl Verdicts {
         self.done(held, Done::Settled);
     }
 
+    /// Gives points up for good, for this reason, and with what the server said of them last.
+    pub(crate) fn give_up(&mut self, held: Outstanding, reason: Reason, words: &str) {
+        self.report_once(Report::GivenUp {
+            words: words.to_owned(),
+        });
+        if self.words.last().is_none_or(|last| last != words) {
+            self.keep_words(words.to_owned());
+        }
+        self.end(held, Verdict::Dropped(reason));
+    }
+
     /// These lines go again: their connection ended without an answer for them.
     pub(crate) fn again(&mut self, held: Outstanding) {
-        self.again.insert(held);
+        match held.failures < PART_AT {
+            true => self.again.insert(held),
+            false => self.interrupted.push(held),
+        }
+    }
+
+    /// The connection of these lines ended before the server had answered anything on it: they may be why.
+    pub(crate) fn again_suspect(&mut self, mut held: Outstanding) {
+        held.failures += u8::from(held.was_written);
+        match held.failures < PART_AT {
+            true => self.again.insert(held),
+            false => {
+                let batch = Batch { lines: vec![held] };
+                self.failed(batch, Blame::Some, "the connection ends without an answer");
+            }
+        }
+    }
+
+    /// The server failed these lines, in these words: they go again, apart from others.
+    pub(crate) fn failed(&mut self, batch: Batch, blame: Blame, words: impl Into<Arc<str>>) {
+        if !batch.is_empty() {
+            self.failed.push((batch, blame, words.into()));
+        }
+    }
+
+    /// A server has taken lines.
+    pub(crate) fn took_some(&mut self) {
+        self.worked = true;
+        self.successes += 1;
+    }
+
+    /// Points that go again, soon or apart.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> u64 {
+        let failed: u64 = self.failed.iter().map(|(batch, ..)| batch.points()).sum();
+        let interrupted: u64 = self.interrupted.iter().map(|held| held.lines.points()).sum();
+        self.again.points() + failed + interrupted
     }
 
     fn count_of(&mut self, verdict: Verdict) -> &mut u64 {
@@ -187,6 +262,8 @@ impl Verdicts {
             Verdict::Unconfirmed => &mut tally.unconfirmed,
             Verdict::Rejected => &mut tally.rejected,
             Verdict::Dropped(Reason::Closed) => &mut tally.dropped.closed,
+            Verdict::Dropped(Reason::Expired) => &mut tally.dropped.expired,
+            Verdict::Dropped(Reason::QueueFull) => &mut tally.dropped.queue_full,
             Verdict::Dropped(Reason::Stopped) => &mut tally.dropped.stopped,
             Verdict::Dropped(Reason::TestMode) => &mut tally.dropped.test_mode,
         }
@@ -208,7 +285,8 @@ impl Verdicts {
         self.keep_words(words);
     }
 
-    fn keep_words(&mut self, words: String) {
+    /// Keeps a server's newest words.
+    pub(crate) fn keep_words(&mut self, words: String) {
         if self.words.len() >= WORDS {
             self.words.remove(0);
         }
@@ -228,18 +306,33 @@ impl Verdicts {
         }
     }
 
-    /// The server asked for less, in these words; and perhaps to be left alone for some time.
-    pub(crate) fn slow_down(&mut self, rest: Option<Duration>, words: String) {
-        self.slow = Some(Slow { rest, less: true });
+    /// The server asked for less because of so many points, in these words; and perhaps to be left alone for some time.
+    pub(crate) fn slow_down(&mut self, points: u64, rest: Option<Duration>, words: String) {
+        let less = true;
+        self.complain(Complaint { points, rest, less });
         self.report_once(Report::Throttled { words });
     }
 
-    /// It failed, in these words, and is tried again.
-    #[cfg(feature = "http")]
-    pub(crate) fn pause(&mut self, rest: Option<Duration>, words: String) {
-        let less = self.slow.is_some_and(|slow| slow.less);
-        self.slow = Some(Slow { rest, less });
+    /// It failed so many points, in these words, and did not ask for less.
+    pub(crate) fn failing(&mut self, points: u64, rest: Option<Duration>, words: String) {
+        let less = false;
+        self.complain(Complaint { points, rest, less });
         self.report_once(Report::Failing { words });
+    }
+
+    /// The server could not take a point, as this kind of error says.
+    pub(crate) fn complain_of(&mut self, kind: ErrorKind, words: String) {
+        match kind {
+            ErrorKind::PleaseThrottle | ErrorKind::ThrottlingException => self.slow_down(1, None, words),
+            _ => self.failing(1, None, words),
+        }
+    }
+
+    fn complain(&mut self, more: Complaint) {
+        let complaint = self.complaint.get_or_insert_default();
+        complaint.points += more.points;
+        complaint.rest = complaint.rest.max(more.rest);
+        complaint.less |= more.less;
     }
 
     /// Reports, unless a report of that kind waits already.
@@ -276,6 +369,20 @@ impl Again {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.unposted.is_empty() && self.posted.is_empty()
+    }
+
+    /// Whether lines without a verdict wait.
+    pub(crate) fn has_unposted(&self) -> bool {
+        !self.unposted.is_empty()
+    }
+
+    /// Takes out what was taken from the queue before then, and has no verdict.
+    pub(crate) fn expire(&mut self, before: Duration) -> VecDeque<Outstanding> {
+        let (old, young) = std::mem::take(&mut self.unposted)
+            .into_iter()
+            .partition(|held| held.taken_at <= before);
+        self.unposted = young;
+        old
     }
 
     /// The lines that go next, if any wait: those without a verdict first.
@@ -369,7 +476,7 @@ mod tests {
         for _ in 0..points {
             block.append(&[b"a\n"], 1);
         }
-        Outstanding::new(block.into_lines(first, &mut Vec::new()))
+        Outstanding::new(block.into_lines(first, &mut Vec::new()), Duration::ZERO)
     }
 
     #[test]

@@ -284,7 +284,7 @@ mod tests {
         for line in lines {
             block.append(&[line.as_bytes()], 1);
         }
-        Outstanding::new(block.into_lines(first, &mut Vec::new()))
+        Outstanding::new(block.into_lines(first, &mut Vec::new()), Duration::ZERO)
     }
 
     fn unwritten(window: &Window) -> String {

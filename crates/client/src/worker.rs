@@ -170,6 +170,9 @@ impl Worker {
             match output {
                 Output::Connect { link, endpoint } => {
                     self.attempts += 1;
+                    if link >= self.sockets.len() {
+                        self.sockets.resize_with(link + 1, || Socket::None);
+                    }
                     self.sockets[link] = Socket::Resolving { attempt: self.attempts };
                     self.io.resolve(self.attempts, &self.endpoints[endpoint]);
                 }

@@ -26,11 +26,13 @@ pub(super) struct Door {
     /// How many bytes of lines a connection on trial gets: half as many each time one is lost without an answer, so
     /// that some get through however little a connection carries.
     pub(super) trial: usize,
+    /// Bytes without an answer that its last connection allowed itself.
+    pub(super) window_bytes: usize,
     pub(super) last_error: Option<String>,
 }
 
 impl Door {
-    pub(super) fn new(name: String, wire: Wire, knowledge: Knowledge, backoff: Backoff) -> Door {
+    pub(super) fn new(name: String, wire: Wire, knowledge: Knowledge, backoff: Backoff, window_bytes: usize) -> Door {
         Door {
             name,
             wire,
@@ -40,6 +42,7 @@ impl Door {
             not_before: Duration::ZERO,
             lost: false,
             trial: BLOCK_BYTES,
+            window_bytes,
             last_error: None,
         }
     }
@@ -78,13 +81,26 @@ impl Door {
         }
         let room = exchange.room(posted)?;
         Some(Room {
-            bytes: room.bytes.min(if self.lost { self.trial } else { usize::MAX }),
+            bytes: room
+                .bytes
+                .min(if self.lost { self.trial } else { usize::MAX })
+                .min(self.overload.bytes()),
             points: room.points.min(allowance),
         })
     }
 
+    /// How long it is left alone, where that is worth a word.
+    fn rest(&self, now: Duration) -> String {
+        let rest = self.overload.resting_until().saturating_sub(now).as_secs();
+        if rest > 0 {
+            format!(", rests for {rest} s")
+        } else {
+            String::new()
+        }
+    }
+
     /// How it is doing, in words, given its links.
-    pub(super) fn state<'a>(&self, links: impl Iterator<Item = &'a Link>) -> EndpointState {
+    pub(super) fn state<'a>(&self, now: Duration, links: impl Iterator<Item = &'a Link>) -> EndpointState {
         let mut doing = if self.lost { "lost" } else { "idle" };
         let mut knowledge = self.knowledge;
         let mut window_bytes = 0;
@@ -102,7 +118,7 @@ impl Door {
         let (manner, server) = (knowledge.manner(), knowledge.server());
         EndpointState {
             name: self.name.clone(),
-            state: format!("{doing}{manner}"),
+            state: format!("{doing}{manner}{}", self.rest(now)),
             server,
             last_error: self.last_error.clone(),
             limit: self.overload.limit(),
@@ -117,6 +133,10 @@ pub(super) struct Link {
     pub(super) state: State,
     /// When its connection was made.
     pub(super) since: Duration,
+    /// The last it was given was a batch that had failed before: new lines go first.
+    pub(super) retried: bool,
+    /// Its connection is about to end because of its age, and takes no more lines.
+    pub(super) retiring: bool,
 }
 
 pub(super) enum State {
@@ -126,6 +146,21 @@ pub(super) enum State {
 }
 
 impl Link {
+    pub(super) fn new(door: usize) -> Link {
+        Link {
+            door,
+            state: State::Idle,
+            since: Duration::ZERO,
+            retried: false,
+            retiring: false,
+        }
+    }
+
+    /// Whether it is a connection that lines may be given to, or is about to be one.
+    pub(super) fn is_active(&self) -> bool {
+        !self.is_idle() && !self.retiring
+    }
+
     pub(super) fn exchange(&self) -> Option<&dyn Exchange> {
         match &self.state {
             State::Live(exchange) => Some(&**exchange),

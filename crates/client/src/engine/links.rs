@@ -3,14 +3,22 @@
 //! A door that was lost is on trial once it is connected again: one connection, with one block of lines at a time,
 //! until the server has shown by an answer that it works. So a door that only looks open costs the others nothing.
 //! `engine.rs` calls what is here; it writes no lines.
+//!
+//! A connection that has reached its age hands over first: another one to the same door is made while it still takes
+//! lines, and only then it retires, and lives on until everything it was given is answered and settled. So there may
+//! be more connections to a door than the option says, for as long as that takes.
 
 use std::time::Duration;
 
 use super::door::{Link, State};
 use super::{Engine, Output, STAGGER};
 use crate::credentials::Credentials;
-use crate::exchange::{Cut, Exchange, Knowledge, Wire};
+use crate::exchange::{Cut, Exchange, Knowledge, Terms, Wire};
 use crate::report::Report;
+use crate::verdicts::Reason;
+
+/// A door with so many connections that are about to end gets no further one: the next waits for its turn.
+const MOST_RETIRING: usize = 4;
 
 impl Engine {
     pub(super) fn connected(&mut self, link: usize, credentials: Credentials) {
@@ -27,9 +35,29 @@ impl Engine {
         if self.terms.must_answer && matches!(knowledge, Knowledge::Silent { .. }) {
             knowledge = Knowledge::Unknown;
         }
-        let exchange = door.wire.open(self.terms, knowledge, credentials, self.now);
-        self.links[link].state = State::Live(exchange);
-        self.links[link].since = self.now;
+        let terms = Terms {
+            first_window_bytes: door.window_bytes,
+            ..self.terms
+        };
+        let exchange = door.wire.open(terms, knowledge, credentials, self.now);
+        self.links[link] = Link {
+            state: State::Live(exchange),
+            since: self.now,
+            ..Link::new(self.links[link].door)
+        };
+        if self.waiting().is_none() {
+            // What it was made for has gone elsewhere. VictoriaMetrics serves nobody else while one says nothing.
+            self.outputs.push_back(Output::Disconnect { link });
+            self.links[link].state = State::Idle;
+        }
+    }
+
+    /// Whether lines wait for a link, and then whether they have their verdict already.
+    fn waiting(&self) -> Option<bool> {
+        let again = self.verdicts.again.is_posted();
+        again
+            .or_else(|| self.retries.is_ready(self.now))
+            .or(self.queued.then_some(false))
     }
 
     pub(super) fn kernel_has(&mut self, link: usize, bytes: u64) {
@@ -60,10 +88,14 @@ impl Engine {
 
     /// A connection of no more use, and nothing wrong with the endpoint.
     fn leave(&mut self, link: usize) {
-        let state = std::mem::replace(&mut self.links[link].state, State::Idle);
+        let fresh = Link::new(self.links[link].door);
+        let state = std::mem::replace(&mut self.links[link], fresh).state;
         let door = &mut self.doors[self.links[link].door];
         if let State::Live(exchange) = state {
             door.learn(exchange.knowledge());
+            if matches!(door.wire, Wire::Telnet) {
+                door.window_bytes = exchange.window_bytes();
+            }
             if exchange.has_proved(self.now) {
                 door.backoff.reset();
             }
@@ -82,7 +114,10 @@ impl Engine {
         if was_idle || self.is_finishing() {
             return;
         }
-        let door = &mut self.doors[self.links[link].door];
+        let index = self.links[link].door;
+        let works = |link: &Link| link.door == index && link.exchange().is_some_and(Exchange::has_worked);
+        let others_work = self.links.iter().any(works);
+        let door = &mut self.doors[index];
         if let Some(had_worked) = had_worked {
             door.lost_connection(had_worked);
         }
@@ -90,7 +125,8 @@ impl Engine {
         // Another of its connections may have learned that it takes longer.
         door.not_before = door.not_before.max(wait);
         door.last_error = Some(why.clone());
-        if !std::mem::replace(&mut door.lost, true) {
+        // One connection of several that work is no endpoint.
+        if !others_work && !std::mem::replace(&mut door.lost, true) {
             self.verdicts.reports.push(report(door.name.clone(), why));
         }
     }
@@ -100,9 +136,9 @@ impl Engine {
         let index = self.links[link].door;
         let door = &mut self.doors[index];
         let worked = std::mem::take(&mut self.verdicts.worked);
-        match self.verdicts.slow.take() {
-            Some(slow) => {
-                door.overload.slow_down(self.now, slow);
+        match self.verdicts.complaint.take() {
+            Some(complaint) => {
+                door.overload.complained(self.now, complaint);
                 let until = door.overload.resting_until();
                 for link in self.links.iter_mut().filter(|link| link.door == index) {
                     if let Some(exchange) = link.exchange_mut() {
@@ -113,18 +149,35 @@ impl Engine {
             None if worked => door.overload.worked(self.now),
             None => {}
         }
+        self.collect();
     }
 
     /// When a link's connection is to end because of its age.
     pub(super) fn retires_at(&self, link: &Link) -> Option<Duration> {
-        Some(link.since + self.connection_max_age?)
+        Some(link.since + self.connection_max_age?).filter(|_| !link.retiring)
+    }
+
+    fn is_due(&self, link: &Link) -> bool {
+        link.exchange().is_some() && self.retires_at(link).is_some_and(|at| at <= self.now)
+    }
+
+    /// Whether a link that has reached its age can retire: another has taken over, or nothing is to be taken over.
+    fn may_retire(&self, link: &Link) -> bool {
+        let takes_over = |other: &Link| {
+            let welcome = other.exchange().is_some_and(Exchange::is_welcome);
+            other.door == link.door && other.since > link.since && !other.retiring && welcome && !self.is_due(other)
+        };
+        let retiring = |other: &&Link| other.door == link.door && other.retiring;
+        let few = self.links.iter().filter(retiring).count() < MOST_RETIRING;
+        few && (self.waiting().is_none() || self.links.iter().any(takes_over))
     }
 
     pub(super) fn tick(&mut self, link: usize) {
-        let retires = self.retires_at(&self.links[link]).is_some_and(|at| at <= self.now);
+        let retires = self.is_due(&self.links[link]) && self.may_retire(&self.links[link]);
         let urgent = self.urgent && !self.queued && self.verdicts.again.is_empty();
         let door = &self.doors[self.links[link].door];
-        let cut = match &mut self.links[link].state {
+        let Link { state, retiring, .. } = &mut self.links[link];
+        let cut = match state {
             State::Idle => return,
             State::Connecting { since } if self.now < *since + self.connect_timeout => return,
             State::Connecting { .. } => {
@@ -134,6 +187,7 @@ impl Engine {
             State::Live(exchange) => {
                 exchange.learn(door.knowledge);
                 if retires {
+                    *retiring = true;
                     exchange.retire(self.now);
                 }
                 exchange.tick(self.now, urgent, &mut self.verdicts)
@@ -194,31 +248,48 @@ impl Engine {
         door.not_before = self.now + door.backoff.cap();
     }
 
-    /// Opens a connection when there is something to write and no live one takes it. One at a
-    /// time, [`STAGGER`] apart: a silent connection would block VictoriaMetrics' port.
+    /// Opens a connection when there is something to write and no live one takes it, or the one that does is to retire.
+    /// One at a time, [`STAGGER`] apart: a silent connection would block VictoriaMetrics' port.
     pub(super) fn connect(&mut self) {
-        let waiting = self.verdicts.again.is_posted().or(self.queued.then_some(false));
-        let Some(posted) = waiting else { return };
+        let Some(posted) = self.waiting() else { return };
         let trying = |link: &Link| matches!(link.state, State::Connecting { since } if self.now < since + STAGGER);
-        if self.test_mode || self.roomiest(posted).is_some() || self.links.iter().any(trying) {
+        if self.test_mode || self.links.iter().any(trying) {
             return;
         }
-        let ready = |link: &Link| link.is_idle() && self.doors[link.door].is_ready(self.now) && !self.is_on_trial(link);
+        let due = |door: usize| self.links.iter().any(|link| link.door == door && self.is_due(link));
+        let taken = self.roomiest(posted).is_some();
+        let ready = |door: &usize| {
+            let is_ready = self.doors[*door].is_ready(self.now) && !self.is_on_trial(*door);
+            is_ready && (!taken || due(*door)) && self.active(*door) < self.connections + usize::from(due(*door))
+        };
         // The endpoint that has been left alone the longest, so that a dead one does not go first for ever.
-        let candidates = self.links.iter().enumerate().filter(|(_, link)| ready(link));
-        if let Some((link, _)) = candidates.min_by_key(|(index, link)| (self.doors[link.door].not_before, *index)) {
-            self.links[link].state = State::Connecting { since: self.now };
-            self.outputs.push_back(Output::Connect {
-                link,
-                endpoint: self.links[link].door,
-            });
-        }
+        let turn = |door: usize| (door + self.doors.len() - self.first_door) % self.doors.len();
+        let candidates = (0..self.doors.len()).filter(ready);
+        let Some(door) = candidates.min_by_key(|door| (self.doors[*door].not_before, self.active(*door), turn(*door)))
+        else {
+            return;
+        };
+        let idle = |link: &Link| link.door == door && link.is_idle();
+        let link = self.links.iter().position(idle).unwrap_or_else(|| {
+            self.links.push(Link::new(door));
+            self.links.len() - 1
+        });
+        self.links[link].state = State::Connecting { since: self.now };
+        self.outputs.push_back(Output::Connect { link, endpoint: door });
+    }
+
+    /// How many connections of a door take lines, or are about to.
+    fn active(&self, door: usize) -> usize {
+        self.links
+            .iter()
+            .filter(|link| link.door == door && link.is_active())
+            .count()
     }
 
     /// Whether one connection is finding out already if the endpoint works again.
-    fn is_on_trial(&self, link: &Link) -> bool {
-        let sibling = |other: &Link| other.door == link.door && !other.is_idle();
-        self.doors[link.door].lost && self.links.iter().any(sibling)
+    fn is_on_trial(&self, door: usize) -> bool {
+        let sibling = |other: &Link| other.door == door && !other.is_idle();
+        self.doors[door].lost && self.links.iter().any(sibling)
     }
 
     /// Closing, and nothing is left to be given: ends every connection in good order.
@@ -237,5 +308,8 @@ impl Engine {
             }
         }
         self.done = self.links.iter().all(Link::is_idle);
+        if self.done {
+            self.give_up_retries(Reason::Closed);
+        }
     }
 }

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use super::telnet::Telnet;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
+use crate::batch::Batch;
+use crate::settling::Settling;
 use crate::verdicts::{Outstanding, Verdicts};
 
 /// What is kept of an answer that has no end.
@@ -95,6 +97,18 @@ impl Exchange for Greeting {
 
     fn give(&mut self, now: Duration, held: Outstanding) {
         self.within.give(now, held);
+    }
+
+    fn takes_batch(&self) -> bool {
+        self.is_welcome() && self.within.takes_batch()
+    }
+
+    fn give_batch(&mut self, now: Duration, batch: Batch) {
+        self.within.give_batch(now, batch);
+    }
+
+    fn settling(&mut self) -> Option<&mut Settling> {
+        self.within.settling()
     }
 
     fn unwritten<'a>(&'a mut self, now: Duration, slices: &mut Vec<IoSlice<'a>>) {

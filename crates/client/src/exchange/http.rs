@@ -2,11 +2,12 @@
 //!
 //! ```text
 //!   lines --> gathered --> request --> answer:  taken            acknowledged
-//!                ^            ^                 refused, named   those rejected, the others acknowledged
-//!                |            |                 refused, unnamed the same again with `details`
-//!                |            +---- parts <---- refused whole    its halves, down to the one bad point
-//!                |                              too long         fewer lines, and the limit is remembered
-//!                +--- the engine <------------- not now, cut     the same lines again, here or elsewhere
+//!                             ^                 refused, named   those rejected, the others acknowledged
+//!                             |                 refused, unnamed the same again with `details`
+//!                             +---- parts <---- refused whole    its halves, down to the one bad point
+//!                                               too long         fewer lines, and the limit is remembered
+//!        the engine <-------------------------- failed           the same lines again, apart and later
+//!        the engine <-------------------------- cut              the same lines again, here or elsewhere
 //! ```
 //!
 //! Requests are not pipelined: OpenTSDB answers out of order then. What makes up for it is one batch after the other
@@ -16,10 +17,13 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
+use potsdb_wire::MAX_LINE;
 use potsdb_wire::http::{Answer, Answers};
-use potsdb_wire::reply::{self, PointError, PutReply};
+use potsdb_wire::reply::{self, ErrorKind, Failures, PointError, PutReply};
 
 use super::{Cut, Exchange, Knowledge, Room, Terms};
+use crate::batch::Batch;
+use crate::retries::Blame;
 use crate::verdicts::{Outstanding, Verdict, Verdicts};
 
 mod learned;
@@ -37,8 +41,11 @@ use secrets::Secrets;
 /// into exist beside them.
 const MOST_LINES: usize = 512 << 10;
 
-/// Less room than this is none: it would chop the queue's blocks to pieces.
-const LEAST_ROOM: usize = 1024;
+/// Less room than the longest line is none.
+const LEAST_ROOM: usize = MAX_LINE + 1;
+
+/// A server may take so many answer timeouts for an answer of which it says a little now and then.
+const PATIENCE: u32 = 10;
 
 #[derive(Debug)]
 pub(crate) struct Http {
@@ -55,11 +62,20 @@ pub(crate) struct Http {
     answered: bool,
     /// Points were taken.
     worked: bool,
+    /// Points put once more since the engine last asked.
+    repeated: u64,
+    /// Bytes the kernel took, and bytes the peer's has acknowledged.
+    written: u64,
+    acknowledged: u64,
+    kernel_asked: Duration,
+    /// When bytes last left for the peer, as far as is known; and when anything last moved.
     write_progress: Duration,
     progress: Duration,
     /// Nothing is asked before that.
     rests_until: Duration,
     finishing: bool,
+    /// It ends because the client has waited long enough.
+    timed_out: bool,
     /// Why the connection has to end.
     cut: Option<Cut>,
 }
@@ -93,10 +109,15 @@ impl Http {
             answers: Answers::default(),
             answered: false,
             worked: false,
+            repeated: 0,
+            written: 0,
+            acknowledged: 0,
+            kernel_asked: now,
             write_progress: now,
             progress: now,
             rests_until: Duration::ZERO,
             finishing: false,
+            timed_out: false,
             cut: None,
         }
     }
@@ -113,12 +134,18 @@ impl Http {
         self.gathered.iter().map(|held| held.lines.len()).sum()
     }
 
+    /// When silence is the connection's end, or an answer that has no end.
+    fn answer_by(&self) -> Duration {
+        let timeout = self.terms.answer_timeout;
+        (self.progress + timeout).min(self.write_progress + timeout * PATIENCE)
+    }
+
     /// Everything that waits for a verdict here.
     fn held(&self) -> impl Iterator<Item = &Outstanding> {
         let flight = self.flight.iter().filter_map(|flight| flight.part.as_ref());
         flight
             .chain(&self.parts)
-            .flat_map(|part| &part.lines)
+            .flat_map(|part| &part.batch.lines)
             .chain(&self.gathered)
     }
 
@@ -149,19 +176,20 @@ impl Http {
     fn next(&mut self) -> (Part, Request) {
         let part = self.parts.pop();
         let fresh = part.is_none();
-        let mut part = part.unwrap_or_else(|| Part {
-            lines: std::mem::take(&mut self.gathered).into(),
-            details: false,
+        let mut part = part.unwrap_or_else(|| {
+            Part::new(Batch {
+                lines: std::mem::take(&mut self.gathered).into(),
+            })
         });
-        loop {
-            let request = self.requests.put(&part.lines, &self.flags(part.details));
+        let request = loop {
+            let request = self.requests.put(&part.batch.lines, &self.flags(part.details));
             let (limit, body) = (self.learned.limit(), request.body.len());
-            if body <= limit || part.points() == 1 {
-                return (part, request);
+            if body <= limit || part.batch.points() == 1 {
+                break request;
             }
-            let fewer = self.requests.fewer_lines(limit, part.length(), body);
-            let front = part.split_front(fewer, u64::MAX);
-            let rest = std::mem::replace(&mut part, front);
+            let fewer = self.requests.fewer_lines(limit, part.batch.bytes(), body);
+            let front = part.batch.split_front(fewer, u64::MAX);
+            let rest = std::mem::replace(&mut part.batch, front);
             match fresh {
                 // With what comes next it makes a whole body again.
                 true => rest
@@ -169,9 +197,13 @@ impl Http {
                     .into_iter()
                     .rev()
                     .for_each(|held| self.gathered.push_front(held)),
-                false => self.parts.push(rest),
+                false => self.parts.push(part.with(rest)),
             }
+        };
+        if part.repeats {
+            self.repeated += part.batch.points();
         }
+        (part, request)
     }
 
     fn flags(&self, details: bool) -> String {
@@ -206,121 +238,174 @@ impl Http {
                 PutReply::Later { words, .. } => {
                     // Whoever cannot say what it takes now gets the least, and later.
                     self.learned.config(answer.status, &answer.body);
-                    verdicts.pause(answer.retry_after, self.secrets.hidden(words));
+                    let points = self.held().map(|held| held.lines.points()).sum();
+                    verdicts.failing(points, answer.retry_after, self.secrets.hidden(words));
                     self.let_go(verdicts);
                 }
                 _ => self.learned.config(answer.status, &answer.body),
             }
             return;
         };
-        for held in &mut part.lines {
+        for held in &mut part.batch.lines {
             held.was_written = true;
         }
         let taken = matches!(reply, PutReply::Taken { .. } | PutReply::Partly(_) | PutReply::Unnamed);
         if taken {
-            self.learned.taken(length);
+            self.learned.taken(now, length);
             self.worked = true;
         }
+        let points = part.batch.points();
         match reply {
             PutReply::Taken { counted } if self.terms.stored && !counted => {
-                part.again(verdicts);
+                part.batch.again(verdicts);
                 self.cut = Some(Cut::CannotAnswer);
             }
             PutReply::Taken { .. } => {
-                part.end(Verdict::Acknowledged, verdicts);
-                verdicts.worked = true;
+                part.batch.end(Verdict::Acknowledged, verdicts);
+                verdicts.took_some();
             }
-            PutReply::Unnamed if !part.details => self.parts.push(Part { details: true, ..part }),
-            PutReply::Partly(failures) => self.partly(part, failures.count, &failures.errors, verdicts),
+            PutReply::Unnamed if !part.details => self.parts.push(Part {
+                details: true,
+                ..part.again()
+            }),
+            PutReply::Partly(failures) => self.partly(part, &failures, verdicts),
             PutReply::Unnamed => self.halve(part, "One or more data points had errors", verdicts),
+            // Nobody has said yet that points go here.
+            PutReply::Refused {
+                words, known: false, ..
+            } if !self.learned.has_taken() => self.misplaced(part, words, verdicts),
             PutReply::Refused { words, dropped, .. } => {
                 let words = self.secrets.hidden(words);
-                match dropped == Some(part.points()) {
+                match dropped == Some(points) {
                     true => part.reject(&words, verdicts),
                     false => self.halve(part, &words, verdicts),
                 }
             }
+            // No length is short enough, so it is not the length.
+            PutReply::TooLong { words } if Learned::is_least(length) || (points == 1 && !self.learned.has_taken()) => {
+                self.misplaced(part, words, verdicts);
+            }
             PutReply::TooLong { words } => {
-                self.learned.refused(length);
-                match part.points() {
+                self.learned.refused(now, length);
+                match points {
                     1 => part.reject(&self.secrets.hidden(words), verdicts),
-                    _ => self.parts.push(part),
+                    _ => self.parts.push(part.again()),
                 }
             }
             PutReply::Later { words, less } => {
                 let words = self.secrets.hidden(words);
                 match less {
-                    true => verdicts.slow_down(answer.retry_after, words),
-                    false => verdicts.pause(answer.retry_after, words),
+                    true => verdicts.slow_down(points, answer.retry_after, words.clone()),
+                    false => verdicts.failing(points, answer.retry_after, words.clone()),
                 }
-                part.again(verdicts);
+                verdicts.failed(part.batch, Blame::Some, words);
                 self.let_go(verdicts);
             }
             PutReply::Unauthorized { .. } => {
-                part.again(verdicts);
+                part.batch.again(verdicts);
                 self.cut = Some(unauthorized(answer));
             }
-            PutReply::Misplaced { words } => {
-                part.again(verdicts);
-                self.cut = Some(Cut::Misplaced(self.secrets.hidden(words)));
-            }
+            PutReply::Misplaced { words } => self.misplaced(part, words, verdicts),
             _ => unreachable!("every reply has its arm"),
         }
     }
 
-    /// Some points were not taken, and the answer names them.
-    fn partly(&mut self, part: Part, failed: u64, errors: &[PointError<'_>], verdicts: &mut Verdicts) {
-        let Some(faults) = part.attribute(failed, errors) else {
-            return self.halve(part, "points were refused and not named", verdicts);
-        };
-        let mut faults = faults.into_iter().peekable();
+    /// No points are taken here, whatever they are.
+    fn misplaced(&mut self, part: Part, words: String, verdicts: &mut Verdicts) {
+        part.batch.again(verdicts);
+        self.cut = Some(Cut::Misplaced(self.secrets.hidden(words)));
+    }
+
+    /// Some points were not taken.
+    fn partly(&mut self, part: Part, failures: &Failures<'_>, verdicts: &mut Verdicts) {
+        let storage = || self.secrets.hidden(words_of(failures));
+        if failures.names_wrong_points() {
+            return match part.attribute(failures.refusals()) {
+                Some(refused) => self.end_each(part, &refused, false, verdicts),
+                None => fail_some(part, storage(), verdicts),
+            };
+        }
+        // The error of a point that is alone is about it, whatever it names.
+        let alone = part.batch.points() == 1;
+        match (part.attribute(failures.errors.iter()), failures.unnamed()) {
+            (Some(faults), 0) => self.end_each(part, &faults, true, verdicts),
+            _ if failures.storage_failed || failures.timeouts > 0 => fail_some(part, storage(), verdicts),
+            _ if alone && failures.errors.iter().any(|error| error.again) => fail_some(part, storage(), verdicts),
+            _ => self.halve(part, &words_of(failures), verdicts),
+        }
+    }
+
+    /// Ends each point by its error. `all`: those without one were taken; else, nothing is known of them.
+    fn end_each(&mut self, part: Part, faults: &[(usize, &PointError<'_>)], all: bool, verdicts: &mut Verdicts) {
+        let mut faults = faults.iter().peekable();
         let mut number = 0;
-        let mut slow = false;
-        for mut held in part.lines {
+        let (mut named, mut others, mut took) = (Batch::default(), Batch::default(), false);
+        let mut words = None;
+        for mut held in part.batch.lines {
             while let Some(point) = held.split_front(usize::MAX, 1) {
                 let fault = faults.next_if(|(at, _)| *at == number).map(|(_, error)| error);
                 number += 1;
                 match fault {
                     Some(error) if error.again => {
-                        if !std::mem::replace(&mut slow, true) {
-                            verdicts.slow_down(None, self.secrets.hidden(error.words()));
-                        }
-                        verdicts.again(point);
+                        verdicts.complain_of(error.kind(), self.secrets.hidden(error.words()));
+                        words = Some(self.secrets.hidden(error.words()));
+                        named.lines.push(point);
                     }
                     Some(error) => {
                         let words = self.secrets.hidden(error.words());
                         reject(point, error.kind(), words, verdicts);
                     }
-                    None => verdicts.end(point, Verdict::Acknowledged),
+                    None if all => {
+                        took = true;
+                        verdicts.end(point, Verdict::Acknowledged);
+                    }
+                    None => others.lines.push(point),
                 }
                 if held.lines.points() == 0 {
                     break;
                 }
             }
         }
-        match slow {
-            true => self.let_go(verdicts),
-            false => verdicts.worked = true,
+        if took {
+            verdicts.took_some();
+        }
+        verdicts.failed(named, Blame::Each, words.unwrap_or_default());
+        if !others.is_empty() {
+            let words = ErrorKind::RequestTimedOut.name();
+            verdicts.failing(others.points(), None, words.to_owned());
+            verdicts.failed(others, Blame::Some, words);
         }
     }
 
     /// The server does not say which point it refuses: each half by itself, until one is alone.
     fn halve(&mut self, mut part: Part, words: &str, verdicts: &mut Verdicts) {
-        let points = part.points();
-        if points == 1 {
+        if part.batch.points() == 1 {
             return part.reject(words, verdicts);
         }
-        let front = part.split_front(usize::MAX, points / 2);
-        self.parts.push(part);
+        let front = part.batch.halve();
+        let front = part.with(front).again();
+        self.parts.push(part.again());
         self.parts.push(front);
     }
 
     /// Gives back what has no request under way, for another connection to take.
     fn let_go(&mut self, verdicts: &mut Verdicts) {
-        let parts = self.parts.drain(..).flat_map(|part| part.lines);
+        let parts = self.parts.drain(..).flat_map(|part| part.batch.lines);
         let held = parts.chain(self.gathered.drain(..));
         held.for_each(|held| verdicts.again(held));
     }
+}
+
+/// The storage failed, and it is not known for which of these points.
+fn fail_some(part: Part, words: String, verdicts: &mut Verdicts) {
+    verdicts.failing(part.batch.points(), None, words.clone());
+    verdicts.failed(part.batch, Blame::Some, words);
+}
+
+/// What a server said of points that it did not take.
+fn words_of(failures: &Failures<'_>) -> String {
+    let error = failures.errors.first().map(PointError::words);
+    error.unwrap_or_else(|| "points were not taken and not named".to_owned())
 }
 
 /// Not in the server's words: a proxy may repeat what it was given.
@@ -343,6 +428,18 @@ impl Exchange for Http {
         self.gathered.push_back(held);
     }
 
+    fn takes_batch(&self) -> bool {
+        true
+    }
+
+    fn give_batch(&mut self, _now: Duration, batch: Batch) {
+        self.parts.push(Part::new(batch));
+    }
+
+    fn take_repeated(&mut self) -> u64 {
+        std::mem::take(&mut self.repeated)
+    }
+
     fn unwritten<'a>(&'a mut self, now: Duration, slices: &mut Vec<IoSlice<'a>>) {
         self.begin(now);
         let Some(flight) = &self.flight else { return };
@@ -359,6 +456,7 @@ impl Exchange for Http {
         if let Some(flight) = &mut self.flight {
             flight.written += bytes as usize;
         }
+        self.written += bytes;
         self.write_progress = now;
         self.progress = now;
     }
@@ -375,10 +473,24 @@ impl Exchange for Http {
         }
     }
 
-    fn kernel_has(&mut self, _now: Duration, _bytes: u64, _verdicts: &mut Verdicts) {}
+    fn kernel_has(&mut self, now: Duration, bytes: u64, _verdicts: &mut Verdicts) {
+        self.kernel_asked = now;
+        let bytes = bytes.min(self.written);
+        if bytes > self.acknowledged {
+            self.acknowledged = bytes;
+            self.write_progress = now;
+            self.progress = now;
+        }
+    }
 
     fn ask_kernel_at(&self) -> Option<Duration> {
-        None
+        // Before the server is given up: on a slow way, bytes may be moving that nobody sees.
+        if self.flight.is_none() || self.acknowledged >= self.written {
+            return None;
+        }
+        let timeout = self.terms.answer_timeout.min(self.terms.write_timeout);
+        let stuck = self.progress.min(self.write_progress) + timeout / 2;
+        Some(stuck.max(self.kernel_asked + timeout / 4))
     }
 
     fn tick(&mut self, now: Duration, _urgent: bool, _verdicts: &mut Verdicts) -> Option<Cut> {
@@ -387,9 +499,11 @@ impl Exchange for Http {
         }
         if let Some(flight) = &self.flight {
             if flight.unwritten() > 0 && now >= self.write_progress + self.terms.write_timeout {
+                self.timed_out = true;
                 return Some(Cut::WriteTimeout);
             }
-            if now >= self.progress + self.terms.answer_timeout {
+            if now >= self.answer_by() {
+                self.timed_out = true;
                 return Some(Cut::AnswerTimeout);
             }
         }
@@ -401,7 +515,7 @@ impl Exchange for Http {
             return self.low().map(|_| self.rests_until);
         };
         let write = Some(self.write_progress + self.terms.write_timeout).filter(|_| flight.unwritten() > 0);
-        let answer = Some(self.progress + self.terms.answer_timeout);
+        let answer = Some(self.answer_by());
         write.into_iter().chain(answer).min()
     }
 
@@ -440,14 +554,21 @@ impl Exchange for Http {
                 // Whoever cannot be asked is tried.
                 None => self.learned.config(0, b""),
                 Some(mut part) => {
+                    // The first request of a connection: later ones race with a server that ends an idle one.
+                    let alone = flight.written > 0 && !self.answered && !self.answers.is_begun();
                     // OpenTSDB, configured to take longer bodies, closes on one that is too long for it.
-                    if flight.written > 0 && !self.answers.is_begun() && self.learned.may_be_too_long(length) {
-                        self.learned.refused(length);
+                    if alone && !self.timed_out && self.learned.may_be_too_long(length) {
+                        self.learned.refused(self.progress, length);
                     }
-                    for held in &mut part.lines {
+                    for held in &mut part.batch.lines {
                         held.was_written |= flight.written > 0;
                     }
-                    part.again(verdicts);
+                    for held in part.batch.lines {
+                        match alone && self.cut.is_none() {
+                            true => verdicts.again_suspect(held),
+                            false => verdicts.again(held),
+                        }
+                    }
                 }
             }
         }

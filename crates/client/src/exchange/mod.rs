@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use potsdb_wire::Server;
 
+use crate::batch::Batch;
+use crate::settling::Settling;
 use crate::verdicts::{Outstanding, Verdicts};
 
 mod greeting;
@@ -25,8 +27,9 @@ pub(crate) use wire::Wire;
 pub(crate) struct Terms {
     pub(crate) window_bytes: usize,
     pub(crate) window_points: u64,
+    /// What of `window_bytes` a new connection begins with.
+    pub(crate) first_window_bytes: usize,
     pub(crate) settle: Duration,
-    pub(crate) settle_bytes: usize,
     pub(crate) write_timeout: Duration,
     pub(crate) answer_timeout: Duration,
     /// `ack=accepted`: a silent server is of no use.
@@ -47,8 +50,8 @@ impl Terms {
         Terms {
             window_bytes: 4 << 20,
             window_points: 100_000,
+            first_window_bytes: 4 << 20,
             settle: 2 * second,
-            settle_bytes: 32 << 20,
             write_timeout: 10 * second,
             answer_timeout: 10 * second,
             must_answer: false,
@@ -163,6 +166,13 @@ pub(crate) trait Exchange: Send {
     /// Takes lines that [`room`](Exchange::room) allowed.
     fn give(&mut self, now: Duration, held: Outstanding);
 
+    /// Whether it takes a batch of lines that failed before, of which it can tell whether they fail again. Asked with
+    /// [`room`](Exchange::room), which says how many.
+    fn takes_batch(&self) -> bool;
+
+    /// Takes a batch that is to be judged by itself.
+    fn give_batch(&mut self, now: Duration, batch: Batch);
+
     /// The bytes to write next. Asked once all there was has been given: what makes a batch of it
     /// can do so now. What was shown is shown again, as it was, until it is written: over TLS it
     /// may be encrypted already.
@@ -216,6 +226,16 @@ pub(crate) trait Exchange: Send {
 
     /// What other connections to the same endpoint found out.
     fn learn(&mut self, knowledge: Knowledge);
+
+    /// Lines that were answered and are kept for a while, on servers where that is of use.
+    fn settling(&mut self) -> Option<&mut Settling> {
+        None
+    }
+
+    /// How many points it has put once more, since asked last, without being given them again.
+    fn take_repeated(&mut self) -> u64 {
+        0
+    }
 
     /// The endpoint asked to be left alone until then, on whatever connection.
     fn rest(&mut self, _until: Duration) {}

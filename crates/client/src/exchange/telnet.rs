@@ -3,10 +3,12 @@
 //! ```text
 //!            first lines, <version>          an answer of a known shape
 //!  Unknown ---------------------------> asked -------------------------> Answers
-//!     ^                                   | 2 s after the kernel's          ^
-//!     | 10 minutes                        | acknowledgement, or the end     | a late answer
-//!     |                                   v of the stream                   |
-//!     +-------------------------------- Silent -----------------------------+
+//!                                         | 2 s after the kernel's          ^
+//!                                         | acknowledgement, or the end     | a late answer
+//!                                         v of the stream                   |
+//!                                       Silent -----------------------------+
+//!                                        |  ^ every 10 minutes
+//!                                        '--' it is asked once more
 //! ```
 //!
 //! A connection begins with put lines, never with `version`: VictoriaMetrics would take it for
@@ -17,13 +19,16 @@
 //! What an answer is worth on which server is the README's table.
 
 use std::io::IoSlice;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use potsdb_wire::reply::{Class, ErrorKind, Replies, Reply};
 
 use super::{Cut, Exchange, Knowledge, Room, Terms};
+use crate::batch::Batch;
 use crate::block::BLOCK_BYTES;
 use crate::overload::Allowed;
+use crate::retries::{Blame, PART_AT};
 use crate::settling::Settling;
 use crate::verdicts::{Done, Outstanding, Verdict, Verdicts};
 use crate::window::Window;
@@ -46,6 +51,9 @@ const SILENT_FOR: Duration = Duration::from_secs(600);
 
 /// A connection that lived this long with acknowledged bytes works.
 const PROVED_AFTER: Duration = Duration::from_secs(10);
+
+/// A server may take so many answer timeouts for an answer of which it says a little now and then.
+const PATIENCE: u32 = 10;
 
 /// How long to wait for the server's end of stream once everything is answered.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -72,12 +80,14 @@ pub(crate) struct Telnet {
     unasked_since: Option<Duration>,
     /// Errors of the interval that the next answer ends: refused lines; and whether it goes again.
     refused: u64,
-    again: bool,
+    again: Option<Arc<str>>,
     /// Lines of that interval were let go without an answer: their errors may still come.
     gone: bool,
     read_only: bool,
     /// Lines before this offset of the stream go again even if answered: a late error may be theirs.
     suspect_to: u64,
+    /// What the server said of them.
+    suspicion: Arc<str>,
     /// Bytes the peer's kernel has acknowledged.
     acknowledged: u64,
     kernel_asked: Duration,
@@ -86,6 +96,7 @@ pub(crate) struct Telnet {
     /// When the kernel's acknowledgement of the first question was seen.
     question_received: Option<Duration>,
     answered: bool,
+    /// When bytes last left for the peer, as far as is known; and when anything last moved.
     write_progress: Duration,
     progress: Duration,
     ending: Ending,
@@ -109,25 +120,22 @@ enum Ending {
 
 impl Telnet {
     pub(crate) fn new(terms: Terms, knowledge: Knowledge, now: Duration) -> Telnet {
-        let knowledge = match knowledge {
-            Knowledge::Silent { until } if until <= now => Knowledge::Unknown,
-            other => other,
-        };
         Telnet {
             terms,
             window: Window::default(),
-            allowed: Allowed::new(terms.window_bytes, terms.answer_timeout),
-            settling: Settling::new(terms.settle, terms.settle_bytes),
+            allowed: Allowed::new(terms.first_window_bytes, terms.window_bytes, terms.answer_timeout),
+            settling: Settling::new(terms.settle),
             replies: Replies::new(),
             knowledge,
             opened: now,
             urgent: false,
             unasked_since: None,
             refused: 0,
-            again: false,
+            again: None,
             gone: false,
             read_only: false,
             suspect_to: 0,
+            suspicion: Arc::from(""),
             acknowledged: 0,
             kernel_asked: now,
             asked_written: 0,
@@ -141,21 +149,30 @@ impl Telnet {
     }
 
     fn ask(&mut self, now: Duration) {
-        // The timeouts count from here where nothing was under way.
+        self.begin_writing(now);
+        self.window.push_version(now);
+        self.unasked_since = None;
+        if let Knowledge::Silent { until } = &mut self.knowledge {
+            *until = now + SILENT_FOR;
+        }
+    }
+
+    /// The timeouts count from here where nothing was under way.
+    fn begin_writing(&mut self, now: Duration) {
         if self.window.is_empty() {
             self.progress = now;
         }
         if self.window.unwritten() == 0 {
             self.write_progress = now;
         }
-        self.window.push_version(now);
-        self.unasked_since = None;
     }
 
     /// Whether a question is worth asking now.
     fn should_ask(&self, now: Duration) -> bool {
         match self.knowledge {
             Knowledge::Unknown => !self.window.is_asked() && !self.window.is_empty(),
+            // It stays silent until it answers: to be asked costs its points nothing.
+            Knowledge::Silent { until } => until <= now && !self.window.is_empty(),
             Knowledge::Answers(_) => match self.unasked_since {
                 Some(since) => {
                     self.urgent
@@ -166,7 +183,8 @@ impl Telnet {
                 }
                 None => !self.window.is_asked() && self.settling.due().is_some_and(|due| now >= due),
             },
-            _ => false,
+            #[cfg(feature = "http")]
+            Knowledge::Http(_) => false,
         }
     }
 
@@ -178,7 +196,8 @@ impl Telnet {
             Knowledge::Unknown => timeout.max(SILENT_AFTER),
             _ => timeout,
         };
-        (!self.window.is_empty()).then(|| self.progress + patience)
+        let by = (self.progress + patience).min(self.write_progress + patience * PATIENCE);
+        (!self.window.is_empty()).then_some(by)
     }
 
     /// The oldest question was answered.
@@ -194,27 +213,27 @@ impl Telnet {
         self.allowed.answered(now, interval.asked_at);
         // Errors among which are those of lines that are gone say nothing certain of the ones left.
         let unsure = std::mem::take(&mut self.gone) && refused > 0;
-        if again || unsure || self.read_only {
-            interval.lines.into_iter().for_each(|held| verdicts.again(held));
-            return;
+        if let Some(words) = again {
+            return verdicts.failed(Batch { lines: interval.lines }, Blame::Some, words);
+        }
+        if unsure || self.read_only {
+            return interval.lines.into_iter().for_each(|held| verdicts.again(held));
         }
         verdicts.post_some_rejected(&mut interval.lines, refused);
-        let suspect = interval.start < self.suspect_to;
-        for held in interval.lines {
-            if suspect {
-                verdicts.again(held);
-            } else if self.settling.is_off() {
-                verdicts.done(held, Done::Settled);
-            } else {
-                for held in self.settling.hold(now, held) {
-                    verdicts.done(held, Done::ReleasedEarly);
+        if interval.start < self.suspect_to {
+            self.fail_apart(interval.lines, verdicts);
+        } else {
+            for held in interval.lines {
+                match self.settling.is_off() {
+                    true => verdicts.done(held, Done::Settled),
+                    false => self.settling.hold(now, held),
                 }
             }
         }
         for held in self.settling.release(interval.asked_at) {
             verdicts.done(held, Done::Settled);
         }
-        verdicts.worked |= !suspect;
+        verdicts.took_some();
     }
 
     fn error(&mut self, kind: ErrorKind, text: &[u8], verdicts: &mut Verdicts) {
@@ -231,17 +250,30 @@ impl Telnet {
                 }
             }
             Class::Again => {
-                self.again = true;
-                verdicts.slow_down(None, words());
+                self.again = Some(words().into());
+                verdicts.complain_of(kind, words());
             }
             Class::Late => {
                 verdicts.tally.late_errors += 1;
-                verdicts.slow_down(None, words());
+                verdicts.keep_words(words());
+                verdicts.complain_of(kind, words());
                 self.suspect_to = self.window.written();
-                self.settling.drain().for_each(|held| verdicts.again(held));
+                self.suspicion = words().into();
+                let lines = self.settling.drain().collect();
+                self.fail_apart(lines, verdicts);
             }
             Class::ReadOnly => self.read_only = true,
             _ => {}
+        }
+    }
+
+    /// These lines have their verdict, but the storage may have lost some of them. Those that failed before stay apart.
+    fn fail_apart(&self, lines: Vec<Outstanding>, verdicts: &mut Verdicts) {
+        let mut rest = lines;
+        while let Some(failures) = rest.first().map(|held| held.failures) {
+            let (alike, others) = rest.into_iter().partition(|held| held.failures == failures);
+            verdicts.failed(Batch { lines: alike }, Blame::Unknown, self.suspicion.clone());
+            rest = others;
         }
     }
 
@@ -290,16 +322,7 @@ impl Exchange for Telnet {
     }
 
     fn give(&mut self, now: Duration, held: Outstanding) {
-        if self.window.is_empty() {
-            self.progress = now;
-        }
-        if self.window.unwritten() == 0 {
-            self.write_progress = now;
-        }
-        if matches!(self.knowledge, Knowledge::Silent { until } if until <= now) {
-            self.knowledge = Knowledge::Unknown;
-            self.question_received = None;
-        }
+        self.begin_writing(now);
         let mixed = self
             .window
             .last_posted()
@@ -312,6 +335,30 @@ impl Exchange for Telnet {
         if self.should_ask(now) {
             self.ask(now);
         }
+    }
+
+    fn takes_batch(&self) -> bool {
+        let apart = |held: &Outstanding| held.failures >= PART_AT;
+        !self.window.lines().any(apart) && !self.settling.lines().any(apart)
+    }
+
+    fn give_batch(&mut self, now: Duration, batch: Batch) {
+        let asks = matches!(self.knowledge, Knowledge::Answers(_));
+        if asks && self.window.unasked() > 0 {
+            self.ask(now);
+        }
+        for held in batch.lines {
+            self.begin_writing(now);
+            self.window.push_lines(held);
+        }
+        self.unasked_since.get_or_insert(now);
+        if asks || self.should_ask(now) {
+            self.ask(now);
+        }
+    }
+
+    fn settling(&mut self) -> Option<&mut Settling> {
+        Some(&mut self.settling)
     }
 
     fn unwritten<'a>(&'a mut self, _now: Duration, slices: &mut Vec<IoSlice<'a>>) {
@@ -349,6 +396,7 @@ impl Exchange for Telnet {
         if bytes > self.acknowledged {
             self.acknowledged = bytes;
             self.progress = now;
+            self.write_progress = now;
         }
         match self.knowledge {
             Knowledge::Silent { .. } => self.confirm(verdicts),
@@ -360,13 +408,18 @@ impl Exchange for Telnet {
     }
 
     fn ask_kernel_at(&self) -> Option<Duration> {
-        let needed = match self.knowledge {
-            Knowledge::Unknown => self.question_received.is_none(),
-            Knowledge::Silent { .. } => true,
-            _ => false,
-        };
-        if !needed || self.window.is_empty() || self.acknowledged >= self.window.written() {
+        if self.window.is_empty() || self.acknowledged >= self.window.written() {
             return None;
+        }
+        match self.knowledge {
+            Knowledge::Unknown if self.question_received.is_none() => {}
+            Knowledge::Silent { .. } => {}
+            // Before it is given up: on a slow way, bytes may be moving that nobody sees.
+            _ => {
+                let timeout = self.terms.answer_timeout.min(self.terms.write_timeout);
+                let stuck = self.progress.min(self.write_progress) + timeout / 2;
+                return Some(stuck.max(self.kernel_asked + timeout / 4));
+            }
         }
         let allowed = self.allowed.bytes() as u64;
         if self.window.written() - self.asked_written >= allowed / KERNEL_PART {
@@ -479,8 +532,15 @@ impl Exchange for Telnet {
         if closed && self.window.is_empty() {
             self.count_unsettled(verdicts);
         }
-        let held = self.settling.drain().chain(self.window.drain());
-        held.for_each(|held| verdicts.again(held));
+        self.settling.drain().for_each(|held| verdicts.again(held));
+        // A server that ends connections before it has said anything may do so because of these lines.
+        let suspect = !self.has_worked() && !closed && !self.read_only;
+        for held in self.window.drain() {
+            match suspect && !held.verdict_posted {
+                true => verdicts.again_suspect(held),
+                false => verdicts.again(held),
+            }
+        }
     }
 
     fn abandoned(&mut self, verdicts: &mut Verdicts) {
@@ -508,7 +568,7 @@ impl Exchange for Telnet {
     }
 
     fn is_idle(&self) -> bool {
-        self.retired && self.window.is_empty()
+        self.window.is_empty() && (self.retired || self.settling.due().is_none())
     }
 
     fn has_proved(&self, now: Duration) -> bool {

@@ -51,6 +51,12 @@ use crate::options::Ack;
 /// How long a server that has read the question may leave it unanswered (design: discovery).
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 
+/// How many connections to a server may be about to end because of their age.
+const MOST_RETIRING: u64 = 4;
+
+/// A precaution that was in vain more often than that is waited for by nobody.
+const WAITED_FOR: u64 = 3;
+
 /// How long the client waits for the end of a stream that has nothing more to say.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -73,6 +79,10 @@ struct Point {
     /// The client was told that the peer's kernel has it, on a server that does not answer.
     loose: bool,
     durable: bool,
+    /// A server failed it, and it was not written since.
+    rests: bool,
+    /// How often an error that named nobody came after it was answered and before it had settled.
+    shaken: u64,
     /// It has to be written again, and since which line.
     owed: Option<u64>,
 }
@@ -124,6 +134,13 @@ struct Stream {
     dropped: bool,
 }
 
+impl Stream {
+    /// What it was made for went another way while it was made.
+    fn is_unused(&self, now: Duration) -> bool {
+        self.connected == Some(now) && self.bytes == 0 && self.tail.is_empty() && self.http.is_unused()
+    }
+}
+
 pub(super) struct Oracle {
     /// The first law that did not hold.
     pub(super) broken: Option<String>,
@@ -134,6 +151,8 @@ pub(super) struct Oracle {
     lines: u64,
     copies: u64,
     connects: u64,
+    /// Connections for which there was nothing to write any more.
+    unused: u64,
     torn: u64,
     /// Answered so far: good, bad; and those of them on connections that were asked from beginning to end.
     answered: (u64, u64),
@@ -144,6 +163,8 @@ pub(super) struct Oracle {
     /// Bytes the worker has taken of points that are neither; and of points that settle.
     open_bytes: usize,
     settling_bytes: usize,
+    /// Bytes of points that rest because a server failed them.
+    resting: usize,
     longest: usize,
     doors: Vec<Door>,
     seen: Seen,
@@ -217,6 +238,9 @@ impl Oracle {
         let options = &history.options;
         let unlimited = |points: usize| if points == 0 { u64::MAX } else { points as u64 };
         let links = (history.endpoints * options.connections()) as u64;
+        // A connection that has reached its age lives on until it has settled, and hands over first.
+        let aged = options.connection_max_age.map_or(0, |_| MOST_RETIRING + 1);
+        let most_links = links + history.endpoints as u64 * aged;
         let known = options.server.is_some_and(|server| !server.answers_version());
         Oracle {
             broken: None,
@@ -226,6 +250,7 @@ impl Oracle {
             lines: 0,
             copies: 0,
             connects: 0,
+            unused: 0,
             torn: 0,
             answered: (0, 0),
             sure: (0, 0),
@@ -233,6 +258,7 @@ impl Oracle {
             told: 0,
             open_bytes: 0,
             settling_bytes: 0,
+            resting: 0,
             longest: 0,
             doors: vec![Door::new(); history.endpoints],
             seen: Seen::default(),
@@ -249,8 +275,9 @@ impl Oracle {
             limits: Limits {
                 queue_points: unlimited(options.queue_points),
                 queue_bytes: options.queue_bytes(),
-                in_flight: unlimited(options.queue_points).saturating_mul(links),
-                window_bytes: options.window_bytes * links as usize,
+                // As many as each connection may have, and once as many that rest.
+                in_flight: unlimited(options.queue_points).saturating_mul(most_links + 1),
+                window_bytes: options.window_bytes * most_links as usize,
                 settle_bytes: options.settle_bytes,
                 links,
                 connect: options.connect_timeout,
@@ -284,6 +311,8 @@ impl Oracle {
             answered: false,
             loose: false,
             durable: false,
+            rests: false,
+            shaken: 0,
             owed: None,
         }));
         self.longest = self.longest.max(self.points.last().map_or(0, |last| last.line.len()));
@@ -293,6 +322,24 @@ impl Oracle {
     pub(super) fn taken(&mut self, first: u64, points: u64) {
         let points = &self.points[first as usize..(first + points) as usize];
         self.open_bytes += points.iter().map(|point| point.line.len()).sum::<usize>();
+    }
+
+    /// A server failed these points, and they have no verdict: they rest.
+    fn rest(&mut self, points: impl IntoIterator<Item = usize>) {
+        for point in points {
+            let point = &mut self.points[point];
+            if !point.answered && !point.loose && !std::mem::replace(&mut point.rests, true) {
+                self.resting += point.line.len();
+            }
+        }
+    }
+
+    /// A point is written again, or has its verdict.
+    fn stir(&mut self, point: usize) {
+        let point = &mut self.points[point];
+        if std::mem::take(&mut point.rests) {
+            self.resting -= point.line.len();
+        }
     }
 
     /// The callers want the end by then.
@@ -383,6 +430,7 @@ impl Oracle {
             self.may_end(now, id);
         }
         self.silent_at_its_end(now, id);
+        self.unused += u64::from(by_client && self.streams[id].is_unused(now));
         let stream = &mut self.streams[id];
         let torn = by_client && !stream.tail.is_empty() && !b"version\n".starts_with(&stream.tail);
         (stream.torn, stream.dropped) = (torn, by_client);
@@ -398,7 +446,8 @@ impl Oracle {
             None => self.end.is_some() || now >= stream.dialled + self.limits.connect,
             Some(at) => {
                 let aged = self.limits.connection_max_age.is_some_and(|age| now >= at + age);
-                (self.wire == Wire::Http && self.may_leave_http(id, aged))
+                stream.is_unused(now)
+                    || (self.wire == Wire::Http && self.may_leave_http(id, aged))
                     || stream.read_only
                     || stream
                         .half_closed

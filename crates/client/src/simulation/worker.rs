@@ -182,6 +182,9 @@ impl Worker {
         while let Some(output) = self.engine.poll() {
             match output {
                 Output::Connect { link, endpoint } => {
+                    if link >= self.sockets.len() {
+                        self.sockets.resize(link + 1, Socket::None);
+                    }
                     self.sockets[link] = Socket::Dialling(world.connect(endpoint));
                 }
                 Output::HalfClose { link } => {

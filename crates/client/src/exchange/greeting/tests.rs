@@ -101,11 +101,7 @@ fn the_kernels_count_is_of_the_stream_with_the_line_before_it() {
         block.append(&[line.as_bytes()], 1);
     }
     let lines = block.into_lines(0, &mut Vec::new());
-    let held = Outstanding {
-        lines,
-        verdict_posted: false,
-        was_written: false,
-    };
+    let held = Outstanding::new(lines, Duration::ZERO);
     exchange.give(Duration::ZERO, held);
     assert_eq!(write(&mut exchange, 100).len(), 28);
     let mut verdicts = Verdicts::default();

@@ -9,6 +9,8 @@
 //! OpenTSDB takes 8 192 bytes unless configured otherwise, and its configuration can be asked for. Any other
 //! server is tried: the limit doubles while bodies that long are taken, and halves when one is refused.
 
+use std::time::Duration;
+
 use potsdb_wire::json::{self, Json};
 use potsdb_wire::reply::Server;
 
@@ -18,17 +20,26 @@ const SAFE: usize = 8192;
 /// No body is longer: beyond it nothing gets cheaper.
 const MOST: usize = 1 << 20;
 
-/// No body is refused for its length below this.
+/// No body is refused for its length below this: it holds one line of any length, and hardly more.
 const LEAST: usize = 1024;
+
+/// So long after a refusal longer bodies are tried again: what stood in the way may be gone.
+const FORGET: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Learned {
     pub(crate) server: Option<Server>,
     /// The server's configuration was asked for, or needs no asking.
     asked: bool,
+    /// A body was taken: this is a place for points.
+    took: bool,
     proven: usize,
     limit: usize,
     ceiling: usize,
+    /// When the ceiling was last met; what the configuration says has no such time.
+    refused_at: Option<Duration>,
+    /// How often the ceiling has moved: of two connections the one that saw it move more often knows better.
+    moves: u32,
 }
 
 impl Learned {
@@ -41,10 +52,23 @@ impl Learned {
         Learned {
             server,
             asked: server.is_some_and(|server| server != Server::OpenTsdb),
+            took: false,
             proven: 0,
             limit,
             ceiling: usize::MAX,
+            refused_at: None,
+            moves: 0,
         }
+    }
+
+    /// Whether a body was ever taken here.
+    pub(super) fn has_taken(&self) -> bool {
+        self.took
+    }
+
+    /// Whether a body of that length can be too long for anybody.
+    pub(super) fn is_least(length: usize) -> bool {
+        length <= LEAST
     }
 
     pub(super) fn asks_config(&self) -> bool {
@@ -77,11 +101,17 @@ impl Learned {
     }
 
     /// A body of that length was taken.
-    pub(super) fn taken(&mut self, length: usize) {
+    pub(super) fn taken(&mut self, now: Duration, length: usize) {
+        self.took = true;
         self.proven = self.proven.max(length);
+        if length >= self.ceiling {
+            (self.ceiling, self.refused_at) = (usize::MAX, None);
+            self.moves += 1;
+        }
         // Only a body that filled the limit says that more may fit.
         let doubled = self.limit.saturating_mul(2).min(MOST);
-        if length > self.limit / 2 && doubled < self.ceiling - self.ceiling / 8 {
+        let forgotten = self.refused_at.is_some_and(|at| now >= at + FORGET);
+        if length > self.limit / 2 && (forgotten || doubled < self.ceiling - self.ceiling / 8) {
             self.limit = self.limit.max(doubled);
         }
     }
@@ -92,20 +122,18 @@ impl Learned {
     }
 
     /// A body of that length was refused because of it.
-    pub(super) fn refused(&mut self, length: usize) {
+    pub(super) fn refused(&mut self, now: Duration, length: usize) {
         self.ceiling = self.ceiling.min(length);
+        self.refused_at = Some(now);
+        self.moves += 1;
         self.proven = self.proven.min(length.saturating_sub(1));
         self.limit = (length / 2).max(self.proven).max(LEAST).min(self.limit);
     }
 
     /// What another connection to the same endpoint has learned, and this one.
     pub(crate) fn merged(self, other: Learned) -> Learned {
-        // A lower ceiling is the later knowledge: the other limit may stem from before it.
-        let (later, earlier) = if other.ceiling < self.ceiling {
-            (other, self)
-        } else {
-            (self, other)
-        };
+        let knows_more = (other.moves, self.ceiling) > (self.moves, other.ceiling);
+        let (later, earlier) = if knows_more { (other, self) } else { (self, other) };
         let limit = match later.ceiling == earlier.ceiling {
             true => later.limit.max(earlier.limit),
             false => later.limit,
@@ -113,6 +141,9 @@ impl Learned {
         Learned {
             server: self.server.or(other.server),
             asked: self.asked || other.asked,
+            took: self.took || other.took,
+            refused_at: later.refused_at,
+            moves: later.moves,
             proven: self.proven.max(other.proven).min(later.ceiling - 1),
             limit,
             ceiling: later.ceiling,
@@ -144,7 +175,7 @@ mod tests {
             learned.config(200, body.as_bytes());
             assert_eq!((learned.limit(), learned.server), (limit, Some(Server::OpenTsdb)));
             for _ in 0..20 {
-                learned.taken(learned.limit());
+                learned.taken(Duration::ZERO, learned.limit());
             }
             assert_eq!(learned.limit(), limit, "what is known is not tried");
             assert!(!learned.asks_config());
@@ -160,8 +191,8 @@ mod tests {
             let length = learned.limit();
             lengths.push(length);
             match length > 50_000 {
-                true => learned.refused(length),
-                false => learned.taken(length),
+                true => learned.refused(Duration::ZERO, length),
+                false => learned.taken(Duration::ZERO, length),
             }
         }
         assert_eq!(lengths[..5], [8192, 16_384, 32_768, 65_536, 32_768]);
@@ -169,10 +200,27 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_is_forgotten_after_minutes_and_a_longer_body_tried() {
+        let mut learned = Learned::new(None);
+        let taken = |learned: &mut Learned, now| {
+            learned.taken(now, learned.limit());
+            learned.limit()
+        };
+        assert_eq!(taken(&mut learned, Duration::ZERO), 16_384);
+        learned.refused(Duration::ZERO, 16_384);
+        assert_eq!(taken(&mut learned, FORGET / 2), 8192);
+        let before = learned;
+        assert_eq!(taken(&mut learned, FORGET), 16_384);
+        assert_eq!(taken(&mut learned, FORGET), 32_768, "and so on, now that it was taken");
+        assert_eq!(learned.merged(before), before.merged(learned));
+        assert_eq!(before.merged(learned).limit(), 32_768);
+    }
+
+    #[test]
     fn short_bodies_prove_nothing_about_long_ones() {
         let mut learned = Learned::new(None);
         for _ in 0..10 {
-            learned.taken(100);
+            learned.taken(Duration::ZERO, 100);
         }
         assert_eq!(learned.limit(), 8192);
     }
@@ -180,13 +228,13 @@ mod tests {
     #[test]
     fn a_refusal_seen_by_one_connection_holds_for_the_others() {
         let mut one = Learned::new(None);
-        one.taken(8192);
+        one.taken(Duration::ZERO, 8192);
         let mut other = one;
-        other.refused(16_384);
+        other.refused(Duration::ZERO, 16_384);
         assert_eq!(one.merged(other), other.merged(one));
         assert_eq!(one.merged(other).limit(), 8192);
         let mut grown = one;
-        grown.taken(16_384);
+        grown.taken(Duration::ZERO, 16_384);
         assert_eq!(grown.merged(one).limit(), 32_768);
     }
 
@@ -205,7 +253,7 @@ mod tests {
     fn the_limit_never_gets_useless() {
         let mut learned = Learned::new(None);
         for _ in 0..30 {
-            learned.refused(learned.limit());
+            learned.refused(Duration::ZERO, learned.limit());
         }
         assert_eq!(learned.limit(), LEAST);
     }

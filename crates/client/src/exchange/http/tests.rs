@@ -11,7 +11,7 @@ pub(super) fn held(first: u64, points: u64) -> Outstanding {
     for n in first..first + points {
         block.append(&[format!("put m {} 1 h=a\n", 1_700_000_000 + n).as_bytes()], 1);
     }
-    Outstanding::new(block.into_lines(first, &mut Vec::new()))
+    Outstanding::new(block.into_lines(first, &mut Vec::new()), Duration::ZERO)
 }
 
 struct Scenario {
@@ -119,7 +119,7 @@ impl Scenario {
 
     /// Acknowledged, rejected, waiting to go again.
     fn verdicts(&self) -> (u64, u64, u64) {
-        let again = self.verdicts.again.points();
+        let again = self.verdicts.waiting();
         (self.verdicts.tally.acknowledged, self.verdicts.tally.rejected, again)
     }
 }
@@ -261,12 +261,15 @@ fn failures_of_the_storage_go_again_and_the_others_are_stored() {
     );
     s.server(200, &refusal(&[4, 0], "Storage exception: Too many attempts", 5));
     assert_eq!(s.verdicts(), (3, 0, 2));
-    assert!(s.verdicts.slow.is_some() && s.verdicts.again.iter().all(|held| held.was_written));
+    let complaint = s.verdicts.complaint.unwrap();
     assert_eq!(
-        s.verdicts.again.iter().next().unwrap().lines.first(),
-        0,
-        "in the order of their positions"
+        (complaint.points, complaint.less),
+        (2, false),
+        "the storage of two failed, which asks for nothing"
     );
+    let (batch, blame, words) = &s.verdicts.failed[0];
+    assert_eq!((batch.points(), *blame), (2, Blame::Each));
+    assert!(words.contains("Too many attempts") && batch.lines.iter().all(|held| held.was_written));
 }
 
 #[test]
@@ -286,7 +289,7 @@ fn not_now_means_the_same_again_and_rest() {
             "HTTP/1.1 {status} X\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
         ));
         assert_eq!(s.verdicts(), (0, 0, 5));
-        assert_eq!(s.verdicts.slow.unwrap().rest, Some(Duration::from_secs(7)));
+        assert_eq!(s.verdicts.complaint.unwrap().rest, Some(Duration::from_secs(7)));
         assert_eq!(s.pass(0), None, "the connection stays");
     }
 }
@@ -316,7 +319,7 @@ fn a_server_that_has_no_time_for_the_first_question_is_left_alone() {
     let mut s = Scenario::with(Learned::new(None), |_| {});
     s.give(2).write();
     s.says("HTTP/1.1 503 X\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!(s.verdicts.slow.unwrap().rest, Some(Duration::from_secs(3)));
+    assert_eq!(s.verdicts.complaint.unwrap().rest, Some(Duration::from_secs(3)));
     assert_eq!((s.verdicts(), s.write()), ((0, 0, 2), None));
 }
 
@@ -410,9 +413,17 @@ fn a_close_without_a_word_on_a_long_body_is_taken_for_its_length() {
     s.give(4000);
     let long = s.unwritten().len();
     s.points();
-    let before = s.exchange.learned.limit();
+    let before = s.exchange.learned;
     s.exchange.ended(true, &mut s.verdicts);
-    assert!(s.exchange.learned.limit() <= before / 2 + 1, "{long}");
+    assert_eq!(
+        s.exchange.learned, before,
+        "it may have ended the idle connection in the same moment"
+    );
+    let mut s = Scenario::with(before, |_| {});
+    s.give(4000);
+    s.points();
+    s.exchange.ended(true, &mut s.verdicts);
+    assert!(s.exchange.learned.limit() <= before.limit() / 2 + 1, "{long}");
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Scenario {
         }
         let lines = block.into_lines(self.next, &mut Vec::new());
         self.next += points;
-        Outstanding::new(lines)
+        Outstanding::new(lines, Duration::ZERO)
     }
 
     fn give(&mut self, points: u64) -> &mut Self {
@@ -77,7 +77,7 @@ impl Scenario {
     /// Acknowledged, unconfirmed, rejected, waiting to go again.
     fn verdicts(&self) -> (u64, u64, u64, u64) {
         let tally = &self.verdicts.tally;
-        let again = self.verdicts.again.points();
+        let again = self.verdicts.waiting();
         (tally.acknowledged, tally.unconfirmed, tally.rejected, again)
     }
 }
@@ -200,7 +200,7 @@ fn an_interval_the_server_was_too_busy_for_goes_again_whole_and_later() {
     s.server("put: Throttling exception: x\nput: illegal argument: y\n")
         .server(OPENTSDB);
     assert_eq!(s.verdicts(), (0, 0, 0, 3), "only its last pass counts");
-    assert!(s.verdicts.slow.is_some(), "it asked for less");
+    assert!(s.verdicts.complaint.is_some(), "it asked for less");
 }
 
 #[test]

@@ -29,6 +29,12 @@ pub(super) struct Conversation {
     pub(super) over: bool,
 }
 
+impl Conversation {
+    pub(super) fn is_unused(&self) -> bool {
+        self.open.is_none() && self.begun.is_empty() && self.answers.is_empty()
+    }
+}
+
 #[derive(Debug)]
 struct Put {
     points: Vec<usize>,
@@ -115,6 +121,7 @@ impl Oracle {
                 let text = String::from_utf8_lossy(object);
                 return self.fail(format!("promise 5: {text} was never sent"));
             };
+            self.stir(number);
             let point = &mut self.points[number];
             if point.newest > before || *point.object.get_or_insert_with(|| object.clone()) != *object {
                 return self.fail(format!("promise 3: point {number} twice in a body, or in other bytes"));
@@ -179,6 +186,7 @@ impl Oracle {
             }
             Outcome::Partly { refused, again, named } => {
                 door.answered = true;
+                self.rest(again.iter().copied());
                 if named {
                     let fate = |point: &usize| (!again.contains(point)).then(|| refused.contains(point));
                     self.told_all(&put.points, fate);
@@ -194,6 +202,7 @@ impl Oracle {
             }
             Outcome::Later(rest) => {
                 door.rests_until = door.rests_until.max(now + rest.unwrap_or_default());
+                self.rest(put.points.iter().copied());
             }
             Outcome::Lasting => {
                 stream.http.over = true;

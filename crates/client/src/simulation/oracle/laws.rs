@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Oracle, Point, Seen, Wire};
+use super::{Oracle, Point, Seen, WAITED_FOR, Wire};
 use crate::ledger::Ledger;
 
 impl Oracle {
@@ -15,7 +15,8 @@ impl Oracle {
             before().filter(open).count() as u64,
             before().filter(|point| point.copies == 0).count(),
         );
-        let owed = before().filter(|point| point.owed.is_some()).count() as u64;
+        let owed = |point: &&Point| point.owed.is_some() && point.shaken <= WAITED_FOR;
+        let owed = before().filter(owed).count() as u64;
         // Those the client gave up when it ended have that for a verdict.
         let given_up = ledger.settled.dropped.total();
         let dropped = ledger.dropped_by_callers.total() + given_up;
@@ -116,10 +117,15 @@ impl Oracle {
         // Which points were released early nobody can tell: as if they were the longest.
         let early = ledger.settled.released_early as usize * self.longest;
         let settling = self.settling_bytes.saturating_sub(early);
+        // Of those that were given up while they were held, nobody can tell which they were either.
+        let given_up = ledger.settled.dropped.total();
+        let open = self
+            .open_bytes
+            .saturating_sub(self.resting + given_up as usize * self.longest);
         if ledger.queued > limits.queue_points
             || ledger.in_flight > limits.in_flight
             || queued > limits.queue_bytes
-            || self.open_bytes > limits.window_bytes
+            || open > limits.window_bytes
             || settling > limits.settle_bytes
         {
             self.fail(format!(
@@ -168,12 +174,16 @@ impl Oracle {
             self.fail(format!("resent: {again} points written again, {} counted", told.resent));
         } else if self.calm
             && self.limits.connection_max_age.is_none()
-            && (told.resent > 0 || told.connects > self.limits.links || told.late_errors > 0)
+            && (told.resent > 0 || told.connects - self.unused > self.limits.links || told.late_errors > 0)
         {
             self.fail(format!(
                 "calm: written again, or connected again, without any need: {ledger:?}"
             ));
-        } else if rested && (told.unsettled > 0 || told.dropped.total() > 0) {
+        } else if told.dropped.expired > 0 && self.limits.max_age.is_none() {
+            self.fail(format!("max_age: expired without one: {ledger:?}"));
+        } else if rested
+            && (told.unsettled > 0 || told.dropped.total() > told.dropped.expired + told.dropped.queue_full)
+        {
             self.fail(format!("promise 3: not at rest after a long time: {ledger:?}"));
         }
     }

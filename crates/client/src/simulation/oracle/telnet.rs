@@ -35,6 +35,7 @@ impl Oracle {
             } else if let Some(point) = item.point
                 && self.points.get(point).is_some_and(|known| known.line == line)
             {
+                self.stir(point);
                 self.points[point].copies += 1;
                 self.points[point].newest = self.lines;
                 self.copies += 1;
@@ -75,6 +76,9 @@ impl Oracle {
                 Says::ReadOnly => stream.read_only = true,
                 Says::Late => {
                     stream.suspect = stream.items.len() + usize::from(!stream.tail.is_empty());
+                    for (_, _, point) in self.streams[id].settling.clone() {
+                        self.points[point].shaken += 1;
+                    }
                     self.owe(id);
                 }
                 Says::Refused | Says::Nothing => {}
@@ -93,6 +97,16 @@ impl Oracle {
         self.doors[stream.server].answered = true;
         stream.silent = false;
         let repeat = std::mem::take(&mut stream.again) || stream.read_only;
+        if repeat {
+            let items = &stream.items[from..from + length];
+            let points: Vec<usize> = items.iter().filter_map(|item| item.point).collect();
+            for point in &points {
+                let point = &mut self.points[*point];
+                point.shaken += u64::from(point.answered);
+            }
+            self.rest(points);
+        }
+        let stream = &mut self.streams[id];
         for index in from..from + length {
             let (Some(number), false) = (stream.items[index].point, repeat) else {
                 continue;
@@ -115,9 +129,14 @@ impl Oracle {
             if self.settle.is_zero() || point.loose {
                 // Nobody keeps it any more.
             } else if from < stream.suspect {
+                point.shaken += 1;
                 point.owed = Some(self.lines).filter(|_| point.newest == line).or(point.owed);
             } else {
-                self.settling_bytes += point.line.len();
+                // On a connection that was silent once, an answer may not be believed, and the same goes again.
+                match stream.settling.iter().position(|(.., point)| *point == number) {
+                    Some(older) => drop(stream.settling.remove(older)),
+                    None => self.settling_bytes += point.line.len(),
+                }
                 stream.settling.push_back((now, line, number));
             }
         }

@@ -1,0 +1,187 @@
+//! What is written again: lines whose connection ended before new lines, lines that a server failed beside them.
+//!
+//! `verdicts.rs` says which are which and keeps the former, `retries.rs` the latter. Here they are given to links, within
+//! every bound there is: pace, room, age and memory.
+
+use std::time::Duration;
+
+use super::Engine;
+use super::door::{Link, State};
+use crate::exchange::Exchange;
+use crate::verdicts::{Done, Outstanding, Reason};
+
+/// What failed and has no verdict may take at least so many bytes, however little `settle_bytes` allows: it is what a few
+/// requests hold.
+const LEAST_FAILED: usize = 1 << 20;
+
+/// Into how many looks at least a `max_age` is parted.
+const LOOKS: u32 = 16;
+
+impl Engine {
+    /// Gives lines that lost their connection to links that have room.
+    pub(super) fn write_again(&mut self) {
+        while let Some(posted) = self.verdicts.again.is_posted() {
+            // A precaution must not take all of a way that carries little.
+            if posted && self.queued && self.precautions_ahead > 0 {
+                return;
+            }
+            let allowance = self.pace.allowance(self.now);
+            let Some((link, room)) = self.roomiest(posted) else {
+                return;
+            };
+            let points = room.points.min(allowance);
+            let Some(held) = self.verdicts.again.split_front(room.bytes, points) else {
+                return;
+            };
+            if posted {
+                self.precautions_ahead += held.lines.len() as i64;
+            }
+            self.count_given(link, &held);
+            if let Some(exchange) = self.links[link].exchange_mut() {
+                exchange.give(self.now, held);
+            }
+        }
+        self.precautions_ahead = 0;
+    }
+
+    /// Gives batches that failed before to links: one at a time, and new lines in between.
+    pub(super) fn retry(&mut self) {
+        while let Some(posted) = self.retries.is_ready(self.now) {
+            let allowance = self.pace.allowance(self.now);
+            let others_wait = self.queued && !self.is_full_of_failures();
+            let free = |link: &Link| {
+                let free = link.exchange().is_some_and(Exchange::takes_batch);
+                free && !(link.retried && others_wait)
+            };
+            let Some((link, room)) = self.roomiest_of(posted, free).filter(|_| allowance > 0) else {
+                return;
+            };
+            let points = room.points.min(allowance);
+            let Some(batch) = self.retries.take(self.now, room.bytes, points) else {
+                return;
+            };
+            for held in &batch.lines {
+                self.count_given(link, held);
+            }
+            let Link { state, retried, .. } = &mut self.links[link];
+            *retried = true;
+            if let State::Live(exchange) = state {
+                exchange.give_batch(self.now, batch);
+            }
+        }
+    }
+
+    fn count_given(&mut self, link: usize, held: &Outstanding) {
+        let points = held.lines.points();
+        self.pace.take(self.now, points);
+        self.doors[self.links[link].door].overload.take(self.now, points);
+        if held.was_written {
+            self.verdicts.tally.resent += points;
+        }
+    }
+
+    /// Takes over what exchanges said of lines that failed.
+    pub(super) fn collect(&mut self) {
+        for (batch, blame, words) in std::mem::take(&mut self.verdicts.failed) {
+            self.retries
+                .failed(self.now, batch, blame, &words, self.verdicts.successes);
+        }
+        for held in std::mem::take(&mut self.verdicts.interrupted) {
+            self.retries.interrupted(self.now, held);
+        }
+        for lines in std::mem::take(&mut self.verdicts.recovered) {
+            self.retries.recovered(self.now, lines.bytes());
+        }
+        self.keep_bounds();
+    }
+
+    /// Whether so much failed that nothing new is taken before some of it has its verdict.
+    pub(super) fn is_full_of_failures(&self) -> bool {
+        self.retries.unposted() >= self.most_failed() || self.retries.points() >= self.terms.window_points
+    }
+
+    fn most_failed(&self) -> usize {
+        (self.settle_bytes / 2).max(LEAST_FAILED)
+    }
+
+    /// Lets go of what is beyond the bound in memory: points of sick series, precautions that rest, then lines that settle.
+    pub(super) fn keep_bounds(&mut self) {
+        while self.is_full_of_failures()
+            && let Some((held, words)) = self.retries.give_way(false)
+        {
+            self.verdicts.give_up(held, Reason::QueueFull, &words);
+        }
+        loop {
+            let posted = self.retries.bytes() - self.retries.unposted();
+            let settling: usize = self.settling().map(|(_, bytes)| bytes).sum();
+            if posted + settling <= self.settle_bytes {
+                return;
+            }
+            let resting = (posted > self.settle_bytes / 2 || settling == 0)
+                .then(|| self.retries.give_way(true))
+                .flatten();
+            let let_go = resting.map(|(held, _)| held).or_else(|| self.pop_settling());
+            let Some(held) = let_go else { return };
+            self.verdicts.done(held, Done::ReleasedEarly);
+        }
+    }
+
+    /// The bytes that settle, by link.
+    fn settling(&mut self) -> impl Iterator<Item = (usize, usize)> {
+        let links = self.links.iter_mut().enumerate();
+        links.filter_map(|(index, link)| Some((index, link.exchange_mut()?.settling()?.bytes())))
+    }
+
+    /// The lines that have been settling for the longest.
+    fn pop_settling(&mut self) -> Option<Outstanding> {
+        let links = self.links.iter_mut();
+        let settling = links.filter_map(|link| link.exchange_mut()?.settling());
+        let oldest = settling.filter(|settling| settling.due().is_some());
+        oldest.min_by_key(|settling| settling.due())?.pop()
+    }
+
+    /// The client closes: what rests is tried once more, and sick series that fail again are given up.
+    pub(super) fn hurry(&mut self) {
+        if !std::mem::replace(&mut self.hurried, true) {
+            self.retries.hurry(self.now);
+        }
+        for (held, words) in self.retries.drain_sick(self.now) {
+            self.verdicts.give_up(held, Reason::Closed, &words);
+        }
+    }
+
+    /// The client ends: nothing is tried any more.
+    pub(super) fn give_up_retries(&mut self, reason: Reason) {
+        for (held, words) in self.retries.drain() {
+            match held.verdict_posted {
+                true => self.verdicts.done(held, Done::Unsettled),
+                false => self.verdicts.give_up(held, reason, &words),
+            }
+        }
+    }
+
+    /// Gives up what waits here for longer than `max_age`. Its time counts from when it was taken from the queue, where it
+    /// may have waited as long.
+    pub(super) fn expire(&mut self) {
+        let Some(age) = self.max_age.filter(|_| self.now >= self.expires_at) else {
+            return;
+        };
+        self.expires_at = self.now + (age / LOOKS).max(Duration::from_millis(1));
+        let Some(before) = self.now.checked_sub(age) else {
+            return;
+        };
+        let why = self.doors.iter().find_map(|door| door.last_error.clone());
+        let why = why.unwrap_or_else(|| "no connection takes them".to_owned());
+        for held in self.verdicts.again.expire(before) {
+            self.verdicts.give_up(held, Reason::Expired, &why);
+        }
+        for (held, words) in self.retries.expire(before) {
+            self.verdicts.give_up(held, Reason::Expired, &words);
+        }
+    }
+
+    pub(super) fn next_expiry(&self) -> Option<Duration> {
+        let waits = self.verdicts.again.has_unposted() || self.retries.unposted() > 0;
+        (self.max_age.is_some() && waits).then(|| self.expires_at.max(self.now + Duration::from_millis(1)))
+    }
+}

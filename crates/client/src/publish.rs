@@ -56,8 +56,8 @@ impl Publisher {
     }
 
     /// Counts points taken from the queue.
-    pub(crate) fn took(&mut self, points: u32) {
-        self.points += u64::from(points);
+    pub(crate) fn took(&mut self, points: u64) {
+        self.points += points;
     }
 
     /// Whether the status is due although the worker is busy.

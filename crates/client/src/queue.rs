@@ -8,7 +8,8 @@
 //!
 //! Callers append on their own threads; the worker takes blocks from the front, posts verdicts and
 //! goes to sleep, each in one short critical section. Under the lock nothing is logged, no I/O is
-//! done and nothing is allocated: a new block's memory is fetched with the lock released.
+//! done, and nothing is allocated, freed or copied but the line that is sent: a new block's memory is fetched with the lock
+//! released, and what was dropped is freed then.
 //!
 //! **Sleeping.** The worker says how it sleeps in [`Rest`], under the lock and only while there is
 //! nothing for it to take. Whoever changes that sees it under the same lock and wakes the worker
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use potsdb_wire::Timestamp;
 
-use crate::block;
+use crate::block::{Lines, Memory};
 use crate::clock;
 use crate::error::SendError;
 use crate::ledger::Tally;
@@ -33,7 +34,11 @@ use crate::repeat::Known;
 use crate::sync::{Condvar, Mutex, MutexGuard, is_worker, lock};
 
 mod age;
+#[cfg(all(test, not(potsdb_loom)))]
+mod allocator;
 mod state;
+#[cfg(all(test, not(potsdb_loom)))]
+mod tests;
 
 pub(crate) use age::linger;
 pub(crate) use state::State;
@@ -119,7 +124,7 @@ impl Queue {
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Queue {
         Queue {
-            state: Mutex::new(State::new()),
+            state: Mutex::new(State::new(limit_bytes)),
             changed: Condvar::new(),
             wake,
             limit_points: if limit_points == 0 {
@@ -154,7 +159,7 @@ impl Queue {
     #[cold]
     fn append_slowly<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State>,
+        state: MutexGuard<'a, State>,
         line: &[u8],
         repeat: Option<Repeat<'_>>,
         wait: Wait,
@@ -162,6 +167,8 @@ impl Queue {
         let bytes = line.len();
         let mut fresh = None;
         let mut deadline = None;
+        // Declared after `fresh`, so that it is released before that is freed.
+        let mut state = state;
         loop {
             if let Some(done) = state.without_queueing()? {
                 return Ok(done);
@@ -175,7 +182,15 @@ impl Queue {
             }
             if !self.has_room(&state, 1, bytes) {
                 match self.overflow {
-                    Overflow::DropOldest => self.make_room(&mut state, bytes),
+                    Overflow::DropOldest => {
+                        let emptied = self.make_room(&mut state, bytes);
+                        if emptied.is_some() {
+                            drop(state);
+                            drop(emptied);
+                            state = self.lock();
+                            continue;
+                        }
+                    }
                     Overflow::DropNewest => {
                         state.ledger.accepted += 1;
                         state.ledger.dropped_by_callers.queue_full += 1;
@@ -201,7 +216,7 @@ impl Queue {
             }
             let spare = state.take_spare();
             drop(state);
-            fresh = Some(block::memory(spare));
+            fresh = Some(Memory::new(spare));
             state = self.lock();
         }
         self.push(state, line, repeat);
@@ -240,7 +255,7 @@ impl Queue {
             } else {
                 let spare = state.take_spare();
                 drop(state);
-                fresh = Some(block::memory(spare));
+                fresh = Some(Memory::new(spare));
                 state = self.lock();
             }
         }
@@ -329,9 +344,10 @@ impl Queue {
     fn give_up(&self, phase: Phase) {
         let mut state = self.lock();
         state.phase = phase;
-        let queued = state.clear();
+        let (queued, cleared) = state.clear();
         state.give_up(queued);
         drop(state);
+        drop(cleared);
         self.changed.notify_all();
         (self.wake)();
     }
@@ -350,7 +366,8 @@ impl Queue {
     pub(crate) fn end(&self, tally: &Tally) {
         let mut state = self.lock();
         state.ledger.post(tally);
-        let given_up = state.clear() + std::mem::take(&mut state.ledger.in_flight);
+        let (queued, cleared) = state.clear();
+        let given_up = queued + std::mem::take(&mut state.ledger.in_flight);
         if state.phase == Phase::Open {
             state.phase = Phase::Closing(None);
         }
@@ -359,6 +376,7 @@ impl Queue {
         state.held_since = None;
         state.ended = true;
         drop(state);
+        drop(cleared);
         self.changed.notify_all();
     }
 
@@ -389,14 +407,16 @@ impl Queue {
         state.full.is_empty() && !state.is_urgent() && !self.is_half_full(state)
     }
 
-    /// Drops the oldest lines until one of `bytes` fits.
-    fn make_room(&self, state: &mut State, bytes: usize) {
-        while !self.has_room(state, 1, bytes) && state.drop_oldest() {
+    /// Drops the oldest lines until one of `bytes` fits, or there is memory to be freed first, which is returned.
+    fn make_room(&self, state: &mut State, bytes: usize) -> Option<Lines> {
+        let mut emptied = None;
+        while emptied.is_none() && !self.has_room(state, 1, bytes) && state.drop_oldest(&mut emptied) {
             state.ledger.dropped_by_callers.queue_full += 1;
         }
         if state.waiting > 0 {
             self.changed.notify_all();
         }
+        emptied
     }
 
     /// Waits for a change while the queue is full. Bounded by `deadline`, and by close and stop.

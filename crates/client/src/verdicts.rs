@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use potsdb_wire::reply::ErrorKind;
 
-use crate::block::Lines;
+use crate::block::{Lines, Memory};
 use crate::ledger::Tally;
 use crate::overload::Slow;
 use crate::report::Report;
@@ -93,7 +93,7 @@ pub(crate) struct Verdicts {
     refusal: Option<String>,
     pub(crate) last_answer: Option<Duration>,
     /// Blocks nothing refers to any more.
-    pub(crate) spare: Vec<Vec<u8>>,
+    pub(crate) spare: Vec<Memory>,
     /// The endpoint asked for less since the engine last looked.
     pub(crate) slow: Option<Slow>,
     /// It took points without asking for less.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
-use crate::block::{self, BLOCK_BYTES};
+use crate::block::{BLOCK_BYTES, Memory};
 use crate::connection::{Connection, Incoming};
 use crate::credentials::Credentials;
 use crate::dial::{Dial, Dialled};
@@ -193,10 +193,10 @@ impl Worker {
 
     /// One round over callers, sockets and lines.
     fn turn(&mut self) {
-        let mut state = self.queue.lock();
         if let Some(age) = self.max_age {
-            state.expire(Instant::now(), age);
+            self.queue.expire(Instant::now(), age);
         }
+        let mut state = self.queue.lock();
         let (queued, urgent, phase) = (state.queued() > 0, state.is_urgent(), state.phase());
         state.wake();
         self.queue.announce(state);
@@ -287,16 +287,16 @@ impl Worker {
             let queued = state.queued() > 0;
             let (urgent, phase, lacks_spare) = (state.is_urgent(), state.phase(), state.lacks_spare());
             self.queue.announce_room(state);
-            let Some((block, first)) = taken else { return };
-            if lacks_spare && block.len() > BLOCK_BYTES / 2 {
+            let Some(lines) = taken else { return };
+            if lacks_spare && lines.len() > BLOCK_BYTES / 2 {
                 self.engine
                     .verdicts()
                     .spare
-                    .extend([block::provided(), block::provided()]);
+                    .extend([Memory::provided(), Memory::provided()]);
             }
             self.lingers_until = self.now().saturating_add(self.linger);
-            self.publisher.took(block.points());
-            let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
+            self.publisher.took(lines.points());
+            let lines = lines.compact(&mut self.engine.verdicts().spare);
             self.step(Input::Lines { link, lines });
             if !queued {
                 self.tell(queued, urgent, phase);

@@ -206,7 +206,10 @@ impl Queue {
                             },
                             Wait::Configured => *deadline.get_or_insert_with(|| limit.and_then(clock::deadline)),
                         };
-                        state = self.wait_for_room(state, until)?;
+                        state = self.wait_for_room(state, until).map_err(|mut state| {
+                            state.ledger.full += 1;
+                            SendError::Full
+                        })?;
                         continue;
                     }
                 }
@@ -249,7 +252,8 @@ impl Queue {
                 }
             }
             if !self.has_room(&state, u64::from(points), lines.len()) && state.ledger.queued > 0 {
-                state = self.wait_for_room(state, deadline)?;
+                // Not counted as `full`: what was not taken is given again, in the caller's next slice of time perhaps.
+                state = self.wait_for_room(state, deadline).map_err(|_| SendError::Full)?;
             } else if state.has_block_for(lines.len(), &mut fresh) {
                 break;
             } else {
@@ -419,18 +423,17 @@ impl Queue {
         emptied
     }
 
-    /// Waits for a change while the queue is full. Bounded by `deadline`, and by close and stop.
+    /// Waits for a change while the queue is full. Bounded by close and stop, and by `deadline`, at which the lock is the error.
     fn wait_for_room<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
         deadline: Option<Instant>,
-    ) -> Result<MutexGuard<'a, State>, SendError> {
+    ) -> Result<MutexGuard<'a, State>, MutexGuard<'a, State>> {
         // The worker makes the room: if it is the one that sends (a log record of its own), no
         // waiting helps.
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) || is_worker() {
-            state.ledger.full += 1;
-            return Err(SendError::Full);
+            return Err(state);
         }
         if state.rest != Rest::Awake {
             state.rest = Rest::Awake;

@@ -225,6 +225,22 @@ fn room_for_less_than_the_first_line_takes_nothing() {
 }
 
 #[test]
+fn only_a_call_of_send_that_found_no_room_is_counted_as_full() {
+    let queue = queue(1, 1 << 20, Overflow::Block(Some(Duration::ZERO)));
+    let line = line(1, 30);
+    queue.append(&line, None, Wait::Configured).unwrap();
+    // A bulk call may wait in slices, and its lines can be given again.
+    for _ in 0..3 {
+        assert_eq!(queue.append_lines(&line, 1, Some(Instant::now())), Err(SendError::Full));
+    }
+    let slice = Wait::Slice(Instant::now());
+    assert_eq!(queue.append(&line, None, slice), Err(SendError::WouldBlock));
+    assert_eq!(queue.lock().ledger().full, 0);
+    assert_eq!(queue.append(&line, None, Wait::Configured), Err(SendError::Full));
+    assert_eq!(queue.lock().ledger().full, 1);
+}
+
+#[test]
 fn a_full_list_of_blocks_does_not_grow() {
     // As many sealed blocks as the bytes allow: each is sealed as early as can be, by a batch that does not fit.
     let bytes = 64 * BLOCK_BYTES;

@@ -41,7 +41,7 @@ mod state;
 mod tests;
 
 pub(crate) use age::linger;
-pub(crate) use state::State;
+pub(crate) use state::{Counts, State};
 
 /// Added to the end of a slice, so that `Full` is never what a slice ends with.
 const SLACK: Duration = Duration::from_millis(1);

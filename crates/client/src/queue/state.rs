@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::{Phase, Rest, Sent};
 use crate::block::{BLOCK_BYTES, Block, Lines, Memory};
 use crate::error::SendError;
-use crate::ledger::{Ledger, Tally};
+use crate::ledger::{Ledger, Status, Tally};
 use crate::repeat::Known;
 
 /// Empty blocks kept for callers.
@@ -31,6 +31,14 @@ pub(super) struct Sealed {
     pub(super) lines: Lines,
     /// All of them were accepted before that. Known only where there is a `max_age`.
     pub(super) before: Option<Instant>,
+}
+
+/// Points that reports tell of, counted since the client was opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) queue_full: u64,
+    pub(crate) repeated: u64,
+    pub(crate) rejected: u64,
 }
 
 pub(crate) struct State {
@@ -57,6 +65,8 @@ pub(crate) struct State {
     pub(super) held_since: Option<Instant>,
     /// A series that was repeated, for the worker's next report.
     pub(super) repeated: Option<Arc<Known>>,
+    /// What statistics say beyond the ledger, as of the last post that changed it.
+    status: Arc<Status>,
 }
 
 impl State {
@@ -77,6 +87,7 @@ impl State {
             held_low: u64::MAX,
             held_since: None,
             repeated: None,
+            status: Arc::default(),
         }
     }
 
@@ -140,6 +151,23 @@ impl State {
 
     pub(crate) fn ledger(&self) -> Ledger {
         self.ledger
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            queue_full: self.ledger.dropped_by_callers.queue_full,
+            repeated: self.ledger.repeated,
+            rejected: self.ledger.settled.rejected,
+        }
+    }
+
+    pub(crate) fn status(&self) -> Arc<Status> {
+        self.status.clone()
+    }
+
+    /// Publishes another status; returns the one before, for the caller to free.
+    pub(crate) fn publish(&mut self, status: Arc<Status>) -> Arc<Status> {
+        std::mem::replace(&mut self.status, status)
     }
 
     /// When the oldest point without a verdict was accepted, to within a block.

@@ -67,7 +67,7 @@ impl Worker {
                 seed,
             ),
             sockets: vec![Socket::None; endpoints * options.connections()],
-            linger: linger(options),
+            linger: linger(Some(options.linger), scheme, options.max_age),
             max_age: options.max_age,
             lingers_until: Duration::ZERO,
             told_queued: false,

@@ -15,39 +15,75 @@ use std::time::Instant;
 /// A block's capacity. The write unit of the telnet wire, and the queue's unit of allocation.
 pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
 
-/// A block in the queue: lines are appended at its end and dropped from its front.
+/// The memory of a block: bytes to fill, and the reference count that shares them once they are filled. Both are
+/// allocated before the queue's lock is taken, so that a block is begun and sealed under it without the allocator.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    bytes: Vec<u8>,
+    /// Empty and referred to by nothing else. `None`: no memory at all, no line fits.
+    shared: Option<Arc<Vec<u8>>>,
+}
+
+impl Memory {
+    /// Memory that lines fit in: `spare`, or new. What the worker gave back lies in the cache of its core; written to from
+    /// end to end it comes back in one go. Lines appended to it one by one would each wait for theirs, under the lock.
+    pub(crate) fn new(spare: Option<Memory>) -> Memory {
+        let Some(mut memory) = spare else {
+            return Memory::from(Vec::with_capacity(BLOCK_BYTES));
+        };
+        memory.bytes.clear();
+        memory.bytes.resize(BLOCK_BYTES, 0);
+        memory
+    }
+
+    /// Memory for a block to be filled soon, from the worker for callers: it is new, and the kernel provides each page of it
+    /// when it is first written to. That takes as long as the lines that fit in it.
+    pub(crate) fn provided() -> Memory {
+        // Not zeros: memory of zeros is had from the kernel without writing any.
+        Memory::from(vec![b'\n'; BLOCK_BYTES])
+    }
+}
+
+impl From<Vec<u8>> for Memory {
+    fn from(bytes: Vec<u8>) -> Memory {
+        Memory {
+            bytes,
+            shared: Some(Arc::default()),
+        }
+    }
+}
+
+/// The block that callers fill: lines are appended at its end and dropped from its front.
 #[derive(Debug)]
 pub(crate) struct Block {
-    bytes: Vec<u8>,
+    memory: Memory,
     /// Where the first line that is still wanted begins.
     start: usize,
     points: u32,
     /// When the first of these lines was accepted.
     since: Instant,
-    /// All of them were accepted before that. Known only where there is a `max_age`.
-    pub(crate) sealed: Option<Instant>,
 }
 
 impl Block {
-    pub(crate) fn new(mut bytes: Vec<u8>) -> Block {
-        bytes.clear();
+    pub(crate) fn new(memory: impl Into<Memory>) -> Block {
+        let mut memory = memory.into();
+        memory.bytes.clear();
         Block {
-            bytes,
+            memory,
             start: 0,
             points: 0,
             since: Instant::now(),
-            sealed: None,
         }
     }
 
     /// Forgets its lines and keeps its memory.
     pub(crate) fn begin_anew(&mut self) {
-        *self = Block::new(std::mem::take(&mut self.bytes));
+        *self = Block::new(std::mem::take(&mut self.memory));
     }
 
     #[inline]
     pub(crate) fn fits(&self, line_bytes: usize) -> bool {
-        self.bytes.capacity() - self.bytes.len() >= line_bytes
+        self.memory.bytes.capacity() - self.memory.bytes.len() >= line_bytes
     }
 
     /// Appends lines that [`fits`](Block::fits) said there is room for: nothing is allocated here.
@@ -57,13 +93,9 @@ impl Block {
             self.since = Instant::now();
         }
         for part in parts {
-            self.bytes.extend_from_slice(part);
+            self.memory.bytes.extend_from_slice(part);
         }
         self.points += points;
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.start
     }
 
     pub(crate) fn points(&self) -> u32 {
@@ -76,100 +108,62 @@ impl Block {
 
     /// Cuts the oldest line off; returns its length.
     pub(crate) fn drop_first(&mut self) -> usize {
-        let line = 1 + memchr::memchr(b'\n', &self.bytes[self.start..]).expect("a block holds whole lines");
+        let line = first_line(&self.memory.bytes[self.start..]);
         self.start += line;
         self.points -= 1;
         line
     }
 
-    /// The lines from the front that fit in `bytes` and `points`, as a block of their own.
-    pub(crate) fn split_front(&mut self, bytes: usize, points: u32) -> Block {
-        let lines = &self.bytes[self.start..];
-        let (length, count) = prefix(lines, bytes, points);
-        let mut front = Vec::with_capacity(length);
-        front.extend_from_slice(&lines[..length]);
-        self.start += length;
-        self.points -= count;
-        Block {
-            bytes: front,
-            start: 0,
-            points: count,
-            since: self.since,
-            sealed: None,
-        }
-    }
-
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-
-    /// Gives the block up to the worker as the points from position `first` on. Memory that is
-    /// mostly empty is not kept for as long as a few lines of it live: they are copied out.
-    pub(crate) fn into_lines(self, first: u64, spare: &mut Vec<Vec<u8>>) -> Lines {
-        let Block {
-            mut bytes,
-            mut start,
-            points,
-            since,
-            ..
-        } = self;
-        if (bytes.len() - start) * 2 < bytes.capacity() {
-            let few = bytes[start..].to_vec();
-            start = 0;
-            spare.extend(Some(std::mem::replace(&mut bytes, few)).filter(is_spare));
-        }
+    /// Its lines, as the points from position `first` on: from now on they do not change. Nothing is copied or allocated.
+    pub(crate) fn seal(self, first: u64) -> Lines {
+        let Memory { bytes, shared } = self.memory;
+        let end = bytes.len();
+        let mut block = shared.unwrap_or_default();
+        *Arc::get_mut(&mut block).expect("nothing else refers to it before this") = bytes;
         Lines {
-            start,
-            end: bytes.len(),
+            block,
+            start: self.start,
+            end,
             first,
-            points,
-            since,
-            block: Arc::new(bytes),
+            points: self.points,
+            since: self.since,
         }
+    }
+
+    /// Its lines as the worker holds them: see [`Lines::compact`].
+    #[cfg(test)]
+    pub(crate) fn into_lines(self, first: u64, spare: &mut Vec<Memory>) -> Lines {
+        self.seal(first).compact(spare)
     }
 }
 
-/// Memory for a block: `spare`, or new. What the worker gave back lies in the cache of its core; written to from end to end
-/// it comes back in one go, where lines appended to it one by one would each wait for theirs, under the lock.
-pub(crate) fn memory(spare: Option<Vec<u8>>) -> Vec<u8> {
-    let Some(mut memory) = spare else {
-        return Vec::with_capacity(BLOCK_BYTES);
-    };
-    memory.clear();
-    memory.resize(BLOCK_BYTES, 0);
-    memory.clear();
-    memory
-}
-
-/// Memory for a block to be filled soon, from the worker for callers: it is new, and the kernel provides each page of it when it
-/// is first written to. That takes as long as the lines that fit in it.
-pub(crate) fn provided() -> Vec<u8> {
-    let mut memory = Vec::with_capacity(BLOCK_BYTES);
-    // Not zeros: memory of zeros is had from the kernel without writing any.
-    memory.resize(BLOCK_BYTES, b'\n');
-    memory
-}
-
-/// Whether memory is a block's, to be filled again.
-pub(crate) fn is_spare(bytes: &Vec<u8>) -> bool {
-    bytes.capacity() == BLOCK_BYTES
+/// The length of the first line, its newline included.
+fn first_line(lines: &[u8]) -> usize {
+    1 + memchr::memchr(b'\n', lines).expect("a block holds whole lines")
 }
 
 /// The longest prefix of whole lines within both bounds: its bytes and its points.
 fn prefix(lines: &[u8], bytes: usize, points: u32) -> (usize, u32) {
-    let mut length = 0;
-    let mut count = 0;
-    for newline in memchr::memchr_iter(b'\n', lines) {
-        if count == points || newline + 1 > bytes {
-            break;
-        }
-        length = newline + 1;
-        count += 1;
+    let within = &lines[..bytes.min(lines.len())];
+    let length = memchr::memrchr(b'\n', within).map_or(0, |newline| newline + 1);
+    // Counting goes by whole vectors, where finding them one by one takes as long as the lines are many.
+    let count = memchr::memchr_iter(b'\n', &within[..length]).count();
+    let wanted = points as usize;
+    if count <= wanted {
+        return (
+            length,
+            u32::try_from(count).expect("a block has fewer lines than bytes"),
+        );
     }
-    (length, count)
+    let cut = match wanted.checked_sub(1) {
+        None => None,
+        Some(last) if wanted <= count / 2 => memchr::memchr_iter(b'\n', within).nth(last),
+        Some(_) => memchr::memrchr_iter(b'\n', within).nth(count - wanted),
+    };
+    (cut.map_or(0, |newline| newline + 1), points)
 }
 
-/// A range of whole lines of a block the worker holds. Cloning shares the bytes.
+/// A range of whole lines of a sealed block. Cloning and cutting share the bytes: a range keeps its whole block.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
     block: Arc<Vec<u8>>,
@@ -230,7 +224,16 @@ impl Lines {
         Some(front)
     }
 
-    /// Copies few lines out of a block, so that they do not hold all of it for as long as they live.
+    /// Cuts the oldest line off; returns its length.
+    pub(crate) fn drop_first(&mut self) -> usize {
+        let line = first_line(self.bytes());
+        self.start += line;
+        self.first += 1;
+        self.points -= 1;
+        line
+    }
+
+    /// Copies few lines out of a block that they would keep for longer than others of it.
     pub(crate) fn detach(&mut self) {
         if self.len() * 2 < self.block.capacity() {
             self.block = Arc::new(self.bytes().to_vec());
@@ -238,9 +241,38 @@ impl Lines {
         }
     }
 
-    /// The block's memory, when nothing else refers to it any more.
-    pub(crate) fn into_spare(self) -> Option<Vec<u8>> {
-        Arc::try_unwrap(self.block).ok().filter(is_spare)
+    /// The same lines, in memory of their own where they would keep a block for little: one that is less than half full,
+    /// or one of which nothing else is held and less than half is theirs. For whoever holds lines for a while; it copies and
+    /// allocates, so not under the lock.
+    pub(crate) fn compact(self, spare: &mut Vec<Memory>) -> Lines {
+        let little = |bytes: usize| bytes * 2 < self.block.capacity();
+        if !little(self.len()) || (!little(self.block.len()) && Arc::strong_count(&self.block) > 1) {
+            return self;
+        }
+        let own = Lines {
+            block: Arc::new(self.bytes().to_vec()),
+            start: 0,
+            end: self.len(),
+            ..self
+        };
+        spare.extend(self.into_spare());
+        own
+    }
+
+    /// The block's memory, when nothing else refers to it any more, and it is a block's, to be filled again.
+    pub(crate) fn into_spare(self) -> Option<Memory> {
+        self.try_into_spare().ok()
+    }
+
+    /// As [`into_spare`](Lines::into_spare), and frees nothing: under the lock.
+    pub(crate) fn try_into_spare(mut self) -> Result<Memory, Lines> {
+        match Arc::get_mut(&mut self.block) {
+            Some(bytes) if bytes.capacity() == BLOCK_BYTES => Ok(Memory {
+                bytes: std::mem::take(bytes),
+                shared: Some(self.block),
+            }),
+            _ => Err(self),
+        }
     }
 }
 
@@ -271,15 +303,14 @@ mod tests {
     #[test]
     fn dropping_and_splitting_a_block_conserves_points() {
         let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
-        block.append(&[b"put a 1 ", b"1 h=x\n"], 1);
-        block.append(&[b"put b 1 ", b"1 h=x\n"], 1);
-        block.append(&[b"put c 1 ", b"1 h=x\n"], 1);
+        block.append(&[b"put a 1 1 h=x\n"], 1);
+        block.append(&[b"put b 1 1 h=x\nput c 1 1 h=x\nput d 1 1 h=x\n"], 3);
         assert_eq!(block.drop_first(), 14);
-        let front = block.split_front(1000, 1);
-        assert_eq!(
-            (front.len(), front.points(), block.len(), block.points()),
-            (14, 1, 14, 1)
-        );
+        let mut lines = block.seal(7);
+        assert_eq!((lines.drop_first(), lines.first(), lines.points()), (14, 8, 2));
+        let front = lines.split_front(1000, 1).unwrap();
+        assert_eq!((front.bytes(), front.first()), (&b"put c 1 1 h=x\n"[..], 8));
+        assert_eq!((lines.bytes(), lines.first()), (&b"put d 1 1 h=x\n"[..], 9));
     }
 
     #[test]
@@ -304,7 +335,7 @@ mod tests {
         let one = lines(&"a\n".repeat(BLOCK_BYTES / 2));
         let other = one.clone();
         assert!(one.into_spare().is_none());
-        assert_eq!(other.into_spare().unwrap().capacity(), BLOCK_BYTES);
+        assert_eq!(other.into_spare().unwrap().bytes.capacity(), BLOCK_BYTES);
     }
 
     #[test]

@@ -137,16 +137,15 @@ impl Home {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let (ledger, oldest) = {
+        let (ledger, oldest, status) = {
             let state = self.queue.lock();
-            (state.ledger(), state.oldest())
+            (state.ledger(), state.oldest(), state.status())
         };
-        let status = lock(&self.shared.status).clone();
         let fresh = status.rated_at.is_some_and(|at| at.elapsed().as_secs() < 2);
         let stats = ledger.stats();
         Stats {
-            endpoints: status.endpoints,
-            last_rejections: status.words,
+            endpoints: status.endpoints.clone(),
+            last_rejections: status.words.to_vec(),
             oldest_pending: oldest
                 .filter(|_| stats.pending() > 0)
                 .map(|since| Instant::now().saturating_duration_since(since)),

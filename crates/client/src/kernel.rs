@@ -1,4 +1,4 @@
-//! What std cannot ask the kernel. The one file of this crate with `unsafe`.
+//! What std cannot ask the kernel. The one file of this crate with `unsafe`, but for the allocator of its unit tests.
 
 #![expect(
     unsafe_code,

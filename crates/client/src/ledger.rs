@@ -10,7 +10,8 @@
 //! equation holds whenever anybody looks.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use potsdb_wire::Server;
 use potsdb_wire::reply::ErrorKind;
@@ -77,6 +78,20 @@ impl Tally {
     /// Points that got their verdict: they leave `in_flight`.
     pub(crate) fn verdicts(&self) -> u64 {
         self.acknowledged + self.unconfirmed + self.rejected + self.dropped.total()
+    }
+
+    /// Whether it says more than how many bytes were written.
+    pub(crate) fn has_news(&self) -> bool {
+        let silent = Tally {
+            bytes_written: self.bytes_written,
+            ..Tally::default()
+        };
+        *self != silent
+    }
+
+    /// Whether the server reported an error.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.errors.iter().any(|count| *count > 0)
     }
 
     pub(crate) fn add(&mut self, more: &Tally) {
@@ -239,6 +254,17 @@ pub struct EndpointState {
     pub limit: Option<f64>,
     /// Bytes of lines its connections may have without an answer, now.
     pub window_bytes: usize,
+}
+
+/// What [`Stats`] says beyond the counters: a whole, published by the worker beside them, under the same lock.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Status {
+    pub(crate) endpoints: Vec<EndpointState>,
+    pub(crate) words: Arc<Vec<String>>,
+    pub(crate) last_answer: Option<Duration>,
+    /// Points taken per second, and when that was last true.
+    pub(crate) rate: f64,
+    pub(crate) rated_at: Option<Instant>,
 }
 
 impl Stats {

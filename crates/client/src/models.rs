@@ -54,8 +54,8 @@ fn work_resting(rest: Rest, queue: &Queue, flag: &Flag, mut enough: impl FnMut(u
     let mut taken = 0;
     loop {
         let mut state = queue.lock();
-        if let Some((block, _)) = state.take(usize::MAX, u64::MAX) {
-            let points = u64::from(block.points());
+        if let Some(lines) = state.take(usize::MAX, u64::MAX) {
+            let points = lines.points();
             taken += points;
             state.post(
                 &Tally {

@@ -8,7 +8,8 @@
 //!
 //! Callers append on their own threads; the worker takes blocks from the front, posts verdicts and
 //! goes to sleep, each in one short critical section. Under the lock nothing is logged, no I/O is
-//! done and nothing is allocated: a new block's memory is fetched with the lock released.
+//! done, and nothing is allocated, freed or copied but the line that is sent: a new block's memory is fetched with the lock
+//! released, and what was dropped is freed then.
 //!
 //! **Sleeping.** The worker says how it sleeps in [`Rest`], under the lock and only while there is
 //! nothing for it to take. Whoever changes that sees it under the same lock and wakes the worker
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use potsdb_wire::Timestamp;
 
-use crate::block;
+use crate::block::{Lines, Memory};
 use crate::clock;
 use crate::error::SendError;
 use crate::ledger::Tally;
@@ -33,10 +34,14 @@ use crate::repeat::Known;
 use crate::sync::{Condvar, Mutex, MutexGuard, is_worker, lock};
 
 mod age;
+#[cfg(all(test, not(potsdb_loom)))]
+mod allocator;
 mod state;
+#[cfg(all(test, not(potsdb_loom)))]
+mod tests;
 
 pub(crate) use age::linger;
-pub(crate) use state::State;
+pub(crate) use state::{Counts, State};
 
 /// Added to the end of a slice, so that `Full` is never what a slice ends with.
 const SLACK: Duration = Duration::from_millis(1);
@@ -119,7 +124,7 @@ impl Queue {
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Queue {
         Queue {
-            state: Mutex::new(State::new()),
+            state: Mutex::new(State::new(limit_bytes)),
             changed: Condvar::new(),
             wake,
             limit_points: if limit_points == 0 {
@@ -154,7 +159,7 @@ impl Queue {
     #[cold]
     fn append_slowly<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State>,
+        state: MutexGuard<'a, State>,
         line: &[u8],
         repeat: Option<Repeat<'_>>,
         wait: Wait,
@@ -162,6 +167,8 @@ impl Queue {
         let bytes = line.len();
         let mut fresh = None;
         let mut deadline = None;
+        // Declared after `fresh`, so that it is released before that is freed.
+        let mut state = state;
         loop {
             if let Some(done) = state.without_queueing()? {
                 return Ok(done);
@@ -175,7 +182,15 @@ impl Queue {
             }
             if !self.has_room(&state, 1, bytes) {
                 match self.overflow {
-                    Overflow::DropOldest => self.make_room(&mut state, bytes),
+                    Overflow::DropOldest => {
+                        let emptied = self.make_room(&mut state, bytes);
+                        if emptied.is_some() {
+                            drop(state);
+                            drop(emptied);
+                            state = self.lock();
+                            continue;
+                        }
+                    }
                     Overflow::DropNewest => {
                         state.ledger.accepted += 1;
                         state.ledger.dropped_by_callers.queue_full += 1;
@@ -191,7 +206,10 @@ impl Queue {
                             },
                             Wait::Configured => *deadline.get_or_insert_with(|| limit.and_then(clock::deadline)),
                         };
-                        state = self.wait_for_room(state, until)?;
+                        state = self.wait_for_room(state, until).map_err(|mut state| {
+                            state.ledger.full += 1;
+                            SendError::Full
+                        })?;
                         continue;
                     }
                 }
@@ -201,7 +219,7 @@ impl Queue {
             }
             let spare = state.take_spare();
             drop(state);
-            fresh = Some(block::memory(spare));
+            fresh = Some(Memory::new(spare));
             state = self.lock();
         }
         self.push(state, line, repeat);
@@ -234,13 +252,14 @@ impl Queue {
                 }
             }
             if !self.has_room(&state, u64::from(points), lines.len()) && state.ledger.queued > 0 {
-                state = self.wait_for_room(state, deadline)?;
+                // Not counted as `full`: what was not taken is given again, in the caller's next slice of time perhaps.
+                state = self.wait_for_room(state, deadline).map_err(|_| SendError::Full)?;
             } else if state.has_block_for(lines.len(), &mut fresh) {
                 break;
             } else {
                 let spare = state.take_spare();
                 drop(state);
-                fresh = Some(block::memory(spare));
+                fresh = Some(Memory::new(spare));
                 state = self.lock();
             }
         }
@@ -329,9 +348,10 @@ impl Queue {
     fn give_up(&self, phase: Phase) {
         let mut state = self.lock();
         state.phase = phase;
-        let queued = state.clear();
+        let (queued, cleared) = state.clear();
         state.give_up(queued);
         drop(state);
+        drop(cleared);
         self.changed.notify_all();
         (self.wake)();
     }
@@ -350,7 +370,8 @@ impl Queue {
     pub(crate) fn end(&self, tally: &Tally) {
         let mut state = self.lock();
         state.ledger.post(tally);
-        let given_up = state.clear() + std::mem::take(&mut state.ledger.in_flight);
+        let (queued, cleared) = state.clear();
+        let given_up = queued + std::mem::take(&mut state.ledger.in_flight);
         if state.phase == Phase::Open {
             state.phase = Phase::Closing(None);
         }
@@ -359,6 +380,7 @@ impl Queue {
         state.held_since = None;
         state.ended = true;
         drop(state);
+        drop(cleared);
         self.changed.notify_all();
     }
 
@@ -389,28 +411,29 @@ impl Queue {
         state.full.is_empty() && !state.is_urgent() && !self.is_half_full(state)
     }
 
-    /// Drops the oldest lines until one of `bytes` fits.
-    fn make_room(&self, state: &mut State, bytes: usize) {
-        while !self.has_room(state, 1, bytes) && state.drop_oldest() {
+    /// Drops the oldest lines until one of `bytes` fits, or there is memory to be freed first, which is returned.
+    fn make_room(&self, state: &mut State, bytes: usize) -> Option<Lines> {
+        let mut emptied = None;
+        while emptied.is_none() && !self.has_room(state, 1, bytes) && state.drop_oldest(&mut emptied) {
             state.ledger.dropped_by_callers.queue_full += 1;
         }
         if state.waiting > 0 {
             self.changed.notify_all();
         }
+        emptied
     }
 
-    /// Waits for a change while the queue is full. Bounded by `deadline`, and by close and stop.
+    /// Waits for a change while the queue is full. Bounded by close and stop, and by `deadline`, at which the lock is the error.
     fn wait_for_room<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
         deadline: Option<Instant>,
-    ) -> Result<MutexGuard<'a, State>, SendError> {
+    ) -> Result<MutexGuard<'a, State>, MutexGuard<'a, State>> {
         // The worker makes the room: if it is the one that sends (a log record of its own), no
         // waiting helps.
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) || is_worker() {
-            state.ledger.full += 1;
-            return Err(SendError::Full);
+            return Err(state);
         }
         if state.rest != Rest::Awake {
             state.rest = Rest::Awake;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use potsdb_wire::reply::ErrorKind;
 
 use crate::batch::Batch;
-use crate::block::Lines;
+use crate::block::{Lines, Memory};
 use crate::ledger::Tally;
 use crate::overload::Complaint;
 use crate::report::Report;
@@ -108,7 +108,7 @@ pub(crate) struct Verdicts {
     refusal: Option<String>,
     pub(crate) last_answer: Option<Duration>,
     /// Blocks nothing refers to any more.
-    pub(crate) spare: Vec<Vec<u8>>,
+    pub(crate) spare: Vec<Memory>,
     /// Lines that a server failed since the engine last looked, whose fault it is, and the server's words.
     pub(crate) failed: Vec<(Batch, Blame, Arc<str>)>,
     /// Lines that had failed before and were being tried when their connection ended.

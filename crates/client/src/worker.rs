@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
-use crate::block::{self, BLOCK_BYTES};
+use crate::block::{BLOCK_BYTES, Memory};
 use crate::connection::{Connection, Incoming};
 use crate::credentials::Credentials;
 use crate::dial::{Dial, Dialled};
@@ -25,9 +25,9 @@ use crate::kernel::without_signals;
 use crate::ledger::Tally;
 use crate::options::Options;
 use crate::publish::{Publisher, STATUS_EVERY, Shared};
-use crate::queue::{Phase, Queue, Rest, State, linger};
+use crate::queue::{Phase, Queue, Rest, linger};
 use crate::report::Report;
-use crate::sync::{MutexGuard, become_worker};
+use crate::sync::become_worker;
 
 /// Rounds of filling and writing before replies and callers are looked at again.
 const ROUNDS: usize = 32;
@@ -96,8 +96,8 @@ impl Worker {
             queue: queue.clone(),
             shared: shared.clone(),
             engine,
+            linger: linger(Some(options.linger), endpoints[0].scheme(), options.max_age),
             endpoints,
-            linger: linger(options),
             max_age: options.max_age,
             poll,
             io: Io::new(options, wake),
@@ -128,6 +128,7 @@ impl Worker {
                     shared.reports.publish(Report::Panicked { why });
                 }
             }
+            worker.publisher.finish(&shared);
             drop(worker);
             queue.end(&tally);
         };
@@ -165,8 +166,12 @@ impl Worker {
 
     fn step(&mut self, input: Input<'_>) {
         let now = self.now();
+        if !matches!(input, Input::Callers { .. } | Input::Lines { .. } | Input::Wrote { .. }) {
+            self.publisher.changed();
+        }
         self.engine.step(now, input);
         while let Some(output) = self.engine.poll() {
+            self.publisher.changed();
             match output {
                 Output::Connect { link, endpoint } => {
                     self.attempts += 1;
@@ -196,10 +201,10 @@ impl Worker {
 
     /// One round over callers, sockets and lines.
     fn turn(&mut self) {
-        let mut state = self.queue.lock();
         if let Some(age) = self.max_age {
-            state.expire(Instant::now(), age);
+            self.queue.expire(Instant::now(), age);
         }
+        let mut state = self.queue.lock();
         let (queued, urgent, phase) = (state.queued() > 0, state.is_urgent(), state.phase());
         state.wake();
         self.queue.announce(state);
@@ -217,7 +222,9 @@ impl Worker {
                 break;
             }
         }
-        self.queue.announce(post(&self.queue, &mut self.engine));
+        let now = self.now();
+        self.queue
+            .announce(self.publisher.post(now, &self.queue, &mut self.engine));
         self.engine.verdicts().spare.clear();
         self.report();
         if self.publisher.is_due(self.now()) {
@@ -279,8 +286,9 @@ impl Worker {
     /// Takes lines from the queue for the links that want some.
     fn fill(&mut self) {
         while let Some((link, room)) = self.engine.wants() {
-            let lingering = self.now() < self.lingers_until;
-            let mut state = post(&self.queue, &mut self.engine);
+            let now = self.now();
+            let lingering = now < self.lingers_until;
+            let mut state = self.publisher.post(now, &self.queue, &mut self.engine);
             // Just after something was taken callers are sending. To take their block from under them line by line would
             // cost them the lock, and its cache, for each.
             let taken = match lingering && self.queue.may_linger(&state) {
@@ -290,16 +298,16 @@ impl Worker {
             let queued = state.queued() > 0;
             let (urgent, phase, lacks_spare) = (state.is_urgent(), state.phase(), state.lacks_spare());
             self.queue.announce_room(state);
-            let Some((block, first)) = taken else { return };
-            if lacks_spare && block.len() > BLOCK_BYTES / 2 {
+            let Some(lines) = taken else { return };
+            if lacks_spare && lines.len() > BLOCK_BYTES / 2 {
                 self.engine
                     .verdicts()
                     .spare
-                    .extend([block::provided(), block::provided()]);
+                    .extend([Memory::provided(), Memory::provided()]);
             }
             self.lingers_until = self.now().saturating_add(self.linger);
-            self.publisher.took(block.points());
-            let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
+            self.publisher.took(lines.points());
+            let lines = lines.compact(&mut self.engine.verdicts().spare);
             self.step(Input::Lines { link, lines });
             if !queued {
                 self.tell(queued, urgent, phase);
@@ -403,7 +411,8 @@ impl Worker {
             _ => None,
         });
         let dials = dials.map(|at| at.saturating_duration_since(self.started));
-        let until = self.engine.deadline().into_iter().chain(dials).min();
+        let reports = self.publisher.report_due();
+        let until = self.engine.deadline().into_iter().chain(dials).chain(reports).min();
         let wants = self.engine.wants().is_some();
         let mut state = self.queue.lock();
         let expires = self.max_age.and_then(|age| state.expires_at(self.started + now, age));
@@ -431,21 +440,11 @@ impl Worker {
 
     fn publish_status(&mut self) {
         let now = self.now();
-        self.publisher.status(now, &mut self.engine, &self.shared);
+        self.publisher.publish(now, &self.queue, &mut self.engine);
     }
 
     fn report(&mut self) {
         let now = self.now();
-        self.publisher.report(now, &self.queue, &mut self.engine, &self.shared);
+        self.publisher.report(now, &mut self.engine, &self.shared);
     }
-}
-
-/// Posts what was learned, in a critical section that the caller goes on with.
-fn post<'a>(queue: &'a Queue, engine: &mut Engine) -> MutexGuard<'a, State> {
-    let (low, since) = engine.low().unzip();
-    let verdicts = engine.verdicts();
-    let tally = std::mem::take(&mut verdicts.tally);
-    let mut state = queue.lock();
-    state.post(&tally, low.unwrap_or(u64::MAX), since, &mut verdicts.spare);
-    state
 }

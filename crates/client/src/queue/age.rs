@@ -1,7 +1,7 @@
 //! `max_age`: queued points that have become too old to be of use.
 //!
 //! ```text
-//!  full:  [sealed 12:00:05] [sealed 12:00:10] ...   open: [12:00:13 ...
+//!  full:  [before 12:00:05] [before 12:00:10] ...   open: [12:00:13 ...
 //!          '- all lines were accepted before that; given up max_age later, as a whole
 //! ```
 //!
@@ -11,33 +11,55 @@
 
 use std::time::{Duration, Instant};
 
+use super::Queue;
 use super::state::State;
-use crate::options::Options;
+use crate::block::Lines;
+use crate::endpoint::Scheme;
 
 /// Into how many blocks at least the points of one `max_age` are parted.
 const PARTS: u32 = 16;
 
-impl State {
+/// A block of lines costs a write.
+const LINGER_TELNET: Duration = Duration::from_millis(10);
+
+/// It costs a request and its answer, with a head that is as long as ten lines.
+const LINGER_HTTP: Duration = Duration::from_millis(250);
+
+impl Queue {
     /// Gives up what is older than `age`.
-    pub(crate) fn expire(&mut self, now: Instant, age: Duration) {
+    pub(crate) fn expire(&self, now: Instant, age: Duration) {
+        loop {
+            let old = self.lock().expire(now, age);
+            if old.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+impl State {
+    /// Gives up what is older than `age`. Returns memory to be freed; after that there may be more to give up.
+    pub(super) fn expire(&mut self, now: Instant, age: Duration) -> Option<Lines> {
         if self.open.points() > 0 && now >= self.open.since() + part(age) {
             self.seal_open();
         }
-        // All of those that were closed since the last look, and not just the front one.
-        for block in self.full.iter_mut().rev().take_while(|block| block.sealed.is_none()) {
-            block.sealed = Some(now);
+        // All of those that were sealed since the last look, and not just the front one.
+        for block in self.full.iter_mut().rev().take_while(|block| block.before.is_none()) {
+            block.before = Some(now);
         }
         while let Some(front) = self.full.front() {
-            if front.sealed.is_none_or(|sealed| now < sealed + age) {
+            if front.before.is_none_or(|before| now < before + age) {
                 break;
             }
-            let points = u64::from(front.points());
-            self.queued_bytes -= front.len();
+            let points = front.lines.points();
+            self.queued_bytes -= front.lines.len();
             self.ledger.queued -= points;
             self.ledger.dropped_by_callers.expired += points;
-            let old = self.full.pop_front();
-            old.into_iter().for_each(|block| self.keep(block));
+            if let Some(old) = self.pop_front() {
+                return Some(old);
+            }
         }
+        None
     }
 
     /// When to [`expire`](State::expire) next, if there is something to look for.
@@ -45,7 +67,7 @@ impl State {
         let front = self
             .full
             .front()
-            .map(|block| block.sealed.map_or(now, |sealed| sealed + age));
+            .map(|block| block.before.map_or(now, |before| before + age));
         // As long as points are queued no caller wakes the worker for the ones that come now.
         let open = match self.open.points() > 0 {
             true => Some(self.open.since() + part(age)),
@@ -55,10 +77,14 @@ impl State {
     }
 }
 
-/// How long the worker leaves points to a block that is not full: no longer than it may be open.
-pub(crate) fn linger(options: &Options) -> Duration {
-    let longest = options.max_age.map_or(Duration::MAX, part);
-    options.linger.min(longest)
+/// How long the worker leaves points to a block that is not full: as the option `linger` is `set`, or else as suits the wire,
+/// and no longer than a block may be open.
+pub(crate) fn linger(set: Option<Duration>, scheme: Scheme, max_age: Option<Duration>) -> Duration {
+    let usual = match scheme.is_http() {
+        true => LINGER_HTTP,
+        false => LINGER_TELNET,
+    };
+    set.unwrap_or(usual).min(max_age.map_or(Duration::MAX, part))
 }
 
 /// How long a block is open at most.
@@ -69,12 +95,12 @@ fn part(age: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::BLOCK_BYTES;
+    use crate::block::Memory;
 
     const AGE: Duration = Duration::from_secs(16);
 
     fn send(state: &mut State, points: u32) {
-        assert!(state.has_block_for(100, &mut Some(Vec::with_capacity(BLOCK_BYTES))));
+        assert!(state.has_block_for(100, &mut Some(Memory::new(None))));
         for _ in 0..points {
             state.push(b"put m 1 1 h=a\n", 1);
         }
@@ -88,7 +114,7 @@ mod tests {
 
     #[test]
     fn points_are_given_up_after_their_age_and_no_sooner() {
-        let mut state = State::new();
+        let mut state = State::new(1 << 20);
         send(&mut state, 3);
         let now = Instant::now();
         let next = look(&mut state, now).expect("something is queued");
@@ -111,7 +137,7 @@ mod tests {
 
     #[test]
     fn every_block_has_an_age_of_its_own() {
-        let mut state = State::new();
+        let mut state = State::new(1 << 20);
         let begin = Instant::now() + AGE;
         for second in 0..4 {
             send(&mut state, 1);
@@ -126,11 +152,11 @@ mod tests {
 
     #[test]
     fn what_the_worker_takes_does_not_expire() {
-        let mut state = State::new();
+        let mut state = State::new(1 << 20);
         send(&mut state, 3);
         state.expire(Instant::now() + AGE, AGE);
         assert_eq!(
-            state.take(usize::MAX, 2).map(|(block, first)| (block.points(), first)),
+            state.take(usize::MAX, 2).map(|lines| (lines.points(), lines.first())),
             Some((2, 0))
         );
         state.expire(Instant::now() + 3 * AGE, AGE);
@@ -141,5 +167,16 @@ mod tests {
         );
         assert_eq!(ledger.stats().accepted, 3);
         assert!(ledger.stats().is_balanced());
+    }
+
+    #[test]
+    fn lingering_goes_by_the_option_or_the_wire_and_never_beyond_a_part_of_max_age() {
+        let seconds = Duration::from_secs;
+        assert_eq!(linger(None, Scheme::Tsdbs, None), LINGER_TELNET);
+        assert_eq!(linger(None, Scheme::Https, None), LINGER_HTTP);
+        assert_eq!(linger(Some(seconds(1)), Scheme::Http, None), seconds(1));
+        assert_eq!(linger(Some(seconds(1)), Scheme::Tsdb, Some(AGE)), seconds(1));
+        assert_eq!(linger(Some(seconds(2)), Scheme::Tsdb, Some(AGE)), AGE / PARTS);
+        assert_eq!(linger(None, Scheme::Http, Some(seconds(1))), seconds(1) / PARTS);
     }
 }

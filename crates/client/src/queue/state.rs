@@ -1,27 +1,53 @@
 //! What the queue's lock protects: blocks, ledger, positions, and how the worker rests.
 //!
-//! Every method is a part of some critical section: none waits, logs or does I/O.
+//! Every method is a part of some critical section: none waits, logs or does I/O, and none allocates, frees or copies
+//! lines. Sealed blocks are [`Lines`] already: taking, dropping and expiring move the ends of a range. What is to be freed
+//! is handed out, for the caller to free with the lock released.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Phase, Rest, Sent};
-use crate::block::{Block, is_spare};
+use crate::block::{BLOCK_BYTES, Block, Lines, Memory};
 use crate::error::SendError;
-use crate::ledger::{Ledger, Tally};
+use crate::ledger::{Ledger, Status, Tally};
 use crate::repeat::Known;
 
 /// Empty blocks kept for callers.
 const SPARE_BLOCKS: usize = 8;
+
+/// What a block that was sealed because it was full has had appended at least: a caller appends 8 KiB at most.
+const FULL_BYTES: usize = BLOCK_BYTES - 8 * 1024;
+
+/// Blocks that are sealed before they are full: one by the worker, and those of `max_age`.
+const SEALED_EARLY: usize = 64;
+
+/// Places made for sealed blocks at most, which is beyond 3 GiB of queue: only beyond that the list grows under the lock.
+const MOST_PLACES: usize = 1 << 16;
+
+/// A block that takes no more lines. It holds at least one.
+pub(super) struct Sealed {
+    pub(super) lines: Lines,
+    /// All of them were accepted before that. Known only where there is a `max_age`.
+    pub(super) before: Option<Instant>,
+}
+
+/// Points that reports tell of, counted since the client was opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) queue_full: u64,
+    pub(crate) repeated: u64,
+    pub(crate) rejected: u64,
+}
 
 pub(crate) struct State {
     /// The block that is filled, the newest. It lies here and not in the queue of the others, so that a send
     /// touches as little memory as can be: with many threads each line of cache has to come from another core.
     pub(super) open: Block,
     /// The others, oldest first; none is empty.
-    pub(super) full: VecDeque<Block>,
-    spare: Vec<Vec<u8>>,
+    pub(super) full: VecDeque<Sealed>,
+    spare: Vec<Memory>,
     pub(super) queued_bytes: usize,
     /// The position the next queued point gets.
     pub(super) next: u64,
@@ -39,13 +65,16 @@ pub(crate) struct State {
     pub(super) held_since: Option<Instant>,
     /// A series that was repeated, for the worker's next report.
     pub(super) repeated: Option<Arc<Known>>,
+    /// What statistics say beyond the ledger, as of the last post that changed it.
+    status: Arc<Status>,
 }
 
 impl State {
-    pub(super) fn new() -> State {
+    pub(super) fn new(limit_bytes: usize) -> State {
+        let places = (limit_bytes / FULL_BYTES + SEALED_EARLY).min(MOST_PLACES);
         State {
-            open: Block::new(Vec::new()),
-            full: VecDeque::with_capacity(128),
+            open: Block::new(Memory::default()),
+            full: VecDeque::with_capacity(places),
             spare: Vec::with_capacity(SPARE_BLOCKS),
             queued_bytes: 0,
             next: 0,
@@ -58,11 +87,12 @@ impl State {
             held_low: u64::MAX,
             held_since: None,
             repeated: None,
+            status: Arc::default(),
         }
     }
 
     /// Posts what the worker learned, what it still holds, and memory it no longer needs.
-    pub(crate) fn post(&mut self, tally: &Tally, held_low: u64, held_since: Option<Instant>, spare: &mut Vec<Vec<u8>>) {
+    pub(crate) fn post(&mut self, tally: &Tally, held_low: u64, held_since: Option<Instant>, spare: &mut Vec<Memory>) {
         self.ledger.post(tally);
         self.held_low = held_low;
         self.held_since = held_since;
@@ -70,26 +100,23 @@ impl State {
         self.spare.extend(spare.drain(..room.min(spare.len())));
     }
 
-    /// Takes lines from the front, at most `bytes` and `points`, and the position of the first.
-    pub(crate) fn take(&mut self, bytes: usize, points: u64) -> Option<(Block, u64)> {
-        let first = self.next - self.ledger.queued;
-        let points = u32::try_from(points).unwrap_or(u32::MAX);
-        let front = self.front_mut()?;
-        let block = if front.len() > bytes || front.points() > points {
-            front.split_front(bytes, points)
-        } else if let Some(whole) = self.full.pop_front() {
-            whole
-        } else {
-            // Not memory fetched from afar for it: of what is sent now and then, it takes a few lines.
-            std::mem::replace(&mut self.open, Block::new(self.spare.pop().unwrap_or_default()))
-        };
-        let taken = u64::from(block.points());
-        self.queued_bytes -= block.len();
-        self.ledger.queued -= taken;
-        self.ledger.in_flight += taken;
+    /// Takes whole lines from the front, at most `bytes` and `points`. `None`: nothing is queued, or not even the first line
+    /// fits. Lines of the open block are taken from it sealed: callers go on in a new one.
+    pub(crate) fn take(&mut self, bytes: usize, points: u64) -> Option<Lines> {
+        if self.full.is_empty() && self.open.points() > 0 {
+            self.seal_open();
+        }
+        let front = &mut self.full.front_mut()?.lines;
+        let taken = front.split_front(bytes, points)?;
+        if front.points() == 0 {
+            self.full.pop_front();
+        }
+        self.queued_bytes -= taken.len();
+        self.ledger.queued -= taken.points();
+        self.ledger.in_flight += taken.points();
         // From here on the worker answers for them: a barrier must not slip through in between.
-        self.held_low = self.held_low.min(first);
-        Some((block, first))
+        self.held_low = self.held_low.min(taken.first());
+        Some(taken)
     }
 
     /// Whether callers are going to need memory that is not at hand.
@@ -126,10 +153,27 @@ impl State {
         self.ledger
     }
 
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            queue_full: self.ledger.dropped_by_callers.queue_full,
+            repeated: self.ledger.repeated,
+            rejected: self.ledger.settled.rejected,
+        }
+    }
+
+    pub(crate) fn status(&self) -> Arc<Status> {
+        self.status.clone()
+    }
+
+    /// Publishes another status; returns the one before, for the caller to free.
+    pub(crate) fn publish(&mut self, status: Arc<Status>) -> Arc<Status> {
+        std::mem::replace(&mut self.status, status)
+    }
+
     /// When the oldest point without a verdict was accepted, to within a block.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        let front = self.full.front().unwrap_or(&self.open);
-        let queued = (front.points() > 0).then(|| front.since());
+        let open = (self.open.points() > 0).then(|| self.open.since());
+        let queued = self.full.front().map(|front| front.lines.since()).or(open);
         [self.held_since, queued].into_iter().flatten().min()
     }
 
@@ -155,25 +199,14 @@ impl State {
         }
     }
 
-    /// The oldest block, if any point is queued.
-    fn front_mut(&mut self) -> Option<&mut Block> {
-        let front = self.full.front_mut().unwrap_or(&mut self.open);
-        (front.points() > 0).then_some(front)
-    }
-
     /// Whether the open block takes `bytes`; begins a new one in `fresh` if it does not.
-    pub(super) fn has_block_for(&mut self, bytes: usize, fresh: &mut Option<Vec<u8>>) -> bool {
+    pub(super) fn has_block_for(&mut self, bytes: usize, fresh: &mut Option<Memory>) -> bool {
         if self.open.fits(bytes) {
             return true;
         }
         match fresh.take() {
             Some(memory) => {
-                let old = std::mem::replace(&mut self.open, Block::new(memory));
-                if old.points() > 0 {
-                    self.full.push_back(old);
-                } else {
-                    self.keep(old);
-                }
+                self.replace_open(memory);
                 true
             }
             None => false,
@@ -181,15 +214,26 @@ impl State {
     }
 
     /// Memory for the next block, if there is some at hand.
-    pub(super) fn take_spare(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn take_spare(&mut self) -> Option<Memory> {
         self.spare.pop()
     }
 
-    /// Closes the open block, as if it were full.
+    /// Seals the open block, as if it were full. Where no memory is at hand, the next caller that sends makes some.
     pub(super) fn seal_open(&mut self) {
         let memory = self.spare.pop().unwrap_or_default();
-        self.full
-            .push_back(std::mem::replace(&mut self.open, Block::new(memory)));
+        self.replace_open(memory);
+    }
+
+    /// Begins a new block. An old one without lines is one without memory: lines fit in any other.
+    fn replace_open(&mut self, memory: Memory) {
+        let first = self.next - u64::from(self.open.points());
+        let old = std::mem::replace(&mut self.open, Block::new(memory));
+        if old.points() > 0 {
+            self.full.push_back(Sealed {
+                lines: old.seal(first),
+                before: None,
+            });
+        }
     }
 
     /// Appends lines that there is a block for.
@@ -202,38 +246,45 @@ impl State {
         self.ledger.queued += u64::from(points);
     }
 
-    /// Cuts the oldest line off. The caller counts it.
-    pub(super) fn drop_oldest(&mut self) -> bool {
-        let Some(front) = self.front_mut() else {
-            return false;
+    /// Cuts the oldest line off, if there is one. The caller counts it, and frees what is left in `emptied`.
+    pub(super) fn drop_oldest(&mut self, emptied: &mut Option<Lines>) -> bool {
+        let dropped = match self.full.front_mut() {
+            Some(front) => front.lines.drop_first(),
+            None if self.open.points() > 0 => self.open.drop_first(),
+            None => return false,
         };
-        let line = front.drop_first();
-        self.queued_bytes -= line;
+        self.queued_bytes -= dropped;
         self.ledger.queued -= 1;
         match self.full.front() {
-            Some(front) if front.points() == 0 => {
-                let empty = self.full.pop_front();
-                empty.into_iter().for_each(|block| self.keep(block));
-            }
+            Some(front) if front.lines.points() == 0 => *emptied = self.pop_front(),
             None if self.open.points() == 0 => self.open.begin_anew(),
             _ => {}
         }
         true
     }
 
-    /// Keeps an empty block's memory for the next one.
-    pub(super) fn keep(&mut self, block: Block) {
-        if self.spare.len() < SPARE_BLOCKS {
-            self.spare.extend(Some(block.into_bytes()).filter(is_spare));
+    /// Removes the oldest sealed block, and keeps its memory for the next one; returns what is not kept.
+    pub(super) fn pop_front(&mut self) -> Option<Lines> {
+        let old = self.full.pop_front()?.lines;
+        if self.spare.len() == SPARE_BLOCKS {
+            return Some(old);
+        }
+        match old.try_into_spare() {
+            Ok(memory) => {
+                self.spare.push(memory);
+                None
+            }
+            // The worker holds lines of it, or did until just now.
+            Err(old) => Some(old),
         }
     }
 
-    /// Empties the queue; returns how many points were in it. The caller counts them.
-    pub(super) fn clear(&mut self) -> u64 {
-        self.full.clear();
+    /// Empties the queue, for good; returns how many points were in it, for the caller to count, and what they lay in, for
+    /// it to free.
+    pub(super) fn clear(&mut self) -> (u64, VecDeque<Sealed>) {
         self.open.begin_anew();
         self.queued_bytes = 0;
-        std::mem::take(&mut self.ledger.queued)
+        (std::mem::take(&mut self.ledger.queued), std::mem::take(&mut self.full))
     }
 
     /// The lowest position without a verdict.

@@ -67,7 +67,7 @@ impl Worker {
                 seed,
             ),
             sockets: vec![Socket::None; endpoints * options.connections()],
-            linger: linger(options),
+            linger: linger(Some(options.linger), scheme, options.max_age),
             max_age: options.max_age,
             lingers_until: Duration::ZERO,
             told_queued: false,
@@ -112,12 +112,13 @@ impl Worker {
 
     /// One round over callers, sockets and lines.
     pub(super) fn turn(&mut self, world: &mut World) {
-        let mut state = self.queue.lock();
+        let state = self.queue.lock();
         let (before, expired) = (state.queued(), state.ledger().dropped_by_callers.expired);
-        let now = self.instant(world.now);
+        drop(state);
         if let Some(age) = self.max_age {
-            state.expire(now, age);
+            self.queue.expire(self.instant(world.now), age);
         }
+        let mut state = self.queue.lock();
         let expired = state.ledger().dropped_by_callers.expired - expired;
         world.oracle.expired(world.now, before, expired);
         let (queued, urgent, phase) = (state.queued() > 0, state.is_urgent(), state.phase());
@@ -241,16 +242,16 @@ impl Worker {
             let queued = state.queued() > 0;
             let (urgent, phase) = (state.is_urgent(), state.phase());
             drop(state);
-            let Some((block, first)) = taken else { return };
+            let Some(lines) = taken else { return };
             // Callers may look between any two critical sections.
-            if self.queue.is_reached(first + 1) {
+            if self.queue.is_reached(lines.first() + 1) {
                 world
                     .oracle
                     .fail("promise 6: a barrier slips through between the queue and the worker");
             }
             self.lingers_until = world.now.saturating_add(self.linger);
-            world.oracle.taken(first, u64::from(block.points()));
-            let lines = block.into_lines(first, &mut self.engine.verdicts().spare);
+            world.oracle.taken(lines.first(), lines.points());
+            let lines = lines.compact(&mut self.engine.verdicts().spare);
             self.step(world, Input::Lines { link, lines });
             if !queued {
                 self.tell(world, queued, urgent, phase);

@@ -28,6 +28,11 @@ fn what_the_server_refuses_is_rejected_with_its_words_and_the_others_go_on() {
         let metric = if n % 10 == 3 { "bad" } else { "good" };
         client.send_at(metric, n, at(n), [("h", "a")]).unwrap();
     }
+    client.flush(LONG).unwrap();
+    // Statistics are of one instant: who sees the count sees the words, and how the endpoint is.
+    let stats = client.stats();
+    assert_eq!((stats.rejected, stats.last_rejections.len()), (10, 10));
+    assert_eq!(stats.endpoints[0].state, "connected, answers");
     let stats = client.close(LONG);
     ended(&stats);
     assert_eq!((stats.acknowledged, stats.rejected), (90, 10));

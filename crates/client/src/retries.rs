@@ -566,3 +566,6 @@ fn series_of(line: &[u8]) -> Vec<u8> {
     write_series(line, &mut key);
     key
 }
+
+#[cfg(test)]
+mod tests;

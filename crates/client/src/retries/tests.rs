@@ -1,0 +1,293 @@
+//! A server that fails some lines, and how long the others wait for them.
+
+use super::*;
+use crate::block::{BLOCK_BYTES, Block};
+use crate::verdicts::{Verdict, Verdicts};
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Points of as many series, at positions from `first` on.
+fn batch(first: u64, points: u64) -> Batch {
+    batch_of(first, first..first + points)
+}
+
+/// A point of each of these series.
+fn batch_of(first: u64, series: impl IntoIterator<Item = u64>) -> Batch {
+    let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
+    for n in series {
+        block.append(&[format!("put m 1700000000 1 h={n}\n").as_bytes()], 1);
+    }
+    let lines = block.into_lines(first, &mut Vec::new());
+    Batch {
+        lines: vec![Outstanding::new(lines, Duration::ZERO)],
+    }
+}
+
+/// A server that fails whatever holds the point of one series, and says no more than that.
+struct Server {
+    retries: Retries,
+    now: Duration,
+    taken: u64,
+    tries: u64,
+}
+
+const WORDS: &str = "HTTP 500 no";
+
+impl Server {
+    fn new() -> Server {
+        Server {
+            retries: Retries::default(),
+            now: Duration::ZERO,
+            taken: 0,
+            tries: 0,
+        }
+    }
+
+    fn judge(&mut self, batch: Batch, sick: &[&str]) {
+        let is_sick = |batch: &Batch| {
+            let lines = batch
+                .lines
+                .iter()
+                .flat_map(|held| held.lines.bytes().split(|byte| *byte == b'\n'));
+            let mut lines = lines.map(|line| String::from_utf8_lossy(line).into_owned());
+            lines.any(|line| sick.iter().any(|sick| line.ends_with(sick)))
+        };
+        self.tries += 1;
+        if is_sick(&batch) {
+            return self
+                .retries
+                .failed(self.now, batch, Blame::Some, &Arc::from(WORDS), self.taken);
+        }
+        self.taken += batch.points();
+        let mut verdicts = Verdicts::default();
+        for held in batch.lines {
+            verdicts.end(held, Verdict::Acknowledged);
+        }
+        for lines in verdicts.recovered {
+            self.retries.recovered(self.now, lines.bytes());
+        }
+    }
+
+    /// Tries whatever is ready until then.
+    fn pass(&mut self, until: Duration, sick: &[&str]) {
+        while let Some(at) = self.retries.ready_at().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            let batch = self.retries.take(self.now, usize::MAX, u64::MAX);
+            let batch = batch.expect("it said that something is ready");
+            self.judge(batch, sick);
+        }
+        self.now = until;
+    }
+}
+
+#[test]
+fn the_line_to_blame_is_found_within_seconds_and_the_others_are_taken() {
+    let mut server = Server::new();
+    server.judge(batch(0, 1000), &["h=613"]);
+    server.judge(batch(1000, 1), &["h=613"]);
+    server.pass(millis(3_000), &["h=613"]);
+    assert_eq!(server.taken, 1000);
+    assert_eq!(
+        (server.retries.points(), server.retries.low().map(|(at, _)| at)),
+        (1, Some(613))
+    );
+    assert!(server.tries < 40, "{} tries", server.tries);
+}
+
+#[test]
+fn a_line_that_is_alone_is_tried_ever_more_seldom() {
+    let mut server = Server::new();
+    server.judge(batch(0, 2), &["h=1"]);
+    server.judge(batch(2, 1), &["h=1"]);
+    server.pass(millis(10_000), &["h=1"]);
+    let before = server.tries;
+    server.pass(millis(610_000), &["h=1"]);
+    assert!(
+        (8..=14).contains(&(server.tries - before)),
+        "{} tries in ten minutes",
+        server.tries - before
+    );
+}
+
+#[test]
+fn later_points_of_a_sick_series_wait_with_it_and_all_go_when_it_is_well() {
+    let mut server = Server::new();
+    server.judge(batch(0, 2), &["h=1"]);
+    server.pass(millis(1_000), &["h=1"]);
+    assert_eq!(server.taken, 1);
+    let mut others = Vec::new();
+    for held in batch_of(10, [1]).lines.into_iter().chain(batch_of(20, 0..5).lines) {
+        others.extend(server.retries.sift(held));
+    }
+    let others: u64 = others.iter().map(|held| held.lines.points()).sum();
+    assert_eq!((others, server.retries.points()), (4, 3), "two more of them wait");
+    server.pass(millis(120_000), &[]);
+    assert_eq!(
+        (server.taken, server.retries.points(), server.retries.bytes()),
+        (4, 0, 0)
+    );
+    let well = server.retries.sift(batch_of(30, 0..5).lines.remove(0));
+    assert_eq!(well.len(), 1, "nothing is kept back any more");
+}
+
+#[test]
+fn a_server_that_takes_nothing_makes_no_series_sick() {
+    let mut server = Server::new();
+    server.judge(batch(0, 40), &["h"]);
+    let all: Vec<String> = (0..40).map(|n| format!("h={n}")).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    server.judge(batch(0, 40), &all);
+    server.pass(millis(60_000), &all);
+    assert_eq!(server.retries.sift(batch(0, 40).lines.remove(0)).len(), 1);
+    let before = server.tries;
+    server.pass(millis(61_000), &all);
+    assert!(
+        server.tries - before <= 51,
+        "{} tries in a second",
+        server.tries - before
+    );
+    server.pass(millis(67_000), &[]);
+    assert_eq!((server.retries.points(), server.retries.unposted()), (0, 0));
+}
+
+#[test]
+fn points_that_are_named_rest_by_themselves_and_are_not_parted() {
+    let mut retries = Retries::default();
+    let words = Arc::from("Storage exception");
+    let mut now = Duration::ZERO;
+    let mut sizes = Vec::new();
+    retries.failed(now, batch(0, 10), Blame::Each, &words, 1);
+    for taken in 2..5 {
+        now = retries.ready_at().unwrap();
+        let Some(batch) = retries.take(now, usize::MAX, u64::MAX) else {
+            break;
+        };
+        sizes.push(batch.points());
+        retries.failed(now, batch, Blame::Each, &words, taken);
+    }
+    assert_eq!(sizes[..2], [10, 10], "all of them at once, as the server names each");
+    assert_eq!(
+        retries.sift(batch(0, 10).lines.remove(0)).len(),
+        0,
+        "each of the series is sick"
+    );
+}
+
+#[test]
+fn precautions_are_parted_too_and_make_no_series_sick() {
+    let mut retries = Retries::default();
+    let words = Arc::from("put: HBase error: x");
+    let posted = |mut batch: Batch| {
+        batch.lines.iter_mut().for_each(|held| held.verdict_posted = true);
+        batch
+    };
+    retries.failed(Duration::ZERO, posted(batch(0, 4)), Blame::Unknown, &words, 0);
+    let mut now = Duration::ZERO;
+    for taken in 1..30 {
+        now = now.max(retries.ready_at().unwrap());
+        let tried = retries.take(now, usize::MAX, u64::MAX).expect("it is ready");
+        retries.failed(now, tried, Blame::Unknown, &words, taken);
+    }
+    assert_eq!((retries.low(), retries.unposted()), (None, 0), "nobody waits for them");
+    assert_eq!(retries.sift(batch(0, 4).lines.remove(0)).len(), 1);
+    let mut given = 0;
+    while let Some((held, said)) = retries.give_way(true) {
+        given += held.lines.points();
+        assert_eq!(said, words);
+    }
+    assert_eq!(given, 4);
+}
+
+#[test]
+fn for_want_of_memory_the_oldest_points_of_a_sick_series_go_and_no_others() {
+    let mut server = Server::new();
+    server.judge(batch(0, 2), &["h=1"]);
+    server.pass(millis(1_000), &["h=1"]);
+    server.judge(batch(10, 5), &["h=12"]);
+    server.retries.sift(batch(1, 1).lines.remove(0));
+    let before = server.retries.points();
+    let mut given = Vec::new();
+    while let Some((held, words)) = server.retries.give_way(false) {
+        assert_eq!(&*words, WORDS);
+        given.push(held.lines.first());
+    }
+    assert_eq!(given, [1, 1]);
+    assert_eq!(server.retries.points(), before - 2);
+}
+
+#[test]
+fn what_is_too_old_is_given_up_with_what_was_said_of_it() {
+    let mut server = Server::new();
+    server.judge(batch(0, 8), &["h=1"]);
+    server.judge(batch(8, 1), &[]);
+    server.pass(millis(2_000), &["h=1"]);
+    server.judge(batch(20, 8), &["h=21"]);
+    let old = server.retries.expire(Duration::ZERO);
+    let points: u64 = old.iter().map(|(held, _)| held.lines.points()).sum();
+    assert_eq!((points, server.retries.points(), server.retries.bytes()), (9, 0, 0));
+    assert!(old.iter().all(|(_, words)| &**words == WORDS));
+}
+
+#[test]
+fn at_the_end_a_sick_series_is_tried_once_more_and_then_given_up() {
+    let mut server = Server::new();
+    server.judge(batch(0, 2), &["h=1"]);
+    server.pass(millis(20_000), &["h=1"]);
+    let tries = server.tries;
+    server.retries.hurry(server.now);
+    assert!(server.retries.drain_sick(server.now).is_empty(), "it has its chance");
+    server.pass(server.now, &["h=1"]);
+    assert_eq!(server.tries, tries + 1);
+    assert_eq!(server.retries.drain_sick(server.now).len(), 1);
+    assert!(!server.retries.is_waited_for());
+}
+
+/// Whatever fails and whatever is taken out, points and bytes are counted right.
+#[test]
+fn nothing_is_lost_or_counted_wrong_in_any_history() {
+    for seed in 1..200 {
+        let mut random = crate::backoff::Random::new(seed);
+        let mut draw = |below: u64| (random.next() >> 20) % below;
+        let mut retries = Retries::default();
+        let (mut now, mut first, mut held, mut taken) = (Duration::ZERO, 0, Vec::new(), 0);
+        let mut inside: u64 = 0;
+        for _ in 0..300 {
+            now += millis(draw(400));
+            match draw(6) {
+                0 => {
+                    let points = 1 + draw(20);
+                    first += points;
+                    inside += points;
+                    let blame = [Blame::Some, Blame::Each][draw(2) as usize];
+                    retries.failed(now, batch(first, points), blame, &Arc::from("x"), taken);
+                }
+                1..4 => {
+                    let batch = retries.take(now, 30 + draw(2000) as usize, 1 + draw(30));
+                    inside -= batch.as_ref().map_or(0, Batch::points);
+                    held.extend(batch);
+                }
+                4 if !held.is_empty() => {
+                    let batch: Batch = held.swap_remove(draw(held.len() as u64) as usize);
+                    inside += batch.points();
+                    let blame = [Blame::Some, Blame::Each][draw(2) as usize];
+                    retries.failed(now, batch, blame, &Arc::from("x"), taken);
+                }
+                5 if !held.is_empty() => {
+                    let batch: Batch = held.swap_remove(draw(held.len() as u64) as usize);
+                    taken += 1;
+                    for held in batch.lines {
+                        retries.recovered(now, held.lines.bytes());
+                    }
+                }
+                _ => {}
+            }
+            assert_eq!(retries.points(), inside, "seed {seed}");
+            assert!(retries.unposted() == retries.bytes() && (inside > 0) == (retries.bytes() > 0));
+            assert_eq!(retries.is_waited_for(), inside > 0);
+        }
+        let left: u64 = retries.drain().iter().map(|(held, _)| held.lines.points()).sum();
+        assert_eq!(left, inside, "seed {seed}");
+    }
+}

@@ -244,7 +244,8 @@ impl Engine {
                 }
                 State::Live(exchange) => {
                     consider(exchange.deadline());
-                    consider(self.retires_at(link).filter(|at| *at > self.now));
+                    let retires_at = self.retires_at(link).map(|at| at.max(self.rests_at(link)));
+                    consider(retires_at.filter(|at| *at > self.now));
                     consider(exchange.ask_kernel_at());
                 }
             }
@@ -311,9 +312,13 @@ impl Engine {
         }
         self.precautions_ahead -= held.lines.len() as i64;
         let Link {
-            door, state, retried, ..
+            door,
+            state,
+            retried,
+            given_at,
+            ..
         } = &mut self.links[link];
-        *retried = false;
+        (*retried, *given_at) = (false, self.now);
         for held in self.retries.sift(held) {
             self.doors[*door].overload.take(self.now, held.lines.points());
             match state {
@@ -393,3 +398,6 @@ impl Engine {
         self.done = true;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,6 +133,8 @@ pub(super) struct Link {
     pub(super) state: State,
     /// When its connection was made.
     pub(super) since: Duration,
+    /// When it was last given lines.
+    pub(super) given_at: Duration,
     /// The last it was given was a batch that had failed before: new lines go first.
     pub(super) retried: bool,
     /// Its connection is about to end because of its age, and takes no more lines.
@@ -151,6 +153,7 @@ impl Link {
             door,
             state: State::Idle,
             since: Duration::ZERO,
+            given_at: Duration::ZERO,
             retried: false,
             retiring: false,
         }

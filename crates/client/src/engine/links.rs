@@ -17,6 +17,9 @@ use crate::exchange::{Cut, Exchange, Knowledge, Terms, Wire};
 use crate::report::Report;
 use crate::verdicts::Reason;
 
+/// A connection that was given nothing for so long is not in use.
+const RESTS_AFTER: Duration = Duration::from_secs(1);
+
 /// A door with so many connections that are about to end gets no further one: the next waits for its turn.
 const MOST_RETIRING: usize = 4;
 
@@ -43,6 +46,7 @@ impl Engine {
         self.links[link] = Link {
             state: State::Live(exchange),
             since: self.now,
+            given_at: self.now,
             ..Link::new(self.links[link].door)
         };
         if self.waiting().is_none() {
@@ -157,7 +161,12 @@ impl Engine {
         Some(link.since + self.connection_max_age?).filter(|_| !link.retiring)
     }
 
-    fn is_due(&self, link: &Link) -> bool {
+    /// From when on nothing more is expected for a link: it may retire without another to take over.
+    pub(super) fn rests_at(&self, link: &Link) -> Duration {
+        link.given_at + RESTS_AFTER
+    }
+
+    pub(super) fn is_due(&self, link: &Link) -> bool {
         link.exchange().is_some() && self.retires_at(link).is_some_and(|at| at <= self.now)
     }
 
@@ -169,7 +178,8 @@ impl Engine {
         };
         let retiring = |other: &&Link| other.door == link.door && other.retiring;
         let few = self.links.iter().filter(retiring).count() < MOST_RETIRING;
-        few && (self.waiting().is_none() || self.links.iter().any(takes_over))
+        let rests = self.waiting().is_none() && self.now >= self.rests_at(link);
+        few && (rests || self.links.iter().any(takes_over))
     }
 
     pub(super) fn tick(&mut self, link: usize) {
@@ -186,8 +196,8 @@ impl Engine {
             }
             State::Live(exchange) => {
                 exchange.learn(door.knowledge);
-                if retires {
-                    *retiring = true;
+                *retiring |= retires;
+                if *retiring {
                     exchange.retire(self.now);
                 }
                 exchange.tick(self.now, urgent, &mut self.verdicts)

@@ -73,6 +73,7 @@ impl Engine {
 
     fn count_given(&mut self, link: usize, held: &Outstanding) {
         let points = held.lines.points();
+        self.links[link].given_at = self.now;
         self.pace.take(self.now, points);
         self.doors[self.links[link].door].overload.take(self.now, points);
         if held.was_written {

@@ -163,8 +163,10 @@ pub(super) struct Oracle {
     /// Bytes the worker has taken of points that are neither; and of points that settle.
     open_bytes: usize,
     settling_bytes: usize,
-    /// Bytes of points that rest because a server failed them.
+    /// Bytes of points that rest because a server failed them. Others of their series, which rest unseen, may be as many
+    /// as `apart` says, once any do.
     resting: usize,
+    apart: usize,
     longest: usize,
     doors: Vec<Door>,
     seen: Seen,
@@ -216,6 +218,7 @@ struct Limits {
     in_flight: u64,
     window_bytes: usize,
     settle_bytes: usize,
+    apart: usize,
     links: u64,
     connect: Duration,
     write: Duration,
@@ -259,6 +262,7 @@ impl Oracle {
             open_bytes: 0,
             settling_bytes: 0,
             resting: 0,
+            apart: 0,
             longest: 0,
             doors: vec![Door::new(); history.endpoints],
             seen: Seen::default(),
@@ -279,6 +283,7 @@ impl Oracle {
                 in_flight: unlimited(options.queue_points).saturating_mul(most_links + 1),
                 window_bytes: options.window_bytes * most_links as usize,
                 settle_bytes: options.settle_bytes,
+                apart: (options.settle_bytes / 2).max(1 << 20),
                 links,
                 connect: options.connect_timeout,
                 write: options.write_timeout,
@@ -330,6 +335,7 @@ impl Oracle {
             let point = &mut self.points[point];
             if !point.answered && !point.loose && !std::mem::replace(&mut point.rests, true) {
                 self.resting += point.line.len();
+                self.apart = self.limits.apart;
             }
         }
     }

@@ -498,3 +498,141 @@ fn a_server_that_repeats_the_request_gives_no_secret_away() {
         assert!(said.contains("no: POST"), "{status}: {said}");
     }
 }
+
+#[test]
+fn room_is_for_the_longest_line_or_none_at_all() {
+    let mut s = Scenario::with(Learned::new(None), |_| {});
+    s.give(1).write();
+    s.server(404, "");
+    for _ in 0..20 {
+        let limit = s.exchange.learned.limit();
+        s.exchange.learned.refused(Duration::ZERO, limit);
+    }
+    s.points();
+    s.server(204, "");
+    let mut room = s.exchange.room(false).unwrap();
+    while room.bytes > 0 {
+        assert!(room.bytes > MAX_LINE, "a line and its newline fit in {room:?}");
+        s.give(1);
+        let Some(next) = s.exchange.room(false) else { break };
+        room = next;
+    }
+}
+
+#[test]
+fn a_timeout_beside_a_refusal_makes_only_the_refused_point_final() {
+    let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
+    s.give(4).write();
+    let point = |n: u64, words: &str| {
+        let time = 1_700_000_000 + n;
+        format!(
+            r#"{{"datapoint":{{"metric":"m","timestamp":{time},"value":"1","tags":{{"h":"a"}}}},"error":"{words}"}}"#
+        )
+    };
+    // Point 2 timed out, and OpenTSDB names 1.
+    let errors = [point(0, "Unknown metric"), point(1, "Write timedout")].join(",");
+    s.server(
+        400,
+        &format!(r#"{{"success":2,"failed":1,"timeouts":1,"errors":[{errors}]}}"#),
+    );
+    assert_eq!(s.verdicts(), (0, 1, 3), "nothing is known of the others");
+}
+
+#[test]
+fn too_long_at_the_least_length_is_a_wrong_place_and_no_request_a_round_trip() {
+    let mut s = Scenario::new();
+    s.give(5).write();
+    s.server(413, "no");
+    assert!(matches!(s.pass(0), Some(Cut::Misplaced(words)) if words.contains("413")));
+    s.exchange.ended(false, &mut s.verdicts);
+    assert_eq!(s.verdicts(), (0, 0, 5), "nothing is lost");
+}
+
+#[test]
+fn a_page_is_no_acknowledgement_and_counts_of_failures_are_none_either() {
+    let mut s = Scenario::new();
+    s.give(5).write();
+    s.server(200, "<html>Please log in</html>");
+    assert!(matches!(s.pass(0), Some(Cut::Misplaced(_))));
+    assert_eq!(s.verdicts(), (0, 0, 5));
+    let mut s = Scenario::new();
+    s.give(4).write();
+    s.server(200, r#"{"succ":3,"fail":1}"#);
+    assert_eq!((s.pass(0), s.verdicts()), (None, (0, 0, 4)));
+    assert_eq!(s.verdicts.failed[0].1, Blame::Some);
+}
+
+#[test]
+fn until_a_body_was_taken_an_unknown_refusal_is_a_wrong_url() {
+    let mut s = Scenario::new();
+    s.give(4).write();
+    s.server(400, "missing route for /api/put");
+    assert!(matches!(s.pass(0), Some(Cut::Misplaced(_))));
+    assert_eq!(s.verdicts(), (0, 0, 4));
+    let mut s = Scenario::new();
+    s.give(1).write();
+    s.server(204, "").give(2).write();
+    s.server(400, "what is this");
+    assert_eq!(s.points(), [1], "a body was taken here: one of these two is to blame");
+    s.server(400, "what is this");
+    assert_eq!(s.verdicts(), (1, 1, 0));
+}
+
+#[test]
+fn storage_failures_that_are_not_named_reject_nobody() {
+    for body in [
+        r#"{"success":0,"failed":1,"errors":[]}"#.to_owned(),
+        refusal(&[0], "Storage exception: x", 1),
+    ] {
+        let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
+        s.give(1).write();
+        s.server(200, &body);
+        assert_eq!(s.verdicts(), (0, 0, 1), "{body}");
+    }
+    let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
+    s.give(4).write();
+    s.server(200, r#"{"success":3,"failed":1,"errors":[]}"#);
+    assert_eq!(
+        (s.verdicts(), s.write()),
+        ((0, 0, 4), None),
+        "and they are not put again at once"
+    );
+}
+
+#[test]
+fn a_body_that_fails_goes_apart_and_the_next_lines_go_on() {
+    let mut s = Scenario::new();
+    s.give(3).write();
+    s.server(500, "no");
+    let (batch, blame, words) = &s.verdicts.failed[0];
+    assert_eq!((batch.points(), *blame, &**words), (3, Blame::Some, "HTTP 500 no"));
+    assert_eq!(s.give(2).points(), [3, 4]);
+}
+
+#[test]
+fn an_answer_without_end_ends_however_often_it_says_a_byte() {
+    let mut s = Scenario::new();
+    s.give(3).write();
+    let mut answer = "HTTP/1.1 200 OK\r\nX: ".to_owned() + &"x".repeat(1000);
+    let seconds = (0..).find(|_| {
+        let byte = answer.remove(0).to_string();
+        s.says(&byte);
+        s.pass(9_000).is_some()
+    });
+    assert!((10..=12).contains(&seconds.unwrap()), "{seconds:?} bytes");
+}
+
+#[test]
+fn a_slow_way_is_asked_of_the_kernel_before_the_server_is_given_up() {
+    let mut s = Scenario::new();
+    s.give(3).write();
+    for bytes in [100, 150, 200] {
+        let ask = s.exchange.ask_kernel_at().expect("not all of it has arrived");
+        assert!(ask < s.exchange.deadline().unwrap());
+        assert_eq!(s.pass(9_000), None);
+        s.exchange.kernel_has(s.now, bytes, &mut s.verdicts);
+    }
+    s.exchange.kernel_has(s.now, u64::MAX, &mut s.verdicts);
+    assert_eq!(s.exchange.ask_kernel_at(), None, "all of it has arrived");
+    assert_eq!(s.pass(10_000), Some(Cut::AnswerTimeout));
+}

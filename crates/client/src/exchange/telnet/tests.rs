@@ -335,3 +335,118 @@ fn each_timeout_fires_by_its_name() {
     reader.server("unknown command: put.  Try `help'.\n");
     assert_eq!(reader.pass(0), Some(Cut::ReadOnly));
 }
+
+#[test]
+fn lines_that_the_storage_may_have_lost_go_apart_and_new_ones_pass() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(2);
+    s.pass(100);
+    s.write();
+    s.server(OPENTSDB).server("put: HBase error: x\n");
+    let (batch, blame, words) = &s.verdicts.failed[0];
+    assert_eq!(
+        (batch.points(), *blame, &**words),
+        (2, Blame::Unknown, "put: HBase error: x")
+    );
+    assert!(batch.is_posted());
+    let complaint = s.verdicts.complaint.unwrap();
+    assert!(!complaint.less, "it failed, and did not ask for less");
+    assert!(s.exchange.room(false).is_some());
+    let mut s = Scenario::new(ANSWERS);
+    s.give(1).server("put: Please throttle writes: x\n");
+    assert!(s.verdicts.complaint.unwrap().less);
+}
+
+#[test]
+fn a_batch_that_failed_is_judged_by_itself() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(1);
+    let mut failed = s.lines(2);
+    failed.failures = 3;
+    assert!(s.exchange.takes_batch());
+    s.exchange.give_batch(s.now, Batch { lines: vec![failed] });
+    assert!(!s.exchange.takes_batch(), "one at a time");
+    s.give(1);
+    assert_eq!(s.write(), "L?LL?L");
+    s.server(OPENTSDB);
+    s.server("put: Throttling exception: x\n").server(OPENTSDB);
+    let (batch, blame, _) = &s.verdicts.failed[0];
+    assert_eq!((batch.points(), *blame), (2, Blame::Some));
+    assert_eq!(s.verdicts(), (1, 0, 0, 2));
+}
+
+#[test]
+fn asking_a_silent_server_again_costs_its_points_nothing() {
+    let mut s = Scenario::new(Knowledge::Silent {
+        until: Duration::from_secs(1),
+    });
+    s.now = Duration::from_secs(1);
+    assert_eq!(s.give(1).write(), "L?");
+    assert_eq!(
+        s.kernel_has_all().verdicts(),
+        (0, 1, 0, 0),
+        "unconfirmed at once, as before"
+    );
+    assert_eq!(s.give(1).write(), "L", "and asked once only");
+    s.server(OPENTSDB);
+    assert_eq!(s.exchange.knowledge(), ANSWERS, "a late answer reverts it");
+}
+
+#[test]
+fn a_server_may_close_what_is_idle_and_settled() {
+    let mut s = Scenario::new(ANSWERS);
+    assert!(s.exchange.is_idle());
+    s.give(1);
+    s.pass(100);
+    s.write();
+    assert!(!s.exchange.is_idle());
+    s.server(OPENTSDB);
+    assert!(!s.exchange.is_idle(), "it has not settled");
+    s.pass(2_000);
+    s.write();
+    s.server(OPENTSDB);
+    assert!(s.exchange.is_idle());
+}
+
+#[test]
+fn a_server_that_drips_is_given_up_in_the_end() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(1);
+    s.pass(100);
+    s.write();
+    s.kernel_has_all();
+    let bytes = (0..).find(|_| {
+        s.server("x");
+        s.pass(9_000) == Some(Cut::AnswerTimeout)
+    });
+    assert!((10..=12).contains(&bytes.unwrap()), "{bytes:?} bytes");
+}
+
+#[test]
+fn on_a_slow_way_the_kernel_is_asked_before_the_server_is_given_up() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(3);
+    s.pass(100);
+    s.write();
+    for bytes in [10, 20, 30] {
+        let ask = s.exchange.ask_kernel_at().expect("not all of it has arrived");
+        assert!(ask < s.exchange.deadline().unwrap());
+        assert_eq!(s.pass(9_000), None);
+        s.exchange.kernel_has(s.now, bytes, &mut s.verdicts);
+    }
+    s.kernel_has_all();
+    assert_eq!(s.pass(10_000), Some(Cut::AnswerTimeout));
+}
+
+#[test]
+fn a_line_on_which_connections_die_is_suspect_and_one_that_died_after_an_answer_is_not() {
+    let mut s = Scenario::new(Knowledge::Unknown);
+    s.give(2).write();
+    s.exchange.ended(false, &mut s.verdicts);
+    assert!(s.verdicts.again.iter().all(|held| held.failures == 1));
+    let mut s = Scenario::new(Knowledge::Unknown);
+    s.give(2).write();
+    s.server(OPENTSDB).give(1).write();
+    s.exchange.ended(false, &mut s.verdicts);
+    assert!(s.verdicts.again.iter().all(|held| held.failures == 0));
+}

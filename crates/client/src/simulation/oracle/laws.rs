@@ -125,7 +125,7 @@ impl Oracle {
         if ledger.queued > limits.queue_points
             || ledger.in_flight > limits.in_flight
             || queued > limits.queue_bytes
-            || open > limits.window_bytes
+            || open > limits.window_bytes + self.apart
             || settling > limits.settle_bytes
         {
             self.fail(format!(

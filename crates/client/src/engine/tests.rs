@@ -1,0 +1,173 @@
+//! Decisions about connections, one step at a time.
+
+use super::*;
+use crate::block::Block;
+use crate::credentials::Credentials;
+
+const ANSWER: &[u8] = b"net.opentsdb.tools built at revision eb1 (MINT)\nBuilt on 2021/09/08 by x@y:/z\n";
+
+struct Scenario {
+    engine: Engine,
+    now: Duration,
+    next: u64,
+}
+
+impl Scenario {
+    fn new(endpoints: usize, seed: u64, options: Options) -> Scenario {
+        let endpoints = (0..endpoints).map(|n| (format!("tsdb://tsd{n}:4242"), Wire::Telnet));
+        Scenario {
+            engine: Engine::new(&options, endpoints.collect(), seed),
+            now: Duration::ZERO,
+            next: 0,
+        }
+    }
+
+    fn pass(&mut self, millis: u64) {
+        self.now += Duration::from_millis(millis);
+        self.callers(false);
+    }
+
+    fn callers(&mut self, queued: bool) {
+        let (urgent, phase) = (false, EnginePhase::Open);
+        self.engine.step(self.now, Input::Callers { queued, urgent, phase });
+    }
+
+    fn outputs(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.engine.poll()).collect()
+    }
+
+    fn connected(&mut self, link: usize) {
+        let credentials = Credentials::default();
+        self.engine.step(self.now, Input::Connected { link, credentials });
+    }
+
+    /// Hands lines to whichever link wants some; returns which.
+    fn send(&mut self, points: u64) -> Option<usize> {
+        self.callers(true);
+        let (link, _) = self.engine.wants()?;
+        let mut block = Block::new(Vec::with_capacity(BLOCK));
+        for n in self.next..self.next + points {
+            block.append(&[format!("put m 1700000000 {n} h=a\n").as_bytes()], 1);
+        }
+        let lines = block.into_lines(self.next, &mut Vec::new());
+        self.next += points;
+        self.engine.step(self.now, Input::Lines { link, lines });
+        self.callers(false);
+        Some(link)
+    }
+
+    /// The kernel takes everything, and the server answers each question.
+    fn serve(&mut self, link: usize) {
+        let mut slices = Vec::new();
+        self.engine.unwritten(self.now, link, &mut slices);
+        let text: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+        drop(slices);
+        let bytes = text.len() as u64;
+        self.engine.step(self.now, Input::Wrote { link, bytes });
+        for _ in memchr::memmem::find_iter(&text, "version\n") {
+            self.engine.step(self.now, Input::Received { link, bytes: ANSWER });
+        }
+    }
+
+    /// Lines are sent, answered, and settle from then on.
+    fn deliver(&mut self, points: u64) -> usize {
+        let link = self.send(points).expect("a link takes lines");
+        self.pass(100);
+        self.serve(link);
+        link
+    }
+}
+
+const BLOCK: usize = crate::block::BLOCK_BYTES;
+
+fn options() -> Options {
+    Options::default()
+}
+
+#[test]
+fn clients_of_one_url_begin_at_different_endpoints() {
+    let first = |seed| {
+        let mut s = Scenario::new(4, seed, options());
+        s.callers(true);
+        match s.outputs()[..] {
+            [Output::Connect { endpoint, .. }] => endpoint,
+            ref other => panic!("{other:?}"),
+        }
+    };
+    let mut clients = [0; 4];
+    (0..400).for_each(|seed| clients[first(seed)] += 1);
+    assert!(clients.iter().all(|clients| (50..150).contains(clients)), "{clients:?}");
+}
+
+#[test]
+fn a_connection_for_which_nothing_is_left_is_dropped() {
+    let mut s = Scenario::new(1, 1, options());
+    s.callers(true);
+    assert_eq!(s.outputs(), [Output::Connect { link: 0, endpoint: 0 }]);
+    s.callers(false);
+    s.connected(0);
+    assert_eq!(s.outputs(), [Output::Disconnect { link: 0 }]);
+    s.callers(true);
+    assert_eq!(s.outputs().len(), 1, "and made again when there is something");
+}
+
+#[test]
+fn a_connection_that_retires_hands_over_first_and_lives_on_until_it_has_settled() {
+    let mut s = Scenario::new(
+        1,
+        1,
+        Options {
+            connection_max_age: Some(Duration::from_secs(2)),
+            settle: Duration::from_secs(60),
+            ..options()
+        },
+    );
+    s.callers(true);
+    s.outputs();
+    s.connected(0);
+    assert_eq!(s.deliver(3), 0);
+    s.now = Duration::from_millis(1_999);
+    assert_eq!(s.send(1), Some(0));
+    s.now += Duration::from_millis(1);
+    assert_eq!(s.send(1), Some(0), "it takes lines as long as nobody else does");
+    s.callers(true);
+    assert_eq!(s.outputs(), [Output::Connect { link: 1, endpoint: 0 }]);
+    assert_eq!(s.send(1), Some(0));
+    s.callers(true);
+    s.connected(1);
+    assert_eq!(s.send(1), Some(1), "now another one takes them");
+    s.pass(100);
+    s.serve(0);
+    s.serve(1);
+    assert_eq!(s.outputs(), [], "what it was given settles there");
+    assert!(s.engine.low().is_none());
+    s.pass(60_000);
+    s.serve(0);
+    s.pass(0);
+    assert_eq!(s.outputs(), [Output::HalfClose { link: 0 }]);
+}
+
+#[test]
+fn settling_is_bounded_for_all_connections_together() {
+    let mut s = Scenario::new(
+        2,
+        1,
+        Options {
+            settle_bytes: 10 * 25,
+            ..options()
+        },
+    );
+    s.callers(true);
+    s.outputs();
+    let first = s.engine.first_door;
+    s.connected(first);
+    s.deliver(8);
+    assert_eq!(
+        s.engine.verdicts().tally.released_early,
+        0,
+        "one connection may have all of it"
+    );
+    s.deliver(8);
+    let early = s.engine.verdicts().tally.released_early;
+    assert_eq!(early, 8, "the oldest lines are let go, by range");
+}

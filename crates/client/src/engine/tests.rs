@@ -13,10 +13,10 @@ struct Scenario {
 }
 
 impl Scenario {
-    fn new(endpoints: usize, seed: u64, options: Options) -> Scenario {
+    fn new(endpoints: usize, seed: u64, options: &Options) -> Scenario {
         let endpoints = (0..endpoints).map(|n| (format!("tsdb://tsd{n}:4242"), Wire::Telnet));
         Scenario {
-            engine: Engine::new(&options, endpoints.collect(), seed),
+            engine: Engine::new(options, endpoints.collect(), seed),
             now: Duration::ZERO,
             next: 0,
         }
@@ -87,7 +87,7 @@ fn options() -> Options {
 #[test]
 fn clients_of_one_url_begin_at_different_endpoints() {
     let first = |seed| {
-        let mut s = Scenario::new(4, seed, options());
+        let mut s = Scenario::new(4, seed, &options());
         s.callers(true);
         match s.outputs()[..] {
             [Output::Connect { endpoint, .. }] => endpoint,
@@ -101,7 +101,7 @@ fn clients_of_one_url_begin_at_different_endpoints() {
 
 #[test]
 fn a_connection_for_which_nothing_is_left_is_dropped() {
-    let mut s = Scenario::new(1, 1, options());
+    let mut s = Scenario::new(1, 1, &options());
     s.callers(true);
     assert_eq!(s.outputs(), [Output::Connect { link: 0, endpoint: 0 }]);
     s.callers(false);
@@ -116,7 +116,7 @@ fn a_connection_that_retires_hands_over_first_and_lives_on_until_it_has_settled(
     let mut s = Scenario::new(
         1,
         1,
-        Options {
+        &Options {
             connection_max_age: Some(Duration::from_secs(2)),
             settle: Duration::from_secs(60),
             ..options()
@@ -152,7 +152,7 @@ fn settling_is_bounded_for_all_connections_together() {
     let mut s = Scenario::new(
         2,
         1,
-        Options {
+        &Options {
             settle_bytes: 10 * 25,
             ..options()
         },

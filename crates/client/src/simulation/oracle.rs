@@ -436,6 +436,10 @@ impl Oracle {
             self.may_end(now, id);
         }
         self.silent_at_its_end(now, id);
+        if self.streams[id].bytes > 0 {
+            // Lines on which connections die again and again rest, too.
+            self.apart = self.limits.apart;
+        }
         self.unused += u64::from(by_client && self.streams[id].is_unused(now));
         let stream = &mut self.streams[id];
         let torn = by_client && !stream.tail.is_empty() && !b"version\n".starts_with(&stream.tail);

@@ -21,6 +21,7 @@ use potsdb_wire::MAX_LINE;
 use potsdb_wire::http::{Response, Responses};
 use potsdb_wire::reply::{ErrorKind, Failures, PointError, PutReply};
 
+use super::secrets::Secrets;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::batch::Batch;
 use crate::retries::Blame;
@@ -29,13 +30,11 @@ use crate::verdicts::{Outstanding, Verdict, Verdicts};
 mod learned;
 mod part;
 mod request;
-mod secrets;
 
 pub(crate) use learned::Learned;
 use part::{Part, reject};
 pub(crate) use request::Address;
 use request::{Request, Requests};
-use secrets::Secrets;
 
 /// The most bytes of lines in one request: what they become in JSON and what that is compressed
 /// into exist beside them.
@@ -100,7 +99,7 @@ impl Http {
     pub(crate) fn new(terms: Terms, address: Address, headers: Vec<u8>, learned: Learned, now: Duration) -> Http {
         Http {
             terms,
-            secrets: Secrets::of(&address.target, &headers),
+            secrets: Secrets::of_http(&address.target, &headers),
             requests: Requests::new(address, headers, terms.gzip),
             learned,
             gathered: VecDeque::new(),

@@ -167,7 +167,7 @@ fn shown(url: &str) -> String {
     }
 }
 
-fn percent_decoded(text: &str) -> Result<String, &'static str> {
+pub(crate) fn percent_decoded(text: &str) -> Result<String, &'static str> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

@@ -1,5 +1,10 @@
-//! HTTP as far as a client of `/api/put` meets it: answers, found in the bytes of a connection.
+//! HTTP as far as a client of `/api/put` meets it: responses, found in the bytes of a connection.
+//!
+//! [`Responses`] reads them within bounds, [`Response::put`] says what one means. Requests are the client's to make.
 
-pub use self::response::{Answer, Answers};
+pub use self::response::{MAX_RETRY_AFTER, Response, ResponseError, Responses};
 
+mod chunks;
+mod date;
+mod head;
 mod response;

@@ -16,7 +16,7 @@ pub const MAX: usize = 300;
 const READ: usize = 16 * MAX;
 
 /// How longer words end.
-const CUT: &str = "...";
+pub const CUT: &str = "...";
 
 /// Returns what a server said as one line of at most [`MAX`] bytes.
 ///

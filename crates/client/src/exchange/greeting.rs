@@ -14,6 +14,7 @@
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
+use super::secrets::Secrets;
 use super::telnet::Telnet;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::batch::Batch;
@@ -49,8 +50,10 @@ enum State {
 
 impl Greeting {
     pub(crate) fn new(terms: Terms, knowledge: Knowledge, line: Vec<u8>, now: Duration) -> Greeting {
+        let mut within = Telnet::new(terms, knowledge, now);
+        within.secrets = Secrets::of_line(&line);
         Greeting {
-            within: Telnet::new(terms, knowledge, now),
+            within,
             line,
             written: 0,
             state: State::Waiting,

@@ -18,9 +18,10 @@ use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use potsdb_wire::MAX_LINE;
-use potsdb_wire::http::{Answer, Answers};
-use potsdb_wire::reply::{self, ErrorKind, Failures, PointError, PutReply};
+use potsdb_wire::http::{Response, Responses};
+use potsdb_wire::reply::{ErrorKind, Failures, PointError, PutReply};
 
+use super::secrets::Secrets;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::batch::Batch;
 use crate::retries::Blame;
@@ -29,13 +30,11 @@ use crate::verdicts::{Outstanding, Verdict, Verdicts};
 mod learned;
 mod part;
 mod request;
-mod secrets;
 
 pub(crate) use learned::Learned;
 use part::{Part, reject};
 pub(crate) use request::Address;
 use request::{Request, Requests};
-use secrets::Secrets;
 
 /// The most bytes of lines in one request: what they become in JSON and what that is compressed
 /// into exist beside them.
@@ -58,7 +57,7 @@ pub(crate) struct Http {
     /// Lines of a request that was not taken as it was, the next ones last.
     parts: Vec<Part>,
     flight: Option<Flight>,
-    answers: Answers,
+    responses: Responses,
     answered: bool,
     /// Points were taken.
     worked: bool,
@@ -100,13 +99,13 @@ impl Http {
     pub(crate) fn new(terms: Terms, address: Address, headers: Vec<u8>, learned: Learned, now: Duration) -> Http {
         Http {
             terms,
-            secrets: Secrets::of(&address.target, &headers),
+            secrets: Secrets::of_http(&address.target, &headers),
             requests: Requests::new(address, headers, terms.gzip),
             learned,
             gathered: VecDeque::new(),
             parts: Vec::new(),
             flight: None,
-            answers: Answers::default(),
+            responses: Responses::new(),
             answered: false,
             worked: false,
             repeated: 0,
@@ -162,6 +161,10 @@ impl Http {
                 (Some(part), request)
             }
         };
+        let asked = part
+            .as_ref()
+            .map_or((0, 0), |part| (part.batch.points(), part.batch.bytes()));
+        self.responses.expect(asked.0, asked.1);
         self.write_progress = now;
         self.progress = now;
         self.flight = Some(Flight {
@@ -219,7 +222,7 @@ impl Http {
     }
 
     /// The answer to the request under way.
-    fn answer(&mut self, now: Duration, answer: &Answer, verdicts: &mut Verdicts) {
+    fn answer(&mut self, now: Duration, answer: &Response, verdicts: &mut Verdicts) {
         let Some(flight) = self.flight.take() else {
             self.cut = Some(Cut::Misplaced("an answer nothing was asked for".to_owned()));
             return;
@@ -231,7 +234,7 @@ impl Http {
         }
         verdicts.last_answer = Some(now.saturating_sub(flight.since));
         let length = flight.request.body.len();
-        let reply = reply::put(answer.status, &answer.body);
+        let reply = answer.put();
         let Some(mut part) = flight.part else {
             match reply {
                 PutReply::Unauthorized { .. } => self.cut = Some(unauthorized(answer)),
@@ -409,7 +412,7 @@ fn words_of(failures: &Failures<'_>) -> String {
 }
 
 /// Not in the server's words: a proxy may repeat what it was given.
-fn unauthorized(answer: &Answer) -> Cut {
+fn unauthorized(answer: &Response) -> Cut {
     Cut::Unauthorized(format!("HTTP {}", answer.status))
 }
 
@@ -461,14 +464,13 @@ impl Exchange for Http {
         self.progress = now;
     }
 
-    fn received(&mut self, now: Duration, bytes: &[u8], verdicts: &mut Verdicts) {
+    fn received(&mut self, now: Duration, mut bytes: &[u8], verdicts: &mut Verdicts) {
         self.progress = now;
-        self.answers.push(bytes);
         while self.cut.is_none() {
-            match self.answers.next() {
+            match self.responses.read(&mut bytes) {
                 Ok(Some(answer)) => self.answer(now, &answer, verdicts),
                 Ok(None) => break,
-                Err(why) => self.cut = Some(Cut::Misplaced(why.to_owned())),
+                Err(why) => self.cut = Some(Cut::Misplaced(why.to_string())),
             }
         }
     }
@@ -537,14 +539,14 @@ impl Exchange for Http {
     }
 
     fn is_idle(&self) -> bool {
-        let raced = self.flight.is_some() && !self.answers.is_begun();
+        let raced = self.flight.is_some() && !self.responses.is_begun();
         self.answered && (self.flight.is_none() || raced)
     }
 
     fn ended(&mut self, clean: bool, verdicts: &mut Verdicts) {
         if clean
             && self.cut.is_none()
-            && let Some(answer) = self.answers.end()
+            && let Some(answer) = self.responses.end()
         {
             self.answer(self.progress, &answer, verdicts);
         }
@@ -555,7 +557,7 @@ impl Exchange for Http {
                 None => self.learned.config(0, b""),
                 Some(mut part) => {
                     // The first request of a connection: later ones race with a server that ends an idle one.
-                    let alone = flight.written > 0 && !self.answered && !self.answers.is_begun();
+                    let alone = flight.written > 0 && !self.answered && !self.responses.is_begun();
                     // OpenTSDB, configured to take longer bodies, closes on one that is too long for it.
                     if alone && !self.timed_out && self.learned.may_be_too_long(length) {
                         self.learned.refused(self.progress, length);

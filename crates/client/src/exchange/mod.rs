@@ -17,6 +17,7 @@ use crate::verdicts::{Outstanding, Verdicts};
 mod greeting;
 #[cfg(feature = "http")]
 mod http;
+mod secrets;
 mod telnet;
 mod wire;
 

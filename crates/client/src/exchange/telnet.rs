@@ -23,7 +23,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use potsdb_wire::reply::{Class, ErrorKind, Replies, Reply};
+use potsdb_wire::words;
 
+use super::secrets::Secrets;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::batch::Batch;
 use crate::block::BLOCK_BYTES;
@@ -73,6 +75,8 @@ pub(crate) struct Telnet {
     allowed: Allowed,
     settling: Settling,
     replies: Replies,
+    /// What of its first line is not to be told when the server repeats it.
+    pub(super) secrets: Secrets,
     knowledge: Knowledge,
     opened: Duration,
     urgent: bool,
@@ -126,6 +130,7 @@ impl Telnet {
             allowed: Allowed::new(terms.first_window_bytes, terms.window_bytes, terms.answer_timeout),
             settling: Settling::new(terms.settle),
             replies: Replies::new(),
+            secrets: Secrets::default(),
             knowledge,
             opened: now,
             urgent: false,
@@ -237,7 +242,7 @@ impl Telnet {
     }
 
     fn error(&mut self, kind: ErrorKind, text: &[u8], verdicts: &mut Verdicts) {
-        let words = || String::from_utf8_lossy(text).into_owned();
+        let words = || self.secrets.hidden(words::clean(text));
         if kind.class() != Class::Rejected {
             verdicts.count_error(kind);
         }

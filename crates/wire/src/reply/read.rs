@@ -320,4 +320,22 @@ mod tests {
         assert_eq!(read(&mut replies), ["version kairosdb"]);
         assert_eq!(replies.rest(), b"put: ");
     }
+
+    #[test]
+    fn a_byte_at_a_time_is_searched_once_and_held_no_longer_than_its_line() {
+        let line = "put: HBase error: Call queue is full\nCaused by RPC: PutRequest(\n\n";
+        let stream = line.repeat(1000) + &"x".repeat(3 * Replies::MAX_REPLY) + "\n" + &line.repeat(1000);
+        let (mut replies, mut found) = (Replies::new(), 0);
+        for byte in stream.as_bytes() {
+            replies.push(&[*byte]);
+            while replies.next().is_some() {
+                found += 1;
+            }
+            // Nothing is searched again at the next push, and what was handed out is given up at it.
+            assert_eq!(replies.searched, replies.bytes.len());
+            assert!(replies.bytes.len() <= Replies::MAX_REPLY + 1);
+        }
+        assert_eq!(found, 4001);
+        assert!(replies.bytes.capacity() <= 4 * Replies::MAX_REPLY);
+    }
 }

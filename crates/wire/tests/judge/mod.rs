@@ -77,6 +77,7 @@ pub(crate) fn read_replies(stream: &[u8], cuts: &[usize]) -> (Vec<String>, Vec<u
                 Reply::Version(server) => server.to_string(),
             });
         }
+        assert!(replies.rest().len() <= Replies::MAX_REPLY);
     }
     (read, replies.rest().to_owned())
 }

@@ -59,6 +59,7 @@ mod publish;
 mod queue;
 mod repeat;
 mod report;
+mod resolver;
 mod retries;
 mod secret;
 mod series;

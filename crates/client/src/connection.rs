@@ -1,6 +1,6 @@
 //! A connection: one socket, non-blocking, encrypted or not, from when it stands to the last byte.
 //!
-//! Called by the worker only; decides nothing. `dial.rs` makes it, `tls/stream.rs` does the encrypting. Written and
+//! Called by the worker only. `dial.rs` makes it, `tls/stream.rs` does the encrypting. Written and
 //! acknowledged are counted in plaintext, whatever goes over the wire.
 
 use std::io::{self, IoSlice, Read, Write};
@@ -30,6 +30,8 @@ pub(crate) struct Connection {
 /// What a read brought.
 pub(crate) enum Incoming {
     Bytes(usize),
+    /// Nothing that says anything, as TLS's own records. There may be more.
+    More,
     /// Nothing for now.
     Nothing,
     /// The peer ended its side.
@@ -51,18 +53,16 @@ impl Connection {
 
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Incoming> {
         self.end_socket();
-        loop {
-            let read = match &mut self.encrypted {
-                Some(encrypted) => encrypted.read(&mut self.socket, buffer),
-                None => self.socket.read(buffer),
-            };
-            match read {
-                Ok(0) => return Ok(Incoming::End),
-                Ok(bytes) => return Ok(Incoming::Bytes(bytes)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Incoming::Nothing),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        let read = match &mut self.encrypted {
+            Some(encrypted) => encrypted.read(&mut self.socket, buffer),
+            None => self.socket.read(buffer),
+        };
+        match read {
+            Ok(0) => Ok(Incoming::End),
+            Ok(bytes) => Ok(Incoming::Bytes(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Incoming::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Incoming::More),
+            Err(error) => Err(error),
         }
     }
 
@@ -123,6 +123,13 @@ impl Socket {
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
+    }
+}
+
+/// The peer sees the end although a forked child has a copy of the descriptor.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown(Shutdown::Both);
     }
 }
 

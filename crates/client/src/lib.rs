@@ -40,6 +40,7 @@ mod clock;
 mod connection;
 mod credentials;
 mod dial;
+mod driver;
 mod endpoint;
 mod engine;
 mod error;

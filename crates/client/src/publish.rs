@@ -2,11 +2,13 @@
 //!
 //! The worker publishes with no lock held but the one of what it publishes; handles read at any time.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
-use crate::ledger::{EndpointState, Ledger};
-use crate::queue::Queue;
+use crate::ledger::EndpointState;
+use crate::queue::State;
+use crate::repeat::Known;
 use crate::report::{Limiter, Report, Reports};
 use crate::sync::{Mutex, lock};
 
@@ -31,12 +33,40 @@ pub(crate) struct Shared {
     pub(crate) reports: Reports,
 }
 
+/// What the queue has to report. Taken in the critical section that posts.
+pub(crate) struct News {
+    counts: Counts,
+    repeated: Option<Arc<Known>>,
+}
+
+impl News {
+    pub(crate) fn of(state: &mut State) -> News {
+        let ledger = state.ledger();
+        News {
+            counts: Counts {
+                queue_full: ledger.dropped_by_callers.queue_full,
+                repeated: ledger.repeated,
+                rejected: ledger.settled.rejected,
+            },
+            repeated: state.take_repeated(),
+        }
+    }
+}
+
+/// Counts of the ledger that reports tell of.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    queue_full: u64,
+    repeated: u64,
+    rejected: u64,
+}
+
 /// The worker's side: what was published last, to tell what is new.
 pub(crate) struct Publisher {
     status_at: Duration,
     limiter: Limiter,
-    /// The ledger as of the last report of each kind.
-    reported: Ledger,
+    /// The counts as of the last report of each kind.
+    reported: Counts,
     /// Points taken since then, and the rate of the second before.
     rate_since: Duration,
     points: u64,
@@ -48,7 +78,7 @@ impl Publisher {
         Publisher {
             status_at: Duration::ZERO,
             limiter: Limiter::default(),
-            reported: Ledger::default(),
+            reported: Counts::default(),
             rate_since: Duration::ZERO,
             points: 0,
             rate: 0.0,
@@ -83,15 +113,12 @@ impl Publisher {
         status.rated_at = Some(Instant::now());
     }
 
-    /// Passes on what the engine and the ledger have to report, at most one of a kind in a while;
+    /// Passes on what the engine and the queue have to report, at most one of a kind in a while;
     /// its number is of all since the last that passed.
-    pub(crate) fn report(&mut self, now: Duration, queue: &Queue, engine: &mut Engine, shared: &Shared) {
-        let (ledger, repeated) = {
-            let mut state = queue.lock();
-            (state.ledger(), state.take_repeated())
-        };
+    pub(crate) fn report(&mut self, now: Duration, news: News, engine: &mut Engine, shared: &Shared) {
+        let News { counts, repeated } = news;
         let mut reports = std::mem::take(&mut engine.verdicts().reports);
-        if ledger.dropped_by_callers.queue_full > self.reported.dropped_by_callers.queue_full {
+        if counts.queue_full > self.reported.queue_full {
             reports.push(Report::Dropping { points: 0 });
         }
         if let Some(known) = repeated {
@@ -106,14 +133,9 @@ impl Publisher {
             let reported = &mut self.reported;
             let since = |new: u64, old: &mut u64| new - std::mem::replace(old, new);
             match &mut report {
-                Report::Dropping { points } => {
-                    let dropped = &mut reported.dropped_by_callers.queue_full;
-                    *points = since(ledger.dropped_by_callers.queue_full, dropped);
-                }
-                Report::Repeating { points, .. } => *points = since(ledger.repeated, &mut reported.repeated),
-                Report::Rejected { points, .. } => {
-                    *points = since(ledger.settled.rejected, &mut reported.settled.rejected);
-                }
+                Report::Dropping { points } => *points = since(counts.queue_full, &mut reported.queue_full),
+                Report::Repeating { points, .. } => *points = since(counts.repeated, &mut reported.repeated),
+                Report::Rejected { points, .. } => *points = since(counts.rejected, &mut reported.rejected),
                 _ => {}
             }
             shared.reports.publish(report);

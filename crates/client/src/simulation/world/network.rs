@@ -1,0 +1,208 @@
+//! The world as the driver's network: what the client does to its ends of the connections.
+//!
+//! The oracle watches here what it may know of the driver's inside.
+
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+use super::{Dial, Event, Flow, Near, World};
+use crate::connection::Incoming;
+use crate::credentials::Credentials;
+use crate::driver::{Network, Observer, Progress};
+use crate::queue::{Queue, State};
+use crate::simulation::callers::Wire;
+
+impl Observer for World {
+    fn expired(&mut self, queued: u64, expired: u64) {
+        self.oracle.expired(self.now, queued, expired);
+    }
+
+    fn taken(&mut self, queue: &Queue, first: u64, points: u64) {
+        // Callers may look between any two critical sections.
+        if queue.is_reached(first + 1) {
+            self.oracle
+                .fail("promise 6: a barrier slips through between the queue and the worker");
+        }
+        self.oracle.taken(first, points);
+    }
+
+    fn posted(&mut self, state: &State) {
+        self.oracle.check(self.now, &state.ledger());
+    }
+}
+
+/// Attempts and connections are numbers of flows.
+impl Network for World {
+    type Attempt = usize;
+    type Connection = usize;
+
+    fn now(&self) -> Duration {
+        self.now
+    }
+
+    fn connect(&mut self, server: usize) -> usize {
+        let dice = &mut self.dice;
+        let flow = self.flows.len();
+        let latency = match dice.below(20) {
+            0 if !self.calm => dice.time(20_000, 400_000),
+            1..4 if !self.calm => dice.time(1_000, 20_000),
+            _ if self.servers[server].far => dice.time(20_000, 200_000),
+            _ => dice.time(30, 500),
+        };
+        // A long way with small buffers would be slower than any patience.
+        let least = latency.as_millis() as usize * 50;
+        self.flows.push(Flow {
+            server,
+            generation: 0,
+            dial: Dial::Waiting,
+            sent: Vec::new(),
+            arrived: 0,
+            read: 0,
+            line: 0,
+            acked: 0,
+            replies: Vec::new(),
+            said: 0,
+            heard: 0,
+            near: Near::Open,
+            closed: false,
+            dead: false,
+            eof: false,
+            reset: false,
+            gone: false,
+            send_buffer: dice.size(200, 1_000_000).max(least),
+            receive_buffer: dice.size(200, 1_000_000).max(least),
+            latency,
+            reset_at: dice.chance(self.resets).then(|| dice.size(1, 30_000)),
+            full: false,
+            pumping: false,
+            pending: None,
+            answers: 0,
+        });
+        self.oracle.dialled(self.now, server);
+        let slow = (dice.chance(2) && !self.calm).then(|| dice.time(500_000, 5_000_000));
+        if self.servers[server].unreachable_until <= self.now {
+            self.schedule(slow.unwrap_or(latency), Event::Dialled(flow));
+        }
+        flow
+    }
+
+    fn advance(&mut self, flow: &mut usize) -> Progress<usize> {
+        match self.flows[*flow].dial {
+            Dial::Waiting => Progress::Waiting,
+            Dial::Connected => {
+                self.oracle.connected(self.now, *flow);
+                Progress::Connected(*flow, Credentials::default())
+            }
+            Dial::Refused => Progress::Refused("connection refused".to_owned()),
+        }
+    }
+
+    fn deadline(&self, _flow: &usize) -> Option<Duration> {
+        None
+    }
+
+    fn abandon(&mut self, flow: usize) {
+        self.drop_flow(flow);
+    }
+
+    fn read(&mut self, id: &mut usize, buffer: &mut [u8]) -> io::Result<Incoming> {
+        let id = *id;
+        let flow = &mut self.flows[id];
+        if flow.heard < flow.said {
+            let from = flow.heard;
+            let bytes = self.dice.portion((flow.said - from).min(buffer.len()));
+            flow.heard += bytes;
+            buffer[..bytes].copy_from_slice(&flow.replies[from..flow.heard]);
+            match self.wire {
+                Wire::Telnet => self.oracle.heard(self.now, id, flow.heard),
+                Wire::Http => self.oracle.heard_http(self.now, id, flow.heard, false),
+            }
+            self.trace.note(self.now, || {
+                format!("flow {id} said {:?}", String::from_utf8_lossy(&buffer[..bytes]))
+            });
+            return Ok(Incoming::Bytes(bytes));
+        }
+        flow.gone = flow.reset || flow.eof;
+        match (flow.reset, flow.eof) {
+            (true, _) => Err(io::ErrorKind::ConnectionReset.into()),
+            (false, true) => {
+                if self.wire == Wire::Http {
+                    self.oracle.heard_http(self.now, id, flow.heard, true);
+                }
+                Ok(Incoming::End)
+            }
+            (false, false) => Ok(Incoming::Nothing),
+        }
+    }
+
+    fn write(&mut self, id: &mut usize, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let id = *id;
+        let flow = &mut self.flows[id];
+        if flow.reset {
+            flow.gone = true;
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        if flow.near != Near::Open {
+            self.oracle
+                .fail("promise 4: written to after its sending side was ended");
+            return Ok(0);
+        }
+        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+        let room = flow.send_buffer.saturating_sub(flow.sent.len() - flow.acked);
+        let takes = self.dice.portion(offered.min(room));
+        flow.full = takes < offered;
+        let from = flow.sent.len();
+        for slice in slices {
+            let left = takes - (flow.sent.len() - from);
+            flow.sent.extend_from_slice(&slice[..left.min(slice.len())]);
+        }
+        match self.wire {
+            Wire::Telnet => self.oracle.wrote(self.now, id, &flow.sent[from..], flow.full),
+            Wire::Http => self.oracle.wrote_http(self.now, id, &flow.sent[from..], flow.full),
+        }
+        self.trace.note(self.now, || format!("flow {id} took {takes} bytes"));
+        self.wake(id);
+        Ok(takes)
+    }
+
+    fn half_close(&mut self, flow: &mut usize) {
+        let id = *flow;
+        self.trace.note(self.now, || format!("flow {id} half-closed"));
+        self.flows[id].near = Near::HalfClosed;
+        self.oracle.half_closed(self.now, id);
+        self.wake(id);
+    }
+
+    /// As the client's kernel knows it and tells now.
+    fn acknowledged(&mut self, flow: &usize) -> Option<u64> {
+        let id = *flow;
+        let bytes = self.kernel_tells.then_some(self.flows[id].acked as u64);
+        self.trace
+            .note(self.now, || format!("flow {id}: the peer has {bytes:?}"));
+        self.oracle.kernel_told(self.now, id, bytes);
+        bytes
+    }
+
+    fn close(&mut self, flow: usize) {
+        self.drop_flow(flow);
+    }
+}
+
+impl World {
+    /// The client's process closes the socket, or gives up connecting.
+    fn drop_flow(&mut self, id: usize) {
+        let flow = &mut self.flows[id];
+        let of_own_accord = !flow.gone;
+        self.trace.note(self.now, || match of_own_accord {
+            true => format!("flow {id} dropped by the client"),
+            false => format!("flow {id} ended"),
+        });
+        let unread = flow.heard < flow.said;
+        flow.near = Near::Dropped;
+        self.oracle.dropped(self.now, id, of_own_accord);
+        if unread {
+            self.lose(id);
+        }
+        self.wake(id);
+    }
+}

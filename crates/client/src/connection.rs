@@ -161,3 +161,26 @@ impl Write for Socket {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_peer_sees_the_end_though_a_forked_child_has_a_copy_of_the_descriptor() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        // As a fork would copy it.
+        let copy = stream.try_clone().unwrap();
+        let connection = Connection::new(Token(1), Socket(TcpStream::from_std(stream)), None);
+        drop(connection);
+        // No wait where all is well: the end has arrived on the loopback.
+        server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        assert_eq!(server.read(&mut [0; 1]).unwrap(), 0);
+        drop(copy);
+    }
+}

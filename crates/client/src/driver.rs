@@ -523,3 +523,6 @@ fn recycled<'a>(slices: &mut Vec<IoSlice<'_>>) -> Vec<IoSlice<'a>> {
     let emptied = std::mem::take(slices).into_iter();
     emptied.map(|_| IoSlice::new(&[])).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,11 @@ pub(super) enum Action {
         lasts: Duration,
         percent: u64,
     },
+    /// It talks without end, in small pieces.
+    Chatter {
+        server: usize,
+        lasts: Duration,
+    },
     /// The network resets the connections there are.
     Reset {
         server: usize,
@@ -294,7 +299,7 @@ impl History {
         if self.wire == Wire::Http && dice.chance(50) {
             return front_fault(server, lasts, dice);
         }
-        match dice.below(12) {
+        match dice.below(13) {
             0..3 => Action::Kill { server, down: lasts },
             3 => Action::Restart { server, down: lasts },
             4 => Action::StallReading { server, lasts },
@@ -306,6 +311,7 @@ impl History {
             8 => Action::ReadOnly { server, lasts },
             9 => Action::Unreachable { server, lasts },
             10 => Action::Reset { server },
+            11 => Action::Chatter { server, lasts },
             _ => Action::HangUp { server },
         }
     }

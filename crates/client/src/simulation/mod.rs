@@ -246,6 +246,7 @@ impl Run {
         let mut turns = (Duration::ZERO, 0);
         let mut all = 0;
         loop {
+            self.world().turns += 1;
             self.driver.turn();
             let now = self.now();
             self.return_flushes();

@@ -27,6 +27,8 @@
 //! - **7, close** (`mod.rs`): by its deadline, with nothing pending; without one, in bounded time; no hot loop.
 //! - **9, bounds** (`laws.rs`): points and bytes in the queue, in flight and settling, points per second; written
 //!   twice means counted resent. A run in which nothing goes wrong connects once and writes nothing twice.
+//! - **11, each turn is bounded** (`network.rs`): it reads a connection 16 times and writes to it 32 times at most,
+//!   however much the server says.
 //! - **Manners**: a connection is ended by the client only at its end, or when no byte moved for a timeout. Over
 //!   HTTP no request comes before the last one's answer, none to a server that asked for rest, none behind the announced
 //!   end of a connection; no body is as long as one that was too long, or longer than the server's configuration allows;

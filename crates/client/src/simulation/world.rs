@@ -39,6 +39,8 @@ enum Event {
     /// A connection has been idle since so many answers.
     Idle(usize, u32),
     Up(usize),
+    /// A server that talks without end goes on.
+    Chatter(usize),
     /// Something a server was kept from is allowed again.
     Resume(usize),
 }
@@ -82,6 +84,10 @@ struct Flow {
     reset: bool,
     /// The client knows that it has ended.
     gone: bool,
+    /// What it says comes in small pieces up to here.
+    in_pieces: usize,
+    /// The last turn that touched it, and how often that read and wrote.
+    touched: (u64, u32, u32),
     send_buffer: usize,
     receive_buffer: usize,
     latency: Duration,
@@ -100,6 +106,8 @@ pub(super) struct World {
     pub(super) trace: Trace,
     /// Flows the client's poll would report.
     pub(super) ready: Vec<usize>,
+    /// The driver's turns so far.
+    pub(super) turns: u64,
     dice: Dice,
     wire: Wire,
     kernel_tells: bool,
@@ -120,6 +128,7 @@ impl World {
             oracle,
             trace,
             ready: Vec::new(),
+            turns: 0,
             dice,
             wire: history.wire,
             kernel_tells: history.kernel_tells,
@@ -150,6 +159,7 @@ impl World {
                 Event::Flush(server, generation) => self.flush(server, generation),
                 Event::Answer(flow) => self.give_answer(flow),
                 Event::Idle(flow, answers) => self.hang_up_idle(flow, answers),
+                Event::Chatter(server) => self.chatter(server),
                 Event::Up(server) => self.servers[server].up = true,
                 Event::Resume(server) => self.pump_all(server),
             }

@@ -12,6 +12,12 @@ use crate::driver::{Network, Observer, Progress};
 use crate::queue::{Queue, State};
 use crate::simulation::callers::Wire;
 
+/// Reads of a connection, and writes to it, in one turn of the driver at most.
+const TURN: (u32, u32) = (16, 32);
+
+/// What is read at once of what comes in small pieces.
+const PIECE: usize = 300;
+
 impl Observer for World {
     fn expired(&mut self, queued: u64, expired: u64) {
         self.oracle.expired(self.now, queued, expired);
@@ -69,6 +75,8 @@ impl Network for World {
             eof: false,
             reset: false,
             gone: false,
+            in_pieces: 0,
+            touched: (0, 0, 0),
             send_buffer: dice.size(200, 1_000_000).max(least),
             receive_buffer: dice.size(200, 1_000_000).max(least),
             latency,
@@ -107,10 +115,14 @@ impl Network for World {
 
     fn read(&mut self, id: &mut usize, buffer: &mut [u8]) -> io::Result<Incoming> {
         let id = *id;
+        if !self.has_turn(id, (1, 0)) {
+            return Ok(Incoming::Nothing);
+        }
         let flow = &mut self.flows[id];
         if flow.heard < flow.said {
             let from = flow.heard;
-            let bytes = self.dice.portion((flow.said - from).min(buffer.len()));
+            let most = if from < flow.in_pieces { PIECE } else { buffer.len() };
+            let bytes = self.dice.portion((flow.said - from).min(most));
             flow.heard += bytes;
             buffer[..bytes].copy_from_slice(&flow.replies[from..flow.heard]);
             match self.wire {
@@ -137,6 +149,9 @@ impl Network for World {
 
     fn write(&mut self, id: &mut usize, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let id = *id;
+        if !self.has_turn(id, (0, 1)) {
+            return Ok(0);
+        }
         let flow = &mut self.flows[id];
         if flow.reset {
             flow.gone = true;
@@ -189,6 +204,23 @@ impl Network for World {
 }
 
 impl World {
+    /// Whether the turn may still read a connection, or write to it, so often: each turn is bounded.
+    fn has_turn(&mut self, id: usize, (reads, writes): (u32, u32)) -> bool {
+        let touched = &mut self.flows[id].touched;
+        if touched.0 != self.turns {
+            *touched = (self.turns, 0, 0);
+        }
+        *touched = (touched.0, touched.1 + reads, touched.2 + writes);
+        let has = touched.1 <= TURN.0 && touched.2 <= TURN.1;
+        if !has {
+            let now = self.now;
+            self.oracle.fail(format!(
+                "promise 11: a turn at {now:?} does not end with connection {id}"
+            ));
+        }
+        has
+    }
+
     /// The client's process closes the socket, or gives up connecting.
     fn drop_flow(&mut self, id: usize) {
         let flow = &mut self.flows[id];

@@ -91,6 +91,8 @@ pub(crate) trait Observer {
 /// How far an attempt to connect has come.
 pub(crate) enum Progress<C> {
     Waiting,
+    /// It knows its addresses and its secrets now; it may have come further by the next call.
+    Dialling,
     /// With what the connection is to say to be let in.
     Connected(C, Credentials),
     Refused(String),
@@ -322,8 +324,16 @@ impl<N: Network> Driver<N> {
             let Slot::Connecting(attempt) = &mut self.slots[link] else {
                 continue;
             };
-            match self.network.advance(attempt) {
-                Progress::Waiting => {}
+            let mut progress = self.network.advance(attempt);
+            if let Progress::Dialling = progress {
+                self.step(Input::Dialling { link });
+                let Slot::Connecting(attempt) = &mut self.slots[link] else {
+                    continue;
+                };
+                progress = self.network.advance(attempt);
+            }
+            match progress {
+                Progress::Waiting | Progress::Dialling => {}
                 Progress::Connected(connection, credentials) => {
                     self.slots[link] = Slot::Open(Open::new(connection));
                     self.step(Input::Connected { link, credentials });

@@ -48,7 +48,6 @@ mod exchange;
 #[cfg(feature = "frames")]
 pub mod frame;
 mod home;
-mod io;
 mod kernel;
 mod ledger;
 #[cfg(all(test, potsdb_loom))]
@@ -63,6 +62,7 @@ mod report;
 mod resolver;
 mod retries;
 mod secret;
+mod secrets;
 mod series;
 mod settling;
 // It plays both wires.

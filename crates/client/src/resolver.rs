@@ -1,12 +1,23 @@
-//! Names: looking up the addresses of a host without anybody having to wait for it.
+//! Names: looking up the addresses of hosts, and nobody waits who need not.
 //!
 //! The system's resolver cannot be interrupted and may take as long as it likes, so each question is asked on a thread
-//! that nothing waits for. A question that hangs costs that thread, until the system gives up.
+//! that ends with it. One question a name is under way at any time. Its answer is kept however late it comes, and every
+//! attempt to connect that waits for that name goes on with it. No name waits for another one.
+//!
+//! ```text
+//!  attempt --wait--> is the name being asked for? --no--> thread --answer--> kept: the last good addresses
+//!     '---- goes on with: the answer, or after HEAD_START with what is kept from before
+//! ```
+//!
+//! Addresses move, so each attempt asks. But a name costs only the first connection its time: later ones go to the last
+//! good addresses when the new answer fails, or takes longer than [`HEAD_START`].
+//!
+//! [`Name`] is that without threads; the simulation plays slow names with it.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use crate::kernel::without_signals;
@@ -14,8 +25,160 @@ use crate::kernel::without_signals;
 /// The addresses of a host, each with port 0; what the system says, or what a test makes up.
 pub(crate) type Lookup = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
+/// How long a new answer may take before the last good addresses are tried. Names in a cache are answered within that,
+/// so a server that has moved is usually found at once.
+const HEAD_START: Duration = Duration::from_millis(100);
+
 /// More addresses of one name than that are not looked at.
 const ADDRESSES: usize = 64;
+
+/// Asks for names on threads of their own.
+pub(crate) struct Resolver {
+    lookup: Lookup,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    names: Vec<(String, Name)>,
+    answers: Receiver<(usize, Result<Vec<SocketAddr>, String>)>,
+    answer: Sender<(usize, Result<Vec<SocketAddr>, String>)>,
+}
+
+/// An attempt that waits for a name.
+pub(crate) struct NameWait {
+    name: usize,
+    wait: Wait,
+}
+
+impl Resolver {
+    /// `wake` is called on another thread when an answer is there.
+    pub(crate) fn new(lookup: Lookup, wake: Arc<dyn Fn() + Send + Sync>) -> Resolver {
+        let (answer, answers) = channel();
+        Resolver {
+            lookup,
+            wake,
+            names: Vec::new(),
+            answers,
+            answer,
+        }
+    }
+
+    /// An attempt begins that needs the addresses of a host.
+    pub(crate) fn wait(&mut self, now: Duration, host: &str) -> NameWait {
+        let known = self.names.iter().position(|(name, _)| name == host);
+        let name = known.unwrap_or_else(|| {
+            self.names.push((host.to_owned(), Name::default()));
+            self.names.len() - 1
+        });
+        let (wait, is_new) = self.names[name].1.wait(now);
+        if is_new {
+            let (answer, wake) = (self.answer.clone(), self.wake.clone());
+            let asked = ask(self.lookup.clone(), host.to_owned(), move |found| {
+                // Whoever has closed meanwhile does not want it any more.
+                if answer.send((name, found.map_err(|error| error.to_string()))).is_ok() {
+                    wake();
+                }
+            });
+            if let Err(error) = asked {
+                self.names[name].1.answered(Err(error.to_string()));
+            }
+        }
+        NameWait { name, wait }
+    }
+
+    /// What the attempt goes on with, once it can: addresses with port 0, or why there are none.
+    pub(crate) fn addresses(&mut self, now: Duration, wait: &NameWait) -> Option<Result<Vec<SocketAddr>, String>> {
+        // No more than one a name.
+        while let Ok((name, answer)) = self.answers.try_recv() {
+            self.names[name].1.answered(answer);
+        }
+        let (_, name) = &self.names[wait.name];
+        Some(name.addresses(now, &wait.wait)?.map(<[SocketAddr]>::to_vec))
+    }
+
+    /// When to look again, whether or not an answer comes.
+    pub(crate) fn deadline(&self, wait: &NameWait) -> Option<Duration> {
+        self.names[wait.name].1.deadline(&wait.wait)
+    }
+}
+
+/// One name: the question under way, and what is known from the ones before.
+#[derive(Default)]
+pub(crate) struct Name {
+    question: Question<Vec<SocketAddr>>,
+    /// The last good addresses.
+    kept: Option<Vec<SocketAddr>>,
+}
+
+/// An attempt that waits for an answer.
+pub(crate) struct Wait {
+    question: u64,
+    since: Duration,
+}
+
+impl Name {
+    /// An attempt begins. True: it is the caller's to ask the question.
+    pub(crate) fn wait(&mut self, now: Duration) -> (Wait, bool) {
+        let (question, is_new) = self.question.join();
+        (Wait { question, since: now }, is_new)
+    }
+
+    pub(crate) fn answered(&mut self, answer: Result<Vec<SocketAddr>, String>) {
+        if let Ok(addresses) = &answer
+            && !addresses.is_empty()
+        {
+            self.kept = Some(addresses.clone());
+        }
+        self.question.answered(answer);
+    }
+
+    pub(crate) fn addresses(&self, now: Duration, wait: &Wait) -> Option<Result<&[SocketAddr], String>> {
+        match (self.question.answer(wait.question), &self.kept) {
+            (Some(Ok(addresses)), _) => Some(Ok(addresses)),
+            (Some(Err(_)), Some(kept)) => Some(Ok(kept)),
+            (Some(Err(why)), None) => Some(Err(why.clone())),
+            (None, Some(kept)) if now >= wait.since + HEAD_START => Some(Ok(kept)),
+            (None, _) => None,
+        }
+    }
+
+    pub(crate) fn deadline(&self, wait: &Wait) -> Option<Duration> {
+        self.kept.as_ref().map(|_| wait.since + HEAD_START)
+    }
+}
+
+/// Something that is asked for again and again, one question at a time: who asks meanwhile waits for the same answer.
+pub(crate) struct Question<T> {
+    asked: u64,
+    answered: u64,
+    newest: Option<Result<T, String>>,
+}
+
+impl<T> Default for Question<T> {
+    fn default() -> Question<T> {
+        Question {
+            asked: 0,
+            answered: 0,
+            newest: None,
+        }
+    }
+}
+
+impl<T> Question<T> {
+    /// The number of the question to wait for. True: it is new, and the caller's to ask.
+    pub(crate) fn join(&mut self) -> (u64, bool) {
+        let is_new = self.asked == self.answered;
+        self.asked += u64::from(is_new);
+        (self.asked, is_new)
+    }
+
+    pub(crate) fn answered(&mut self, answer: Result<T, String>) {
+        self.answered = self.asked;
+        self.newest = Some(answer);
+    }
+
+    /// The answer to the question of that number, or to a newer one.
+    pub(crate) fn answer(&self, question: u64) -> Option<&Result<T, String>> {
+        self.newest.as_ref().filter(|_| self.answered >= question)
+    }
+}
 
 /// The lookup of the system the program runs on.
 pub(crate) fn system() -> Lookup {
@@ -32,8 +195,7 @@ fn look_up_within(lookup: &Lookup, host: &str, port: u16, timeout: Duration) -> 
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let (answer, answers) = channel();
-    let name = host.to_owned();
-    ask(lookup.clone(), name, move |found| {
+    ask(lookup.clone(), host.to_owned(), move |found| {
         let _ = answer.send(found);
     })?;
     let late = |_| {
@@ -45,7 +207,13 @@ fn look_up_within(lookup: &Lookup, host: &str, port: u16, timeout: Duration) -> 
     Ok(at_port(answers.recv_timeout(timeout).map_err(late)??, port))
 }
 
-/// Looks a host up on a thread of its own.
+/// The addresses, at a port.
+pub(crate) fn at_port(mut addresses: Vec<SocketAddr>, port: u16) -> Vec<SocketAddr> {
+    addresses.iter_mut().for_each(|address| address.set_port(port));
+    addresses
+}
+
+/// Looks a host up on a thread of its own, which gives the answer.
 fn ask(
     lookup: Lookup,
     host: String,
@@ -56,38 +224,5 @@ fn ask(
     Ok(())
 }
 
-fn at_port(mut addresses: Vec<SocketAddr>, port: u16) -> Vec<SocketAddr> {
-    addresses.iter_mut().for_each(|address| address.set_port(port));
-    addresses
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_hangs_is_waited_for_no_longer_than_said() {
-        let (release, hangs) = channel::<()>();
-        let hangs = std::sync::Mutex::new(hangs);
-        let lookup: Lookup = Arc::new(move |_| {
-            let _ = hangs.lock().unwrap().recv();
-            Ok(Vec::new())
-        });
-        let error = look_up_within(&lookup, "hangs.example", 4242, Duration::from_millis(1)).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(error.to_string().contains("hangs.example"), "{error}");
-        drop(release);
-    }
-
-    #[test]
-    fn an_address_is_no_question_and_a_name_gets_the_port() {
-        let lookup: Lookup = Arc::new(|host| match host {
-            "a.example" => Ok(vec!["10.0.0.1:0".parse().unwrap(), "[fe80::1]:0".parse().unwrap()]),
-            _ => panic!("{host} was asked for"),
-        });
-        let found = |host: &str| look_up_within(&lookup, host, 4242, Duration::from_secs(60)).unwrap();
-        let shown = |host: &str| found(host).iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(shown("a.example"), ["10.0.0.1:4242", "[fe80::1]:4242"]);
-        assert_eq!(shown("::1"), ["[::1]:4242"]);
-    }
-}
+mod tests;

@@ -17,13 +17,14 @@ use crate::driver::{Driver, Network, Observer, Progress};
 use crate::endpoint::Endpoint;
 use crate::engine::Engine;
 use crate::exchange::Wire;
-use crate::io::{Io, Resolved};
 use crate::kernel::without_signals;
 use crate::ledger::Tally;
 use crate::options::Options;
 use crate::publish::Shared;
 use crate::queue::Queue;
 use crate::report::Report;
+use crate::resolver::{self, Lookup, NameWait, Resolver};
+use crate::secrets::Reader;
 use crate::sync::become_worker;
 
 const WAKE: Token = Token(0);
@@ -49,6 +50,19 @@ impl Worker {
         poll: Poll,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> io::Result<()> {
+        Worker::start_with(resolver::system(), options, endpoints, queue, shared, poll, wake)
+    }
+
+    /// The same, with names looked up as said.
+    fn start_with(
+        lookup: Lookup,
+        options: &Options,
+        endpoints: Vec<Endpoint>,
+        queue: Arc<Queue>,
+        shared: Arc<Shared>,
+        poll: Poll,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> io::Result<()> {
         let started = Instant::now();
         let seed =
             u64::from(std::process::id()) ^ (Arc::as_ptr(&queue) as u64) ^ crate::clock::millis().rotate_left(32);
@@ -58,11 +72,10 @@ impl Worker {
         let engine = Engine::new(options, doors.collect(), seed);
         let sockets = Sockets {
             poll,
-            io: Io::new(options, wake),
+            names: Resolver::new(lookup, wake.clone()),
+            secrets: Reader::new(options, &endpoints, wake),
             endpoints,
             started,
-            attempts: 0,
-            resolved: Vec::new(),
             tokens: 0,
         };
         let mut worker = Worker {
@@ -116,20 +129,44 @@ impl Worker {
 /// The network there is.
 struct Sockets {
     poll: Poll,
-    io: Io,
+    names: Resolver,
+    secrets: Reader,
     endpoints: Vec<Endpoint>,
     started: Instant,
-    attempts: u64,
-    /// Answers whose attempts have not asked for them yet.
-    resolved: Vec<Resolved>,
     tokens: usize,
 }
 
 /// An attempt to connect.
 enum Attempt {
-    /// Waits for the answer of that number.
-    Resolving(u64),
+    /// Waits for its secrets, and for its name if the host is no address.
+    Resolving {
+        endpoint: usize,
+        name: Option<NameWait>,
+        secrets: u64,
+    },
     Dialling(Dial, Credentials),
+}
+
+impl Sockets {
+    /// What a waiting attempt dials with, once everything is there.
+    fn dial(&mut self, endpoint: usize, name: Option<&NameWait>, secrets: u64) -> Option<Result<Attempt, String>> {
+        let now = self.now();
+        let secrets = match self.secrets.secrets(secrets)? {
+            Ok(secrets) => secrets,
+            Err(why) => return Some(Err(why)),
+        };
+        let endpoint = &self.endpoints[endpoint];
+        let addresses = match name {
+            Some(name) => self.names.addresses(now, name)?,
+            None => Ok(endpoint.literal().into_iter().collect()),
+        };
+        let attempt = || {
+            let addresses = resolver::at_port(addresses?, endpoint.port());
+            let dial = Dial::new(addresses, secrets.opening(endpoint)?, self.started + now);
+            Ok(Attempt::Dialling(dial, secrets.credentials()))
+        };
+        Some(attempt())
+    }
 }
 
 impl Observer for Sockets {}
@@ -143,29 +180,33 @@ impl Network for Sockets {
     }
 
     fn connect(&mut self, endpoint: usize) -> Attempt {
-        self.attempts += 1;
-        self.io.resolve(self.attempts, &self.endpoints[endpoint]);
-        Attempt::Resolving(self.attempts)
+        let now = self.now();
+        let host = &self.endpoints[endpoint];
+        let is_name = host.literal().is_none();
+        Attempt::Resolving {
+            endpoint,
+            name: is_name.then(|| self.names.wait(now, host.host())),
+            secrets: self.secrets.wait(),
+        }
     }
 
     fn advance(&mut self, attempt: &mut Attempt) -> Progress<Connection> {
-        if let Attempt::Resolving(number) = attempt {
-            while let Some(resolved) = self.io.resolved() {
-                self.resolved.push(resolved);
+        let (dial, credentials) = match attempt {
+            Attempt::Dialling(dial, credentials) => (dial, credentials),
+            Attempt::Resolving {
+                endpoint,
+                name,
+                secrets,
+            } => {
+                return match self.dial(*endpoint, name.as_ref(), *secrets) {
+                    None => Progress::Waiting,
+                    Some(Ok(dialling)) => {
+                        *attempt = dialling;
+                        Progress::Dialling
+                    }
+                    Some(Err(why)) => Progress::Refused(why),
+                };
             }
-            let Some(index) = self.resolved.iter().position(|resolved| resolved.attempt == *number) else {
-                return Progress::Waiting;
-            };
-            match self.resolved.swap_remove(index).found {
-                Ok(found) => {
-                    let dial = Dial::new(found.addresses, found.opening, Instant::now());
-                    *attempt = Attempt::Dialling(dial, found.credentials);
-                }
-                Err(why) => return Progress::Refused(why),
-            }
-        }
-        let Attempt::Dialling(dial, credentials) = attempt else {
-            return Progress::Waiting;
         };
         let tokens = &mut self.tokens;
         let token = || {
@@ -181,7 +222,9 @@ impl Network for Sockets {
 
     fn deadline(&self, attempt: &Attempt) -> Option<Duration> {
         match attempt {
-            Attempt::Resolving(_) => None,
+            // Whoever waits for its secrets is woken when they are there.
+            Attempt::Resolving { secrets, .. } if !self.secrets.is_over(*secrets) => None,
+            Attempt::Resolving { name, .. } => self.names.deadline(name.as_ref()?),
             Attempt::Dialling(dial, _) => Some(dial.deadline()?.saturating_duration_since(self.started)),
         }
     }
@@ -206,3 +249,6 @@ impl Network for Sockets {
 
     fn close(&mut self, _connection: Connection) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,8 +189,8 @@ impl Run {
         let mut trace = Trace { on, ..Trace::default() };
         trace.note(Duration::ZERO, || {
             format!(
-                "{:?} {:?} {:?}: {:?}",
-                history.wire, history.kind, history.tempers, history.options
+                "{:?} {:?} {:?} {:?}: {:?}",
+                history.wire, history.kind, history.tempers, history.names, history.options
             )
         });
         let servers = history.tempers.iter();
@@ -267,6 +267,7 @@ impl Run {
             let until = self.driver.rest().map(|rest| now + rest);
             self.pass_time(until)?;
             self.woken.store(false, Ordering::Relaxed);
+            self.world().called = false;
             for flow in std::mem::take(&mut self.world().ready) {
                 self.driver.readable(|connection| *connection == flow);
             }
@@ -277,10 +278,8 @@ impl Run {
     fn pass_time(&mut self, until: Option<Duration>) -> Result<(), String> {
         loop {
             let now = self.now();
-            if self.woken.load(Ordering::Relaxed)
-                || !self.world().ready.is_empty()
-                || until.is_some_and(|until| until <= now)
-            {
+            let woken = self.woken.load(Ordering::Relaxed) || self.world().called || !self.world().ready.is_empty();
+            if woken || until.is_some_and(|until| until <= now) {
                 return Ok(());
             }
             let actions = self.history.actions.front().map(|(at, _)| *at);

@@ -20,11 +20,12 @@ mod faults;
 mod http;
 mod network;
 
-use super::callers::{History, Wire};
+use super::callers::{History, NameTemper, Wire};
 use super::oracle::Oracle;
 use super::server::answer::Answer;
 use super::server::{Says, Server};
 use super::{Dice, Trace};
+use crate::resolver::Name;
 
 /// What happens by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,8 @@ enum Event {
     /// A connection has been idle since so many answers.
     Idle(usize, u32),
     Up(usize),
+    /// The name of a server is resolved.
+    Named(usize),
     /// A server that talks without end goes on.
     Chatter(usize),
     /// Something a server was kept from is allowed again.
@@ -106,6 +109,8 @@ pub(super) struct World {
     pub(super) trace: Trace,
     /// Flows the client's poll would report.
     pub(super) ready: Vec<usize>,
+    /// The resolver has woken the worker.
+    pub(super) called: bool,
     /// The driver's turns so far.
     pub(super) turns: u64,
     dice: Dice,
@@ -116,6 +121,8 @@ pub(super) struct World {
     /// Every way is short and wide.
     calm: bool,
     servers: Vec<Server>,
+    /// How their names behave, and what is known of them.
+    names: Vec<(NameTemper, Name)>,
     flows: Vec<Flow>,
     events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
     count: u64,
@@ -128,7 +135,9 @@ impl World {
             oracle,
             trace,
             ready: Vec::new(),
+            called: false,
             turns: 0,
+            names: history.names.iter().map(|temper| (*temper, Name::default())).collect(),
             dice,
             wire: history.wire,
             kernel_tells: history.kernel_tells,
@@ -159,6 +168,7 @@ impl World {
                 Event::Flush(server, generation) => self.flush(server, generation),
                 Event::Answer(flow) => self.give_answer(flow),
                 Event::Idle(flow, answers) => self.hang_up_idle(flow, answers),
+                Event::Named(server) => self.answer_name(server),
                 Event::Chatter(server) => self.chatter(server),
                 Event::Up(server) => self.servers[server].up = true,
                 Event::Resume(server) => self.pump_all(server),

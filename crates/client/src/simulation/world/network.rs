@@ -10,7 +10,8 @@ use crate::connection::Incoming;
 use crate::credentials::Credentials;
 use crate::driver::{Network, Observer, Progress};
 use crate::queue::{Queue, State};
-use crate::simulation::callers::Wire;
+use crate::resolver::Wait;
+use crate::simulation::callers::{NameTemper, Wire};
 
 /// Reads of a connection, and writes to it, in one turn of the driver at most.
 const TURN: (u32, u32) = (16, 32);
@@ -37,80 +38,78 @@ impl Observer for World {
     }
 }
 
-/// Attempts and connections are numbers of flows.
+/// An attempt to connect.
+pub(in crate::simulation) enum Attempt {
+    /// To a server, whose name has to be resolved.
+    Resolving(usize, Wait),
+    /// To a server whose address is known.
+    Resolved(usize),
+    /// As a flow.
+    Dialling(usize),
+}
+
+/// Connections are numbers of flows.
 impl Network for World {
-    type Attempt = usize;
+    type Attempt = Attempt;
     type Connection = usize;
 
     fn now(&self) -> Duration {
         self.now
     }
 
-    fn connect(&mut self, server: usize) -> usize {
-        let dice = &mut self.dice;
-        let flow = self.flows.len();
-        let latency = match dice.below(20) {
-            0 if !self.calm => dice.time(20_000, 400_000),
-            1..4 if !self.calm => dice.time(1_000, 20_000),
-            _ if self.servers[server].far => dice.time(20_000, 200_000),
-            _ => dice.time(30, 500),
-        };
-        // A long way with small buffers would be slower than any patience.
-        let least = latency.as_millis() as usize * 50;
-        self.flows.push(Flow {
-            server,
-            generation: 0,
-            dial: Dial::Waiting,
-            sent: Vec::new(),
-            arrived: 0,
-            read: 0,
-            line: 0,
-            acked: 0,
-            replies: Vec::new(),
-            said: 0,
-            heard: 0,
-            near: Near::Open,
-            closed: false,
-            dead: false,
-            eof: false,
-            reset: false,
-            gone: false,
-            in_pieces: 0,
-            touched: (0, 0, 0),
-            send_buffer: dice.size(200, 1_000_000).max(least),
-            receive_buffer: dice.size(200, 1_000_000).max(least),
-            latency,
-            reset_at: dice.chance(self.resets).then(|| dice.size(1, 30_000)),
-            full: false,
-            pumping: false,
-            pending: None,
-            answers: 0,
-        });
-        self.oracle.dialled(self.now, server);
-        let slow = (dice.chance(2) && !self.calm).then(|| dice.time(500_000, 5_000_000));
-        if self.servers[server].unreachable_until <= self.now {
-            self.schedule(slow.unwrap_or(latency), Event::Dialled(flow));
+    fn connect(&mut self, server: usize) -> Attempt {
+        let (temper, name) = &mut self.names[server];
+        let (wait, asks) = name.wait(self.now);
+        self.trace
+            .note(self.now, || format!("server {server} is looked up, asked for: {asks}"));
+        match *temper {
+            _ if !asks => {}
+            NameTemper::Known => self.answer_name(server),
+            NameTemper::Slow(takes) => self.schedule(takes, Event::Named(server)),
+            NameTemper::Hangs => {}
         }
-        flow
+        Attempt::Resolving(server, wait)
     }
 
-    fn advance(&mut self, flow: &mut usize) -> Progress<usize> {
-        match self.flows[*flow].dial {
+    fn advance(&mut self, attempt: &mut Attempt) -> Progress<usize> {
+        let flow = match attempt {
+            Attempt::Dialling(flow) => *flow,
+            Attempt::Resolved(server) => {
+                *attempt = Attempt::Dialling(self.dial(*server));
+                return Progress::Waiting;
+            }
+            Attempt::Resolving(server, wait) => {
+                return match self.names[*server].1.addresses(self.now, wait) {
+                    None => Progress::Waiting,
+                    Some(Err(why)) => Progress::Refused(why),
+                    Some(Ok(_)) => {
+                        *attempt = Attempt::Resolved(*server);
+                        Progress::Dialling
+                    }
+                };
+            }
+        };
+        match self.flows[flow].dial {
             Dial::Waiting => Progress::Waiting,
             Dial::Connected => {
-                self.oracle.connected(self.now, *flow);
-                Progress::Connected(*flow, Credentials::default())
+                self.oracle.connected(self.now, flow);
+                Progress::Connected(flow, Credentials::default())
             }
             Dial::Refused => Progress::Refused("connection refused".to_owned()),
         }
     }
 
-    fn deadline(&self, _flow: &usize) -> Option<Duration> {
-        None
+    fn deadline(&self, attempt: &Attempt) -> Option<Duration> {
+        match attempt {
+            Attempt::Resolving(server, wait) => self.names[*server].1.deadline(wait),
+            Attempt::Resolved(_) | Attempt::Dialling(_) => None,
+        }
     }
 
-    fn abandon(&mut self, flow: usize) {
-        self.drop_flow(flow);
+    fn abandon(&mut self, attempt: Attempt) {
+        if let Attempt::Dialling(flow) = attempt {
+            self.drop_flow(flow);
+        }
     }
 
     fn read(&mut self, id: &mut usize, buffer: &mut [u8]) -> io::Result<Incoming> {
@@ -204,6 +203,68 @@ impl Network for World {
 }
 
 impl World {
+    /// Begins to connect to a server whose address is known.
+    fn dial(&mut self, server: usize) -> usize {
+        let dice = &mut self.dice;
+        let flow = self.flows.len();
+        let latency = match dice.below(20) {
+            0 if !self.calm => dice.time(20_000, 400_000),
+            1..4 if !self.calm => dice.time(1_000, 20_000),
+            _ if self.servers[server].far => dice.time(20_000, 200_000),
+            _ => dice.time(30, 500),
+        };
+        // A long way with small buffers would be slower than any patience.
+        let least = latency.as_millis() as usize * 50;
+        self.flows.push(Flow {
+            server,
+            generation: 0,
+            dial: Dial::Waiting,
+            sent: Vec::new(),
+            arrived: 0,
+            read: 0,
+            line: 0,
+            acked: 0,
+            replies: Vec::new(),
+            said: 0,
+            heard: 0,
+            near: Near::Open,
+            closed: false,
+            dead: false,
+            eof: false,
+            reset: false,
+            gone: false,
+            in_pieces: 0,
+            touched: (0, 0, 0),
+            send_buffer: dice.size(200, 1_000_000).max(least),
+            receive_buffer: dice.size(200, 1_000_000).max(least),
+            latency,
+            reset_at: dice.chance(self.resets).then(|| dice.size(1, 30_000)),
+            full: false,
+            pumping: false,
+            pending: None,
+            answers: 0,
+        });
+        self.oracle.dialled(self.now, server);
+        let slow = (dice.chance(2) && !self.calm).then(|| dice.time(500_000, 5_000_000));
+        if self.servers[server].unreachable_until <= self.now {
+            self.schedule(slow.unwrap_or(latency), Event::Dialled(flow));
+        }
+        flow
+    }
+
+    /// Some answers are failures, unless all is calm.
+    pub(super) fn answer_name(&mut self, server: usize) {
+        let (temper, name) = &mut self.names[server];
+        let fails = *temper != NameTemper::Known && !self.calm && self.dice.chance(20);
+        name.answered(match fails {
+            true => Err("no such name, for now".to_owned()),
+            false => Ok(vec![([10, 0, 0, 1], 4242).into()]),
+        });
+        self.called = true;
+        self.trace
+            .note(self.now, || format!("server {server} is resolved, failing: {fails}"));
+    }
+
     /// Whether the turn may still read a connection, or write to it, so often: each turn is bounded.
     fn has_turn(&mut self, id: usize, (reads, writes): (u32, u32)) -> bool {
         let touched = &mut self.flows[id].touched;

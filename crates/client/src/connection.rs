@@ -1,6 +1,6 @@
 //! A connection: one socket, non-blocking, encrypted or not, from when it stands to the last byte.
 //!
-//! Called by the worker only; decides nothing. `dial.rs` makes it, `tls/stream.rs` does the encrypting. Written and
+//! Called by the worker only. `dial.rs` makes it, `tls/stream.rs` does the encrypting. Written and
 //! acknowledged are counted in plaintext, whatever goes over the wire.
 
 use std::io::{self, IoSlice, Read, Write};
@@ -30,6 +30,8 @@ pub(crate) struct Connection {
 /// What a read brought.
 pub(crate) enum Incoming {
     Bytes(usize),
+    /// Nothing that says anything, as TLS's own records. There may be more.
+    More,
     /// Nothing for now.
     Nothing,
     /// The peer ended its side.
@@ -51,18 +53,16 @@ impl Connection {
 
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Incoming> {
         self.end_socket();
-        loop {
-            let read = match &mut self.encrypted {
-                Some(encrypted) => encrypted.read(&mut self.socket, buffer),
-                None => self.socket.read(buffer),
-            };
-            match read {
-                Ok(0) => return Ok(Incoming::End),
-                Ok(bytes) => return Ok(Incoming::Bytes(bytes)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Incoming::Nothing),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        let read = match &mut self.encrypted {
+            Some(encrypted) => encrypted.read(&mut self.socket, buffer),
+            None => self.socket.read(buffer),
+        };
+        match read {
+            Ok(0) => Ok(Incoming::End),
+            Ok(bytes) => Ok(Incoming::Bytes(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Incoming::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Incoming::More),
+            Err(error) => Err(error),
         }
     }
 
@@ -126,6 +126,13 @@ impl Read for Socket {
     }
 }
 
+/// The peer sees the end although a forked child has a copy of the descriptor.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
 /// Never raises SIGPIPE, which std's own write would in a program that wants the signal for its own pipes.
 impl Write for Socket {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
@@ -152,5 +159,28 @@ impl Write for Socket {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_peer_sees_the_end_though_a_forked_child_has_a_copy_of_the_descriptor() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        // As a fork would copy it.
+        let copy = stream.try_clone().unwrap();
+        let connection = Connection::new(Token(1), Socket(TcpStream::from_std(stream)), None);
+        drop(connection);
+        // No wait where all is well: the end has arrived on the loopback.
+        server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        assert_eq!(server.read(&mut [0; 1]).unwrap(), 0);
+        drop(copy);
     }
 }

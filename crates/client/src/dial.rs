@@ -18,6 +18,9 @@ use crate::tls::{Encrypted, Opening};
 /// The head start of an address over the next one.
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// Addresses tried at once: without a route each fails at once, and a name may have many.
+const STARTS: usize = 8;
+
 /// Attempts to connect, until one succeeds.
 pub(crate) struct Dial {
     /// Still to be tried, the next one last.
@@ -83,26 +86,30 @@ impl Dial {
                 }
             }
         }
-        while let Some(address) = self.addresses.last()
-            && (self.attempts.is_empty() || now >= self.next_at)
-        {
+        for _ in 0..STARTS {
+            let Some(address) = self.addresses.last() else { break };
+            if !self.attempts.is_empty() && now < self.next_at {
+                break;
+            }
             let token = token();
             let attempt = TcpStream::connect(*address).and_then(|mut stream| {
                 registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
                 Ok(stream)
             });
             self.addresses.pop();
-            self.next_at = now + STAGGER;
             match attempt {
-                Ok(stream) => self.attempts.push(Attempt {
-                    token,
-                    socket: Socket(stream),
-                    encrypted: None,
-                }),
-                Err(error) => self.last_error = error,
+                Ok(stream) => {
+                    self.next_at = now + STAGGER;
+                    self.attempts.push(Attempt {
+                        token,
+                        socket: Socket(stream),
+                        encrypted: None,
+                    });
+                }
+                Err(error) => (self.next_at, self.last_error) = (now, error),
             }
         }
-        match self.attempts.is_empty() {
+        match self.attempts.is_empty() && self.addresses.is_empty() {
             true => Dialled::Failed(std::mem::replace(&mut self.last_error, io::ErrorKind::Other.into())),
             false => Dialled::Waiting,
         }
@@ -167,5 +174,33 @@ mod tests {
         let shown: Vec<String> = alternating(all.to_vec()).iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
         assert!(alternating(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn a_name_with_many_addresses_without_a_route_takes_many_turns() {
+        let poll = mio::Poll::new().unwrap();
+        // No socket connects to everybody: it fails in the call.
+        let mut dial = Dial::new(
+            vec!["255.255.255.255:1".parse().unwrap(); 2 * STARTS + 1],
+            None,
+            Instant::now(),
+        );
+        for tried in [STARTS, STARTS, 1] {
+            let mut tokens = 0;
+            let token = || {
+                tokens += 1;
+                Token(tokens)
+            };
+            assert!(
+                dial.deadline().is_some_and(|at| at <= Instant::now()),
+                "it goes on at once"
+            );
+            match dial.advance(Instant::now(), poll.registry(), token) {
+                Dialled::Waiting => assert_ne!(tried, 1),
+                Dialled::Failed(_) => assert_eq!(tried, 1),
+                Dialled::Connected(_) => panic!("connected to everybody"),
+            }
+            assert_eq!(tokens, tried);
+        }
     }
 }

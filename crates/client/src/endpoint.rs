@@ -9,10 +9,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::resolver;
 use crate::tls::{Encrypted, Opening};
 
 /// OpenTSDB's port.
@@ -166,7 +167,7 @@ impl Endpoint {
     pub(crate) fn check_over(&self, opening: Option<&Opening>, timeout: Duration) -> io::Result<SocketAddr> {
         let deadline = clock::deadline(timeout);
         let mut last = None;
-        for address in (self.host.as_str(), self.port).to_socket_addrs()? {
+        for address in resolver::lookup_within(&self.host, self.port, timeout)? {
             let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 break;

@@ -1,9 +1,9 @@
 //! The engine: every decision about connections and lines, without I/O.
 //!
 //! ```text
-//!   link:  idle --connect--> connecting --connected--> live (an exchange) --ended, cut--> idle
-//!            ^                    |                                                        |
-//!            +---- back-off ------+--------------------------------------------------------+
+//!   link:  idle --connect--> resolving --dialling--> connecting --connected--> live (an exchange) --ended, cut--> idle
+//!            ^                   |                       |                                                     |
+//!            +---- back-off -----+-----------------------+-----------------------------------------------------+
 //! ```
 //!
 //! `step(now, input)` is all there is: the worker, or a simulation, says what happened and when,
@@ -154,6 +154,7 @@ impl Engine {
                 self.phase = phase;
             }
             Input::Lines { link, lines } => self.take(link, lines),
+            Input::Dialling { link } => self.dialling(link),
             Input::Connected { link, credentials } => self.connected(link, credentials),
             Input::Refused { link, why } => self.lost(link, why),
             Input::Wrote { link, bytes } => {
@@ -238,8 +239,9 @@ impl Engine {
         for link in &self.links {
             match &link.state {
                 State::Idle => consider(Some(self.doors[link.door].not_before).filter(|at| waiting && *at > self.now)),
-                State::Connecting { since } => {
-                    consider(Some(*since + self.connect_timeout));
+                State::Resolving { since } | State::Connecting { since } => {
+                    let told = matches!(link.state, State::Resolving { .. }) && self.doors[link.door].lost;
+                    consider(Some(*since + self.connect_timeout).filter(|_| !told));
                     consider(Some(*since + STAGGER).filter(|at| self.links.len() > 1 && *at > self.now));
                 }
                 State::Live(exchange) => {
@@ -346,9 +348,10 @@ impl Engine {
         }
         self.write_again();
         self.retry();
-        self.connect();
-        if self.is_finishing() {
-            self.finish();
+        match self.is_finishing() {
+            // What still rests then is a precaution: no connection is made for it.
+            true => self.finish(),
+            false => self.connect(),
         }
     }
 

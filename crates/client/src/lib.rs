@@ -40,6 +40,7 @@ mod clock;
 mod connection;
 mod credentials;
 mod dial;
+mod driver;
 mod endpoint;
 mod engine;
 mod error;
@@ -47,7 +48,6 @@ mod exchange;
 #[cfg(feature = "frames")]
 pub mod frame;
 mod home;
-mod io;
 mod kernel;
 mod ledger;
 #[cfg(all(test, potsdb_loom))]
@@ -59,8 +59,10 @@ mod publish;
 mod queue;
 mod repeat;
 mod report;
+mod resolver;
 mod retries;
 mod secret;
+mod secrets;
 mod series;
 mod settling;
 // It plays both wires.

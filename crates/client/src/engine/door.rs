@@ -107,7 +107,9 @@ impl Door {
         for link in links {
             match &link.state {
                 State::Idle => {}
-                State::Connecting { .. } => doing = if doing == "connected" { doing } else { "connecting" },
+                State::Resolving { .. } | State::Connecting { .. } => {
+                    doing = if doing == "connected" { doing } else { "connecting" }
+                }
                 State::Live(exchange) => {
                     doing = "connected";
                     knowledge = exchange.knowledge();
@@ -143,7 +145,13 @@ pub(super) struct Link {
 
 pub(super) enum State {
     Idle,
-    Connecting { since: Duration },
+    /// Its name is looked up, and its secrets are read.
+    Resolving {
+        since: Duration,
+    },
+    Connecting {
+        since: Duration,
+    },
     Live(Box<dyn Exchange>),
 }
 

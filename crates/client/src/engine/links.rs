@@ -23,10 +23,42 @@ const RESTS_AFTER: Duration = Duration::from_secs(1);
 /// A door with so many connections that are about to end gets no further one: the next waits for its turn.
 const MOST_RETIRING: usize = 4;
 
+/// Nobody can interrupt either.
+const UNRESOLVED: &str = "looking up its name, or reading its secrets, takes longer than the connect timeout";
+
 impl Engine {
+    /// A link's name is resolved.
+    pub(super) fn dialling(&mut self, link: usize) {
+        if !matches!(self.links[link].state, State::Resolving { .. }) {
+            return;
+        }
+        if self.doors[self.links[link].door].not_before > self.now {
+            // Another connection has learned meanwhile that the server is to be left alone.
+            self.outputs.push_back(Output::Disconnect { link });
+            return self.leave(link);
+        }
+        self.links[link].state = State::Connecting { since: self.now };
+    }
+
+    /// A name that takes too long is told of, and waited for: a late answer is as good as an early one, and costs nobody
+    /// anything meanwhile.
+    fn resolving(&mut self, link: usize, since: Duration) {
+        let door = &mut self.doors[self.links[link].door];
+        if self.now >= since + self.connect_timeout && !std::mem::replace(&mut door.lost, true) {
+            door.last_error = Some(UNRESOLVED.to_owned());
+            self.verdicts.reports.push(Report::ServerLost {
+                endpoint: door.name.clone(),
+                why: UNRESOLVED.to_owned(),
+            });
+        }
+    }
+
     pub(super) fn connected(&mut self, link: usize, credentials: Credentials) {
         let door = &mut self.doors[self.links[link].door];
-        if !matches!(self.links[link].state, State::Connecting { .. }) {
+        if !matches!(
+            self.links[link].state,
+            State::Resolving { .. } | State::Connecting { .. }
+        ) {
             return;
         }
         self.verdicts.tally.connects += 1;
@@ -189,6 +221,10 @@ impl Engine {
         let Link { state, retiring, .. } = &mut self.links[link];
         let cut = match state {
             State::Idle => return,
+            State::Resolving { since } => {
+                let since = *since;
+                return self.resolving(link, since);
+            }
             State::Connecting { since } if self.now < *since + self.connect_timeout => return,
             State::Connecting { .. } => {
                 self.outputs.push_back(Output::Disconnect { link });
@@ -262,7 +298,10 @@ impl Engine {
     /// One at a time, [`STAGGER`] apart: a silent connection would block VictoriaMetrics' port.
     pub(super) fn connect(&mut self) {
         let Some(posted) = self.waiting() else { return };
-        let trying = |link: &Link| matches!(link.state, State::Connecting { since } if self.now < since + STAGGER);
+        let trying = |link: &Link| match link.state {
+            State::Resolving { since } | State::Connecting { since } => self.now < since + STAGGER,
+            State::Idle | State::Live(_) => false,
+        };
         if self.test_mode || self.links.iter().any(trying) {
             return;
         }
@@ -284,7 +323,7 @@ impl Engine {
             self.links.push(Link::new(door));
             self.links.len() - 1
         });
-        self.links[link].state = State::Connecting { since: self.now };
+        self.links[link].state = State::Resolving { since: self.now };
         self.outputs.push_back(Output::Connect { link, endpoint: door });
     }
 
@@ -307,7 +346,7 @@ impl Engine {
         for link in 0..self.links.len() {
             match &mut self.links[link].state {
                 State::Idle => {}
-                State::Connecting { .. } => {
+                State::Resolving { .. } | State::Connecting { .. } => {
                     self.links[link].state = State::Idle;
                     self.outputs.push_back(Output::Disconnect { link });
                 }

@@ -21,6 +21,10 @@ pub(crate) enum Input<'a> {
         link: usize,
         lines: Lines,
     },
+    /// The addresses are known, and the secrets read: the time to connect counts from now.
+    Dialling {
+        link: usize,
+    },
     /// With what the connection is to say to be let in.
     Connected {
         link: usize,

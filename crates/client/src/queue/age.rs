@@ -26,12 +26,17 @@ const LINGER_TELNET: Duration = Duration::from_millis(10);
 const LINGER_HTTP: Duration = Duration::from_millis(250);
 
 impl Queue {
-    /// Gives up what is older than `age`.
-    pub(crate) fn expire(&self, now: Instant, age: Duration) {
+    /// Gives up what is older than `age`; returns how many points.
+    pub(crate) fn expire(&self, now: Instant, age: Duration) -> u64 {
+        let mut expired = 0;
         loop {
-            let old = self.lock().expire(now, age);
+            let mut state = self.lock();
+            let before = state.ledger.dropped_by_callers.expired;
+            let old = state.expire(now, age);
+            expired += state.ledger.dropped_by_callers.expired - before;
+            drop(state);
             if old.is_none() {
-                return;
+                return expired;
             }
         }
     }

@@ -77,6 +77,11 @@ pub(super) enum Action {
         lasts: Duration,
         percent: u64,
     },
+    /// It talks without end, in small pieces.
+    Chatter {
+        server: usize,
+        lasts: Duration,
+    },
     /// The network resets the connections there are.
     Reset {
         server: usize,
@@ -106,6 +111,18 @@ pub(super) enum Temper {
     Far,
 }
 
+/// How long it takes until the name of a server is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NameTemper {
+    Known,
+    Slow(Duration),
+    /// The question is never answered.
+    Hangs,
+}
+
+/// How long a verdict takes where nothing goes wrong.
+const PROMPT: Duration = Duration::from_secs(5);
+
 /// The first point's timestamp.
 const EPOCH: usize = 1_000_000_000;
 
@@ -117,6 +134,7 @@ pub(super) struct History {
     pub(super) endpoints: usize,
     /// One for each endpoint.
     pub(super) tempers: Vec<Temper>,
+    pub(super) names: Vec<NameTemper>,
     /// Nothing goes wrong, no way is long: nothing needs to be done twice.
     pub(super) calm: bool,
     pub(super) kernel_tells: bool,
@@ -153,6 +171,14 @@ impl History {
                 }
             })
             .collect();
+        // One at least answers, and is none that is dead or stalled; the others may do as they like.
+        let well = tempers.iter().position(|temper| *temper == Temper::Well);
+        let names = (0..endpoints).map(|endpoint| match dice.below(12) {
+            0..2 if well.is_some_and(|well| well != endpoint) => NameTemper::Hangs,
+            2..4 => NameTemper::Slow(dice.time(1_000, 8_000_000)),
+            _ => NameTemper::Known,
+        });
+        let names: Vec<NameTemper> = names.collect();
         let long = dice.chance(12);
         let points = dice.pick(&[20, 60, 200, if long { 900 } else { 400 }]);
         let wire = dice.pick(&[Wire::Telnet, Wire::Http]);
@@ -165,6 +191,7 @@ impl History {
             kind,
             endpoints,
             tempers,
+            names,
             calm,
             kernel_tells: dice.chance(90),
             resets: if dice.chance(25) && !calm { 60 } else { 0 },
@@ -263,6 +290,18 @@ impl History {
         self.actions = plan.into();
     }
 
+    /// By when a point has its verdict at the latest if nothing goes wrong but with names: after the shortest way to a name,
+    /// what it takes to find out that a server is silent, and some more.
+    pub(super) fn prompt(&self) -> Option<Duration> {
+        let takes = self.names.iter().filter_map(|name| match name {
+            NameTemper::Known => Some(Duration::ZERO),
+            NameTemper::Slow(takes) => Some(*takes),
+            NameTemper::Hangs => None,
+        });
+        let prompt = self.calm && self.options.mps == 0.0 && self.can_end();
+        takes.min().filter(|_| prompt).map(|takes| takes + PROMPT)
+    }
+
     /// Who insists on answers from a server that gives none waits for ever.
     fn can_end(&self) -> bool {
         match (self.options.ack, self.wire) {
@@ -294,7 +333,7 @@ impl History {
         if self.wire == Wire::Http && dice.chance(50) {
             return front_fault(server, lasts, dice);
         }
-        match dice.below(12) {
+        match dice.below(13) {
             0..3 => Action::Kill { server, down: lasts },
             3 => Action::Restart { server, down: lasts },
             4 => Action::StallReading { server, lasts },
@@ -306,6 +345,7 @@ impl History {
             8 => Action::ReadOnly { server, lasts },
             9 => Action::Unreachable { server, lasts },
             10 => Action::Reset { server },
+            11 => Action::Chatter { server, lasts },
             _ => Action::HangUp { server },
         }
     }

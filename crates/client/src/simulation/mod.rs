@@ -1,9 +1,9 @@
-//! The simulation: the real queue and engine, a virtual network, virtual time, and an oracle.
+//! The simulation: the real queue, engine and driver, a virtual network, virtual time, and an oracle.
 //!
 //! ```text
-//!  callers.rs --sends, flushes--> Queue --lines--> worker.rs --bytes--> world.rs --lines, requests--> server.rs
-//!      '------- faults ------------------------ Engine ----'                |
-//!                                                            oracle.rs <----'  watches every move
+//!  callers.rs --sends, flushes--> Queue --lines--> Driver --bytes--> world.rs --lines, requests--> server.rs
+//!      '------- faults ------------------------ Engine --'               |
+//!                                                         oracle.rs <----'  watches every move
 //! ```
 //!
 //! One client speaks one wire, telnet or HTTP, with up to four endpoints of different temper and up to three
@@ -71,22 +71,25 @@
 
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 mod callers;
 mod oracle;
 mod server;
-mod worker;
 mod world;
 
 use callers::{Action, History, Temper, Wire};
 use oracle::Oracle;
 use server::Server;
-use worker::Worker;
 use world::World;
 
 use crate::backoff::Random;
-use crate::queue::{Sent, Wait};
+use crate::driver::Driver;
+use crate::endpoint::{Endpoint, Scheme};
+use crate::engine::Engine;
+use crate::queue::{Queue, Sent, Wait};
 
 /// Turns of the worker, at one instant and in a whole run, above which it does not rest.
 const TURNS: (u32, u32) = (200, 200_000);
@@ -167,8 +170,12 @@ struct Flush {
 
 struct Run {
     history: History,
-    world: World,
-    worker: Worker,
+    driver: Driver<World>,
+    queue: Arc<Queue>,
+    /// A caller has woken the worker.
+    woken: Arc<AtomicBool>,
+    /// The virtual clock's zero, for what the queue keeps as instants.
+    started: Instant,
     dice: Dice,
     flushes: Vec<Flush>,
     /// When the client must have ended.
@@ -182,8 +189,8 @@ impl Run {
         let mut trace = Trace { on, ..Trace::default() };
         trace.note(Duration::ZERO, || {
             format!(
-                "{:?} {:?} {:?}: {:?}",
-                history.wire, history.kind, history.tempers, history.options
+                "{:?} {:?} {:?} {:?}: {:?}",
+                history.wire, history.kind, history.tempers, history.names, history.options
             )
         });
         let servers = history.tempers.iter();
@@ -196,9 +203,29 @@ impl Run {
         });
         let oracle = Oracle::new(&history);
         let world = World::new(servers.collect(), &history, oracle, Dice::new(dice.0.next()), trace);
+        let options = &history.options;
+        let woken = Arc::new(AtomicBool::new(false));
+        let wake = woken.clone();
+        let queue = Arc::new(Queue::new(
+            options.queue_points,
+            options.queue_bytes(),
+            options.overflow,
+            Box::new(move || wake.store(true, Ordering::Relaxed)),
+        ));
+        // Far from the real clock, which the queue looks at too: blocks are as old as can be, in every replay.
+        let started = Instant::now() + Duration::from_secs(86_400);
         Run {
-            worker: Worker::new(&history, seed),
-            world,
+            driver: Driver::new(
+                options,
+                engine(&history, seed),
+                queue.clone(),
+                Arc::default(),
+                started,
+                world,
+            ),
+            queue,
+            woken,
+            started,
             history,
             dice,
             flushes: Vec::new(),
@@ -206,18 +233,27 @@ impl Run {
         }
     }
 
+    fn now(&self) -> Duration {
+        self.driver.network.now
+    }
+
+    fn world(&mut self) -> &mut World {
+        &mut self.driver.network
+    }
+
     /// Runs to the end, or to the first law that is broken.
     fn run(&mut self) -> Result<(), String> {
         let mut turns = (Duration::ZERO, 0);
         let mut all = 0;
         loop {
-            self.worker.turn(&mut self.world);
-            let now = self.world.now;
+            self.world().turns += 1;
+            self.driver.turn();
+            let now = self.now();
             self.return_flushes();
-            if let Some(law) = self.world.oracle.broken.take() {
+            if let Some(law) = self.world().oracle.broken.take() {
                 return Err(law);
             }
-            if self.worker.is_done() {
+            if self.driver.is_done() {
                 return self.end();
             }
             if self.end_by.is_some_and(|by| now > by) {
@@ -228,24 +264,29 @@ impl Run {
             if turns.1 > TURNS.0 || all > TURNS.1 {
                 return Err(format!("the worker does not rest at {now:?}"));
             }
-            let until = self.worker.rest(now);
+            let until = self.driver.rest().map(|rest| now + rest);
             self.pass_time(until)?;
-            self.worker.wake(&mut self.world);
+            self.woken.store(false, Ordering::Relaxed);
+            self.world().called = false;
+            for flow in std::mem::take(&mut self.world().ready) {
+                self.driver.readable(|connection| *connection == flow);
+            }
         }
     }
 
     /// Lets time pass until there is something for the worker.
     fn pass_time(&mut self, until: Option<Duration>) -> Result<(), String> {
         loop {
-            let now = self.world.now;
-            if self.worker.is_woken() || !self.world.ready.is_empty() || until.is_some_and(|until| until <= now) {
+            let now = self.now();
+            let woken = self.woken.load(Ordering::Relaxed) || self.world().called || !self.world().ready.is_empty();
+            if woken || until.is_some_and(|until| until <= now) {
                 return Ok(());
             }
             let actions = self.history.actions.front().map(|(at, _)| *at);
             let next = [
                 until,
                 actions,
-                self.world.next(),
+                self.world().next(),
                 self.end_by.map(|by| by + Duration::from_micros(1)),
             ];
             let Some(next) = next.into_iter().flatten().min() else {
@@ -254,12 +295,9 @@ impl Run {
             if self.end_by.is_some_and(|by| next > by) {
                 return Err("promise 7: the worker sleeps through the end".to_owned());
             }
-            self.world.advance(next.max(now));
-            while self
-                .history
-                .actions
-                .front()
-                .is_some_and(|(at, _)| *at <= self.world.now)
+            self.world().advance(next.max(now));
+            while let Some((at, _)) = self.history.actions.front()
+                && *at <= self.now()
             {
                 let (_, action) = self.history.actions.pop_front().expect("there is a front");
                 self.act(&action);
@@ -268,8 +306,8 @@ impl Run {
     }
 
     fn act(&mut self, action: &Action) {
-        let now = self.world.now;
-        self.world.trace.note(now, || format!("{action:?}"));
+        let now = self.now();
+        self.world().trace.note(now, || format!("{action:?}"));
         match action {
             Action::Send { points } => {
                 for _ in 0..*points {
@@ -277,7 +315,7 @@ impl Run {
                 }
             }
             Action::Flush { timeout } => {
-                let to = self.worker.queue.barrier();
+                let to = self.queue.barrier();
                 let deadline = now + *timeout;
                 self.flushes.push(Flush { to, deadline });
                 self.return_flushes();
@@ -285,46 +323,47 @@ impl Run {
             Action::Close { timeout } => {
                 self.return_flushes();
                 if self.history.rested && !self.flushes.is_empty() {
-                    self.world
+                    self.world()
                         .oracle
                         .fail("promise 6: a flush does not return though all is calm");
                 }
                 let deadline = timeout.map(|timeout| now + timeout);
-                self.world.oracle.ends_by(deadline.unwrap_or(Duration::MAX));
+                self.world().oracle.ends_by(deadline.unwrap_or(Duration::MAX));
                 self.end_by = Some(deadline.unwrap_or(now + self.history.patience));
-                self.worker.queue.close(deadline.map(|at| self.worker.instant(at)));
+                self.queue.close(deadline.map(|at| self.started + at));
             }
             Action::Stop => {
                 self.end_by = Some(now);
-                self.world.oracle.ends_by(now);
-                self.worker.queue.stop();
+                self.world().oracle.ends_by(now);
+                self.queue.stop();
             }
-            fault => self.world.strike(fault),
+            fault => self.world().strike(fault),
         }
     }
 
     fn send(&mut self) {
-        let position = self.world.oracle.queued_points();
+        let now = self.now();
+        let position = self.world().oracle.queued_points();
         let line = self.history.line(position, &mut self.dice);
-        match self.worker.queue.append(&line, None, Wait::No) {
-            Ok(Sent::Queued) => self.world.oracle.accepted(self.world.now, Some(line)),
-            Ok(_) => self.world.oracle.accepted(self.world.now, None),
+        match self.queue.append(&line, None, Wait::No) {
+            Ok(Sent::Queued) => self.world().oracle.accepted(now, Some(line)),
+            Ok(_) => self.world().oracle.accepted(now, None),
             // Never became a point.
             Err(_) => {}
         }
     }
 
     fn return_flushes(&mut self) {
-        let now = self.world.now;
-        let ledger = self.worker.queue.lock().ledger();
+        let now = self.now();
+        let ledger = self.queue.lock().ledger();
         for index in (0..self.flushes.len()).rev() {
             let Flush { to, deadline } = self.flushes[index];
-            if self.worker.queue.is_reached(to) {
-                self.world.trace.note(now, || format!("flush to {to} returned"));
-                self.world.oracle.flushed(to as usize, &ledger);
+            if self.queue.is_reached(to) {
+                self.world().trace.note(now, || format!("flush to {to} returned"));
+                self.world().oracle.flushed(to as usize, &ledger);
             }
             // In a run that rests, the last deadline is that of the close: no flush may reach it.
-            if self.worker.queue.is_reached(to) || (deadline <= now && !self.history.rested) {
+            if self.queue.is_reached(to) || (deadline <= now && !self.history.rested) {
                 self.flushes.swap_remove(index);
             }
         }
@@ -332,21 +371,35 @@ impl Run {
 
     /// The client has ended: what is on its way arrives, or dies with the servers.
     fn end(&mut self) -> Result<(), String> {
-        self.worker.end(&mut self.world);
-        self.world.trace.note(self.world.now, || "ended".to_owned());
+        let tally = self.driver.end();
+        self.queue.end(&tally);
+        let now = self.now();
+        self.world().trace.note(now, || "ended".to_owned());
         if self.history.kill_at_end {
-            self.world.kill_all();
+            self.world().kill_all();
         }
-        while let Some(next) = self.world.next() {
-            self.world.advance(next);
+        while let Some(next) = self.world().next() {
+            self.world().advance(next);
         }
-        let ledger = self.worker.queue.lock().ledger();
-        self.world.trace.note(self.world.now, || format!("{ledger:?}"));
-        let now = self.world.now;
-        self.world.oracle.check(now, &ledger);
-        self.world.oracle.judge(&ledger, self.history.rested);
-        self.world.oracle.broken.take().map_or(Ok(()), Err)
+        let ledger = self.queue.lock().ledger();
+        let now = self.now();
+        self.world().trace.note(now, || format!("{ledger:?}"));
+        self.world().oracle.check(now, &ledger);
+        let rested = self.history.rested;
+        self.world().oracle.judge(&ledger, rested);
+        self.world().oracle.broken.take().map_or(Ok(()), Err)
     }
+}
+
+fn engine(history: &History, seed: u64) -> Engine {
+    let scheme = match history.wire {
+        Wire::Telnet => Scheme::Tsdb,
+        Wire::Http => Scheme::Http,
+    };
+    let endpoint = |number| Endpoint::of(scheme, &format!("server{number}"), 4242);
+    let doors = (0..history.endpoints).map(endpoint);
+    let doors = doors.map(|door| (door.to_string(), crate::exchange::Wire::of(&door)));
+    Engine::new(&history.options, doors.collect(), seed)
 }
 
 /// Runs a seed; what it broke, and what happened if that was asked for.
@@ -358,7 +411,7 @@ fn simulate(seed: u64, traced: bool) -> (Result<(), String>, String) {
         let words = words.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         Err(format!("a panic: {}", words.unwrap_or_default()))
     });
-    (outcome, std::mem::take(&mut run.world.trace.text))
+    (outcome, std::mem::take(&mut run.world().trace.text))
 }
 
 #[cfg(test)]
@@ -382,7 +435,7 @@ mod tests {
             return outcome.expect("the laws hold");
         }
         let seeds = number("POTSDB_SEEDS").unwrap_or(2_000);
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let survey = number("POTSDB_SURVEY").is_some();
         let broken = play(seeds, survey);
         if let (Some((seed, law)), false) = (broken.first_key_value(), survey) {

@@ -27,6 +27,10 @@
 //! - **7, close** (`mod.rs`): by its deadline, with nothing pending; without one, in bounded time; no hot loop.
 //! - **9, bounds** (`laws.rs`): points and bytes in the queue, in flight and settling, points per second; written
 //!   twice means counted resent. A run in which nothing goes wrong connects once and writes nothing twice.
+//! - **11, each turn is bounded** (`network.rs`): it reads a connection 16 times and writes to it 32 times at most,
+//!   however much the server says.
+//! - **11, nothing stops the rest** (`laws.rs`): where nothing goes wrong but with names, a point has its verdict within
+//!   5 s, or 5 s after the first name can be resolved: a slow or hanging name costs no other endpoint anything.
 //! - **Manners**: a connection is ended by the client only at its end, or when no byte moved for a timeout. Over
 //!   HTTP no request comes before the last one's answer, none to a server that asked for rest, none behind the announced
 //!   end of a connection; no body is as long as one that was too long, or longer than the server's configuration allows;
@@ -225,6 +229,8 @@ struct Limits {
     answer: Duration,
     connection_max_age: Option<Duration>,
     max_age: Option<Duration>,
+    /// By when a point has its verdict.
+    prompt: Option<Duration>,
     /// The longest back-off.
     cap: Duration,
 }
@@ -290,6 +296,7 @@ impl Oracle {
                 answer: options.answer_timeout,
                 connection_max_age: options.connection_max_age,
                 max_age: options.max_age,
+                prompt: history.prompt(),
                 cap: options.backoff.1,
             },
         }

@@ -62,6 +62,8 @@ pub(super) struct Server {
     /// How long it keeps an idle connection.
     pub(super) keeps: Option<Duration>,
     pub(super) front: Option<Front>,
+    /// Until when it talks without end.
+    pub(super) chatty_until: Duration,
     /// Until when what stands before it takes bodies up to this length.
     pub(super) narrow: (Duration, usize),
     /// Until when, and how many of a hundred answers are cut.
@@ -88,6 +90,7 @@ impl Server {
             odd: false,
             keeps: None,
             front: None,
+            chatty_until: Duration::ZERO,
             narrow: (Duration::ZERO, 0),
             cuts: (Duration::ZERO, 0),
         }
@@ -123,6 +126,11 @@ impl Server {
             Says::Late => b"put: Please throttle writes: 10000 RPCs waiting\nCaused by RPC: PutRequest(x\n",
             Says::ReadOnly => b"unknown command: put.  Try `help'.\n",
         }
+    }
+
+    /// A line that is no answer, if it says such lines at all: of InfluxDB's answers only the end of the stream is an end.
+    pub(super) fn chatter(&self) -> Option<&'static [u8]> {
+        (self.kind == Kind::OpenTsdb).then_some(b"Caused by RPC: PutRequest(table=\"tsdb\", key=[0])\n")
     }
 
     pub(super) fn throttles(&self, now: Duration, dice: &mut Dice) -> bool {

@@ -14,17 +14,18 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io::IoSlice;
 use std::time::Duration;
 
 mod faults;
 mod http;
+mod network;
 
-use super::callers::{History, Wire};
+use super::callers::{History, NameTemper, Wire};
 use super::oracle::Oracle;
 use super::server::answer::Answer;
 use super::server::{Says, Server};
 use super::{Dice, Trace};
+use crate::resolver::Name;
 
 /// What happens by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,13 +40,17 @@ enum Event {
     /// A connection has been idle since so many answers.
     Idle(usize, u32),
     Up(usize),
+    /// The name of a server is resolved.
+    Named(usize),
+    /// A server that talks without end goes on.
+    Chatter(usize),
     /// Something a server was kept from is allowed again.
     Resume(usize),
 }
 
 /// How far an attempt to connect has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dial {
+enum Dial {
     Waiting,
     Connected,
     Refused,
@@ -57,14 +62,6 @@ enum Near {
     Open,
     HalfClosed,
     Dropped,
-}
-
-/// What a read brought.
-pub(super) enum Incoming {
-    Bytes(Vec<u8>),
-    Nothing,
-    End,
-    Broken,
 }
 
 struct Flow {
@@ -88,6 +85,12 @@ struct Flow {
     /// What the client's kernel knows.
     eof: bool,
     reset: bool,
+    /// The client knows that it has ended.
+    gone: bool,
+    /// What it says comes in small pieces up to here.
+    in_pieces: usize,
+    /// The last turn that touched it, and how often that read and wrote.
+    touched: (u64, u32, u32),
     send_buffer: usize,
     receive_buffer: usize,
     latency: Duration,
@@ -106,6 +109,10 @@ pub(super) struct World {
     pub(super) trace: Trace,
     /// Flows the client's poll would report.
     pub(super) ready: Vec<usize>,
+    /// The resolver has woken the worker.
+    pub(super) called: bool,
+    /// The driver's turns so far.
+    pub(super) turns: u64,
     dice: Dice,
     wire: Wire,
     kernel_tells: bool,
@@ -114,6 +121,8 @@ pub(super) struct World {
     /// Every way is short and wide.
     calm: bool,
     servers: Vec<Server>,
+    /// How their names behave, and what is known of them.
+    names: Vec<(NameTemper, Name)>,
     flows: Vec<Flow>,
     events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
     count: u64,
@@ -126,6 +135,9 @@ impl World {
             oracle,
             trace,
             ready: Vec::new(),
+            called: false,
+            turns: 0,
+            names: history.names.iter().map(|temper| (*temper, Name::default())).collect(),
             dice,
             wire: history.wire,
             kernel_tells: history.kernel_tells,
@@ -156,138 +168,12 @@ impl World {
                 Event::Flush(server, generation) => self.flush(server, generation),
                 Event::Answer(flow) => self.give_answer(flow),
                 Event::Idle(flow, answers) => self.hang_up_idle(flow, answers),
+                Event::Named(server) => self.answer_name(server),
+                Event::Chatter(server) => self.chatter(server),
                 Event::Up(server) => self.servers[server].up = true,
                 Event::Resume(server) => self.pump_all(server),
             }
         }
-    }
-
-    pub(super) fn connect(&mut self, server: usize) -> usize {
-        let dice = &mut self.dice;
-        let flow = self.flows.len();
-        let latency = match dice.below(20) {
-            0 if !self.calm => dice.time(20_000, 400_000),
-            1..4 if !self.calm => dice.time(1_000, 20_000),
-            _ if self.servers[server].far => dice.time(20_000, 200_000),
-            _ => dice.time(30, 500),
-        };
-        // A long way with small buffers would be slower than any patience.
-        let least = latency.as_millis() as usize * 50;
-        self.flows.push(Flow {
-            server,
-            generation: 0,
-            dial: Dial::Waiting,
-            sent: Vec::new(),
-            arrived: 0,
-            read: 0,
-            line: 0,
-            acked: 0,
-            replies: Vec::new(),
-            said: 0,
-            heard: 0,
-            near: Near::Open,
-            closed: false,
-            dead: false,
-            eof: false,
-            reset: false,
-            send_buffer: dice.size(200, 1_000_000).max(least),
-            receive_buffer: dice.size(200, 1_000_000).max(least),
-            latency,
-            reset_at: dice.chance(self.resets).then(|| dice.size(1, 30_000)),
-            full: false,
-            pumping: false,
-            pending: None,
-            answers: 0,
-        });
-        self.oracle.dialled(self.now, server);
-        let slow = (dice.chance(2) && !self.calm).then(|| dice.time(500_000, 5_000_000));
-        if self.servers[server].unreachable_until <= self.now {
-            self.schedule(slow.unwrap_or(latency), Event::Dialled(flow));
-        }
-        flow
-    }
-
-    pub(super) fn dial(&self, flow: usize) -> Dial {
-        self.flows[flow].dial
-    }
-
-    /// Writes what the client's kernel takes; `None`: the connection is broken.
-    pub(super) fn write(&mut self, id: usize, slices: &[IoSlice<'_>]) -> Option<usize> {
-        let flow = &mut self.flows[id];
-        if flow.reset {
-            return None;
-        }
-        if flow.near != Near::Open {
-            self.oracle
-                .fail("promise 4: written to after its sending side was ended");
-            return Some(0);
-        }
-        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
-        let room = flow.send_buffer.saturating_sub(flow.sent.len() - flow.acked);
-        let takes = self.dice.portion(offered.min(room));
-        flow.full = takes < offered;
-        let from = flow.sent.len();
-        for slice in slices {
-            let left = takes - (flow.sent.len() - from);
-            flow.sent.extend_from_slice(&slice[..left.min(slice.len())]);
-        }
-        match self.wire {
-            Wire::Telnet => self.oracle.wrote(self.now, id, &flow.sent[from..], flow.full),
-            Wire::Http => self.oracle.wrote_http(self.now, id, &flow.sent[from..], flow.full),
-        }
-        self.wake(id);
-        Some(takes)
-    }
-
-    pub(super) fn read(&mut self, id: usize) -> Incoming {
-        let flow = &mut self.flows[id];
-        if flow.heard < flow.said {
-            let from = flow.heard;
-            flow.heard += self.dice.portion(flow.said - flow.heard);
-            match self.wire {
-                Wire::Telnet => self.oracle.heard(self.now, id, flow.heard),
-                Wire::Http => self.oracle.heard_http(self.now, id, flow.heard, false),
-            }
-            return Incoming::Bytes(flow.replies[from..flow.heard].to_vec());
-        }
-        match (flow.reset, flow.eof) {
-            (true, _) => Incoming::Broken,
-            (false, true) => {
-                if self.wire == Wire::Http {
-                    self.oracle.heard_http(self.now, id, flow.heard, true);
-                }
-                Incoming::End
-            }
-            (false, false) => Incoming::Nothing,
-        }
-    }
-
-    /// What the peer's kernel has acknowledged, as the client's kernel knows it and tells now.
-    pub(super) fn acknowledged(&mut self, flow: usize) -> Option<u64> {
-        let bytes = self.kernel_tells.then_some(self.flows[flow].acked as u64);
-        self.oracle.kernel_told(self.now, flow, bytes);
-        bytes
-    }
-
-    pub(super) fn half_close(&mut self, id: usize) {
-        self.flows[id].near = Near::HalfClosed;
-        self.oracle.half_closed(self.now, id);
-        self.wake(id);
-    }
-
-    /// The client's process closes the socket, or gives up connecting. `by_client`: on its own account.
-    pub(super) fn drop_flow(&mut self, id: usize, by_client: bool) {
-        let flow = &mut self.flows[id];
-        if flow.near == Near::Dropped {
-            return;
-        }
-        let unread = flow.heard < flow.said;
-        flow.near = Near::Dropped;
-        self.oracle.dropped(self.now, id, by_client);
-        if unread {
-            self.lose(id);
-        }
-        self.wake(id);
     }
 
     fn schedule(&mut self, after: Duration, event: Event) {

@@ -28,6 +28,9 @@ const AHEAD: usize = 64 * 1024;
 /// Plaintext taken in one call: other connections wait meanwhile.
 const TURN: usize = 512 * 1024;
 
+/// Reads of the socket in one call that bring no plaintext: keys are renewed, tickets given out, or bytes drip.
+const RECEIVES: usize = 16;
+
 /// Marks kept before the kernel is asked which can be forgotten.
 const MARKS: usize = 4096;
 
@@ -75,7 +78,7 @@ impl Encrypted {
         })
     }
 
-    /// Moves the handshake along; true when it is over.
+    /// Moves the handshake along; true when it is over. That it ends, however much the server says, rustls sees to.
     pub(crate) fn handshake(&mut self, socket: &mut (impl Read + Write)) -> io::Result<bool> {
         loop {
             self.make()?;
@@ -101,9 +104,9 @@ impl Encrypted {
         }
     }
 
-    /// Reads plaintext; 0: the peer ended its side. `WouldBlock`: nothing for now.
+    /// Reads plaintext; 0: the peer ended its side. `WouldBlock`: nothing for now. `Interrupted`: none yet, ask again.
     pub(crate) fn read(&mut self, socket: &mut (impl Read + Write), buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
+        for _ in 0..RECEIVES {
             match self.session.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -121,6 +124,7 @@ impl Encrypted {
             // Keys may be renewed. What cannot be written shows at the next write; what was said is read first.
             let _ = self.make().and_then(|()| self.flush(socket));
         }
+        Err(io::ErrorKind::Interrupted.into())
     }
 
     /// Writes what the kernel takes of `slices`, which begin with what was not written before; 0: nothing for now.

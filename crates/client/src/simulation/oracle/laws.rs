@@ -91,8 +91,22 @@ impl Oracle {
             let accepted = point.accepted;
             self.fail(format!("max_age: a point of {accepted:?} is still queued at {now:?}"));
         }
+        self.check_prompt(now, ledger);
         if told.panics > 0 || told.connects != self.connects {
             self.fail(format!("connects: {} counted, {} made", told.connects, self.connects));
+        }
+    }
+
+    /// Promise 11: the oldest point without a verdict is at least as old as the one that would be if none had overtaken it.
+    fn check_prompt(&mut self, now: Duration, ledger: &Ledger) {
+        let oldest = self.points.len() - (ledger.queued + ledger.in_flight) as usize;
+        if let (Some(point), Some(prompt)) = (self.points.get(oldest), self.limits.prompt)
+            && now > point.accepted + prompt
+        {
+            let accepted = point.accepted;
+            self.fail(format!(
+                "promise 11: a point of {accepted:?} has no verdict at {now:?}, though a server works"
+            ));
         }
     }
 

@@ -42,6 +42,10 @@ impl World {
             }
             Action::Narrow { server, lasts, bytes } => self.servers[server].narrow = (now + lasts, bytes),
             Action::CutAnswers { server, lasts, percent } => self.servers[server].cuts = (now + lasts, percent),
+            Action::Chatter { server, lasts } => {
+                self.servers[server].chatty_until = now + lasts;
+                self.schedule(Duration::ZERO, Event::Chatter(server));
+            }
             Action::Reset { server } => {
                 for flow in self.live(server) {
                     self.reset(flow);
@@ -54,6 +58,30 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// So many lines that are no answers, and the next of them soon. Over HTTP a server says only what belongs to a request.
+    pub(super) fn chatter(&mut self, server: usize) {
+        let until = self.servers[server].chatty_until;
+        if until <= self.now {
+            return;
+        }
+        for id in self.live(server) {
+            let flow = &mut self.flows[id];
+            let line = match (self.wire, flow.pending.is_some()) {
+                (Wire::Telnet, _) => self.servers[server].chatter(),
+                (Wire::Http, true) => Some(&b"HTTP/1.1 100 Continue\r\n\r\n"[..]),
+                (Wire::Http, false) => None,
+            };
+            if let Some(line) = line {
+                let lines = self.dice.size(10, 400);
+                flow.replies.extend(line.repeat(lines));
+                flow.in_pieces = flow.replies.len();
+                self.wake(id);
+            }
+        }
+        let after = (until - self.now) / 4;
+        self.schedule(after.max(Duration::from_millis(1)), Event::Chatter(server));
     }
 
     /// Every server dies, with what it holds in memory.

@@ -25,7 +25,7 @@ use crate::options::Options;
 use crate::publish::Shared;
 use crate::queue::Queue;
 use crate::repeat::{Known, Registry};
-use crate::sync::{Mutex, lock};
+use crate::sync::lock;
 use crate::worker::Worker;
 
 /// Numbers homes, so that a series can tell whose timestamps it remembers.
@@ -36,7 +36,7 @@ pub(crate) struct Home {
     id: u64,
     queue: Arc<Queue>,
     shared: Arc<Shared>,
-    registry: Mutex<Registry>,
+    registry: Registry,
     next: OnceLock<Box<Home>>,
 }
 
@@ -70,7 +70,7 @@ impl Home {
             id: HOMES.fetch_add(1, Ordering::Relaxed),
             queue: Arc::new(queue),
             shared: Arc::default(),
-            registry: Mutex::default(),
+            registry: Registry::default(),
             next: OnceLock::new(),
         }
     }
@@ -133,7 +133,7 @@ impl Home {
     }
 
     pub(crate) fn intern(&self, text: &SeriesText) -> Arc<Known> {
-        lock(&self.registry).intern(text)
+        self.registry.intern(text)
     }
 
     pub(crate) fn stats(&self) -> Stats {

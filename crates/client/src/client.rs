@@ -40,8 +40,8 @@ const USUAL_LINE: usize = 256;
 const LONGEST_LINE: usize = MAX_LINE + 1 + line::MIDDLE_LEN;
 
 thread_local! {
-    /// Where `send` renders names and tags. Taken out while in use: an `AsRef` that sends finds none
-    /// and makes one.
+    /// Where `send` renders names and tags. Taken out while in use: an `AsRef` that sends finds none and makes one, and
+    /// so does a destructor that runs after this one's.
     static SCRATCH: Cell<Option<SeriesText>> = const { Cell::new(None) };
 }
 
@@ -398,7 +398,7 @@ impl Client {
         tags: impl IntoIterator<Item = (K, V)>,
         with: impl FnOnce(&SeriesText) -> T,
     ) -> Result<T, InvalidPoint> {
-        let mut text = SCRATCH.take().unwrap_or_default();
+        let mut text = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
         text.clear();
         let rendered = self.render(&mut text, metric, tags);
         let result = rendered.map(|()| with(&text));
@@ -407,7 +407,8 @@ impl Client {
             Ok(_) => {}
             Err(_) => home.queue().count_invalid(),
         }
-        SCRATCH.set(Some(text));
+        // Not where the thread's locals are gone: it ends, and one of them sends.
+        let _ = SCRATCH.try_with(|scratch| scratch.set(Some(text)));
         result
     }
 

@@ -21,7 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{ConfigError, FlushError, SendError};
 use crate::home::Home;
 use crate::ledger::Stats;
-use crate::options::{Options, Precision, Repeats};
+use crate::options::{Options, Repeats};
 use crate::queue::{Sent, Wait};
 use crate::repeat::Known;
 use crate::report::Report;
@@ -513,15 +513,12 @@ impl Client {
     /// Whether times are written as milliseconds.
     #[cfg(feature = "frames")]
     pub(crate) fn writes_millis(&self) -> bool {
-        self.handle.options.precision == Precision::Milliseconds
+        self.handle.options.precision == crate::options::Precision::Milliseconds
     }
 
     /// The present, as the option `precision` has it.
     pub(crate) fn now(&self) -> Result<Timestamp, InvalidPoint> {
-        match self.handle.options.precision {
-            Precision::Seconds => Timestamp::from_secs(clock::seconds()),
-            Precision::Milliseconds => Timestamp::from_millis(clock::millis()),
-        }
+        clock::now(self.handle.options.precision)
     }
 }
 

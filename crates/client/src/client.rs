@@ -35,6 +35,13 @@ pub const NO_TAGS: [(&str, &str); 0] = [];
 /// blocks, so this passes only on a machine that gives it no processor.
 const LAST_TURN: Duration = Duration::from_secs(2);
 
+/// How long a client that was let go of without waiting still delivers: see [`Client::detach`].
+///
+/// Long enough for a server's restart and for most outages. After it the points that are left are dropped, with the
+/// reason `closed`: with a server that never comes back, a program that makes client after client would keep the thread
+/// and the queue of each.
+pub const DETACHED_GRACE: Duration = Duration::from_secs(3600);
+
 /// Room for the line of a series whose names are as long as names usually are, and for any line.
 const USUAL_LINE: usize = 256;
 const LONGEST_LINE: usize = MAX_LINE + 1 + line::MIDDLE_LEN;
@@ -286,7 +293,8 @@ impl Client {
         self.home().queue().close(None);
     }
 
-    /// Gives a close that is under way a deadline, from now.
+    /// Closes as [`begin_close`](Client::begin_close), with a deadline from now: what is pending then is dropped, with the
+    /// reason `closed`. Of several deadlines the earliest counts. A forked child that has not sent has nothing to close.
     pub fn end_by(&self, timeout: Duration) {
         if let Some(home) = self.existing_home() {
             home.queue().close(clock::deadline(timeout));
@@ -359,8 +367,8 @@ impl Client {
         self.handle.host_tag.as_deref()
     }
 
-    /// Makes dropping the last handle return at once: it begins to close and does not wait. For
-    /// bindings whose deallocation must never wait.
+    /// Makes dropping the last handle return at once: it begins to close and does not wait. What is queued is still
+    /// delivered, for at most [`DETACHED_GRACE`]. For bindings whose deallocation must never wait.
     pub fn detach(&self) {
         self.handle.detached.store(true, Ordering::Relaxed);
     }
@@ -542,9 +550,35 @@ impl Drop for Handle {
         // A home inherited by fork is the parent's to close; a child without one has nothing to.
         let Some(home) = self.home.existing() else { return };
         if self.detached.load(Ordering::Relaxed) || is_worker() {
-            home.queue().close(None);
+            home.queue().close(clock::deadline(DETACHED_GRACE));
         } else {
             close(home, self.options.close_grace);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::queue::Phase;
+
+    #[test]
+    fn a_detached_client_whose_server_is_gone_ends_some_time() {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let client = Client::open(&format!("tsdb://{nobody}")).unwrap();
+        client.send("m", 1, [("h", "a")]).unwrap();
+        client.detach();
+        let queue = client.home().queue().clone();
+        let latest = Instant::now() + DETACHED_GRACE + Duration::from_secs(60);
+        drop(client);
+        let Phase::Closing(Some(deadline)) = queue.lock().phase() else {
+            panic!("closing with a deadline, not {:?}", queue.lock().phase());
+        };
+        assert!(deadline < latest);
+        queue.stop();
+        assert!(queue.wait_ended(Some(latest)));
     }
 }

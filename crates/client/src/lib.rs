@@ -83,7 +83,7 @@ pub use crate::auth::Auth;
 pub use crate::barrier::Barrier;
 pub use crate::builder::Builder;
 pub use crate::bulk::{BadLine, SentLines};
-pub use crate::client::{Client, NO_TAGS};
+pub use crate::client::{Client, DETACHED_GRACE, NO_TAGS};
 pub use crate::endpoint::{DEFAULT_PORT, Endpoint, Scheme};
 pub use crate::error::{ConfigError, FlushError, SendError};
 pub use crate::ledger::{Dropped, EndpointState, Stats};

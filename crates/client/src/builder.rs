@@ -1,11 +1,12 @@
 //! Building a client: a URL, options over it, and the one step that can fail.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use potsdb_wire::{Names, Rules, SeriesText, Server};
 
 use crate::auth::Auth;
+use crate::check;
 use crate::client::Client;
 use crate::credentials::check_header;
 use crate::endpoint::{Endpoint, Scheme};
@@ -16,7 +17,7 @@ use crate::secret::Secret;
 use crate::tls::Opening;
 use crate::url;
 
-/// How long `check_host` tries.
+/// How long `check_host` tries, over all endpoints.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client to be. From [`Client::builder`].
@@ -252,11 +253,14 @@ fn openings(endpoints: &[Endpoint], options: &Options) -> Result<Vec<Opening>, C
     endpoints.iter().map(opening).collect()
 }
 
-/// One endpoint that accepts a connection is enough; the last error is told otherwise.
+/// One endpoint that accepts a connection is enough; the last error is told otherwise. Each gets its share of the time.
 fn check_hosts(endpoints: &[Endpoint], openings: &[Opening]) -> Result<(), ConfigError> {
+    let deadline = Instant::now() + CHECK_TIMEOUT;
     let mut last = None;
     for (index, endpoint) in endpoints.iter().enumerate() {
-        match endpoint.check_over(openings.get(index), CHECK_TIMEOUT) {
+        let others = u32::try_from(endpoints.len() - index).unwrap_or(u32::MAX);
+        let share = deadline.saturating_duration_since(Instant::now()) / others;
+        match check::check(endpoint, openings.get(index), share) {
             Ok(_) => return Ok(()),
             Err(error) => last = Some(ConfigError::unreachable(endpoint.to_string(), error)),
         }

@@ -16,6 +16,7 @@ use potsdb_wire::{InvalidPoint, MAX_LINE, Rules, SeriesText, Timestamp, Value, l
 use crate::barrier::Barrier;
 use crate::builder::Builder;
 use crate::bulk::{self, SentLines};
+use crate::check;
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::error::{ConfigError, FlushError, SendError};
@@ -244,14 +245,14 @@ impl Client {
         )
     }
 
-    /// Connects to an endpoint as the worker does, over TLS with the handshake, and hangs up.
+    /// Connects to an endpoint as the worker does, over TLS with the handshake, and hangs up. Takes at most `timeout`.
     ///
     /// # Errors
     ///
     /// Of the name's resolution, of the last address tried, or of TLS, in its words.
     pub fn check(&self, endpoint: &Endpoint, timeout: Duration) -> io::Result<SocketAddr> {
         let opening = crate::io::opening(self.options(), endpoint)?;
-        endpoint.check_over(opening.as_ref(), timeout)
+        check::check(endpoint, opening.as_ref(), timeout)
     }
 
     /// Waits until every point accepted before the call has its verdict and no re-send of it is under

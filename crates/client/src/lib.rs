@@ -35,6 +35,7 @@ mod batch;
 mod block;
 mod builder;
 mod bulk;
+mod check;
 mod client;
 mod clock;
 mod connection;

@@ -6,7 +6,7 @@ The work is done by the extension module; here are the constructors, the ways to
 
 from __future__ import annotations
 
-from . import _potsdb
+from . import _potsdb, records
 from .exit import cover
 from .shims import Queue, Thread
 
@@ -131,6 +131,7 @@ class Client(_potsdb.Client):
         self._is_done = True
         if "done" in vars(self):
             self.done.set()
+        records.closed()
         return None if timeout is None else self._close(timeout, True)
 
     def wait(self) -> None:

@@ -26,10 +26,12 @@ COPY = "line copied under a lock"
 PLAIN = "plain 64 KiB writes"
 HEALTHY = "the two healthy ones alone"
 DATAFRAME = "questdb `dataframe`"
+NOTHING = "no call"
 EMPTY = "an empty native method"
 HEADERS = "a C compiler and Python's headers"
 OTHERS = ["questdb `Sender.row`", "datadog statsd", "statsd TCP", "influxdb-client, its `Point` alone"]
 CALLS = ["cadence", "metrics, no point per call", "questdb-rs"]
+SERIES = ["1 series", "1 000 series", "300 000 series"]
 HANDLES = ["cadence, the client's own tags", "metrics, no point per call"]
 MEASURES = [
     Measure("Python `send(name, value, 3 tags)` (ns)", OLD, 1 / 60, True),
@@ -63,6 +65,9 @@ MEASURES = [
     Measure("Rust, processor time a delivered point (ns)", "", None, True),
     Measure("HTTP gzip, whole cost per point (ns of CPU)", "", 1000, True),
     Measure("Rust, 8 threads on one client (points/s)", "1 thread", 1, False),
+    *(Measure(f"Rust, worst `client.send_at` among {count} (us)", "", 1000, True) for count in SERIES),
+    *(Measure(f"Rust, worst `client.send_at` among {count} (us)", NOTHING, None, True) for count in SERIES),
+    *(Measure(f"Rust, 99.99th percentile of `client.send_at` among {count} (us)", NOTHING, None, True) for count in SERIES),
     Measure("Rust, tsdb, four endpoints, one dead, one stalled (points/s)", HEALTHY, 0.9, False),
     Measure("Rust, http, four endpoints, one dead, one stalled (points/s)", HEALTHY, 0.9, False),
     Measure("Rust, system calls a point, 1 thread, both processes", "", 0.01, True, "perf"),

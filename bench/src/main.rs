@@ -23,6 +23,7 @@ mod processor;
 mod reader;
 mod resident;
 mod sending;
+mod stalls;
 mod table;
 mod threads;
 mod wire;
@@ -41,6 +42,7 @@ fn main() {
         Some("memory") => memory::run(number(1, 7), number(2, 1_000_000)),
         Some("wire") => wire::run(number(1, 7), number(2, 8_000_000)),
         Some("threads") => threads::run(number(1, 7), number(2, 4_000_000)),
+        Some("stalls") => stalls::run(number(1, 7), number(2, 900_000)),
         Some("endpoints") => endpoints::run(number(1, 7)),
         Some("growth") => growth::run(
             arguments.get(1).map_or("", String::as_str),
@@ -59,7 +61,7 @@ fn main() {
         // One side alone, once: for counting its system calls, and for profiles.
         Some("send") => threads::once(number(1, 1), number(2, 1_000_000)),
         _ => panic!(
-            "potsdb-bench reader [reads|answers|http|stalls|datagrams] | memory | wire | threads [ROUNDS [POINTS]] | endpoints [ROUNDS] | growth PLOT [PLACE [POINTS]] | beside [POINTS] | path [PATH [POINTS [PORT]]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
+            "potsdb-bench reader [reads|answers|http|stalls|datagrams] | memory | wire | threads | stalls [ROUNDS [POINTS]] | endpoints [ROUNDS] | growth PLOT [PLACE [POINTS]] | beside [POINTS] | path [PATH [POINTS [PORT]]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
         ),
     }
 }

@@ -40,9 +40,10 @@ impl Client {
         }
     }
 
-    /// Opens the client: `url` (`None`: `POTSDB_URL`), then the options by name.
-    #[pyo3(signature = (url, keywords))]
-    fn _open(&self, py: Python<'_>, url: Option<&str>, keywords: &Bound<'_, PyDict>) -> PyResult<()> {
+    /// Opens the client: `url` (`None`: `POTSDB_URL`), then the options by name. `old`: `host_tag` is potsdb 1.0.3's
+    /// argument, where text is always the tag's value.
+    #[pyo3(signature = (url, keywords, old = false))]
+    fn _open(&self, py: Python<'_>, url: Option<&str>, keywords: &Bound<'_, PyDict>, old: bool) -> PyResult<()> {
         if self.door.get().is_some() {
             return Err(PyRuntimeError::new_err("the client is open already"));
         }
@@ -53,7 +54,7 @@ impl Client {
                 Err(_) => return Err(errors::config(py, "POTSDB_URL is not set: tsdb://host:4242".to_owned())),
             },
         };
-        options::apply(builder.options(), keywords)?;
+        options::apply(builder.options(), keywords, old)?;
         let client = build(py, builder)?;
         // Two threads opening one client: the second client closes again, unused.
         let _ = self.door.set(Door::open(client));

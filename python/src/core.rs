@@ -4,8 +4,8 @@
 //! Client, Series  --hold-->  Door  --holds-->  Core  <--holds--  the exit hook (exit.rs)
 //! ```
 //!
-//! When the last object of Python's goes, its [`Door`] begins the close and returns at once: what
-//! is queued is still delivered, and the exit hook, which holds the [`Core`], sees to it.
+//! When the last object of Python's goes, its [`Door`] begins the close and returns at once: what is queued is still
+//! delivered, for an hour if need be, and the exit hook, which holds the [`Core`], sees to it.
 
 use std::ops::Deref;
 use std::process;
@@ -255,7 +255,6 @@ impl Origin<'_> {
 /// Python's side of a client: shared by the client object and its series, closes when both are gone.
 pub(crate) struct Door {
     core: Arc<Core>,
-    process: u32,
 }
 
 impl Door {
@@ -263,10 +262,7 @@ impl Door {
     pub(crate) fn open(client: potsdb::Client) -> Arc<Door> {
         let core = Arc::new(Core::new(client));
         exit::register(&core);
-        Arc::new(Door {
-            core,
-            process: process::id(),
-        })
+        Arc::new(Door { core })
     }
 }
 
@@ -281,11 +277,8 @@ impl Deref for Door {
 
 impl Drop for Door {
     fn drop(&mut self) {
-        // Returns at once and takes no Python lock: this runs inside the garbage collector. A child
-        // that never sent has nothing to close, and should not start a worker for it.
-        let client = &self.core.client;
-        if self.process == process::id() || client.stats().accepted > 0 {
-            client.begin_close();
-        }
+        // Returns at once and takes no Python lock: this runs inside the garbage collector. A child that never sent has
+        // nothing to close, and starts no worker for it.
+        self.core.client.end_by(potsdb::DETACHED_GRACE);
     }
 }

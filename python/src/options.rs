@@ -26,8 +26,9 @@ pub(crate) fn defaults() -> Options {
     options
 }
 
-/// Applies keywords by name; an unknown one is a `TypeError` that suggests the nearest.
-pub(crate) fn apply(options: &mut Options, keywords: &Bound<'_, PyDict>) -> PyResult<()> {
+/// Applies keywords by name; an unknown one is a `TypeError` that suggests the nearest. Text means what it means in a
+/// URL's query, but for the `host_tag` of an `old` program: one written for potsdb 1.0.3.
+pub(crate) fn apply(options: &mut Options, keywords: &Bound<'_, PyDict>, old: bool) -> PyResult<()> {
     let py = keywords.py();
     for (name, given) in keywords {
         let name: String = name.extract()?;
@@ -38,8 +39,10 @@ pub(crate) fn apply(options: &mut Options, keywords: &Bound<'_, PyDict>) -> PyRe
         if given.is_none() && name != "host_tag" {
             continue;
         }
-        if name == "host_tag" {
+        if name == "host_tag" && old {
             options.host_tag = host_tag(&given)?;
+        } else if name == "host_tag" && given.is_none() {
+            options.host_tag = HostTag::None;
         } else if name == "tags" && given.cast::<PyMapping>().is_ok() {
             let mut tags = Tags::default();
             tags.add_mapping(&given)?;

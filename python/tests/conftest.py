@@ -26,6 +26,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 HERE = Path(__file__).parent
 
 
+@pytest.fixture(autouse=True)
+def nothing_was_said_before() -> None:
+    """What a test does not see of refused points is not told in the next one."""
+    potsdb.records._forget()
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = Server()

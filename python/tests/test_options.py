@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import timedelta
 
 import pytest
@@ -57,7 +58,7 @@ def test_an_unknown_keyword_is_a_type_error_that_suggests_the_nearest():
         make(zzzzzz=1)
 
 
-@pytest.mark.parametrize("wrong", [dict(overflow="sometimes"), dict(max_tags="x"), dict(settle=-1), dict(tags="x"), dict(mps=-1)])
+@pytest.mark.parametrize("wrong", [dict(overflow="sometimes"), dict(max_tags="x"), dict(settle=-1), dict(tags="x"), dict(mps=-1), dict(connections=0), dict(write_timeout=timedelta()), dict(mps=float("nan"))])
 def test_a_wrong_value_is_a_config_error_that_names_the_option(wrong):
     with pytest.raises(potsdb.ConfigError, match=next(iter(wrong))) as raised:
         make(**wrong)
@@ -74,6 +75,24 @@ def test_a_url_opens_a_client(server):
     assert (client.host, client.port, client.host_tag) == ("127.0.0.1", server.port, "web")
     assert client.send("m", 1, timestamp=1500000000) == "put p.m 1500000000 1 host=web\n"
     assert client.close(10).delivered == 1
+
+
+@pytest.mark.parametrize(("given", "tag"), [("false", None), (False, None), (None, None), ("", None), ("web", "web"), (5, "5")])
+def test_text_means_what_it_means_in_a_url(given, tag):
+    assert potsdb.Client.from_url("tsdb://localhost?test_mode=true", host_tag=given).host_tag == tag
+    if given is not None:
+        text = str(given).lower()
+        assert potsdb.Client.from_url(f"tsdb://localhost?test_mode=true&host_tag={text}").host_tag == tag
+
+
+@pytest.mark.parametrize("given", [True, "true"])
+def test_the_machines_name_is_true_in_either_form(given):
+    client = potsdb.Client.from_url("tsdb://localhost?test_mode=true&host_tag=false", host_tag=given)
+    assert client.host_tag == socket.gethostname()
+
+
+def test_an_argument_of_1_0_3_means_what_it_meant_there():
+    assert make(host_tag="false").host_tag == "false"
 
 
 def test_the_first_argument_may_be_a_url(server):

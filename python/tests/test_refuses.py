@@ -77,6 +77,59 @@ def test_drop_logs_one_record_per_metric_and_minute(caplog):
     client.stop()
 
 
+def test_what_was_not_said_is_counted_in_the_next_record(caplog, monkeypatch):
+    client = potsdb.Client("127.0.0.1", 1, check_host=False)
+    with caplog.at_level(logging.WARNING, "potsdb"):
+        for wrong in [dict(a="b c"), dict(a="b c"), dict(a=""), dict(timestamp=5)]:
+            client.send("one", 1, **wrong)
+        monkeypatch.setattr(potsdb.records, "_QUIET", 0.0)
+        client.send("one", 1, a="x y")
+        client.send("one", 1, a="x y")
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 3
+    assert "x y" in said[1] and "; 3 more since" in said[1] and said[1].endswith("are allowed") and "timestamp: 5" in said[1]
+    assert "more since" not in said[2]
+    client.stop()
+
+
+def test_what_was_not_said_is_counted_at_a_close(caplog):
+    with caplog.at_level(logging.WARNING, "potsdb"), potsdb.Client("127.0.0.1", 1, check_host=False, close_grace=0) as client:
+        for n in range(50):
+            client.send("often", 1, a="b c")
+            client.send(f"other{n % 5}", 1, a="")
+        caplog.clear()
+    [said] = [record.getMessage() for record in caplog.records if "not sent" in record.getMessage()]
+    assert said.startswith("94 more points not sent: 49 of 'often', the last: tag value of a: space (0x20)")
+    assert said.count("9 of 'other") == 2 and said.endswith("; 27 of other metrics")
+    shown = "0 accepted: 0 acknowledged; 100 invalid not sent"
+    assert str(client.stats()) == shown and repr(client.stats()) == f"<potsdb.Stats {shown}>"
+
+
+def test_many_short_clients_say_it_once_a_minute_and_the_exit_says_the_rest(caplog):
+    with caplog.at_level(logging.WARNING, "potsdb"):
+        for _ in range(20):
+            with potsdb.Client("127.0.0.1", 1, check_host=False, close_grace=0) as client:
+                client.send("m", 1, a="b c")
+        potsdb.records.closed(final=True)
+        potsdb.records.closed(final=True)
+    said = [record.getMessage() for record in caplog.records]
+    assert [line[:23] for line in said] == ["point of 'm' not sent: ", "1 more point not sent: ", "18 more points not sent"]
+
+
+def test_a_program_that_just_ends_says_how_many_were_not_sent(run):
+    out, err = run("""
+        import potsdb
+        client = potsdb.Client("127.0.0.1", 1, check_host=False)
+        for t in (dict(a=""), dict(a="x y"), dict(a="k=v"), dict(a="ok", timestamp=999907200)):
+            client.send("one.metric", 1, **t)
+        print(client.stats())
+    """)
+    assert out == "0 accepted: 0 acknowledged; 4 invalid not sent\n"
+    first, last = err.splitlines()
+    assert first.startswith("point of 'one.metric' not sent: tag value of a: is empty")
+    assert last.startswith("3 more points not sent: 3 of 'one.metric', the last: timestamp: 999907200")
+
+
 def test_made_up_metric_names_do_not_fill_the_memory_of_the_log():
     client = potsdb.Client("127.0.0.1", 1, check_host=False)
     logging.getLogger("potsdb").disabled = True

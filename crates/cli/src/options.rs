@@ -69,7 +69,13 @@ impl ClientOptions {
 pub(crate) fn list() -> String {
     let mut text = String::from("Options of the client, for -o NAME=VALUE or the URL's query:\n");
     for option in potsdb::OPTIONS {
-        let _ = writeln!(text, "  {:<16}{}", option.name, option.help);
+        let _ = write!(text, "  {:<16}{}", option.name, option.help);
+        match option.default().as_str() {
+            "" => text.push('\n'),
+            default => {
+                let _ = writeln!(text, " [default: {default}]");
+            }
+        }
     }
     text
 }

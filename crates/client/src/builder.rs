@@ -1,22 +1,19 @@
 //! Building a client: a URL, options over it, and the one step that can fail.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use potsdb_wire::{Names, Rules, SeriesText, Server};
+use potsdb_wire::{Rules, SeriesText};
 
-use crate::auth::Auth;
+use crate::check;
 use crate::client::Client;
-use crate::credentials::check_header;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::error::ConfigError;
-use crate::options::{Ack, HostTag, Invalid, Options, Overflow, Precision, Repeats};
-use crate::secret::Secret;
+use crate::options::{Ack, HostTag, Invalid, Options};
 use crate::secrets;
 use crate::tls::Opening;
 use crate::url;
 
-/// How long `check_host` tries.
+/// How long `check_host` tries, over all endpoints.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client to be. From [`Client::builder`].
@@ -27,19 +24,6 @@ pub struct Builder {
     options: Options,
     /// The first thing that was wrong; `build` returns it.
     error: Option<ConfigError>,
-}
-
-/// The typed setters: one per option, of the option's name.
-macro_rules! setters {
-    ($($name:ident: $type:ty),* $(,)?) => {
-        $(
-            #[doc = concat!("Sets the option `", stringify!($name), "`.")]
-            pub fn $name(mut self, $name: $type) -> Builder {
-                self.options.$name = $name.into();
-                self
-            }
-        )*
-    };
 }
 
 impl Builder {
@@ -86,43 +70,6 @@ impl Builder {
         self
     }
 
-    setters! {
-        server: Server,
-        queue_points: usize,
-        queue_bytes: usize,
-        overflow: Overflow,
-        host_tag: HostTag,
-        tags: Vec<(String, String)>,
-        prefix: String,
-        names: Names,
-        max_tags: usize,
-        invalid: Invalid,
-        mps: f64,
-        repeats: Repeats,
-        precision: Precision,
-        ack: Ack,
-        window_bytes: usize,
-        settle: Duration,
-        settle_bytes: usize,
-        max_age: Duration,
-        connect_timeout: Duration,
-        write_timeout: Duration,
-        answer_timeout: Duration,
-        backoff: (Duration, Duration),
-        connections: usize,
-        connection_max_age: Duration,
-        gzip: bool,
-        auth: Auth,
-        headers: Vec<(String, Secret)>,
-        ca: PathBuf,
-        cert: PathBuf,
-        key: PathBuf,
-        linger: Duration,
-        close_grace: Duration,
-        check_host: bool,
-        test_mode: bool,
-    }
-
     /// The options as they stand.
     pub fn options(&mut self) -> &mut Options {
         &mut self.options
@@ -138,7 +85,7 @@ impl Builder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let options = self.options.within_reason();
+        let options = self.options.check()?;
         let scheme = check_endpoints(&self.endpoints)?;
         check_wire(scheme, &options)?;
         let openings = openings(&self.endpoints, &options)?;
@@ -189,6 +136,14 @@ fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
             "stored can be told over http and https alone",
         ));
     }
+    if let Some(server) = options.server
+        && options.ack == Ack::Accepted
+        && !scheme.is_http()
+        && !server.answers_version()
+    {
+        let rule = format!("accepted is what {server} cannot tell over {scheme}");
+        return Err(ConfigError::option("ack", rule));
+    }
     if let Some(auth) = &options.auth
         && auth.manner().is_http() != scheme.is_http()
     {
@@ -198,8 +153,7 @@ fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
     if !options.headers.is_empty() && !scheme.is_http() {
         return Err(ConfigError::option("headers", "only http and https have headers"));
     }
-    for (name, value) in &options.headers {
-        check_header(name, value.reveal()).map_err(|rule| ConfigError::option("headers", rule))?;
+    for (name, _) in &options.headers {
         if options.auth.is_some() && name.eq_ignore_ascii_case("authorization") {
             return Err(ConfigError::option(
                 "headers",
@@ -252,11 +206,14 @@ fn openings(endpoints: &[Endpoint], options: &Options) -> Result<Vec<Opening>, C
     endpoints.iter().map(opening).collect()
 }
 
-/// One endpoint that accepts a connection is enough; the last error is told otherwise.
+/// One endpoint that accepts a connection is enough; the last error is told otherwise. Each gets its share of the time.
 fn check_hosts(endpoints: &[Endpoint], openings: &[Opening]) -> Result<(), ConfigError> {
+    let deadline = Instant::now() + CHECK_TIMEOUT;
     let mut last = None;
     for (index, endpoint) in endpoints.iter().enumerate() {
-        match endpoint.check_over(openings.get(index), CHECK_TIMEOUT) {
+        let others = u32::try_from(endpoints.len() - index).unwrap_or(u32::MAX);
+        let share = deadline.saturating_duration_since(Instant::now()) / others;
+        match check::check(endpoint, openings.get(index), share) {
             Ok(_) => return Ok(()),
             Err(error) => last = Some(ConfigError::unreachable(endpoint.to_string(), error)),
         }

@@ -75,7 +75,7 @@ pub(crate) fn send(
         if batch.bytes.len() + MAX_LINE >= BATCH_BYTES || u64::from(batch.points) >= most || rest.is_empty() {
             match batch.append(queue, deadline) {
                 Ok(points) => sent.queued += points,
-                Err(SendError::Closed) if sent.queued == 0 && sent.bad.is_empty() => return Err(SendError::Closed),
+                Err(SendError::Closed) if sent.consumed == 0 => return Err(SendError::Closed),
                 // What was not taken can be given again: the bad lines of this batch with it.
                 Err(_) => {
                     sent.bad.retain(|bad| bad.number <= sent.lines);

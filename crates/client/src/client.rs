@@ -16,12 +16,13 @@ use potsdb_wire::{InvalidPoint, MAX_LINE, Rules, SeriesText, Timestamp, Value, l
 use crate::barrier::Barrier;
 use crate::builder::Builder;
 use crate::bulk::{self, SentLines};
+use crate::check;
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::error::{ConfigError, FlushError, SendError};
 use crate::home::Home;
 use crate::ledger::Stats;
-use crate::options::{Options, Precision, Repeats};
+use crate::options::{Options, Repeats};
 use crate::queue::{Sent, Wait};
 use crate::repeat::Known;
 use crate::report::Report;
@@ -35,13 +36,20 @@ pub const NO_TAGS: [(&str, &str); 0] = [];
 /// blocks, so this passes only on a machine that gives it no processor.
 const LAST_TURN: Duration = Duration::from_secs(2);
 
+/// How long a client that was let go of without waiting still delivers: see [`Client::detach`].
+///
+/// Long enough for a server's restart and for most outages. After it the points that are left are dropped, with the
+/// reason `closed`: with a server that never comes back, a program that makes client after client would keep the thread
+/// and the queue of each.
+pub const DETACHED_GRACE: Duration = Duration::from_secs(3600);
+
 /// Room for the line of a series whose names are as long as names usually are, and for any line.
 const USUAL_LINE: usize = 256;
 const LONGEST_LINE: usize = MAX_LINE + 1 + line::MIDDLE_LEN;
 
 thread_local! {
-    /// Where `send` renders names and tags. Taken out while in use: an `AsRef` that sends finds none
-    /// and makes one.
+    /// Where `send` renders names and tags. Taken out while in use: an `AsRef` that sends finds none and makes one, and
+    /// so does a destructor that runs after this one's.
     static SCRATCH: Cell<Option<SeriesText>> = const { Cell::new(None) };
 }
 
@@ -237,14 +245,14 @@ impl Client {
         )
     }
 
-    /// Connects to an endpoint as the worker does, over TLS with the handshake, and hangs up.
+    /// Connects to an endpoint as the worker does, over TLS with the handshake, and hangs up. Takes at most `timeout`.
     ///
     /// # Errors
     ///
     /// Of the name's resolution, of the last address tried, or of TLS, in its words.
     pub fn check(&self, endpoint: &Endpoint, timeout: Duration) -> io::Result<SocketAddr> {
         let opening = crate::secrets::opening(self.options(), endpoint)?;
-        endpoint.check_over(opening.as_ref(), timeout)
+        check::check(endpoint, opening.as_ref(), timeout)
     }
 
     /// Waits until every point accepted before the call has its verdict and no re-send of it is under
@@ -286,7 +294,8 @@ impl Client {
         self.home().queue().close(None);
     }
 
-    /// Gives a close that is under way a deadline, from now.
+    /// Closes as [`begin_close`](Client::begin_close), with a deadline from now: what is pending then is dropped, with the
+    /// reason `closed`. Of several deadlines the earliest counts. A forked child that has not sent has nothing to close.
     pub fn end_by(&self, timeout: Duration) {
         if let Some(home) = self.existing_home() {
             home.queue().close(clock::deadline(timeout));
@@ -359,8 +368,8 @@ impl Client {
         self.handle.host_tag.as_deref()
     }
 
-    /// Makes dropping the last handle return at once: it begins to close and does not wait. For
-    /// bindings whose deallocation must never wait.
+    /// Makes dropping the last handle return at once: it begins to close and does not wait. What is queued is still
+    /// delivered, for at most [`DETACHED_GRACE`]. For bindings whose deallocation must never wait.
     pub fn detach(&self) {
         self.handle.detached.store(true, Ordering::Relaxed);
     }
@@ -398,7 +407,7 @@ impl Client {
         tags: impl IntoIterator<Item = (K, V)>,
         with: impl FnOnce(&SeriesText) -> T,
     ) -> Result<T, InvalidPoint> {
-        let mut text = SCRATCH.take().unwrap_or_default();
+        let mut text = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
         text.clear();
         let rendered = self.render(&mut text, metric, tags);
         let result = rendered.map(|()| with(&text));
@@ -407,7 +416,8 @@ impl Client {
             Ok(_) => {}
             Err(_) => home.queue().count_invalid(),
         }
-        SCRATCH.set(Some(text));
+        // Not where the thread's locals are gone: it ends, and one of them sends.
+        let _ = SCRATCH.try_with(|scratch| scratch.set(Some(text)));
         result
     }
 
@@ -512,15 +522,12 @@ impl Client {
     /// Whether times are written as milliseconds.
     #[cfg(feature = "frames")]
     pub(crate) fn writes_millis(&self) -> bool {
-        self.handle.options.precision == Precision::Milliseconds
+        self.handle.options.precision == crate::options::Precision::Milliseconds
     }
 
     /// The present, as the option `precision` has it.
     pub(crate) fn now(&self) -> Result<Timestamp, InvalidPoint> {
-        match self.handle.options.precision {
-            Precision::Seconds => Timestamp::from_secs(clock::seconds()),
-            Precision::Milliseconds => Timestamp::from_millis(clock::millis()),
-        }
+        clock::now(self.handle.options.precision)
     }
 }
 
@@ -544,9 +551,35 @@ impl Drop for Handle {
         // A home inherited by fork is the parent's to close; a child without one has nothing to.
         let Some(home) = self.home.existing() else { return };
         if self.detached.load(Ordering::Relaxed) || is_worker() {
-            home.queue().close(None);
+            home.queue().close(clock::deadline(DETACHED_GRACE));
         } else {
             close(home, self.options.close_grace);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::queue::Phase;
+
+    #[test]
+    fn a_detached_client_whose_server_is_gone_ends_some_time() {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let client = Client::open(&format!("tsdb://{nobody}")).unwrap();
+        client.send("m", 1, [("h", "a")]).unwrap();
+        client.detach();
+        let queue = client.home().queue().clone();
+        let latest = Instant::now() + DETACHED_GRACE + Duration::from_secs(60);
+        drop(client);
+        let Phase::Closing(Some(deadline)) = queue.lock().phase() else {
+            panic!("closing with a deadline, not {:?}", queue.lock().phase());
+        };
+        assert!(deadline < latest);
+        queue.stop();
+        assert!(queue.wait_ended(Some(latest)));
     }
 }

@@ -5,16 +5,14 @@
 //! http    POST /api/put              80        https   HTTP over TLS      443
 //! ```
 //!
-//! Made by `url.rs` from text. `check` is the one thing a client does on the network before it has a worker.
+//! Made by `url.rs` from text.
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use crate::clock;
-use crate::resolver;
-use crate::tls::{Encrypted, Opening};
+use crate::check;
 
 /// OpenTSDB's port.
 pub const DEFAULT_PORT: u16 = 4242;
@@ -154,30 +152,13 @@ impl Endpoint {
     }
 
     /// Connects to the first of its addresses that accepts, and closes the connection again; without TLS, which needs
-    /// a client's options (`check_host` does the handshake).
+    /// a client's options (`check_host` does the handshake). Takes at most `timeout`, the look-up of the name included.
     ///
     /// # Errors
     ///
     /// The socket layer's own error: of the name's resolution, or of the last address tried.
     pub fn check(&self, timeout: Duration) -> io::Result<SocketAddr> {
-        self.check_over(None, timeout)
-    }
-
-    /// The same, and over TLS does the handshake.
-    pub(crate) fn check_over(&self, opening: Option<&Opening>, timeout: Duration) -> io::Result<SocketAddr> {
-        let deadline = clock::deadline(timeout);
-        let mut last = None;
-        for address in resolver::lookup_within(&self.host, self.port, timeout)? {
-            let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                break;
-            }
-            match TcpStream::connect_timeout(&address, left).and_then(|stream| shake_hands(stream, opening, left)) {
-                Ok(()) => return Ok(address),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "no address answered in time")))
+        check::check(self, None, timeout)
     }
 
     /// The address, where the host is one: nothing to resolve then.
@@ -196,16 +177,6 @@ impl Endpoint {
             return Err("a host's name is ASCII (xn--...)");
         }
         Ok(())
-    }
-}
-
-fn shake_hands(mut stream: TcpStream, opening: Option<&Opening>, timeout: Duration) -> io::Result<()> {
-    let Some(opening) = opening else { return Ok(()) };
-    stream.set_read_timeout(Some(timeout))?;
-    stream.set_write_timeout(Some(timeout))?;
-    match Encrypted::new(opening)?.handshake(&mut stream)? {
-        true => Ok(()),
-        false => Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")),
     }
 }
 

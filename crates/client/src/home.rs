@@ -9,12 +9,12 @@
 //!            guard: forked? yes           guard: forked? no: this is the one
 //! ```
 //!
-//! The chain is written once per process and read without a lock; whether a home is this process's
+//! The chain is written once per process and read without a lock ([`Next`]); whether a home is this process's
 //! own is one load, kept up to date by a handler the fork itself runs (crate `forkguard`).
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use potsdb_wire::SeriesText;
@@ -25,8 +25,11 @@ use crate::options::Options;
 use crate::publish::Shared;
 use crate::queue::Queue;
 use crate::repeat::{Known, Registry};
-use crate::sync::{Mutex, lock};
 use crate::worker::Worker;
+
+mod next;
+
+use next::Next;
 
 /// Numbers homes, so that a series can tell whose timestamps it remembers.
 static HOMES: AtomicU64 = AtomicU64::new(1);
@@ -36,8 +39,8 @@ pub(crate) struct Home {
     id: u64,
     queue: Arc<Queue>,
     shared: Arc<Shared>,
-    registry: Mutex<Registry>,
-    next: OnceLock<Box<Home>>,
+    registry: Registry,
+    next: Next<Box<Home>>,
 }
 
 impl Home {
@@ -70,8 +73,8 @@ impl Home {
             id: HOMES.fetch_add(1, Ordering::Relaxed),
             queue: Arc::new(queue),
             shared: Arc::default(),
-            registry: Mutex::default(),
-            next: OnceLock::new(),
+            registry: Registry::default(),
+            next: Next::default(),
         }
     }
 
@@ -95,20 +98,35 @@ impl Home {
     fn after_fork(&self, options: &Options, endpoints: &[Endpoint]) -> &Home {
         let mut home = self;
         while !home.is_current() {
-            home = home.next.get_or_init(|| {
-                let own = Home::start(options, endpoints).unwrap_or_else(|error| {
-                    // No thread, no descriptors: the points of this process are dropped, and counted.
-                    log::error!(target: "potsdb", "the worker could not be started after fork: {error}");
-                    let home = Home::silent(options, Arc::new(|| {}));
-                    home.queue.stop();
-                    home.queue.end(&Tally::default());
-                    home
-                });
-                own.queue.inherit(&home.queue);
-                Box::new(own)
-            });
+            home = match home.next.get() {
+                Some(next) => next,
+                None => home.make_next(options, endpoints),
+            };
         }
         home
+    }
+
+    /// Makes a home for the process that this one's was forked into, unless another thread is quicker.
+    fn make_next(&self, options: &Options, endpoints: &[Endpoint]) -> &Home {
+        let (own, failed) = match Home::start(options, endpoints) {
+            Ok(own) => (own, None),
+            Err(error) => {
+                // No thread, no descriptors: the points of this process are dropped, and counted.
+                let own = Home::silent(options, Arc::new(|| {}));
+                own.queue.stop();
+                own.queue.end(&Tally::default());
+                (own, Some(error))
+            }
+        };
+        own.queue.inherit(&self.queue);
+        let (next, late) = self.next.put(Box::new(own));
+        if let Some(late) = late {
+            late.queue.stop();
+        } else if let Some(error) = failed {
+            // Now, because a log may send.
+            log::error!(target: "potsdb", "the worker could not be started after fork: {error}");
+        }
+        next
     }
 
     /// The running process's home, if it has one.
@@ -124,7 +142,7 @@ impl Home {
         self.id
     }
 
-    pub(crate) fn queue(&self) -> &Queue {
+    pub(crate) fn queue(&self) -> &Arc<Queue> {
         &self.queue
     }
 
@@ -133,7 +151,7 @@ impl Home {
     }
 
     pub(crate) fn intern(&self, text: &SeriesText) -> Arc<Known> {
-        lock(&self.registry).intern(text)
+        self.registry.intern(text)
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -339,7 +339,21 @@ impl fmt::Display for Stats {
                 write!(f, ", {count} {word}")?;
             }
         }
-        Ok(())
+        // What never became a point, or no second one: outside the sum before it.
+        let others = [
+            (self.invalid, "invalid"),
+            (self.repeated, "repeated"),
+            (self.full, "full"),
+        ];
+        let others: Vec<String> = others
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        match others.is_empty() {
+            true => Ok(()),
+            false => write!(f, "; {} not sent", others.join(", ")),
+        }
     }
 }
 
@@ -368,5 +382,22 @@ mod tests {
             (5, 4, 1, 9)
         );
         assert_eq!(stats.to_string(), "10 accepted: 4 acknowledged, 1 rejected, 5 pending");
+    }
+
+    #[test]
+    fn what_was_not_accepted_is_shown_after_what_was() {
+        let mut stats = Stats {
+            accepted: 7,
+            acknowledged: 7,
+            invalid: 3,
+            repeated: 49,
+            ..Stats::default()
+        };
+        assert_eq!(
+            stats.to_string(),
+            "7 accepted: 7 acknowledged; 3 invalid, 49 repeated not sent"
+        );
+        (stats.invalid, stats.repeated, stats.full) = (0, 0, 2);
+        assert_eq!(stats.to_string(), "7 accepted: 7 acknowledged; 2 full not sent");
     }
 }

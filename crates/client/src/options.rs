@@ -1,27 +1,107 @@
 //! The options of a client: one set, the same names everywhere.
 //!
-//! Rust's builder, a URL's query, the environment, Python's keywords and the command's flags all
-//! end in [`Options::set`]. [`OPTIONS`] is the table: a name, what it does, and how its text is
-//! read. A default is written once, in [`Options::default`].
+//! A URL's query, the environment, Python's keywords and the command's flags end in [`Options::set`], Rust's builder in
+//! fields. Either way `options/table.rs` has the rule: there each option stands once, with its type, default, text
+//! and help. `options/text.rs` has the forms that values are written in, and what is legal in each.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use potsdb_wire::{Names, Server};
-
-use crate::auth::{self, Auth};
 use crate::error::ConfigError;
-use crate::secret::Secret;
 
+/// Declares the table: of each option its rustdoc, name, type, default, form and help. The field of [`Options`], the
+/// setter of [`Builder`], the row of [`OPTIONS`] and the check in [`Options::check`] are made of that.
+///
+/// Where a setter takes something else than the field has, that stands behind `as`.
+macro_rules! options {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident: $field:ty $(as $given:ty)? = $default:expr, $form:expr, $help:literal;
+    )*) => {
+        /// Every option, typed.
+        ///
+        /// Names, defaults and rules are the same in a URL's query, in the environment, as keywords of Python and as
+        /// flags of the command. [`check`](Options::check) holds each against its rule, as
+        /// [`Builder::build`](crate::Builder::build) does.
+        #[derive(Clone, Debug)]
+        #[non_exhaustive]
+        pub struct Options {
+            $(
+                $(#[doc = $doc])+
+                #[doc = concat!("\n\nDefault: `", stringify!($default), "`.")]
+                pub $name: $field,
+            )*
+        }
+
+        impl Default for Options {
+            fn default() -> Options {
+                Options { $($name: $default),* }
+            }
+        }
+
+        impl Options {
+            /// Checks every option by its rule, and returns them as a client uses them: a limit of 0 where 0 is no limit
+            /// becomes `None`, a time without end a hundred years.
+            ///
+            /// # Errors
+            ///
+            /// The first option that breaks its rule, its value and the rule.
+            pub fn check(mut self) -> Result<Options, ConfigError> {
+                $(
+                    let form: Form<$field> = $form;
+                    (form.check)(&mut self.$name)
+                        .map_err(|rule| refused(stringify!($name), &(form.show)(&self.$name), rule))?;
+                )*
+                Ok(self)
+            }
+        }
+
+        /// The typed setters, one per option. [`build`](Builder::build) checks what they were given.
+        impl Builder {
+            $(
+                #[doc = concat!("Sets [`", stringify!($name), "`](field@Options::", stringify!($name), ").\n\n")]
+                $(#[doc = $doc])+
+                pub fn $name(mut self, $name: given!($field $(as $given)?)) -> Builder {
+                    self.options().$name = $name.into();
+                    self
+                }
+            )*
+        }
+
+        /// All options that [`Options::set`] takes, in the order of the documentation.
+        pub static OPTIONS: &[OptionSpec] = &[
+            $(OptionSpec {
+                name: stringify!($name),
+                help: $help,
+                set: |options, text| {
+                    let form: Form<$field> = $form;
+                    let mut value = (form.read)(text)?;
+                    (form.check)(&mut value)?;
+                    options.$name = value;
+                    Ok(())
+                },
+                default: || ($form.show)(&$default),
+            }),*
+        ];
+    };
+}
+
+/// What a setter takes.
+macro_rules! given {
+    ($field:ty) => {
+        $field
+    };
+    ($field:ty as $given:ty) => {
+        $given
+    };
+}
+
+mod table;
 mod text;
 
-use text::{
-    MIB, at_least_one, backoff, boolean, bytes, duration, headers, limit, nearest, number, overflow, positive, rate,
-    tags, word,
-};
-
+pub use table::{OPTIONS, Options};
 pub(crate) use text::misspelt;
+use text::{MIB, nearest};
 
 /// What `send` does when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,99 +168,12 @@ pub enum HostTag {
     None,
 }
 
-/// Every option, typed. The table in the documentation says what each does.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-#[expect(
-    missing_docs,
-    reason = "the fields are the options of the same names: OPTIONS documents each"
-)]
-pub struct Options {
-    pub server: Option<Server>,
-    pub queue_points: usize,
-    /// `None`: [`Options::queue_bytes`] derives it.
-    pub queue_bytes: Option<usize>,
-    pub overflow: Overflow,
-    pub host_tag: HostTag,
-    pub tags: Vec<(String, String)>,
-    pub prefix: String,
-    pub names: Names,
-    pub max_tags: usize,
-    pub invalid: Invalid,
-    pub mps: f64,
-    pub repeats: Repeats,
-    pub precision: Precision,
-    pub ack: Ack,
-    pub window_bytes: usize,
-    pub settle: Duration,
-    pub settle_bytes: usize,
-    pub max_age: Option<Duration>,
-    pub connect_timeout: Duration,
-    pub write_timeout: Duration,
-    pub answer_timeout: Duration,
-    pub backoff: (Duration, Duration),
-    /// `None`: [`Options::connections`] derives it.
-    pub connections: Option<usize>,
-    pub connection_max_age: Option<Duration>,
-    pub gzip: bool,
-    pub auth: Option<Auth>,
-    pub headers: Vec<(String, Secret)>,
-    pub ca: Option<PathBuf>,
-    pub cert: Option<PathBuf>,
-    pub key: Option<PathBuf>,
-    pub linger: Duration,
-    pub close_grace: Duration,
-    pub check_host: bool,
-    pub test_mode: bool,
-}
-
 /// As good as for ever: a hundred years.
 pub(crate) const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            server: None,
-            queue_points: 100_000,
-            queue_bytes: None,
-            overflow: Overflow::DropOldest,
-            host_tag: HostTag::Hostname,
-            tags: Vec::new(),
-            prefix: String::new(),
-            names: Names::OpenTsdb,
-            max_tags: 8,
-            invalid: Invalid::Raise,
-            mps: 0.0,
-            repeats: Repeats::First,
-            precision: Precision::Seconds,
-            ack: Ack::Auto,
-            window_bytes: 4 * MIB,
-            settle: Duration::from_secs(2),
-            settle_bytes: 32 * MIB,
-            max_age: None,
-            connect_timeout: Duration::from_secs(3),
-            write_timeout: Duration::from_secs(10),
-            answer_timeout: Duration::from_secs(10),
-            backoff: (Duration::from_millis(100), Duration::from_secs(30)),
-            connections: None,
-            connection_max_age: None,
-            gzip: true,
-            auth: None,
-            headers: Vec::new(),
-            ca: None,
-            cert: None,
-            key: None,
-            linger: Duration::from_millis(10),
-            close_grace: Duration::from_secs(5),
-            check_host: false,
-            test_mode: false,
-        }
-    }
-}
-
 impl Options {
-    /// The queue's bound in bytes: as given, else 64 MiB, or 1 GiB where more points than the
-    /// default, or any number of them, were asked for.
+    /// The queue's bound in bytes: as given, else 64 MiB, or 1 GiB where more points than the default, or any number of
+    /// them, were asked for.
     #[must_use]
     pub fn queue_bytes(&self) -> usize {
         let many = self.queue_points == 0 || self.queue_points > Options::default().queue_points;
@@ -193,29 +186,6 @@ impl Options {
         self.connections.unwrap_or(if self.ack == Ack::Stored { 8 } else { 1 })
     }
 
-    /// The same, with times no longer than `FAR`, so that sums of them with a clock have a value.
-    pub(crate) fn within_reason(mut self) -> Options {
-        let (low, high) = &mut self.backoff;
-        let times = [
-            &mut self.settle,
-            &mut self.connect_timeout,
-            &mut self.write_timeout,
-            &mut self.answer_timeout,
-            &mut self.linger,
-            &mut self.close_grace,
-            low,
-            high,
-        ];
-        for time in times
-            .into_iter()
-            .chain(&mut self.max_age)
-            .chain(&mut self.connection_max_age)
-        {
-            *time = (*time).min(FAR);
-        }
-        self
-    }
-
     /// Sets an option by its name.
     ///
     /// # Errors
@@ -225,10 +195,15 @@ impl Options {
         let Some(spec) = OPTIONS.iter().find(|spec| spec.name == name) else {
             return Err(ConfigError::unknown(name, nearest(name)));
         };
-        (spec.set)(self, value).map_err(|rule| match SECRET.contains(&name) {
-            true => ConfigError::option(spec.name, rule),
-            false => ConfigError::value(spec.name, value, rule),
-        })
+        (spec.set)(self, value).map_err(|rule| refused(spec.name, value, rule))
+    }
+}
+
+/// The error of a value that breaks its option's rule.
+fn refused(name: &'static str, value: &str, rule: String) -> ConfigError {
+    match SECRET.contains(&name) {
+        true => ConfigError::option(name, rule),
+        false => ConfigError::value(name, value, rule),
     }
 }
 
@@ -247,6 +222,15 @@ pub struct OptionSpec {
     /// What it does and what it takes, in one line.
     pub help: &'static str,
     set: fn(&mut Options, &str) -> Result<(), String>,
+    default: fn() -> String,
+}
+
+impl OptionSpec {
+    /// The default, as text that [`Options::set`] takes; empty where it is none, or follows from other options.
+    #[must_use]
+    pub fn default(&self) -> String {
+        (self.default)()
+    }
 }
 
 impl fmt::Debug for OptionSpec {
@@ -254,171 +238,6 @@ impl fmt::Debug for OptionSpec {
         write!(f, "{}: {}", self.name, self.help)
     }
 }
-
-/// Declares the table: name, help, and the assignment from the text `$v` into the options `$o`.
-macro_rules! options {
-    ($(($name:ident, $help:literal, |$o:ident, $v:ident| $set:expr)),* $(,)?) => {
-        /// All options that [`Options::set`] takes, in the order of the documentation.
-        pub static OPTIONS: &[OptionSpec] = &[
-            $(OptionSpec { name: stringify!($name), help: $help, set: |$o, $v| { $set; Ok(()) } }),*
-        ];
-    };
-}
-
-options![
-    (
-        server,
-        "what the server is, instead of finding out: opentsdb, victoriametrics, influxdb, kairosdb",
-        |o, v| o.server = if v == "auto" {
-            None
-        } else {
-            Some(word(v, "auto, opentsdb, victoriametrics, influxdb or kairosdb")?)
-        }
-    ),
-    (
-        queue_points,
-        "most points in the queue; 0: no limit but queue_bytes",
-        |o, v| o.queue_points = number(v)?
-    ),
-    (queue_bytes, "most bytes in the queue: 64MiB", |o, v| o.queue_bytes =
-        Some(bytes(v)?)),
-    (
-        overflow,
-        "when the queue is full: drop_oldest, drop_newest, block, block:5s",
-        |o, v| o.overflow = overflow(v)?
-    ),
-    (
-        host_tag,
-        "the tag host of points without one: true (this machine's name), false (none), or its value",
-        |o, v| o.host_tag = match v {
-            "true" => HostTag::Hostname,
-            "false" | "" => HostTag::None,
-            value => HostTag::Value(value.to_owned()),
-        }
-    ),
-    (tags, "tags of every point: k=v,k2=v2", |o, v| o.tags = tags(v)?),
-    (prefix, "goes before every metric", |o, v| o.prefix = v.to_owned()),
-    (names, "what names may hold: opentsdb, ascii, utf8", |o, v| o.names =
-        word(v, "opentsdb, ascii or utf8")?),
-    (max_tags, "most tags of a point; 0: no limit", |o, v| o.max_tags =
-        number(v)?),
-    (
-        invalid,
-        "an illegal point: drop, raise, replace",
-        |o, v| o.invalid = match v {
-            "drop" => Invalid::Drop,
-            "raise" => Invalid::Raise,
-            "replace" => Invalid::Replace,
-            _ => return Err("drop, raise or replace".to_owned()),
-        }
-    ),
-    (mps, "points per second written at most; 0: no limit", |o, v| o.mps =
-        rate(v)?),
-    (
-        repeats,
-        "a second point of a series at one time: first (is kept), keep (both)",
-        |o, v| o.repeats = match v {
-            "first" => Repeats::First,
-            "keep" => Repeats::Keep,
-            _ => return Err("first or keep".to_owned()),
-        }
-    ),
-    (precision, "of automatic timestamps: seconds, milliseconds", |o, v| o
-        .precision = match v {
-        "seconds" => Precision::Seconds,
-        "milliseconds" => Precision::Milliseconds,
-        _ => return Err("seconds or milliseconds".to_owned()),
-    }),
-    (ack, "answers asked for: auto, none, accepted, stored (http)", |o, v| {
-        o.ack = match v {
-            "auto" => Ack::Auto,
-            "none" => Ack::None,
-            "accepted" => Ack::Accepted,
-            "stored" => Ack::Stored,
-            _ => return Err("auto, none, accepted or stored".to_owned()),
-        }
-    }),
-    (
-        window_bytes,
-        "written and unanswered at most, per connection: 4MiB",
-        |o, v| o.window_bytes = bytes(v)?
-    ),
-    (settle, "how long answered points stay re-sendable: 2s", |o, v| o
-        .settle =
-        duration(v)?),
-    (settle_bytes, "most bytes settling: 32MiB", |o, v| o.settle_bytes =
-        bytes(v)?),
-    (
-        max_age,
-        "points older than that are given up instead of written; 0: never",
-        |o, v| o.max_age = limit(v)?
-    ),
-    (connect_timeout, "for a connection to be made: 3s", |o, v| o
-        .connect_timeout =
-        positive(v)?),
-    (write_timeout, "without progress while writing: 10s", |o, v| o
-        .write_timeout =
-        positive(v)?),
-    (
-        answer_timeout,
-        "without progress while an answer is due: 10s",
-        |o, v| o.answer_timeout = positive(v)?
-    ),
-    (backoff, "between attempts to connect: 100ms..30s", |o, v| o.backoff =
-        backoff(v)?),
-    (
-        connections,
-        "connections per endpoint at most: 1, and 8 with ack=stored",
-        |o, v| o.connections = Some(at_least_one(v)?)
-    ),
-    (
-        connection_max_age,
-        "a connection this old ends in good order and is made anew; 0: no limit",
-        |o, v| o.connection_max_age = limit(v)?
-    ),
-    (gzip, "compress what goes over http: true, false", |o, v| o.gzip =
-        boolean(v)?),
-    (
-        auth,
-        "the login: basic:user:password, bearer:token, line:text (telnet), or any of them with @/path",
-        |o, v| o.auth = if v.is_empty() { None } else { Some(auth::parse(v)?) }
-    ),
-    (
-        headers,
-        "more headers of each request, one a line: Name: value",
-        |o, v| o.headers = headers(v)?
-    ),
-    (
-        ca,
-        "a PEM file of the authorities to be trusted, instead of the system's",
-        |o, v| o.ca = Some(v.into())
-    ),
-    (cert, "a PEM file of the client's certificate and its chain", |o, v| o
-        .cert =
-        Some(v.into())),
-    (key, "a PEM file of the client certificate's key", |o, v| o.key =
-        Some(v.into())),
-    (
-        linger,
-        "how long the worker gathers points between two writes: 10ms",
-        |o, v| o.linger = duration(v)?
-    ),
-    (
-        close_grace,
-        "for draining when the last handle goes or the program ends: 5s",
-        |o, v| o.close_grace = duration(v)?
-    ),
-    (
-        check_host,
-        "connect once while building, and fail if that fails: true, false",
-        |o, v| o.check_host = boolean(v)?
-    ),
-    (
-        test_mode,
-        "do everything but talk to the network: true, false",
-        |o, v| o.test_mode = boolean(v)?
-    ),
-];
 
 #[cfg(test)]
 mod tests {
@@ -467,6 +286,106 @@ mod tests {
         );
         assert!(said("write_timeout", "0").contains("at least 1ms"));
         assert!(said("backoff", "3s..1s").contains("the smaller first"));
+    }
+
+    #[test]
+    fn a_typed_value_has_the_rule_of_its_text() {
+        let typed = |name: &str, text: &str, change: fn(Options) -> Options| {
+            let error = change(Options::default()).check().unwrap_err();
+            assert_eq!(error.to_string(), set(name, text).unwrap_err().to_string());
+        };
+        typed("connections", "0", |o| Options {
+            connections: Some(0),
+            ..o
+        });
+        typed("connections", "65", |o| Options {
+            connections: Some(65),
+            ..o
+        });
+        typed("window_bytes", "1000", |o| Options {
+            window_bytes: 1000,
+            ..o
+        });
+        typed("settle_bytes", "0", |o| Options { settle_bytes: 0, ..o });
+        typed("queue_bytes", "10", |o| Options {
+            queue_bytes: Some(10),
+            ..o
+        });
+        typed("write_timeout", "0s", |o| Options {
+            write_timeout: Duration::ZERO,
+            ..o
+        });
+        typed("connect_timeout", "0s", |o| Options {
+            connect_timeout: Duration::ZERO,
+            ..o
+        });
+        typed("answer_timeout", "0s", |o| Options {
+            answer_timeout: Duration::ZERO,
+            ..o
+        });
+        typed("max_age", "0.0005s", |o| Options {
+            max_age: Some(Duration::from_micros(500)),
+            ..o
+        });
+        typed("mps", "NaN", |o| Options { mps: f64::NAN, ..o });
+        typed("mps", "inf", |o| Options {
+            mps: f64::INFINITY,
+            ..o
+        });
+        typed("mps", "-1", |o| Options { mps: -1.0, ..o });
+        typed("backoff", "3600s..1s", |o| Options {
+            backoff: (Duration::from_secs(3600), Duration::from_secs(1)),
+            ..o
+        });
+        typed("backoff", "0s..1s", |o| Options {
+            backoff: (Duration::ZERO, Duration::from_secs(1)),
+            ..o
+        });
+        typed("headers", "Host: x", |o| Options {
+            headers: vec![("Host".to_owned(), "x".into())],
+            ..o
+        });
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_none_in_either_form() {
+        let options = Options {
+            max_age: Some(Duration::ZERO),
+            connection_max_age: Some(Duration::ZERO),
+            host_tag: HostTag::Value(String::new()),
+            settle: Duration::MAX,
+            ..Options::default()
+        };
+        let options = options.check().unwrap();
+        assert_eq!((options.max_age, options.connection_max_age), (None, None));
+        assert_eq!((options.host_tag, options.settle), (HostTag::None, FAR));
+        assert_eq!(set("max_age", "0").unwrap().max_age, None);
+        assert_eq!(set("host_tag", "").unwrap().host_tag, HostTag::None);
+    }
+
+    #[test]
+    fn the_defaults_are_legal_and_read_back_from_their_text() {
+        Options::default().check().unwrap();
+        for spec in OPTIONS {
+            let default = spec.default();
+            if default.is_empty() {
+                continue;
+            }
+            set(spec.name, &default).unwrap();
+            let read = set(spec.name, &default).unwrap();
+            assert_eq!(format!("{read:?}"), format!("{:?}", Options::default()), "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn help_names_the_defaults_that_follow_from_other_options() {
+        let help = |name| OPTIONS.iter().find(|spec| spec.name == name).unwrap().help;
+        let many = set("queue_points", "0").unwrap().queue_bytes() / (1024 * MIB);
+        let few = Options::default().queue_bytes() / MIB;
+        assert!(help("queue_bytes").contains(&format!("{few}MiB, or {many}GiB")));
+        let stored = set("ack", "stored").unwrap().connections();
+        let usual = Options::default().connections();
+        assert!(help("connections").contains(&format!("{usual}, or {stored} with ack=stored")));
     }
 
     #[test]

@@ -42,6 +42,24 @@ impl Timestamp {
         }
     }
 
+    /// Makes a timestamp from the seconds that this machine's clock shows. A refusal says that it is the clock.
+    #[inline]
+    pub fn from_clock_secs(seconds: i64) -> Result<Self, InvalidPoint> {
+        let checked = u64::try_from(seconds)
+            .ok()
+            .and_then(|seconds| Self::from_secs(seconds).ok());
+        checked.ok_or_else(|| refuse_clock(seconds, RULE_SECONDS))
+    }
+
+    /// Makes a timestamp from the milliseconds that this machine's clock shows. A refusal says that it is the clock.
+    #[inline]
+    pub fn from_clock_millis(millis: i64) -> Result<Self, InvalidPoint> {
+        let checked = u64::try_from(millis)
+            .ok()
+            .and_then(|millis| Self::from_millis(millis).ok());
+        checked.ok_or_else(|| refuse_clock(millis, RULE_MILLIS))
+    }
+
     /// Makes a timestamp from a number whose length tells its unit: 10 digits are seconds, 13 are milliseconds.
     #[inline]
     pub fn from_number(number: impl Into<i128>) -> Result<Self, InvalidPoint> {
@@ -132,6 +150,11 @@ fn refuse(number: impl fmt::Display, rule: &'static str) -> InvalidPoint {
     InvalidPoint::new(Field::Timestamp, number.to_string(), rule)
 }
 
+#[cold]
+fn refuse_clock(number: i64, rule: &'static str) -> InvalidPoint {
+    InvalidPoint::new(Field::Timestamp, format!("this machine's clock shows {number}"), rule)
+}
+
 const RULE: &str =
     "seconds (1000000000 to 4294967295) or milliseconds (1000000000000 to 4294967295999) since 1970 are allowed";
 const RULE_SECONDS: &str = "seconds from 1000000000 to 4294967295 are allowed";
@@ -180,6 +203,24 @@ mod tests {
             Timestamp::from_millis(1_700_000_000_123).unwrap().as_millis(),
             1_700_000_000_123
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_what_the_refusal_names() {
+        assert_eq!(
+            Timestamp::from_clock_secs(1_700_000_000),
+            Timestamp::from_secs(1_700_000_000)
+        );
+        assert_eq!(
+            Timestamp::from_clock_millis(1_700_000_000_123),
+            Timestamp::from_millis(1_700_000_000_123)
+        );
+        for wrong in [i64::MIN, -1, 0, 86_400, i64::MAX] {
+            let errors = [Timestamp::from_clock_secs(wrong), Timestamp::from_clock_millis(wrong)];
+            for error in errors.map(Result::unwrap_err) {
+                assert!(error.to_string().contains(&format!("clock shows {wrong}: ")), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ The work is done by the extension module; here are the constructors, the ways to
 
 from __future__ import annotations
 
-from . import _potsdb
+from . import _potsdb, records
 from .exit import cover
 from .shims import Queue, Thread
 
@@ -87,13 +87,16 @@ class Client(_potsdb.Client):
             "test_mode": bool(test_mode),
         }
         keywords.update(options)
-        self._open(_url(host, int(port)), keywords)
+        self._open(_url(host, int(port)), keywords, True)
         self._no_host_tag = "" if host_tag == "" else None
         cover()
 
     @classmethod
     def from_url(cls, url: str, **options: Unpack[Keywords]) -> Self:
-        """Opens the client of a URL, `tsdb://host:4242?mps=500`; keywords override its query."""
+        """Opens the client of a URL, `tsdb://host:4242?mps=500`; keywords override its query.
+
+        Text means what it means there: `host_tag="false"` is no host tag, as `host_tag=False` and None are.
+        """
         self = cls.__new__(cls)
         self._open(url, dict(options))
         cover()
@@ -128,6 +131,7 @@ class Client(_potsdb.Client):
         self._is_done = True
         if "done" in vars(self):
             self.done.set()
+        records.closed()
         return None if timeout is None else self._close(timeout, True)
 
     def wait(self) -> None:

@@ -66,6 +66,7 @@ def cover() -> None:
 def drain() -> None:
     """Delivers what is queued; says one line if something was not delivered, nothing if all was."""
     line = _potsdb.drain_all(GRACE)
+    records.closed(final=True)
     if line is not None:
         records.say(line)
 

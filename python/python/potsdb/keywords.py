@@ -55,7 +55,7 @@ class Options(TypedDict, total=False):
 
 
 class Keywords(Options, total=False):
-    """All options: `from_url` and `from_env` have no other arguments."""
+    """All options: `from_url` and `from_env` have no other arguments. Text means what it means in a URL's query."""
 
     host_tag: object
     mps: float | str

@@ -22,6 +22,15 @@ fn close_takes_nothing_more_and_a_second_one_tells_the_same() {
 }
 
 #[test]
+fn bad_lines_do_not_hide_that_the_client_is_closed() {
+    let receiver = receiver(Config::default());
+    let client = open(&receiver);
+    ended(&client.close(LONG));
+    let lines = b"bad\n\nm 1700000000 1 h=a\n";
+    assert_eq!(client.send_lines(lines, None), Err(SendError::Closed));
+}
+
+#[test]
 fn a_server_that_never_reads_costs_the_deadline_and_the_rest_is_counted() {
     // The kernel accepts the connection and takes what fits its buffers; nobody reads.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

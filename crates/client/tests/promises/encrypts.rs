@@ -1,7 +1,10 @@
 //! Over TLS everything is as without it, and nobody is talked to who is not who he should be.
 
-use std::sync::Arc;
+use std::io::Write;
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use potsdb::Report;
 use potsdb_receiver::Personality;
@@ -208,7 +211,7 @@ fn a_connection_cut_in_the_middle_costs_no_point() {
         .unwrap();
     let cutter = {
         let gate = gate.clone();
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             for cut in 1..=5 {
                 gate.wait_for(cut * 400_000);
                 gate.cut();
@@ -350,6 +353,35 @@ fn files_that_cannot_be_used_are_named_while_building() {
     }
     let said = Client::open("tsdbs://a_b..c").map(|_| ()).unwrap_err().to_string();
     assert!(said.contains("a_b..c"), "{said}");
+}
+
+#[test]
+fn a_handshake_that_drips_does_not_hold_a_check() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let url = format!("tsdbs://localhost:{port}?host_tag=false&test_mode=true");
+    let ca = Authority::new().pem();
+    let client = Client::builder(&url).ca(ca.0.clone()).build().unwrap();
+    let endpoint = client.endpoints()[0].clone();
+    let (done, checked) = mpsc::channel();
+    thread::scope(|scope| {
+        let client = client.clone();
+        scope.spawn(move || done.send(client.check(&endpoint, Duration::from_millis(100))));
+        // A record of a handshake, 16 KiB of it, a byte at a time: each is progress.
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(&[22, 3, 3, 0x40, 0]).unwrap();
+        let mut outcome = checked.recv_timeout(Duration::from_millis(1));
+        for _ in 0..10_000 {
+            if outcome.is_ok() || stream.write_all(&[0]).is_err() {
+                break;
+            }
+            outcome = checked.recv_timeout(Duration::from_millis(1));
+        }
+        drop(stream);
+        let error = outcome.expect("it ends while the server goes on").unwrap_err();
+        assert_eq!(error.to_string(), "no TLS handshake in time");
+    });
+    ended(&client.close(LONG));
 }
 
 #[test]

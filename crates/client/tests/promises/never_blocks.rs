@@ -1,8 +1,10 @@
 //! Send never waits, and what senders do under odd circumstances does not hang anybody.
 
+use std::cell::RefCell;
 use std::net::TcpListener;
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
+use std::thread;
 
 use potsdb::{SendError, Sent};
 
@@ -42,6 +44,36 @@ fn a_send_within_a_send_works() {
         receiver.lines(),
         ["put inner 1700000000 1 h=a", "put outer 1700000000 1 h=outer"]
     );
+}
+
+/// Sends when its thread ends.
+struct Last(Client);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.send_at("last", 1, at(0), [("h", "a")]).unwrap();
+    }
+}
+
+#[test]
+fn a_thread_may_send_while_its_thread_locals_are_destroyed() {
+    thread_local! {
+        static FIRST: RefCell<Option<Last>> = const { RefCell::new(None) };
+        static SECOND: RefCell<Option<Last>> = const { RefCell::new(None) };
+    }
+    let receiver = recording();
+    let client = builder(&receiver).set("repeats", "keep").build().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // One was made before what `send` keeps in each thread, and one after it: one of the two outlives it.
+            FIRST.set(Some(Last(client.clone())));
+            client.send_at("first", 1, at(0), [("h", "a")]).unwrap();
+            SECOND.set(Some(Last(client.clone())));
+        });
+    });
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!(stats.acknowledged, 3);
 }
 
 /// A logger that measures itself: each record of potsdb's is a point, sent where potsdb logs.

@@ -66,3 +66,51 @@ fn a_client_whose_every_line_would_be_illegal_is_not_built() {
             .is_err()
     );
 }
+
+#[test]
+fn typed_options_are_held_against_the_rules_of_their_text() {
+    let builder = || Client::builder("tsdb://127.0.0.1:4242");
+    let hour = Duration::from_secs(3600);
+    for (builder, said) in [
+        (
+            builder().connections(0),
+            "option connections: \"0\" is not a whole number",
+        ),
+        (
+            builder().window_bytes(1000),
+            "option window_bytes: \"1000\" is not a number of bytes of at least",
+        ),
+        (
+            builder().write_timeout(Duration::ZERO),
+            "option write_timeout: \"0s\" is not a duration of at least",
+        ),
+        (builder().mps(f64::NAN), "option mps: \"NaN\" is not a number from 0 up"),
+        (
+            builder().backoff((hour, LONG)),
+            "option backoff: \"3600s..60s\" is not two durations",
+        ),
+        (
+            builder()
+                .ack(potsdb::Ack::Accepted)
+                .server(potsdb::Server::VictoriaMetrics),
+            "option ack: accepted is what victoriametrics cannot tell over tsdb",
+        ),
+    ] {
+        let error = builder.build().map(|_| ()).unwrap_err().to_string();
+        assert!(error.starts_with(said), "{error}");
+    }
+}
+
+#[test]
+fn a_limit_of_no_time_is_no_limit_when_typed_too() {
+    let receiver = receiver(Config::default());
+    let client = builder(&receiver)
+        .max_age(Duration::ZERO)
+        .connection_max_age(Duration::ZERO)
+        .build()
+        .unwrap();
+    send(&client, 0, 100);
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.acknowledged, stats.connects), (100, 1));
+}

@@ -346,8 +346,7 @@ impl Engine {
         for link in 0..self.links.len() {
             self.tick(link);
         }
-        self.write_again();
-        self.retry();
+        self.resend();
         match self.is_finishing() {
             // What still rests then is a precaution: no connection is made for it.
             true => self.finish(),

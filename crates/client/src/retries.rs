@@ -161,12 +161,12 @@ impl Retries {
         self.look();
     }
 
-    /// These lines had failed before, and were being tried when their connection ended.
+    /// These lines had failed before, and were being tried when their connection ended: nothing was said of them.
     pub(crate) fn interrupted(&mut self, now: Duration, held: Outstanding) {
         let words: Arc<str> = Arc::from("the connection ended");
         let batch = self.without_sick(now, Batch { lines: vec![held] }, &words);
         if !batch.is_empty() {
-            self.rest(now, batch, &words);
+            self.rest_until(now, Resting::new(batch, words));
         }
         self.look();
     }

@@ -18,11 +18,20 @@ const LEAST_FAILED: usize = 1 << 20;
 const LOOKS: u32 = 16;
 
 impl Engine {
-    /// Gives lines that lost their connection to links that have room.
-    pub(super) fn write_again(&mut self) {
-        while let Some(posted) = self.verdicts.again.is_posted() {
+    /// Gives what goes again to links that have room: lines without a verdict first, on a new connection too, or
+    /// precautions could take all of one that carries little.
+    pub(super) fn resend(&mut self) {
+        self.write_again(false);
+        self.retry();
+        self.write_again(true);
+    }
+
+    /// Gives lines that lost their connection, and precautions if they are wanted.
+    fn write_again(&mut self, precautions: bool) {
+        while let Some(posted) = self.verdicts.again.is_posted().filter(|posted| precautions || !posted) {
             // A precaution must not take all of a way that carries little.
-            if posted && self.queued && self.precautions_ahead > 0 {
+            let others_wait = self.queued || self.retries.is_ready(self.now) == Some(false);
+            if posted && others_wait && self.precautions_ahead > 0 {
                 return;
             }
             let allowance = self.pace.allowance(self.now);
@@ -33,19 +42,18 @@ impl Engine {
             let Some(held) = self.verdicts.again.split_front(room.bytes, points) else {
                 return;
             };
-            if posted {
-                self.precautions_ahead += held.lines.len() as i64;
-            }
             self.count_given(link, &held);
             if let Some(exchange) = self.links[link].exchange_mut() {
                 exchange.give(self.now, held);
             }
         }
-        self.precautions_ahead = 0;
+        if self.verdicts.again.is_empty() {
+            self.precautions_ahead = 0;
+        }
     }
 
     /// Gives batches that failed before to links: one at a time, and new lines in between.
-    pub(super) fn retry(&mut self) {
+    fn retry(&mut self) {
         while let Some(posted) = self.retries.is_ready(self.now) {
             let allowance = self.pace.allowance(self.now);
             let others_wait = self.queued && !self.is_full_of_failures();
@@ -73,6 +81,8 @@ impl Engine {
 
     fn count_given(&mut self, link: usize, held: &Outstanding) {
         let points = held.lines.points();
+        let bytes = held.lines.len() as i64;
+        self.precautions_ahead += if held.verdict_posted { bytes } else { -bytes };
         self.links[link].given_at = self.now;
         self.pace.take(self.now, points);
         self.doors[self.links[link].door].overload.take(self.now, points);

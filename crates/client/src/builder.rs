@@ -10,9 +10,9 @@ use crate::client::Client;
 use crate::credentials::check_header;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::error::ConfigError;
+use crate::files;
 use crate::options::{Ack, HostTag, Invalid, Options, Overflow, Precision, Repeats};
 use crate::secret::Secret;
-use crate::secrets;
 use crate::tls::Opening;
 use crate::url;
 
@@ -243,7 +243,7 @@ fn openings(endpoints: &[Endpoint], options: &Options) -> Result<Vec<Opening>, C
     if !endpoints.iter().any(|endpoint| endpoint.scheme().is_tls()) {
         return Ok(Vec::new());
     }
-    let trust = secrets::trust(options).map_err(|(option, rule)| ConfigError::option(option, rule))?;
+    let trust = files::trust(options).map_err(|(option, rule)| ConfigError::option(option, rule))?;
     let opening = |endpoint: &Endpoint| {
         trust
             .opening(endpoint)

@@ -243,7 +243,7 @@ impl Client {
     ///
     /// Of the name's resolution, of the last address tried, or of TLS, in its words.
     pub fn check(&self, endpoint: &Endpoint, timeout: Duration) -> io::Result<SocketAddr> {
-        let opening = crate::secrets::opening(self.options(), endpoint)?;
+        let opening = crate::files::opening(self.options(), endpoint)?;
         endpoint.check_over(opening.as_ref(), timeout)
     }
 

@@ -24,9 +24,10 @@ use crate::credentials::Credentials;
 use crate::endpoint::Scheme;
 use crate::engine::{Engine, EnginePhase, Input, Output};
 use crate::ledger::Tally;
+use crate::linger::Linger;
 use crate::options::Options;
 use crate::publish::{Publisher, STATUS_EVERY, Shared};
-use crate::queue::{Phase, Queue, Rest, State, linger};
+use crate::queue::{Phase, Queue, Rest, State};
 use crate::sync::MutexGuard;
 
 /// Rounds of filling and writing before replies and callers are looked at again.
@@ -136,7 +137,7 @@ pub(crate) struct Driver<N: Network> {
     shared: Arc<Shared>,
     engine: Engine,
     slots: Vec<Slot<N>>,
-    linger: Duration,
+    linger: Linger,
     max_age: Option<Duration>,
     /// The engine's zero, for what the queue keeps as instants.
     started: Instant,
@@ -159,6 +160,7 @@ pub(crate) struct Driver<N: Network> {
 impl<N: Network> Driver<N> {
     pub(crate) fn new(
         options: &Options,
+        scheme: Scheme,
         engine: Engine,
         queue: Arc<Queue>,
         shared: Arc<Shared>,
@@ -171,7 +173,7 @@ impl<N: Network> Driver<N> {
             shared,
             engine,
             slots: Vec::new(),
-            linger: linger(Some(options.linger), Scheme::Tsdb, options.max_age),
+            linger: Linger::new(options.linger, scheme, options.max_age),
             max_age: options.max_age,
             started,
             now: Duration::ZERO,
@@ -397,7 +399,8 @@ impl<N: Network> Driver<N> {
                 let provided = [Memory::provided(), Memory::provided()];
                 self.engine.verdicts().spare.extend(provided);
             }
-            self.lingers_until = self.now.saturating_add(self.linger);
+            self.linger.took(lines.len());
+            self.lingers_until = self.now.saturating_add(self.linger.time());
             self.publisher.took(lines.points());
             let lines = lines.compact(&mut self.engine.verdicts().spare);
             self.step(Input::Lines { link, lines });

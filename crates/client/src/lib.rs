@@ -46,11 +46,13 @@ mod endpoint;
 mod engine;
 mod error;
 mod exchange;
+mod files;
 #[cfg(feature = "frames")]
 pub mod frame;
 mod home;
 mod kernel;
 mod ledger;
+mod linger;
 #[cfg(all(test, potsdb_loom))]
 mod models;
 mod options;
@@ -63,7 +65,6 @@ mod report;
 mod resolver;
 mod retries;
 mod secret;
-mod secrets;
 mod series;
 mod settling;
 // It plays both wires.

@@ -40,7 +40,7 @@ mod state;
 #[cfg(all(test, not(potsdb_loom)))]
 mod tests;
 
-pub(crate) use age::linger;
+pub(crate) use age::part;
 pub(crate) use state::{Counts, State};
 
 /// Added to the end of a slice, so that `Full` is never what a slice ends with.

@@ -81,6 +81,16 @@ pub(super) const TIME: Form<Duration> = Form {
     },
 };
 
+/// A time, or what follows from other options.
+pub(super) const TIME_IF_GIVEN: Form<Option<Duration>> = Form {
+    read: |text| duration(text).map(Some),
+    show: |time| time.map(shown_time).unwrap_or_default(),
+    check: |time| {
+        *time = time.map(|time| time.min(FAR));
+        Ok(())
+    },
+};
+
 /// A time that something may take.
 pub(super) const TIMEOUT: Form<Duration> = Form {
     read: duration,

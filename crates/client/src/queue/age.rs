@@ -14,16 +14,9 @@ use std::time::{Duration, Instant};
 use super::Queue;
 use super::state::State;
 use crate::block::Lines;
-use crate::endpoint::Scheme;
 
 /// Into how many blocks at least the points of one `max_age` are parted.
 const PARTS: u32 = 16;
-
-/// A block of lines costs a write.
-const LINGER_TELNET: Duration = Duration::from_millis(10);
-
-/// It costs a request and its answer, with a head that is as long as ten lines.
-const LINGER_HTTP: Duration = Duration::from_millis(250);
 
 impl Queue {
     /// Gives up what is older than `age`; returns how many points.
@@ -82,18 +75,8 @@ impl State {
     }
 }
 
-/// How long the worker leaves points to a block that is not full: as the option `linger` is `set`, or else as suits the wire,
-/// and no longer than a block may be open.
-pub(crate) fn linger(set: Option<Duration>, scheme: Scheme, max_age: Option<Duration>) -> Duration {
-    let usual = match scheme.is_http() {
-        true => LINGER_HTTP,
-        false => LINGER_TELNET,
-    };
-    set.unwrap_or(usual).min(max_age.map_or(Duration::MAX, part))
-}
-
 /// How long a block is open at most.
-fn part(age: Duration) -> Duration {
+pub(crate) fn part(age: Duration) -> Duration {
     (age / PARTS).max(Duration::from_millis(1))
 }
 
@@ -172,16 +155,5 @@ mod tests {
         );
         assert_eq!(ledger.stats().accepted, 3);
         assert!(ledger.stats().is_balanced());
-    }
-
-    #[test]
-    fn lingering_goes_by_the_option_or_the_wire_and_never_beyond_a_part_of_max_age() {
-        let seconds = Duration::from_secs;
-        assert_eq!(linger(None, Scheme::Tsdbs, None), LINGER_TELNET);
-        assert_eq!(linger(None, Scheme::Https, None), LINGER_HTTP);
-        assert_eq!(linger(Some(seconds(1)), Scheme::Http, None), seconds(1));
-        assert_eq!(linger(Some(seconds(1)), Scheme::Tsdb, Some(AGE)), seconds(1));
-        assert_eq!(linger(Some(seconds(2)), Scheme::Tsdb, Some(AGE)), AGE / PARTS);
-        assert_eq!(linger(None, Scheme::Http, Some(seconds(1))), seconds(1) / PARTS);
     }
 }

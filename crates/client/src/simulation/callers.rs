@@ -411,7 +411,11 @@ fn options(kind: Kind, points: u64, dice: &mut Dice) -> Options {
         connection_max_age: dice.chance(15).then(|| dice.time(10_000, 20_000_000)),
         max_age: dice.chance(12).then(|| dice.time(20_000, 5_000_000)),
         gzip: dice.chance(20),
-        linger: if dice.chance(50) { usual.linger } else { Duration::ZERO },
+        linger: if dice.chance(50) {
+            usual.linger
+        } else {
+            Some(Duration::ZERO)
+        },
         ..usual
     }
 }

@@ -76,6 +76,9 @@ impl std::fmt::Debug for Requests {
 /// Before the first body: of lines that compress badly, and of short ones that do not at all.
 const GUESS: (f64, f64) = (0.5, 2.5);
 
+/// A shorter body is not compressed: it would save less than it costs.
+const LEAST_GZIP: usize = 1024;
+
 /// Lines of so many bytes show how well such lines compress.
 const TELLING: usize = 8192;
 
@@ -136,32 +139,31 @@ impl Requests {
         }
         self.json.push(b']');
         let mut request = Request::default();
-        match &mut self.gzip {
+        let gzip = self.gzip.as_mut().filter(|_| self.json.len() >= LEAST_GZIP);
+        let compressed = gzip.is_some();
+        match gzip {
             Some(gzip) => compress(gzip, &self.json, &mut request.body),
             None => request.body.extend_from_slice(&self.json),
         }
         let length: usize = lines.iter().map(|held| held.lines.len()).sum();
         let ratio = request.body.len() as f64 / length.max(1) as f64;
         // A short body compresses badly, which says nothing about a long one.
-        if length >= TELLING || ratio < self.ratio {
+        let compressible = compressed || self.gzip.is_none();
+        if compressible && (length >= TELLING || ratio < self.ratio) {
             self.ratio = ratio;
         }
-        self.head(flags, &mut request);
+        self.head(flags, compressed, &mut request);
         request
     }
 
-    fn head(&self, flags: &str, request: &mut Request) {
+    fn head(&self, flags: &str, compressed: bool, request: &mut Request) {
         let (path, query) = split(&self.address.target);
         let mark = match (query.is_empty(), flags.is_empty()) {
             (_, true) => "",
             (true, false) => "?",
             (false, false) => "&",
         };
-        let encoding = if self.gzip.is_some() {
-            "Content-Encoding: gzip\r\n"
-        } else {
-            ""
-        };
+        let encoding = if compressed { "Content-Encoding: gzip\r\n" } else { "" };
         let _ = write!(
             request.head,
             "POST {path}{query}{mark}{flags} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n{encoding}\
@@ -252,6 +254,12 @@ mod tests {
             let lines = [held(first, points)];
             let request = gzip.put(&lines, "");
             let mut body = Vec::new();
+            let says_so = request.head.windows(16).any(|bytes| bytes == b"Content-Encoding");
+            assert_eq!(says_so, points == 900, "a short one is not worth it");
+            if !says_so {
+                assert_eq!(request.body, plain.put(&lines, "").body);
+                continue;
+            }
             flate2::read::GzDecoder::new(&request.body[..])
                 .read_to_end(&mut body)
                 .unwrap();

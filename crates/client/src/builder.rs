@@ -8,8 +8,8 @@ use crate::check;
 use crate::client::Client;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::error::ConfigError;
+use crate::files;
 use crate::options::{Ack, HostTag, Invalid, Options};
-use crate::secrets;
 use crate::tls::Opening;
 use crate::url;
 
@@ -197,7 +197,7 @@ fn openings(endpoints: &[Endpoint], options: &Options) -> Result<Vec<Opening>, C
     if !endpoints.iter().any(|endpoint| endpoint.scheme().is_tls()) {
         return Ok(Vec::new());
     }
-    let trust = secrets::trust(options).map_err(|(option, rule)| ConfigError::option(option, rule))?;
+    let trust = files::trust(options).map_err(|(option, rule)| ConfigError::option(option, rule))?;
     let opening = |endpoint: &Endpoint| {
         trust
             .opening(endpoint)

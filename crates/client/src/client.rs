@@ -251,7 +251,7 @@ impl Client {
     ///
     /// Of the name's resolution, of the last address tried, or of TLS, in its words.
     pub fn check(&self, endpoint: &Endpoint, timeout: Duration) -> io::Result<SocketAddr> {
-        let opening = crate::secrets::opening(self.options(), endpoint)?;
+        let opening = crate::files::opening(self.options(), endpoint)?;
         check::check(endpoint, opening.as_ref(), timeout)
     }
 

@@ -1,7 +1,7 @@
 //! Credentials: what one connection says to be let in, ready to be written.
 //!
 //! Made from the options `auth` and `headers` before each attempt to connect, because a file that `auth` names may
-//! have changed. The exchanges write them; nobody prints them. Reading the file is `secrets.rs`'s part.
+//! have changed. The exchanges write them; nobody prints them. Reading the file is `files.rs`'s part.
 
 use std::fmt;
 use std::io;

@@ -159,6 +159,7 @@ pub(crate) struct Driver<N: Network> {
 impl<N: Network> Driver<N> {
     pub(crate) fn new(
         options: &Options,
+        scheme: Scheme,
         engine: Engine,
         queue: Arc<Queue>,
         shared: Arc<Shared>,
@@ -171,7 +172,7 @@ impl<N: Network> Driver<N> {
             shared,
             engine,
             slots: Vec::new(),
-            linger: linger(Some(options.linger), Scheme::Tsdb, options.max_age),
+            linger: linger(Some(options.linger), scheme, options.max_age),
             max_age: options.max_age,
             started,
             now: Duration::ZERO,

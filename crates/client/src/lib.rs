@@ -46,6 +46,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod exchange;
+mod files;
 #[cfg(feature = "frames")]
 pub mod frame;
 mod home;
@@ -63,7 +64,6 @@ mod report;
 mod resolver;
 mod retries;
 mod secret;
-mod secrets;
 mod series;
 mod settling;
 // It plays both wires.

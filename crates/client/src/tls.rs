@@ -4,7 +4,7 @@
 //! does not want every other one in the world to be able to vouch for his server. A host written as an address is
 //! looked for among the certificate's addresses. With `cert` and `key` the client shows a certificate itself.
 //!
-//! Made when a client is built, to fail early, and before each connection by `secrets.rs`, which reads the files: a
+//! Made when a client is built, to fail early, and before each connection by `files.rs`, which reads the files: a
 //! certificate that was renewed is used without a restart. `stream.rs` does the encrypting.
 
 use std::path::PathBuf;

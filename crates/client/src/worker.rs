@@ -17,6 +17,7 @@ use crate::driver::{Driver, Network, Observer, Progress};
 use crate::endpoint::Endpoint;
 use crate::engine::Engine;
 use crate::exchange::Wire;
+use crate::files::Reader;
 use crate::kernel::without_signals;
 use crate::ledger::Tally;
 use crate::options::Options;
@@ -24,7 +25,6 @@ use crate::publish::Shared;
 use crate::queue::Queue;
 use crate::report::Report;
 use crate::resolver::{self, Lookup, NameWait, Resolver};
-use crate::secrets::Reader;
 use crate::sync::become_worker;
 
 const WAKE: Token = Token(0);
@@ -78,8 +78,9 @@ impl Worker {
             started,
             tokens: 0,
         };
+        let scheme = sockets.endpoints[0].scheme();
         let mut worker = Worker {
-            driver: Driver::new(options, engine, queue.clone(), shared.clone(), started, sockets),
+            driver: Driver::new(options, scheme, engine, queue.clone(), shared.clone(), started, sockets),
         };
         let thread = std::thread::Builder::new().name("potsdb".to_owned());
         let work = move || {

@@ -72,7 +72,15 @@ fn driver(network: Script) -> (Driver<Script>, Arc<Queue>) {
     let endpoint = Endpoint::new("a", 4242);
     let engine = Engine::new(&options, vec![(endpoint.to_string(), Wire::of(&endpoint))], 1);
     let queue = Arc::new(Queue::new(100, 1 << 20, options.overflow, Box::new(|| {})));
-    let driver = Driver::new(&options, engine, queue.clone(), Arc::default(), Instant::now(), network);
+    let driver = Driver::new(
+        &options,
+        endpoint.scheme(),
+        engine,
+        queue.clone(),
+        Arc::default(),
+        Instant::now(),
+        network,
+    );
     (driver, queue)
 }
 

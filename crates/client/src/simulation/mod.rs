@@ -217,6 +217,7 @@ impl Run {
         Run {
             driver: Driver::new(
                 options,
+                scheme(&history),
                 engine(&history, seed),
                 queue.clone(),
                 Arc::default(),
@@ -391,12 +392,15 @@ impl Run {
     }
 }
 
-fn engine(history: &History, seed: u64) -> Engine {
-    let scheme = match history.wire {
+fn scheme(history: &History) -> Scheme {
+    match history.wire {
         Wire::Telnet => Scheme::Tsdb,
         Wire::Http => Scheme::Http,
-    };
-    let endpoint = |number| Endpoint::of(scheme, &format!("server{number}"), 4242);
+    }
+}
+
+fn engine(history: &History, seed: u64) -> Engine {
+    let endpoint = |number| Endpoint::of(scheme(history), &format!("server{number}"), 4242);
     let doors = (0..history.endpoints).map(endpoint);
     let doors = doors.map(|door| (door.to_string(), crate::exchange::Wire::of(&door)));
     Engine::new(&history.options, doors.collect(), seed)

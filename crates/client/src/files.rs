@@ -1,4 +1,4 @@
-//! Secrets: reading the files that secrets and certificates are in, on a thread of their own.
+//! Files: those that secrets and certificates are in, read on a thread of their own.
 //!
 //! A file may be on a server that hangs, and then nobody can interrupt it. So the worker asks, goes on, and is woken when
 //! the answer is there; closing does not wait. They are read before every attempt to connect, because they are rotated; one
@@ -95,7 +95,7 @@ impl Reader {
     fn start(&self) -> io::Result<()> {
         let (answer, wake) = (self.answer.clone(), self.wake.clone());
         let mut places = self.places.clone();
-        let thread = std::thread::Builder::new().name("potsdb-secrets".to_owned());
+        let thread = std::thread::Builder::new().name("potsdb-files".to_owned());
         let work = move || {
             // Whoever has closed meanwhile does not want it any more.
             if answer.send(places.read()).is_ok() {

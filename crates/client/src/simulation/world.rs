@@ -87,6 +87,8 @@ struct Flow {
     reset: bool,
     /// The client knows that it has ended.
     gone: bool,
+    /// Bytes said before the answer that are none.
+    chatter: usize,
     /// What it says comes in small pieces up to here.
     in_pieces: usize,
     /// The last turn that touched it, and how often that read and wrote.

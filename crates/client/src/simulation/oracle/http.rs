@@ -27,6 +27,8 @@ pub(super) struct Conversation {
     closes: bool,
     /// Nothing more can be asked on it.
     pub(super) over: bool,
+    /// More was said before the answer than anybody has to listen to.
+    babbles: bool,
 }
 
 impl Conversation {
@@ -146,6 +148,11 @@ impl Oracle {
         self.check_pace(now);
     }
 
+    /// The server has said so much before its answer that it is left.
+    pub(in crate::simulation) fn babbles(&mut self, id: usize) {
+        self.streams[id].http.babbles = true;
+    }
+
     /// The server gives an answer; `end`: where it ends in the stream of replies.
     pub(in crate::simulation) fn answered_http(&mut self, id: usize, answer: &Answer, end: usize) {
         let answers = &mut self.streams[id].http.answers;
@@ -166,6 +173,7 @@ impl Oracle {
         let unread = !stream.http.begun.is_empty() || stream.http.open.is_none();
         stream.http.over |= stream.http.closes || to_the_end || unread;
         stream.http.offered = false;
+        stream.http.babbles = false;
         match stream.http.open.take() {
             Some(put) => self.learned(now, id, &put, outcome),
             None => self.fail("the simulation: an answer without a question"),
@@ -252,6 +260,7 @@ impl Oracle {
     pub(super) fn may_leave_http(&self, id: usize, aged: bool) -> bool {
         let conversation = &self.streams[id].http;
         conversation.over
+            || conversation.babbles
             || ((aged || self.end.is_some()) && conversation.open.is_none() && conversation.begun.is_empty())
     }
 }

@@ -6,6 +6,9 @@ use super::{Event, World};
 use crate::simulation::callers::{Action, Wire};
 use crate::simulation::server::answer::Front;
 
+/// What a client listens to before an answer at least.
+const LISTENS: usize = 60 << 10;
+
 impl World {
     /// A fault.
     pub(in crate::simulation) fn strike(&mut self, action: &Action) {
@@ -74,13 +77,17 @@ impl World {
                 (Wire::Http, false) => None,
             };
             if let Some(line) = line {
-                let lines = self.dice.size(10, 400);
+                let lines = self.dice.size(10, 300);
                 flow.replies.extend(line.repeat(lines));
                 flow.in_pieces = flow.replies.len();
+                flow.chatter += line.len() * lines;
+                if self.wire == Wire::Http && flow.chatter > LISTENS {
+                    self.oracle.babbles(id);
+                }
                 self.wake(id);
             }
         }
-        let after = (until - self.now) / 4;
+        let after = (until - self.now) / 2;
         self.schedule(after.max(Duration::from_millis(1)), Event::Chatter(server));
     }
 

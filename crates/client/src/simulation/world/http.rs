@@ -39,6 +39,7 @@ impl World {
         let said = answer.cut.unwrap_or(answer.bytes.len());
         flow.replies.extend_from_slice(&answer.bytes[..said]);
         flow.answers += 1;
+        flow.chatter = 0;
         if answer.cut.is_none() {
             self.oracle.answered_http(id, &answer, flow.replies.len());
         }

@@ -233,6 +233,7 @@ impl World {
             eof: false,
             reset: false,
             gone: false,
+            chatter: 0,
             in_pieces: 0,
             touched: (0, 0, 0),
             send_buffer: dice.size(200, 1_000_000).max(least),

@@ -120,7 +120,8 @@ impl Publisher {
         }
         let endpoints = engine.endpoint_states();
         let verdicts = engine.verdicts();
-        if verdicts.tally.has_errors() {
+        // What is given up is given up with the server's words.
+        if verdicts.tally.has_errors() || verdicts.tally.dropped.total() > 0 {
             self.words = Arc::new(verdicts.words.clone());
         }
         Arc::new(Status {

@@ -81,7 +81,7 @@ impl Engine {
             given_at: self.now,
             ..Link::new(self.links[link].door)
         };
-        if self.waiting().is_none() {
+        if self.waiting().is_none() && !self.hands_over(self.links[link].door) {
             // What it was made for has gone elsewhere. VictoriaMetrics serves nobody else while one says nothing.
             self.outputs.push_back(Output::Disconnect { link });
             self.links[link].state = State::Idle;
@@ -208,10 +208,19 @@ impl Engine {
             let welcome = other.exchange().is_some_and(Exchange::is_welcome);
             other.door == link.door && other.since > link.since && !other.retiring && welcome && !self.is_due(other)
         };
-        let retiring = |other: &&Link| other.door == link.door && other.retiring;
-        let few = self.links.iter().filter(retiring).count() < MOST_RETIRING;
         let rests = self.waiting().is_none() && self.now >= self.rests_at(link);
-        few && (rests || self.links.iter().any(takes_over))
+        self.few_retire(link.door) && (rests || self.links.iter().any(takes_over))
+    }
+
+    /// Whether one of a door's connections is to retire as soon as another has taken over.
+    fn hands_over(&self, door: usize) -> bool {
+        self.few_retire(door) && self.links.iter().any(|link| link.door == door && self.is_due(link))
+    }
+
+    /// Whether a door may have one more connection that is about to end.
+    fn few_retire(&self, door: usize) -> bool {
+        let retiring = |link: &&Link| link.door == door && link.retiring;
+        self.links.iter().filter(retiring).count() < MOST_RETIRING
     }
 
     pub(super) fn tick(&mut self, link: usize) {
@@ -305,7 +314,7 @@ impl Engine {
         if self.test_mode || self.links.iter().any(trying) {
             return;
         }
-        let due = |door: usize| self.links.iter().any(|link| link.door == door && self.is_due(link));
+        let due = |door: usize| self.hands_over(door);
         let taken = self.roomiest(posted).is_some();
         let ready = |door: &usize| {
             let is_ready = self.doors[*door].is_ready(self.now) && !self.is_on_trial(*door);

@@ -585,8 +585,8 @@ impl Exchange for Telnet {
     }
 
     fn has_worked(&self) -> bool {
-        // What the kernel of a server that answers has, its program may never have read.
-        let silent = !matches!(self.knowledge, Knowledge::Answers(_));
+        // What the kernel of a server has that is not known to be silent, its program may never have read.
+        let silent = matches!(self.knowledge, Knowledge::Silent { .. });
         self.answered || (silent && self.acknowledged > 0)
     }
 

@@ -17,9 +17,11 @@ mod flushes;
 mod gate;
 mod logs_in;
 mod never_blocks;
+mod nothing_stops_the_rest;
 mod outlives_outage;
 mod refuses;
 mod scratch;
+mod scripted;
 mod speaks_http;
 mod survives_faults;
 #[cfg(feature = "frames")]

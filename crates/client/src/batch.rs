@@ -3,9 +3,7 @@
 //! An HTTP request is made of one, and so is what goes again apart from everything else (`retries.rs`). A server that
 //! refuses or fails a batch without saying which line is to blame gets its halves, down to the one line.
 
-use crate::verdicts::Outstanding;
-#[cfg(feature = "http")]
-use crate::verdicts::{Verdict, Verdicts};
+use crate::outstanding::Outstanding;
 
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
@@ -61,21 +59,5 @@ impl Batch {
     pub(crate) fn halve(&mut self) -> Batch {
         let points = self.points();
         self.split_front(usize::MAX, points / 2)
-    }
-
-    /// All of them have this verdict, and nothing more is to be said of them.
-    #[cfg(feature = "http")]
-    pub(crate) fn end(self, verdict: Verdict, verdicts: &mut Verdicts) {
-        for held in self.lines {
-            verdicts.end(held, verdict);
-        }
-    }
-
-    /// All of them go again: their connection ended.
-    #[cfg(feature = "http")]
-    pub(crate) fn again(self, verdicts: &mut Verdicts) {
-        for held in self.lines {
-            verdicts.again(held);
-        }
     }
 }

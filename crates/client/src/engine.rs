@@ -23,9 +23,10 @@ use crate::block::Lines;
 use crate::exchange::{Exchange, Knowledge, Room, Terms, Wire};
 use crate::ledger::EndpointState;
 use crate::options::{Ack, Options};
+use crate::outstanding::Outstanding;
 use crate::pace::Pace;
 use crate::retries::Retries;
-use crate::verdicts::{Done, Outstanding, Reason, Verdict, Verdicts};
+use crate::verdicts::{Done, Reason, Verdict, Verdicts};
 
 mod door;
 mod links;

@@ -28,6 +28,7 @@
 
 #![deny(unsafe_code)]
 
+mod again;
 mod auth;
 mod backoff;
 mod barrier;
@@ -56,6 +57,7 @@ mod linger;
 #[cfg(all(test, potsdb_loom))]
 mod models;
 mod options;
+mod outstanding;
 mod overload;
 mod pace;
 mod publish;

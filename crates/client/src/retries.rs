@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::Batch;
-use crate::verdicts::Outstanding;
+use crate::outstanding::Outstanding;
 
 /// The first pause; it doubles up to the second, and for a line that is known to be sick up to the third.
 const PAUSE: (Duration, Duration, Duration) = (
@@ -52,7 +52,10 @@ const WAITED_FOR: u8 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
     /// Each of these lines failed: the server named it.
-    #[cfg_attr(not(any(feature = "http", test)), expect(dead_code, reason = "only HTTP names points"))]
+    #[cfg_attr(
+        not(any(feature = "http", test)),
+        expect(dead_code, reason = "only HTTP names points")
+    )]
     Each,
     /// One of these lines at least.
     Some,

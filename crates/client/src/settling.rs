@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::verdicts::Outstanding;
+use crate::outstanding::Outstanding;
 
 #[derive(Debug)]
 pub(crate) struct Settling {

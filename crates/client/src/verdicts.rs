@@ -11,15 +11,16 @@
 //! still be held, to be written again as a precaution (settling); it gets no second verdict. The worker posts the
 //! [`Tally`] under the queue's lock.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use potsdb_wire::reply::ErrorKind;
 
+use crate::again::Again;
 use crate::batch::Batch;
 use crate::block::{Lines, Memory};
 use crate::ledger::Tally;
+use crate::outstanding::Outstanding;
 use crate::overload::Complaint;
 use crate::report::Report;
 use crate::retries::{Blame, PART_AT};
@@ -29,41 +30,6 @@ const WORDS: usize = 16;
 
 /// Reports kept between two turns of the worker, at most.
 const REPORTS: usize = 64;
-
-/// Lines the worker took from the queue and is not done with.
-#[derive(Clone, Debug)]
-pub(crate) struct Outstanding {
-    pub(crate) lines: Lines,
-    /// They have their verdict: written again they are a precaution.
-    pub(crate) verdict_posted: bool,
-    /// Some of their bytes were handed to a kernel once.
-    pub(crate) was_written: bool,
-    /// How often a server has failed them.
-    pub(crate) failures: u8,
-    /// How often a server had taken lines of this client when one first failed these.
-    pub(crate) taken_then: u64,
-    /// When they were taken from the queue.
-    pub(crate) taken_at: Duration,
-}
-
-impl Outstanding {
-    pub(crate) fn new(lines: Lines, now: Duration) -> Outstanding {
-        Outstanding {
-            lines,
-            verdict_posted: false,
-            was_written: false,
-            failures: 0,
-            taken_then: 0,
-            taken_at: now,
-        }
-    }
-
-    /// Cuts off the whole lines within the first `bytes` and `points`; `None` when not even one is.
-    pub(crate) fn split_front(&mut self, bytes: usize, points: u64) -> Option<Outstanding> {
-        let lines = self.lines.split_front(bytes, points)?;
-        Some(Outstanding { lines, ..*self })
-    }
-}
 
 /// What became of points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,6 +169,12 @@ impl Verdicts {
         self.done(held, Done::Settled);
     }
 
+    /// The same, for all lines of a batch.
+    #[cfg(feature = "http")]
+    pub(crate) fn end_all(&mut self, batch: Batch, verdict: Verdict) {
+        batch.lines.into_iter().for_each(|held| self.end(held, verdict));
+    }
+
     /// Gives points up for good, for this reason, and with what the server said of them last.
     pub(crate) fn give_up(&mut self, held: Outstanding, reason: Reason, words: &str) {
         self.report_once(Report::GivenUp {
@@ -220,6 +192,12 @@ impl Verdicts {
             true => self.again.insert(held),
             false => self.interrupted.push(held),
         }
+    }
+
+    /// The same, for all lines of a batch.
+    #[cfg(feature = "http")]
+    pub(crate) fn all_again(&mut self, batch: Batch) {
+        batch.lines.into_iter().for_each(|held| self.again(held));
     }
 
     /// The connection of these lines ended before the server had answered anything on it: they may be why.
@@ -344,98 +322,6 @@ impl Verdicts {
     }
 }
 
-/// Lines to be written again, in the order of their positions: those without a verdict, and precautions, which on a
-/// connection that carries little must not take all of it.
-#[derive(Debug, Default)]
-pub(crate) struct Again {
-    unposted: VecDeque<Outstanding>,
-    posted: VecDeque<Outstanding>,
-}
-
-impl Again {
-    fn insert(&mut self, held: Outstanding) {
-        let lines = match held.verdict_posted {
-            true => &mut self.posted,
-            false => &mut self.unposted,
-        };
-        // A connection gives its lines back in their order: the search is for where they go among another's.
-        let first = held.lines.first();
-        let place = match lines.back() {
-            Some(last) if last.lines.first() > first => lines.partition_point(|other| other.lines.first() < first),
-            _ => lines.len(),
-        };
-        lines.insert(place, held);
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.unposted.is_empty() && self.posted.is_empty()
-    }
-
-    /// Whether lines without a verdict wait.
-    pub(crate) fn has_unposted(&self) -> bool {
-        !self.unposted.is_empty()
-    }
-
-    /// Takes out what was taken from the queue before then, and has no verdict.
-    pub(crate) fn expire(&mut self, before: Duration) -> VecDeque<Outstanding> {
-        let (old, young) = std::mem::take(&mut self.unposted)
-            .into_iter()
-            .partition(|held| held.taken_at <= before);
-        self.unposted = young;
-        old
-    }
-
-    /// The lines that go next, if any wait: those without a verdict first.
-    pub(crate) fn front_mut(&mut self) -> Option<&mut Outstanding> {
-        let lines = match self.unposted.is_empty() {
-            true => &mut self.posted,
-            false => &mut self.unposted,
-        };
-        lines.front_mut()
-    }
-
-    /// Whether what goes next are precautions.
-    pub(crate) fn is_posted(&self) -> Option<bool> {
-        match (self.unposted.is_empty(), self.posted.is_empty()) {
-            (true, true) => None,
-            (unposted_empty, _) => Some(unposted_empty),
-        }
-    }
-
-    /// Cuts off the front what fits in `bytes` and `points`; `None` when not even one line does.
-    pub(crate) fn split_front(&mut self, bytes: usize, points: u64) -> Option<Outstanding> {
-        let front = self.front_mut()?.split_front(bytes, points);
-        for lines in [&mut self.unposted, &mut self.posted] {
-            if lines.front().is_some_and(|front| front.lines.points() == 0) {
-                lines.pop_front();
-            }
-        }
-        front
-    }
-
-    /// Takes everything out.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Outstanding> {
-        let unposted = std::mem::take(&mut self.unposted);
-        unposted.into_iter().chain(std::mem::take(&mut self.posted))
-    }
-
-    /// The lowest position that waits here, and since when its point does.
-    pub(crate) fn low(&self) -> Option<(u64, Instant)> {
-        let fronts = self.unposted.front().into_iter().chain(self.posted.front());
-        fronts.map(|held| (held.lines.first(), held.lines.since())).min()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn points(&self) -> u64 {
-        self.iter().map(|held| held.lines.points()).sum()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Outstanding> {
-        self.unposted.iter().chain(&self.posted)
-    }
-}
-
 /// Positions with a verdict, as ranges that do not touch: to see in tests that none gets a second one.
 #[cfg(test)]
 #[derive(Debug, Default)]
@@ -477,25 +363,6 @@ mod tests {
             block.append(&[b"a\n"], 1);
         }
         Outstanding::new(block.into_lines(first, &mut Vec::new()), Duration::ZERO)
-    }
-
-    #[test]
-    fn lines_that_go_again_go_in_their_order_whichever_connection_gave_them_back() {
-        let mut again = Again::default();
-        for first in [10, 12, 4, 6, 14, 2] {
-            again.insert(held(first, 2));
-        }
-        again.insert(Outstanding {
-            verdict_posted: true,
-            ..held(0, 2)
-        });
-        assert_eq!(again.low().map(|(first, _)| first), Some(0));
-        let mut order = Vec::new();
-        while let Some(front) = again.split_front(2, 9) {
-            order.push(front.lines.first());
-        }
-        assert_eq!(order, [2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 0, 1]);
-        assert!(again.is_empty());
     }
 
     #[test]

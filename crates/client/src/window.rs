@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use crate::verdicts::Outstanding;
+use crate::outstanding::Outstanding;
 
 /// The question in-band: asks the server to answer when it has read this far.
 const VERSION: &[u8] = b"version\n";

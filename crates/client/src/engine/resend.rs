@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::Engine;
 use super::door::{Link, State};
 use crate::exchange::Exchange;
-use crate::verdicts::{Done, Outstanding, Reason};
+use crate::outstanding::Outstanding;
+use crate::verdicts::{Done, Reason};
 
 /// What failed and has no verdict may take at least so many bytes, however little `settle_bytes` allows: it is what a few
 /// requests hold.

@@ -18,8 +18,9 @@ use super::secrets::Secrets;
 use super::telnet::Telnet;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::batch::Batch;
+use crate::outstanding::Outstanding;
 use crate::settling::Settling;
-use crate::verdicts::{Outstanding, Verdicts};
+use crate::verdicts::Verdicts;
 
 /// What is kept of an answer that has no end.
 const ANSWER_MAX: usize = 4096;

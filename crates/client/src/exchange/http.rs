@@ -24,8 +24,9 @@ use potsdb_wire::reply::{ErrorKind, Failures, PointError, PutReply};
 use super::secrets::Secrets;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::batch::Batch;
+use crate::outstanding::Outstanding;
 use crate::retries::Blame;
-use crate::verdicts::{Outstanding, Verdict, Verdicts};
+use crate::verdicts::{Verdict, Verdicts};
 
 mod learned;
 mod part;
@@ -260,11 +261,11 @@ impl Http {
         let points = part.batch.points();
         match reply {
             PutReply::Taken { counted } if self.terms.stored && !counted => {
-                part.batch.again(verdicts);
+                verdicts.all_again(part.batch);
                 self.cut = Some(Cut::CannotAnswer);
             }
             PutReply::Taken { .. } => {
-                part.batch.end(Verdict::Acknowledged, verdicts);
+                verdicts.end_all(part.batch, Verdict::Acknowledged);
                 verdicts.took_some();
             }
             PutReply::Unnamed if !part.details => self.parts.push(Part {
@@ -305,7 +306,7 @@ impl Http {
                 self.let_go(verdicts);
             }
             PutReply::Unauthorized { .. } => {
-                part.batch.again(verdicts);
+                verdicts.all_again(part.batch);
                 self.cut = Some(unauthorized(answer));
             }
             PutReply::Misplaced { words } => self.misplaced(part, words, verdicts),
@@ -315,7 +316,7 @@ impl Http {
 
     /// No points are taken here, whatever they are.
     fn misplaced(&mut self, part: Part, words: String, verdicts: &mut Verdicts) {
-        part.batch.again(verdicts);
+        verdicts.all_again(part.batch);
         self.cut = Some(Cut::Misplaced(self.secrets.hidden(words)));
     }
 

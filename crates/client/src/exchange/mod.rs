@@ -11,8 +11,9 @@ use std::time::Duration;
 use potsdb_wire::Server;
 
 use crate::batch::Batch;
+use crate::outstanding::Outstanding;
 use crate::settling::Settling;
-use crate::verdicts::{Outstanding, Verdicts};
+use crate::verdicts::Verdicts;
 
 mod greeting;
 #[cfg(feature = "http")]

@@ -29,10 +29,11 @@ use super::secrets::Secrets;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::batch::Batch;
 use crate::block::BLOCK_BYTES;
+use crate::outstanding::Outstanding;
 use crate::overload::Allowed;
 use crate::retries::{Blame, PART_AT};
 use crate::settling::Settling;
-use crate::verdicts::{Done, Outstanding, Verdict, Verdicts};
+use crate::verdicts::{Done, Verdict, Verdicts};
 use crate::window::Window;
 
 /// Unwritten bytes above which no more lines are taken: what the worker has not taken can still be

@@ -9,7 +9,8 @@ use potsdb_wire::line;
 use potsdb_wire::reply::{ErrorKind, PointError};
 
 use crate::batch::Batch;
-use crate::verdicts::{Outstanding, Verdict, Verdicts};
+use crate::outstanding::Outstanding;
+use crate::verdicts::{Verdict, Verdicts};
 
 /// The most errors that are looked for out of their order.
 const DISORDER: usize = 256;

@@ -16,7 +16,7 @@ use memchr::memchr_iter;
 use potsdb_wire::{json, line};
 
 use crate::endpoint::Endpoint;
-use crate::verdicts::Outstanding;
+use crate::outstanding::Outstanding;
 
 /// What is the same in every request of a connection.
 #[derive(Clone, Debug)]

@@ -1,0 +1,42 @@
+//! Outstanding lines: taken from the queue, and not done with.
+//!
+//! The window, settling, what goes again and what rests all hold them. `verdicts.rs` is where they end.
+
+use std::time::Duration;
+
+use crate::block::Lines;
+
+/// Lines the worker took from the queue and is not done with.
+#[derive(Clone, Debug)]
+pub(crate) struct Outstanding {
+    pub(crate) lines: Lines,
+    /// They have their verdict: written again they are a precaution.
+    pub(crate) verdict_posted: bool,
+    /// Some of their bytes were handed to a kernel once.
+    pub(crate) was_written: bool,
+    /// How often a server has failed them.
+    pub(crate) failures: u8,
+    /// How often a server had taken lines of this client when one first failed these.
+    pub(crate) taken_then: u64,
+    /// When they were taken from the queue.
+    pub(crate) taken_at: Duration,
+}
+
+impl Outstanding {
+    pub(crate) fn new(lines: Lines, now: Duration) -> Outstanding {
+        Outstanding {
+            lines,
+            verdict_posted: false,
+            was_written: false,
+            failures: 0,
+            taken_then: 0,
+            taken_at: now,
+        }
+    }
+
+    /// Cuts off the whole lines within the first `bytes` and `points`; `None` when not even one is.
+    pub(crate) fn split_front(&mut self, bytes: usize, points: u64) -> Option<Outstanding> {
+        let lines = self.lines.split_front(bytes, points)?;
+        Some(Outstanding { lines, ..*self })
+    }
+}

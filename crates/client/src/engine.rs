@@ -357,13 +357,13 @@ impl Engine {
 
     /// The live link with the most room, if any has some.
     fn roomiest(&self, posted: bool) -> Option<(usize, Room)> {
-        self.roomiest_of(posted, |_| true)
+        self.roomiest_of(posted, false, |_| true)
     }
 
-    fn roomiest_of(&self, posted: bool, takes: impl Fn(&Link) -> bool) -> Option<(usize, Room)> {
+    fn roomiest_of(&self, posted: bool, tried: bool, takes: impl Fn(&Link) -> bool) -> Option<(usize, Room)> {
         let rooms = self.links.iter().enumerate().filter(|(_, link)| takes(link));
         let rooms =
-            rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, self.now)?)));
+            rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, tried, self.now)?)));
         rooms.max_by_key(|(index, room)| (room.bytes, usize::MAX - self.turn(*index)))
     }
 

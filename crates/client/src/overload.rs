@@ -33,8 +33,13 @@ const LONGEST_REST: Duration = Duration::from_secs(600);
 /// No server is taken for slower than that, in points per second.
 const LEAST: f64 = 1000.0;
 
-/// A second adds this part of what was too much.
+/// A second adds this part of what was too much; and this part, when nothing was complained of for so long.
 const INCREASE: f64 = 0.05;
+const INCREASE_QUIET: f64 = 0.2;
+const QUIET: Duration = Duration::from_secs(2);
+
+/// A smaller share of points that is complained of is some points' doing, and sending less would not help them.
+const SOME: f64 = 0.1;
 
 /// From this share of failed points on it is the endpoint that fails, and not some points.
 const FAILING: f64 = 0.5;
@@ -56,6 +61,9 @@ pub(crate) struct Complaint {
 #[derive(Debug)]
 pub(crate) struct Overload {
     resting_until: Duration,
+    /// Until when it rests because it asked for it, or for less.
+    asked_until: Duration,
+    complained_at: Duration,
     rest: Duration,
     pace: Pace,
     /// What was too much, in points per second; 0 without a limit.
@@ -71,6 +79,8 @@ impl Overload {
     pub(crate) fn new() -> Overload {
         Overload {
             resting_until: Duration::ZERO,
+            asked_until: Duration::ZERO,
+            complained_at: Duration::ZERO,
             rest: REST.0,
             pace: Pace::new(0.0),
             too_much: 0.0,
@@ -89,9 +99,23 @@ impl Overload {
         self.pace.allowance(now)
     }
 
+    /// How many points may be given of those that are tried to find out which of them fail: that goes on while the endpoint
+    /// rests on nobody's wish.
+    pub(crate) fn allowance_to_try(&self, now: Duration) -> u64 {
+        if now < self.asked_until {
+            return 0;
+        }
+        self.pace.allowance(now)
+    }
+
     /// How many bytes of lines may be given at once.
     pub(crate) fn bytes(&self) -> usize {
         if self.is_failing() { BLOCK_BYTES } else { usize::MAX }
+    }
+
+    /// Until when it asked for rest.
+    pub(crate) fn asked_until(&self) -> Duration {
+        self.asked_until
     }
 
     /// Until when nothing may be given.
@@ -122,18 +146,23 @@ impl Overload {
         self.fade(now);
         // What was under way when the endpoint went to rest says nothing new.
         let rests = now < self.resting_until;
-        if complaint.less && !rests {
+        self.failed += complaint.points as f64;
+        self.complained_at = now;
+        if complaint.less && !rests && self.share() >= SOME {
             let part = complaint.points as f64 / self.given.max(1.0);
             self.get_less(now, part.min(1.0));
         }
-        self.failed += complaint.points as f64;
         if self.is_failing() && !rests {
             self.resting_until = now + self.rest;
             let most = if complaint.less { REST.2 } else { REST.1 };
             self.rest = (self.rest * 2).min(most.max(self.rest));
+            if complaint.less {
+                self.asked_until = self.resting_until;
+            }
         }
         if let Some(rest) = complaint.rest {
-            self.resting_until = self.resting_until.max(now + rest.min(LONGEST_REST));
+            self.asked_until = self.asked_until.max(now + rest.min(LONGEST_REST));
+            self.resting_until = self.resting_until.max(self.asked_until);
         }
         self.increased_at = self.increased_at.max(self.resting_until).max(now);
     }
@@ -157,7 +186,9 @@ impl Overload {
         let Some(limit) = self.limit() else { return };
         let elapsed = now.saturating_sub(self.increased_at).as_secs_f64();
         self.increased_at = now;
-        let more = limit + self.too_much * INCREASE * elapsed;
+        let quiet = now >= self.complained_at + QUIET;
+        let increase = if quiet { INCREASE_QUIET } else { INCREASE };
+        let more = limit + self.too_much * increase * elapsed;
         match more >= 2.0 * self.too_much {
             true => {
                 self.pace = Pace::new(0.0);
@@ -319,7 +350,7 @@ mod tests {
             overload.worked(secs(second));
             limits.extend(overload.limit());
         }
-        assert!(limits.is_sorted() && limits.len() > 10, "{limits:?}");
+        assert!(limits.is_sorted() && limits.len() > 5, "{limits:?}");
         assert_eq!((overload.limit(), overload.allowance(secs(60))), (None, u64::MAX));
     }
 

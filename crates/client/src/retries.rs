@@ -36,8 +36,10 @@ const PAUSE: (Duration, Duration, Duration) = (
 /// What failed so often is parted.
 pub(crate) const PART_AT: u8 = 3;
 
-/// The shortest time between two tries of parted or sick lines.
-const TRY_EVERY: Duration = Duration::from_millis(20);
+/// The shortest time between two tries of parted or sick lines, and between two while nothing at all is taken: it doubles
+/// after so many tries in vain.
+const TRY_EVERY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+const TRIES_IN_VAIN: u32 = 16;
 
 /// More sick series than that are not told apart: their lines rest one by one.
 const SICK_SERIES: usize = 1024;
@@ -117,6 +119,9 @@ pub(crate) struct Retries {
     sick_ready_at: Option<Duration>,
     /// No parted or sick line is tried before that.
     not_before: Duration,
+    /// How often some were since a server took anything, as of so many times that one did.
+    tries: u32,
+    taken: u64,
     bytes: usize,
     /// Of these, bytes of lines without a verdict, and their points.
     unposted: usize,
@@ -223,6 +228,7 @@ impl Retries {
         if self.sick.len() >= SICK_SERIES && !self.sick.contains_key(&key) {
             return self.rest(now, batch, words);
         }
+        let is_new = !self.sick.contains_key(&key);
         let series = self.sick.entry(key).or_insert_with(|| SickSeries {
             points: VecDeque::new(),
             words: words.clone(),
@@ -236,6 +242,36 @@ impl Retries {
             self.unposted += cost;
             self.points += 1;
         }
+        if is_new {
+            self.sift_waiting();
+        }
+    }
+
+    /// Takes a new sick series out of everything that waits: what is left may well be taken.
+    fn sift_waiting(&mut self) {
+        let parted = std::mem::take(&mut self.parted);
+        for resting in parted {
+            if let Some(resting) = self.sifted(resting) {
+                self.parted.push(resting);
+            }
+        }
+        for (key, resting) in std::mem::take(&mut self.resting) {
+            if let Some(resting) = self.sifted(resting) {
+                self.resting.insert(key, resting);
+            }
+        }
+    }
+
+    fn sifted(&mut self, resting: Resting) -> Option<Resting> {
+        if resting.batch.is_posted() {
+            return Some(resting);
+        }
+        self.uncount(&resting.batch.lines);
+        let lines = resting.batch.lines.into_iter();
+        let lines: Vec<Outstanding> = lines.flat_map(|held| self.sift(held)).collect();
+        let batch = Batch { lines };
+        self.count(&batch);
+        (!batch.is_empty()).then(|| Resting::new(batch, resting.words))
     }
 
     /// Takes out what is of sick series: it waits with them.
@@ -343,7 +379,7 @@ impl Retries {
                 self.parted.pop();
             }
             self.uncount(&batch.lines);
-            self.not_before = now + TRY_EVERY;
+            self.tried(now);
         } else if self.resting.first_key_value().is_some_and(|((at, _), _)| *at <= now) {
             batch = self.take_resting(now, bytes, points);
             self.uncount(&batch.lines);
@@ -351,10 +387,24 @@ impl Retries {
             series.tried = true;
             batch.lines.extend(series.points.pop_front());
             batch.lines.iter().for_each(|held| self.uncount_sick(held));
-            self.not_before = now + TRY_EVERY;
+            self.tried(now);
         }
         self.look();
         (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Parted or sick lines are about to be tried.
+    fn tried(&mut self, now: Duration) {
+        let doublings = (self.tries / TRIES_IN_VAIN).min(6);
+        self.tries = self.tries.saturating_add(1);
+        self.not_before = now + (TRY_EVERY.0 * (1 << doublings)).min(TRY_EVERY.1);
+    }
+
+    /// A server has taken lines so many times.
+    pub(crate) fn taken(&mut self, taken: u64) {
+        if self.taken != taken {
+            (self.taken, self.tries) = (taken, 0);
+        }
     }
 
     /// What is not parted yet goes together, as much as is ready and fits.

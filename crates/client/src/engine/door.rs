@@ -72,10 +72,13 @@ impl Door {
         self.not_before <= now && self.overload.allowance(now) > 0
     }
 
-    /// How much a link of this door takes now.
-    pub(super) fn room(&self, link: &Link, posted: bool, now: Duration) -> Option<Room> {
+    /// How much a link of this door takes now. `tried`: of lines that are tried to find out which of them fail.
+    pub(super) fn room(&self, link: &Link, posted: bool, tried: bool, now: Duration) -> Option<Room> {
         let exchange = link.exchange()?;
-        let allowance = self.overload.allowance(now);
+        let allowance = match tried {
+            true => self.overload.allowance_to_try(now),
+            false => self.overload.allowance(now),
+        };
         if allowance == 0 || (self.lost && exchange.low().is_some()) {
             return None;
         }

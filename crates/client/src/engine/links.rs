@@ -175,7 +175,7 @@ impl Engine {
         match self.verdicts.complaint.take() {
             Some(complaint) => {
                 door.overload.complained(self.now, complaint);
-                let until = door.overload.resting_until();
+                let until = door.overload.asked_until();
                 for link in self.links.iter_mut().filter(|link| link.door == index) {
                     if let Some(exchange) = link.exchange_mut() {
                         exchange.rest(until);

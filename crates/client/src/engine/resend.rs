@@ -62,7 +62,7 @@ impl Engine {
                 let free = link.exchange().is_some_and(Exchange::takes_batch);
                 free && !(link.retried && others_wait)
             };
-            let Some((link, room)) = self.roomiest_of(posted, free).filter(|_| allowance > 0) else {
+            let Some((link, room)) = self.roomiest_of(posted, true, free).filter(|_| allowance > 0) else {
                 return;
             };
             let points = room.points.min(allowance);
@@ -98,6 +98,7 @@ impl Engine {
             self.retries
                 .failed(self.now, batch, blame, &words, self.verdicts.successes);
         }
+        self.retries.taken(self.verdicts.successes);
         for held in std::mem::take(&mut self.verdicts.interrupted) {
             self.retries.interrupted(self.now, held);
         }

@@ -250,6 +250,9 @@ impl Engine {
                     let retires_at = self.retires_at(link).map(|at| at.max(self.rests_at(link)));
                     consider(retires_at.filter(|at| *at > self.now));
                     consider(exchange.ask_kernel_at());
+                    if retries_ready {
+                        consider(self.gives_way_until(link).filter(|at| *at > self.now));
+                    }
                 }
             }
         }
@@ -318,10 +321,11 @@ impl Engine {
             door,
             state,
             retried,
+            waits_since,
             given_at,
             ..
         } = &mut self.links[link];
-        (*retried, *given_at) = (false, self.now);
+        (*retried, *waits_since, *given_at) = (false, None, self.now);
         for held in self.retries.sift(held) {
             self.doors[*door].overload.take(self.now, held.lines.points());
             match state {

@@ -140,8 +140,10 @@ pub(super) struct Link {
     pub(super) since: Duration,
     /// When it was last given lines.
     pub(super) given_at: Duration,
-    /// The last it was given was a batch that had failed before: new lines go first.
+    /// The last it was given was a batch that had failed before: new lines go first, if they come soon.
     pub(super) retried: bool,
+    /// Since when it waits for them.
+    pub(super) waits_since: Option<Duration>,
     /// Its connection is about to end because of its age, and takes no more lines.
     pub(super) retiring: bool,
 }
@@ -166,6 +168,7 @@ impl Link {
             since: Duration::ZERO,
             given_at: Duration::ZERO,
             retried: false,
+            waits_since: None,
             retiring: false,
         }
     }

@@ -15,6 +15,9 @@ use crate::verdicts::{Done, Reason};
 /// requests hold.
 const LEAST_FAILED: usize = 1 << 20;
 
+/// After a batch that had failed, a link is left to new lines for so long.
+const GIVES_WAY: Duration = Duration::from_millis(20);
+
 /// Into how many looks at least a `max_age` is parted.
 const LOOKS: u32 = 16;
 
@@ -57,10 +60,10 @@ impl Engine {
     fn retry(&mut self) {
         while let Some(posted) = self.retries.is_ready(self.now) {
             let allowance = self.pace.allowance(self.now);
-            let others_wait = self.queued && !self.is_full_of_failures();
+            self.wait_for_new_lines();
             let free = |link: &Link| {
                 let free = link.exchange().is_some_and(Exchange::takes_batch);
-                free && !(link.retried && others_wait)
+                free && self.gives_way_until(link).is_none_or(|until| until <= self.now)
             };
             let Some((link, room)) = self.roomiest_of(posted, true, free).filter(|_| allowance > 0) else {
                 return;
@@ -72,12 +75,37 @@ impl Engine {
             for held in &batch.lines {
                 self.count_given(link, held);
             }
-            let Link { state, retried, .. } = &mut self.links[link];
-            *retried = true;
+            let Link {
+                state,
+                retried,
+                waits_since,
+                ..
+            } = &mut self.links[link];
+            (*retried, *waits_since) = (true, None);
             if let State::Live(exchange) = state {
                 exchange.give_batch(self.now, batch);
             }
         }
+    }
+
+    /// Notes which links are free again after a batch that had failed, and could take new lines.
+    fn wait_for_new_lines(&mut self) {
+        let others_wait = self.queued && !self.is_full_of_failures();
+        for link in self.links.iter_mut().filter(|link| link.retried) {
+            match others_wait {
+                true if link.exchange().is_some_and(|exchange| exchange.room(false).is_some()) => {
+                    link.waits_since.get_or_insert(self.now);
+                }
+                true => {}
+                false => (link.retried, link.waits_since) = (false, None),
+            }
+        }
+    }
+
+    /// How long a link is left to new lines, if it is. They may be gathered still, or their endpoint rests.
+    pub(super) fn gives_way_until(&self, link: &Link) -> Option<Duration> {
+        let since = link.waits_since.unwrap_or(self.now);
+        link.retried.then_some(since + GIVES_WAY)
     }
 
     fn count_given(&mut self, link: usize, held: &Outstanding) {

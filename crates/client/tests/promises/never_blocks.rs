@@ -64,12 +64,14 @@ fn a_thread_may_send_while_its_thread_locals_are_destroyed() {
     let receiver = recording();
     let client = builder(&receiver).set("repeats", "keep").build().unwrap();
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let sender = scope.spawn(|| {
             // One was made before what `send` keeps in each thread, and one after it: one of the two outlives it.
             FIRST.set(Some(Last(client.clone())));
             client.send_at("first", 1, at(0), [("h", "a")]).unwrap();
             SECOND.set(Some(Last(client.clone())));
         });
+        // The scope's own end waits for the closure alone, and not for the thread-locals.
+        sender.join().unwrap();
     });
     let stats = client.close(LONG);
     ended(&stats);

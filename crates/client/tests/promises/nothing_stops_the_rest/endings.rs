@@ -35,7 +35,7 @@ fn ends_idle_connections(scheme: &str, options: &[(&str, &str)]) {
     let server = Scripted::serve(|server, stream| {
         let mut reader = BufReader::new(&stream);
         let mut line = String::new();
-        // HTTP: one request, and its answer. Telnet: up to the first question, and its answer.
+        // HTTP: one request with points, and its answer. Telnet: up to the first question, and its answer.
         loop {
             line.clear();
             if reader.read_line(&mut line).unwrap_or(0) == 0 {
@@ -43,7 +43,7 @@ fn ends_idle_connections(scheme: &str, options: &[(&str, &str)]) {
             }
             if line.starts_with("GET ") {
                 let _ = (&stream).write_all(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
-                return;
+                continue;
             }
             if let Some(length) = line.strip_prefix("Content-Length: ") {
                 let length: usize = length.trim_end().parse().expect("a number");

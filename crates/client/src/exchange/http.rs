@@ -25,7 +25,7 @@ use super::secrets::Secrets;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::batch::Batch;
 use crate::outstanding::Outstanding;
-use crate::retries::Blame;
+use crate::retries::{Blame, PART_AT};
 use crate::verdicts::{Verdict, Verdicts};
 
 mod learned;
@@ -298,7 +298,8 @@ impl Http {
             }
             PutReply::Later { words, less } => {
                 let words = self.secrets.hidden(words);
-                match less {
+                // What failed again and again by itself says nothing about the others.
+                match less && part.batch.failures() < PART_AT {
                     true => verdicts.slow_down(points, answer.retry_after, words.clone()),
                     false => verdicts.failing(points, answer.retry_after, words.clone()),
                 }

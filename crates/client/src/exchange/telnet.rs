@@ -172,6 +172,11 @@ impl Telnet {
         }
     }
 
+    /// How long lines wait for their question. Asked later than an answer is waited for, it would always come too late.
+    fn ask_after(&self) -> Duration {
+        ASK_AFTER.min(self.terms.answer_timeout / 2)
+    }
+
     /// Whether a question is worth asking now.
     fn should_ask(&self, now: Duration) -> bool {
         match self.knowledge {
@@ -182,7 +187,7 @@ impl Telnet {
                 Some(since) => {
                     self.urgent
                         || self.ending != Ending::No
-                        || now >= since + ASK_AFTER
+                        || now >= since + self.ask_after()
                         || self.window.unasked() >= ASK_BYTES
                         || self.window.bytes() >= self.allowed.bytes() / 2
                 }
@@ -473,7 +478,9 @@ impl Exchange for Telnet {
         let asks = open && matches!(self.knowledge, Knowledge::Answers(_));
         let undecided = self.knowledge == Knowledge::Unknown;
         [
-            self.unasked_since.filter(|_| asks).map(|since| since + ASK_AFTER),
+            self.unasked_since
+                .filter(|_| asks)
+                .map(|since| since + self.ask_after()),
             // As long as lines wait to be asked about, their question is the one that settles.
             self.settling
                 .due()

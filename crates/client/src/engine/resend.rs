@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::Engine;
 use super::door::{Link, State};
-use crate::exchange::Exchange;
 use crate::verdicts::{Done, Outstanding, Reason};
 
 /// What failed and has no verdict may take at least so many bytes, however little `settle_bytes` allows: it is what a few
@@ -58,7 +57,7 @@ impl Engine {
             let allowance = self.pace.allowance(self.now);
             let others_wait = self.queued && !self.is_full_of_failures();
             let free = |link: &Link| {
-                let free = link.exchange().is_some_and(Exchange::takes_batch);
+                let free = link.exchange().is_some_and(|exchange| exchange.takes_batch(posted));
                 free && !(link.retried && others_wait)
             };
             let Some((link, room)) = self.roomiest_of(posted, free).filter(|_| allowance > 0) else {

@@ -347,9 +347,11 @@ impl Exchange for Telnet {
         }
     }
 
-    fn takes_batch(&self) -> bool {
+    fn takes_batch(&self, posted: bool) -> bool {
         let apart = |held: &Outstanding| held.failures >= PART_AT;
-        !self.window.lines().any(apart) && !self.settling.lines().any(apart)
+        // A late error names nobody: a precaution that is to be found out about settles alone. What has no verdict yet
+        // does not wait so long.
+        !self.window.lines().any(apart) && !(posted && self.settling.lines().any(apart))
     }
 
     fn give_batch(&mut self, now: Duration, batch: Batch) {

@@ -363,9 +363,9 @@ fn a_batch_that_failed_is_judged_by_itself() {
     s.give(1);
     let mut failed = s.lines(2);
     failed.failures = 3;
-    assert!(s.exchange.takes_batch());
+    assert!(s.exchange.takes_batch(true));
     s.exchange.give_batch(s.now, Batch { lines: vec![failed] });
-    assert!(!s.exchange.takes_batch(), "one at a time");
+    assert!(!s.exchange.takes_batch(false), "one at a time");
     s.give(1);
     assert_eq!(s.write(), "L?LL?L");
     s.server(OPENTSDB);

@@ -47,9 +47,6 @@ const SICK_SERIES: usize = 1024;
 /// What a line costs that waits by itself, beside its bytes.
 const OVERHEAD: usize = 128;
 
-/// A precaution that failed more often is not waited for by a flush or close: its line has its verdict.
-const WAITED_FOR: u8 = 3;
-
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
@@ -89,7 +86,9 @@ impl Resting {
     }
 
     fn find_low(&mut self) {
-        let waited_for = |held: &&Outstanding| !held.verdict_posted || held.failures <= WAITED_FOR;
+        // A precaution that is parted settles by itself, after as many others as there may be: its line has its verdict, and
+        // neither flush nor close waits for that.
+        let waited_for = |held: &&Outstanding| !held.verdict_posted || held.failures < PART_AT;
         let lines = self.batch.lines.iter().filter(waited_for);
         self.low = lines.map(|held| (held.lines.first(), held.lines.since())).min();
     }
@@ -110,8 +109,11 @@ struct SickSeries {
 pub(crate) struct Retries {
     /// Halves of what failed, the next one last.
     parted: Vec<Resting>,
+    /// Of precautions. Each is alone on its connection until it has settled, and nothing without a verdict waits for that.
+    parted_posted: Vec<Resting>,
     /// By when they are ready, and a number to tell them apart.
     resting: BTreeMap<(Duration, u64), Resting>,
+    resting_posted: BTreeMap<(Duration, u64), Resting>,
     number: u64,
     /// By metric and tags.
     sick: BTreeMap<Vec<u8>, SickSeries>,
@@ -210,14 +212,22 @@ impl Retries {
     fn rest_until(&mut self, ready_at: Duration, resting: Resting) {
         self.count(&resting.batch);
         self.number += 1;
-        self.resting.insert((ready_at, self.number), resting);
+        let key = (ready_at, self.number);
+        match resting.batch.is_posted() {
+            true => self.resting_posted.insert(key, resting),
+            false => self.resting.insert(key, resting),
+        };
     }
 
     fn part(&mut self, mut batch: Batch, words: &Arc<str>) {
         self.count(&batch);
         let front = batch.halve();
-        self.parted.push(Resting::new(batch, words.clone()));
-        self.parted.push(Resting::new(front, words.clone()));
+        let parted = match batch.is_posted() {
+            true => &mut self.parted_posted,
+            false => &mut self.parted,
+        };
+        parted.push(Resting::new(batch, words.clone()));
+        parted.push(Resting::new(front, words.clone()));
     }
 
     /// One line is to blame: what comes of its series from now on waits with it.
@@ -349,21 +359,20 @@ impl Retries {
     /// Whether a batch is ready; and then whether its lines have their verdict.
     pub(crate) fn is_ready(&self, now: Duration) -> Option<bool> {
         let may_try = now >= self.not_before;
-        if let Some(resting) = self.parted.last().filter(|_| may_try) {
-            return Some(resting.batch.is_posted());
+        let sick = self.sick_ready_at.is_some_and(|at| at <= now);
+        if may_try && (sick || !self.parted.is_empty()) || is_due(&self.resting, now) {
+            return Some(false);
         }
-        if let Some(((at, _), resting)) = self.resting.first_key_value()
-            && *at <= now
-        {
-            return Some(resting.batch.is_posted());
-        }
-        (may_try && self.sick_ready_at.is_some_and(|at| at <= now)).then_some(false)
+        (may_try && !self.parted_posted.is_empty() || is_due(&self.resting_posted, now)).then_some(true)
     }
 
     /// When the next batch is ready, at the latest.
     pub(crate) fn ready_at(&self) -> Option<Duration> {
-        let parted = (!self.parted.is_empty()).then_some(self.not_before);
-        let resting = self.resting.first_key_value().map(|((at, _), _)| *at);
+        let parted = !(self.parted.is_empty() && self.parted_posted.is_empty());
+        let parted = parted.then_some(self.not_before);
+        let resting = [&self.resting, &self.resting_posted];
+        let resting = resting.into_iter().filter_map(|resting| resting.first_key_value());
+        let resting = resting.map(|((at, _), _)| *at);
         let sick = self.sick_ready_at.map(|at| at.max(self.not_before));
         parted.into_iter().chain(resting).chain(sick).min()
     }
@@ -372,16 +381,21 @@ impl Retries {
     pub(crate) fn take(&mut self, now: Duration, bytes: usize, points: u64) -> Option<Batch> {
         let may_try = now >= self.not_before;
         let mut batch = Batch::default();
-        if may_try && let Some(resting) = self.parted.last_mut() {
+        let posted = self.is_ready(now)?;
+        let (parted, resting) = match posted {
+            true => (&mut self.parted_posted, &mut self.resting_posted),
+            false => (&mut self.parted, &mut self.resting),
+        };
+        if may_try && let Some(resting) = parted.last_mut() {
             batch = resting.batch.split_front(bytes, points);
             resting.find_low();
             if resting.batch.is_empty() {
-                self.parted.pop();
+                parted.pop();
             }
             self.uncount(&batch.lines);
             self.tried(now);
-        } else if self.resting.first_key_value().is_some_and(|((at, _), _)| *at <= now) {
-            batch = self.take_resting(now, bytes, points);
+        } else if is_due(resting, now) {
+            batch = take_resting(resting, now, bytes, points);
             self.uncount(&batch.lines);
         } else if may_try && let Some(series) = self.sick.values_mut().find(|series| series.is_ready(now)) {
             series.tried = true;
@@ -407,35 +421,6 @@ impl Retries {
         }
     }
 
-    /// What is not parted yet goes together, as much as is ready and fits.
-    fn take_resting(&mut self, now: Duration, bytes: usize, points: u64) -> Batch {
-        let mut batch = Batch::default();
-        while let Some(mut entry) = self.resting.first_entry()
-            && entry.key().0 <= now
-        {
-            let resting = entry.get_mut();
-            let next = &mut resting.batch;
-            let (bytes, points) = (
-                bytes.saturating_sub(batch.bytes()),
-                points.saturating_sub(batch.points()),
-            );
-            if !batch.is_empty() {
-                let alike = next.is_posted() == batch.is_posted() && next.failures().max(batch.failures()) < PART_AT;
-                let fits = next.lines.first().is_some_and(|held| held.lines.len() <= bytes) && points > 0;
-                if !alike || !fits {
-                    break;
-                }
-            }
-            batch.lines.append(&mut next.split_front(bytes, points).lines);
-            resting.find_low();
-            if !resting.batch.is_empty() {
-                break;
-            }
-            entry.remove();
-        }
-        batch
-    }
-
     /// The lowest position that somebody may wait for, and since when its point does.
     pub(crate) fn low(&self) -> Option<(u64, Instant)> {
         self.low
@@ -448,8 +433,9 @@ impl Retries {
 
     /// The client closes: nothing rests any longer, and each sick series is tried once more.
     pub(crate) fn hurry(&mut self, now: Duration) {
-        for ((_, number), resting) in std::mem::take(&mut self.resting) {
-            self.resting.insert((now, number), resting);
+        for resting in [&mut self.resting, &mut self.resting_posted] {
+            let all = std::mem::take(resting).into_iter();
+            resting.extend(all.map(|((_, number), resting)| ((now, number), resting)));
         }
         for series in self.sick.values_mut() {
             series.ready_at = now;
@@ -462,15 +448,13 @@ impl Retries {
     pub(crate) fn give_way(&mut self, posted: bool) -> Option<(Outstanding, Arc<str>)> {
         let given = match posted {
             true => {
-                let posted = self.resting.iter().find(|(_, resting)| resting.batch.is_posted());
-                let key = *posted?.0;
-                let mut resting = self.resting.remove(&key)?;
+                let (key, mut resting) = self.resting_posted.pop_first()?;
                 let held = resting.batch.lines.remove(0);
                 self.uncount(std::slice::from_ref(&held));
                 let words = resting.words.clone();
                 if !resting.batch.is_empty() {
                     resting.find_low();
-                    self.resting.insert(key, resting);
+                    self.resting_posted.insert(key, resting);
                 }
                 (held, words)
             }
@@ -513,9 +497,15 @@ impl Retries {
     /// Takes everything out.
     pub(crate) fn drain(&mut self) -> Vec<(Outstanding, Arc<str>)> {
         let Retries {
-            parted, resting, sick, ..
+            parted,
+            parted_posted,
+            resting,
+            resting_posted,
+            sick,
+            ..
         } = std::mem::take(self);
-        let resting = parted.into_iter().chain(resting.into_values());
+        let parted = parted.into_iter().chain(parted_posted);
+        let resting = parted.chain(resting.into_values()).chain(resting_posted.into_values());
         let resting = resting.flat_map(|resting| resting.batch.lines.into_iter().zip(std::iter::repeat(resting.words)));
         let sick = sick.into_values();
         let sick = sick.flat_map(|series| series.points.into_iter().zip(std::iter::repeat(series.words)));
@@ -567,12 +557,46 @@ impl Retries {
         self.sick.retain(|_, series| series.tried || !series.points.is_empty());
         let waiting = self.sick.values().filter(|series| !series.tried);
         self.sick_ready_at = waiting.map(|series| series.ready_at).min();
-        let resting = self.parted.iter().chain(self.resting.values());
+        let resting = self.parted.iter().chain(&self.parted_posted);
+        let resting = resting.chain(self.resting.values()).chain(self.resting_posted.values());
         let resting = resting.filter_map(|resting| resting.low);
         let sick = self.sick.values().filter_map(|series| series.points.front());
         let sick = sick.map(|held| (held.lines.first(), held.lines.since()));
         self.low = resting.chain(sick).min();
     }
+}
+
+fn is_due(resting: &BTreeMap<(Duration, u64), Resting>, now: Duration) -> bool {
+    resting.first_key_value().is_some_and(|((at, _), _)| *at <= now)
+}
+
+/// What is not parted yet goes together, as much as is ready and fits.
+fn take_resting(resting: &mut BTreeMap<(Duration, u64), Resting>, now: Duration, bytes: usize, points: u64) -> Batch {
+    let mut batch = Batch::default();
+    while let Some(mut entry) = resting.first_entry()
+        && entry.key().0 <= now
+    {
+        let resting = entry.get_mut();
+        let next = &mut resting.batch;
+        let (bytes, points) = (
+            bytes.saturating_sub(batch.bytes()),
+            points.saturating_sub(batch.points()),
+        );
+        if !batch.is_empty() {
+            let alike = next.failures().max(batch.failures()) < PART_AT;
+            let fits = next.lines.first().is_some_and(|held| held.lines.len() <= bytes) && points > 0;
+            if !alike || !fits {
+                break;
+            }
+        }
+        batch.lines.append(&mut next.split_front(bytes, points).lines);
+        resting.find_low();
+        if !resting.batch.is_empty() {
+            break;
+        }
+        entry.remove();
+    }
+    batch
 }
 
 impl SickSeries {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::Engine;
 use super::door::{Link, State};
-use crate::exchange::Exchange;
 use crate::outstanding::Outstanding;
 use crate::verdicts::{Done, Reason};
 
@@ -62,7 +61,7 @@ impl Engine {
             let allowance = self.pace.allowance(self.now);
             self.wait_for_new_lines();
             let free = |link: &Link| {
-                let free = link.exchange().is_some_and(Exchange::takes_batch);
+                let free = link.exchange().is_some_and(|exchange| exchange.takes_batch(posted));
                 free && self.gives_way_until(link).is_none_or(|until| until <= self.now)
             };
             let Some((link, room)) = self.roomiest_of(posted, true, free).filter(|_| allowance > 0) else {

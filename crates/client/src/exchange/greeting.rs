@@ -103,8 +103,8 @@ impl Exchange for Greeting {
         self.within.give(now, held);
     }
 
-    fn takes_batch(&self) -> bool {
-        self.is_welcome() && self.within.takes_batch()
+    fn takes_batch(&self, posted: bool) -> bool {
+        self.is_welcome() && self.within.takes_batch(posted)
     }
 
     fn give_batch(&mut self, now: Duration, batch: Batch) {

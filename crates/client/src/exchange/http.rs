@@ -433,7 +433,7 @@ impl Exchange for Http {
         self.gathered.push_back(held);
     }
 
-    fn takes_batch(&self) -> bool {
+    fn takes_batch(&self, _posted: bool) -> bool {
         true
     }
 

@@ -170,7 +170,7 @@ pub(crate) trait Exchange: Send {
 
     /// Whether it takes a batch of lines that failed before, of which it can tell whether they fail again. Asked with
     /// [`room`](Exchange::room), which says how many.
-    fn takes_batch(&self) -> bool;
+    fn takes_batch(&self, posted: bool) -> bool;
 
     /// Takes a batch that is to be judged by itself.
     fn give_batch(&mut self, now: Duration, batch: Batch);

@@ -173,6 +173,11 @@ impl Telnet {
         }
     }
 
+    /// How long lines wait for their question. Asked later than an answer is waited for, it would always come too late.
+    fn ask_after(&self) -> Duration {
+        ASK_AFTER.min(self.terms.answer_timeout / 2)
+    }
+
     /// Whether a question is worth asking now.
     fn should_ask(&self, now: Duration) -> bool {
         match self.knowledge {
@@ -183,7 +188,7 @@ impl Telnet {
                 Some(since) => {
                     self.urgent
                         || self.ending != Ending::No
-                        || now >= since + ASK_AFTER
+                        || now >= since + self.ask_after()
                         || self.window.unasked() >= ASK_BYTES
                         || self.window.bytes() >= self.allowed.bytes() / 2
                 }
@@ -343,9 +348,11 @@ impl Exchange for Telnet {
         }
     }
 
-    fn takes_batch(&self) -> bool {
+    fn takes_batch(&self, posted: bool) -> bool {
         let apart = |held: &Outstanding| held.failures >= PART_AT;
-        !self.window.lines().any(apart) && !self.settling.lines().any(apart)
+        // A late error names nobody: a precaution that is to be found out about settles alone. What has no verdict yet
+        // does not wait so long.
+        !self.window.lines().any(apart) && !(posted && self.settling.lines().any(apart))
     }
 
     fn give_batch(&mut self, now: Duration, batch: Batch) {
@@ -474,7 +481,9 @@ impl Exchange for Telnet {
         let asks = open && matches!(self.knowledge, Knowledge::Answers(_));
         let undecided = self.knowledge == Knowledge::Unknown;
         [
-            self.unasked_since.filter(|_| asks).map(|since| since + ASK_AFTER),
+            self.unasked_since
+                .filter(|_| asks)
+                .map(|since| since + self.ask_after()),
             // As long as lines wait to be asked about, their question is the one that settles.
             self.settling
                 .due()

@@ -120,6 +120,34 @@ pub(super) enum NameTemper {
     Hangs,
 }
 
+impl Action {
+    /// For how long it does harm. `None`: nobody knows.
+    fn harms(&self) -> Option<Duration> {
+        match self {
+            Action::Kill { down, .. } | Action::Restart { down, .. } => Some(*down),
+            Action::Front { lasts, retry_after, .. } => {
+                Some(*lasts + retry_after.unwrap_or_default().min(LONGEST_REST))
+            }
+            Action::StallReading { lasts, .. }
+            | Action::StallAnswering { lasts, .. }
+            | Action::Throttle { lasts, .. }
+            | Action::ReadOnly { lasts, .. }
+            | Action::Unreachable { lasts, .. }
+            | Action::Narrow { lasts, .. }
+            | Action::CutAnswers { lasts, .. }
+            | Action::Chatter { lasts, .. } => Some(*lasts),
+            Action::Send { .. } | Action::Flush { .. } | Action::Close { .. } | Action::Stop => Some(Duration::ZERO),
+            Action::Reset { .. } | Action::HangUp { .. } => Some(Duration::ZERO),
+        }
+    }
+}
+
+/// Whoever asks for more rest is asked again after that.
+pub(super) const LONGEST_REST: Duration = Duration::from_secs(600);
+
+/// How long a verdict takes at most once all faults are over.
+const FED: Duration = Duration::from_secs(20);
+
 /// How long a verdict takes where nothing goes wrong.
 const PROMPT: Duration = Duration::from_secs(5);
 
@@ -149,6 +177,27 @@ pub(super) struct History {
     pub(super) patience: Duration,
     longest: usize,
     bad: u64,
+    /// What the storage says of the series it never takes, and of a hundred points how many are of it.
+    pub(super) poison: Option<Poison>,
+    sick: u64,
+    /// All faults are over from then on. `None`: something is wrong all through the run.
+    quiet_from: Option<Duration>,
+    points: u64,
+}
+
+/// How a server fails the points of the series that its storage never takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Poison {
+    /// Telnet: each of them, long after it was answered for.
+    Late,
+    /// Telnet: each of them, at once.
+    AtOnce,
+    /// HTTP: the body that one of them is in, with this status.
+    Body(u16),
+    /// HTTP, with `ack=stored`: each of them, by name.
+    Named,
+    /// HTTP, with `ack=stored`: their number, and no name.
+    Unnamed,
 }
 
 impl History {
@@ -201,8 +250,15 @@ impl History {
             patience: Duration::ZERO,
             longest: if long { 900 } else { dice.pick(&[1, 1, 40]) },
             bad: dice.pick(&[0, 0, 10, 50]),
+            poison: None,
+            sick: 0,
+            quiet_from: None,
+            points,
             options,
         };
+        if dice.chance(15) {
+            history.poison(dice);
+        }
         history.rested &= history.can_end();
         history.calm &= history.can_end();
         if history.calm && wire == Wire::Http {
@@ -221,8 +277,35 @@ impl History {
         };
         let metric = dice.pick(&["m.a", "m.b"]);
         let pad = "x".repeat(dice.between(1, self.longest as u64) as usize);
+        if dice.chance(self.sick) {
+            return format!("put m.s {} {position} h=sick\n", EPOCH + position / 8).into_bytes();
+        }
         // Neighbours are often alike in everything but their value.
         format!("put {metric} {} {position}{end} h={pad}\n", EPOCH + position / 8).into_bytes()
+    }
+
+    /// The storage never takes one series. All others go on: with room for what waits, nothing of them is lost.
+    fn poison(&mut self, dice: &mut Dice) {
+        self.poison = match (self.wire, self.options.ack, self.kind) {
+            (Wire::Telnet, _, Kind::OpenTsdb) => Some(dice.pick(&[Poison::Late, Poison::AtOnce])),
+            (Wire::Telnet, ..) => None,
+            (Wire::Http, Ack::Stored, Kind::OpenTsdb) => {
+                Some(dice.pick(&[Poison::Named, Poison::Unnamed, Poison::Body(500)]))
+            }
+            (Wire::Http, ..) => Some(Poison::Body(dice.pick(&[500, 503]))),
+        };
+        if self.poison.is_none() {
+            return;
+        }
+        self.sick = dice.pick(&[2, 10, 40]);
+        self.calm = false;
+        self.options = Options {
+            queue_points: 100_000,
+            queue_bytes: None,
+            max_age: None,
+            mps: 0.0,
+            ..self.options.clone()
+        };
     }
 
     fn plan(&mut self, points: u64, dice: &mut Dice) {
@@ -264,8 +347,13 @@ impl History {
         let mut end = plan.iter().map(|(at, _)| *at).max().unwrap_or_default();
         self.patience = Duration::from_secs(200);
         if self.wire == Wire::Http {
+            self.patience += LONGEST_REST * 2;
             // Half of them bad and not named, and each question and answer on a long way.
-            self.patience += Duration::from_secs(points * 3);
+            self.patience += Duration::from_secs(points * if self.poison.is_some() { 8 } else { 3 });
+        }
+        if self.poison == Some(Poison::Late) {
+            // What settles is tried one by one until none of its failures names nobody.
+            self.patience += Duration::from_secs(points * 10);
         }
         if self.options.mps > 0.0 {
             self.patience += Duration::from_secs_f64(points as f64 * 4.0 / self.options.mps);
@@ -287,6 +375,9 @@ impl History {
             plan.push((end, self.ending(dice)));
         }
         plan.sort_by_key(|(at, _)| *at);
+        self.quiet_from = plan.iter().try_fold(Duration::ZERO, |quiet, (at, action)| {
+            Some(quiet.max(*at + action.harms()?))
+        });
         self.actions = plan.into();
     }
 
@@ -298,8 +389,38 @@ impl History {
             NameTemper::Slow(takes) => Some(*takes),
             NameTemper::Hangs => None,
         });
-        let prompt = self.calm && self.options.mps == 0.0 && self.can_end();
+        // Halves, and many bodies, take long where points are stored one body after the other.
+        let halves = self.options.ack == Ack::Stored && (self.bad > 0 || self.longest > 40);
+        let prompt = self.calm && self.options.mps == 0.0 && self.can_end() && !halves;
         takes.min().filter(|_| prompt).map(|takes| takes + PROMPT)
+    }
+
+    /// From when on a good point has its verdict within how long, whatever became of other points. Every server is well
+    /// by then, or so many of them that one is left.
+    pub(super) fn fed(&self) -> Option<(Duration, Duration)> {
+        let takes = self
+            .names
+            .iter()
+            .zip(&self.tempers)
+            .filter_map(|(name, temper)| match name {
+                _ if *temper == Temper::Far => None,
+                NameTemper::Known => Some(Duration::ZERO),
+                NameTemper::Slow(takes) => Some(*takes),
+                NameTemper::Hangs => None,
+            });
+        let takes = takes.min()?;
+        let steady = self.resets == 0 && self.options.mps == 0.0 && self.can_end();
+        let within = match self.wire {
+            Wire::Http if self.bad > 0 => FED + Duration::from_millis(self.points * 400),
+            _ => FED,
+        };
+        // Whoever says 503 asks for rest, each time for longer.
+        let within = match self.poison {
+            Some(Poison::Body(503)) => within + FED * 5,
+            _ => within,
+        };
+        let within = if self.longest > 40 { within * 4 } else { within };
+        self.quiet_from.filter(|_| steady).map(|quiet| (quiet + takes, within))
     }
 
     /// Who insists on answers from a server that gives none waits for ever.
@@ -314,7 +435,8 @@ impl History {
     fn ending(&self, dice: &mut Dice) -> Action {
         match dice.below(10) {
             0 => Action::Stop,
-            1..4 if self.can_end() => Action::Close { timeout: None },
+            // Without a deadline, what a storage never takes is tried for as long as nothing else shows that it works.
+            1..4 if self.can_end() && self.poison.is_none() => Action::Close { timeout: None },
             1..7 => {
                 let timeout = Some(dice.time(0, 400_000));
                 Action::Close { timeout }
@@ -358,7 +480,9 @@ fn front_fault(server: usize, lasts: Duration, dice: &mut Dice) -> Action {
             lasts,
             status: dice.pick(&[401, 403, 404, 405, 429, 500, 502, 503, 503, 504]),
             percent: dice.pick(&[10, 50, 100]),
-            retry_after: dice.chance(40).then(|| Duration::from_secs(dice.between(1, 8))),
+            retry_after: dice
+                .chance(40)
+                .then(|| Duration::from_secs(dice.pick(&[1, 4, 8, 8, 900, 31_536_000]))),
         },
         5..7 => Action::Narrow {
             server,

@@ -189,13 +189,14 @@ impl Run {
         let mut trace = Trace { on, ..Trace::default() };
         trace.note(Duration::ZERO, || {
             format!(
-                "{:?} {:?} {:?} {:?}: {:?}",
-                history.wire, history.kind, history.tempers, history.names, history.options
+                "{:?} {:?} {:?} {:?} {:?}: {:?}",
+                history.wire, history.kind, history.tempers, history.names, history.poison, history.options
             )
         });
         let servers = history.tempers.iter();
         let servers = servers.map(|temper| {
             let mut server = Server::new(history.kind, *temper == Temper::Far);
+            server.poison = history.poison;
             if history.wire == Wire::Http {
                 server.manners(history.calm, &mut dice);
             }
@@ -294,7 +295,8 @@ impl Run {
                 return Err(format!("nothing will ever happen again after {now:?}"));
             };
             if self.end_by.is_some_and(|by| next > by) {
-                return Err("promise 7: the worker sleeps through the end".to_owned());
+                let ledger = self.queue.lock().ledger();
+                return Err(format!("promise 7: the worker sleeps through the end: {ledger:?}"));
             }
             self.world().advance(next.max(now));
             while let Some((at, _)) = self.history.actions.front()
@@ -323,7 +325,7 @@ impl Run {
             }
             Action::Close { timeout } => {
                 self.return_flushes();
-                if self.history.rested && !self.flushes.is_empty() {
+                if self.history.rested && self.history.poison.is_none() && !self.flushes.is_empty() {
                     self.world()
                         .oracle
                         .fail("promise 6: a flush does not return though all is calm");
@@ -363,8 +365,10 @@ impl Run {
                 self.world().trace.note(now, || format!("flush to {to} returned"));
                 self.world().oracle.flushed(to as usize, &ledger);
             }
-            // In a run that rests, the last deadline is that of the close: no flush may reach it.
-            if self.queue.is_reached(to) || (deadline <= now && !self.history.rested) {
+            // In a run that rests, the last deadline is that of the close: no flush may reach it, but for points that the
+            // storage never takes.
+            let patient = self.history.rested && self.history.poison.is_none();
+            if self.queue.is_reached(to) || (deadline <= now && !patient) {
                 self.flushes.swap_remove(index);
             }
         }

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::Dice;
+use super::callers::Poison;
 
 pub(super) mod answer;
 pub(super) mod request;
@@ -42,8 +43,8 @@ pub(super) struct Server {
     pub(super) far: bool,
     /// Which process this is, counted.
     pub(super) generation: u32,
-    /// Accepted points and the connections they came by.
-    volatile: Vec<(usize, usize)>,
+    /// Accepted points, the connections they came by, and whether the storage never takes them.
+    volatile: Vec<(usize, usize, bool)>,
     flush_due: bool,
     pub(super) deaf_until: Duration,
     pub(super) dumb_until: Duration,
@@ -68,6 +69,8 @@ pub(super) struct Server {
     pub(super) narrow: (Duration, usize),
     /// Until when, and how many of a hundred answers are cut.
     pub(super) cuts: (Duration, u64),
+    /// What it says of the points its storage never takes.
+    pub(super) poison: Option<Poison>,
 }
 
 impl Server {
@@ -93,6 +96,7 @@ impl Server {
             chatty_until: Duration::ZERO,
             narrow: (Duration::ZERO, 0),
             cuts: (Duration::ZERO, 0),
+            poison: None,
         }
     }
 
@@ -109,10 +113,14 @@ impl Server {
         if is_bad(line) {
             return if speaks { Says::Refused } else { Says::Nothing };
         }
+        if self.poison == Some(Poison::AtOnce) && is_sick(line) {
+            return Says::Again;
+        }
         if speaks && self.throttles(now, dice) && dice.chance(50) {
             return Says::Again;
         }
-        self.volatile.extend(point_of(line).map(|point| (point, flow)));
+        let sick = is_sick(line);
+        self.volatile.extend(point_of(line).map(|point| (point, flow, sick)));
         Says::Nothing
     }
 
@@ -123,6 +131,9 @@ impl Server {
             Says::Answer => b"net.opentsdb.tools 2.4.1 built at revision eb12 (MINT)\nBuilt on 2021/09/08 by u@h:/d\n",
             Says::Refused => b"put: invalid value: Invalid character '.' in 1.5\n",
             Says::Again => b"put: Throttling exception: 1000 RPCs waiting\n",
+            Says::Late if self.poison.is_some() => {
+                b"put: HBase error: 1000 RPCs waiting on region sick\nCaused by: x\n"
+            }
             Says::Late => b"put: Please throttle writes: 10000 RPCs waiting\nCaused by RPC: PutRequest(x\n",
             Says::ReadOnly => b"unknown command: put.  Try `help'.\n",
         }
@@ -142,7 +153,7 @@ impl Server {
         !self.volatile.is_empty() && !std::mem::replace(&mut self.flush_due, true)
     }
 
-    pub(super) fn flush(&mut self) -> Vec<(usize, usize)> {
+    pub(super) fn flush(&mut self) -> Vec<(usize, usize, bool)> {
         self.flush_due = false;
         std::mem::take(&mut self.volatile)
     }
@@ -171,6 +182,11 @@ pub(super) fn point_of(line: &[u8]) -> Option<usize> {
 /// Whether a server that looks at points refuses this one. Nothing but its value tells.
 pub(super) fn is_bad(line: &[u8]) -> bool {
     value_of(line).is_some_and(|value| value.ends_with(b".5"))
+}
+
+/// Whether it is of the series that a sick storage never takes.
+pub(super) fn is_sick(line: &[u8]) -> bool {
+    memchr::memmem::find(line, b"h=sick").is_some()
 }
 
 fn value_of(line: &[u8]) -> Option<&[u8]> {

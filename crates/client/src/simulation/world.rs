@@ -351,8 +351,8 @@ impl World {
         if self.servers[server].generation != generation {
             return;
         }
-        for (point, id) in self.servers[server].flush() {
-            if !self.servers[server].throttles(self.now, &mut self.dice) {
+        for (point, id, sick) in self.servers[server].flush() {
+            if !sick && !self.servers[server].throttles(self.now, &mut self.dice) {
                 self.oracle.durable(point);
             } else if self.wire == Wire::Telnet && !self.flows[id].closed && !self.flows[id].dead {
                 self.say(id, Says::Late);

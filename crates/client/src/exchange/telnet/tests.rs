@@ -363,9 +363,9 @@ fn a_batch_that_failed_is_judged_by_itself() {
     s.give(1);
     let mut failed = s.lines(2);
     failed.failures = 3;
-    assert!(s.exchange.takes_batch());
+    assert!(s.exchange.takes_batch(true));
     s.exchange.give_batch(s.now, Batch { lines: vec![failed] });
-    assert!(!s.exchange.takes_batch(), "one at a time");
+    assert!(!s.exchange.takes_batch(false), "one at a time");
     s.give(1);
     assert_eq!(s.write(), "L?LL?L");
     s.server(OPENTSDB);
@@ -415,11 +415,21 @@ fn a_server_that_drips_is_given_up_in_the_end() {
     s.pass(100);
     s.write();
     s.kernel_has_all();
-    let bytes = (0..).find(|_| {
+    let bytes = (0..100).find(|_| {
         s.server("x");
         s.pass(9_000) == Some(Cut::AnswerTimeout)
     });
     assert!((10..=12).contains(&bytes.unwrap()), "{bytes:?} bytes");
+}
+
+#[test]
+fn a_question_comes_before_its_answer_is_missed_however_short_the_answer_timeout() {
+    let mut s = Scenario::with(ANSWERS, |terms| terms.answer_timeout = Duration::from_millis(40));
+    assert_eq!(s.give(1).write(), "L");
+    assert_eq!(s.exchange.deadline(), Some(Duration::from_millis(20)));
+    assert_eq!(s.pass(20), None);
+    assert_eq!(s.write(), "?");
+    assert_eq!(s.server(OPENTSDB).verdicts(), (1, 0, 0, 0));
 }
 
 #[test]

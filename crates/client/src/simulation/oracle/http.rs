@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::{Item, Oracle};
+use crate::simulation::callers::LONGEST_REST;
 use crate::simulation::server::answer::{Answer, Outcome};
 use crate::simulation::server::point_of;
 use crate::simulation::server::request::{self, Request, line_of};
@@ -195,11 +196,15 @@ impl Oracle {
             Outcome::Partly { refused, again, named } => {
                 door.answered = true;
                 self.rest(again.iter().copied());
-                if named {
+                if named || again.len() + refused.len() == put.points.len() && refused.is_empty() {
                     let fate = |point: &usize| (!again.contains(point)).then(|| refused.contains(point));
                     self.told_all(&put.points, fate);
-                } else {
+                } else if again.is_empty() {
                     self.refused(put);
+                } else {
+                    // Nothing is certain of any of them, but of one that is alone.
+                    self.rest(put.points.iter().copied());
+                    self.excuse(put);
                 }
             }
             Outcome::Unnamed if !put.details => self.excuse(put),
@@ -209,7 +214,7 @@ impl Oracle {
                 self.excuse(put);
             }
             Outcome::Later(rest) => {
-                door.rests_until = door.rests_until.max(now + rest.unwrap_or_default());
+                door.rests_until = door.rests_until.max(now + rest.unwrap_or_default().min(LONGEST_REST));
                 self.rest(put.points.iter().copied());
             }
             Outcome::Lasting => {

@@ -92,6 +92,7 @@ impl Oracle {
             self.fail(format!("max_age: a point of {accepted:?} is still queued at {now:?}"));
         }
         self.check_prompt(now, ledger);
+        self.check_fed(now, ledger);
         if told.panics > 0 || told.connects != self.connects {
             self.fail(format!("connects: {} counted, {} made", told.connects, self.connects));
         }
@@ -106,6 +107,25 @@ impl Oracle {
             let accepted = point.accepted;
             self.fail(format!(
                 "promise 11: a point of {accepted:?} has no verdict at {now:?}, though a server works"
+            ));
+        }
+    }
+
+    /// Promise 11: no good point starves, whatever becomes of others. Those the client gave up have that for a verdict.
+    fn check_fed(&mut self, now: Duration, ledger: &Ledger) {
+        let Some((from, within)) = self.limits.fed else { return };
+        let has_verdict = |point: &Point| point.answered || point.loose || point.bad || point.sick;
+        while self.points.get(self.hungry).is_some_and(has_verdict) {
+            self.hungry += 1;
+        }
+        let given_up = ledger.settled.dropped.total() + ledger.dropped_by_callers.total();
+        if let Some(point) = self.points.get(self.hungry)
+            && now > point.accepted.max(from) + within
+            && given_up == 0
+        {
+            let accepted = point.accepted;
+            self.fail(format!(
+                "promise 11: a good point of {accepted:?} starves: no verdict at {now:?}, all well since {from:?}"
             ));
         }
     }
@@ -156,6 +176,9 @@ impl Oracle {
         let count = |law: &dyn Fn(&Point) -> bool| self.points.iter().filter(|point| law(point)).count() as u64;
         let nowhere = count(&|point| !point.arrived);
         let missing = count(&|point| !point.bad && !point.durable);
+        let sick = count(&|point| point.sick);
+        // Given up at the end is a sick point that was never taken, and nothing else.
+        let lost = count(&|point| !point.bad && !point.sick && !point.answered && !point.loose);
         let owed = count(&|point| point.owed.is_some());
         let again: u64 = self
             .points
@@ -195,8 +218,11 @@ impl Oracle {
             ));
         } else if told.dropped.expired > 0 && self.limits.max_age.is_none() {
             self.fail(format!("max_age: expired without one: {ledger:?}"));
+        } else if rested && sick > 0 && lost > 0 {
+            self.fail(format!("promise 11: {lost} good points were given up: {ledger:?}"));
         } else if rested
-            && (told.unsettled > 0 || told.dropped.total() > told.dropped.expired + told.dropped.queue_full)
+            && ((told.unsettled > 0 && sick == 0)
+                || told.dropped.total() > told.dropped.expired + told.dropped.queue_full + sick)
         {
             self.fail(format!("promise 3: not at rest after a long time: {ledger:?}"));
         }

@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::request::{Request, line_of};
-use super::{Kind, Server, is_bad, point_of};
+use super::{Kind, Server, is_bad, is_sick, point_of};
 use crate::simulation::Dice;
+use crate::simulation::callers::Poison;
 
 /// What an answer tells whoever hears all of it.
 #[derive(Clone, Debug)]
@@ -53,6 +54,16 @@ pub(in crate::simulation) struct Answer {
     pub(in crate::simulation) cut: Option<usize>,
     /// Points that are on disk when it is given.
     pub(in crate::simulation) stored: Vec<usize>,
+}
+
+const TIMED_OUT: &str = "Write timedout";
+
+/// A point of a body.
+#[derive(Clone, Copy, Debug)]
+struct Judged {
+    point: usize,
+    bad: bool,
+    sick: bool,
 }
 
 /// Status, body, and what they tell.
@@ -142,12 +153,20 @@ impl Server {
             return self.chunks.is_none().then(|| (400, words.to_owned(), Outcome::TooLong));
         }
         let points = request.objects.iter();
-        let points: Vec<(usize, bool)> = points
+        let points: Vec<Judged> = points
             .filter_map(|object| {
                 let line = line_of(object)?;
-                Some((point_of(&line)?, is_bad(&line)))
+                Some(Judged {
+                    point: point_of(&line)?,
+                    bad: is_bad(&line),
+                    sick: is_sick(&line),
+                })
             })
             .collect();
+        if let (Some(Poison::Body(status)), true) = (self.poison, points.iter().any(|point| point.sick)) {
+            let words = format!("{{\"error\":{{\"code\":{status},\"message\":\"no region takes it\"}}}}");
+            return Some((status, words, Outcome::Later(None)));
+        }
         match self.kind {
             Kind::OpenTsdb if now < self.read_only_until => {
                 let words = "{\"error\":{\"code\":404,\"message\":\"Endpoint not found\"}}";
@@ -158,13 +177,13 @@ impl Server {
                 let words = "{\"error\":\"database not found: \\\"opentsdb\\\"\"}";
                 return Some((500, words.to_owned(), Outcome::Later(None)));
             }
-            Kind::InfluxDb if points.iter().any(|(_, bad)| *bad) => {
+            Kind::InfluxDb if points.iter().any(|point| point.bad) => {
                 return Some((400, "json array decode error\n".to_owned(), Outcome::Refused));
             }
             _ => {}
         }
-        let good = points.iter().filter(|(_, bad)| !bad);
-        self.volatile.extend(good.map(|(point, _)| (*point, flow)));
+        let good = points.iter().filter(|point| !point.bad);
+        self.volatile.extend(good.map(|good| (good.point, flow, good.sick)));
         Some((204, String::new(), Outcome::Taken { counted: false }))
     }
 
@@ -175,7 +194,7 @@ impl Server {
         now: Duration,
         flow: usize,
         request: &Request,
-        points: &[(usize, bool)],
+        points: &[Judged],
         stored: &mut Vec<usize>,
         after: &mut Duration,
         dice: &mut Dice,
@@ -184,10 +203,13 @@ impl Server {
         let mut errors = Vec::new();
         let (mut refused, mut again) = (Vec::new(), Vec::new());
         let mut taken = 0;
-        for (number, (point, bad)) in points.iter().enumerate() {
+        for (number, Judged { point, bad, sick }) in points.iter().enumerate() {
             if *bad {
                 refused.push(*point);
                 errors.push((number, "Unable to parse value to a number"));
+            } else if sync && *sick {
+                again.push(*point);
+                errors.push((number, "Storage exception: no region takes it"));
             } else if sync && self.throttles(now, dice) {
                 again.push(*point);
                 errors.push((number, "Please throttle writes: 10000 RPCs waiting"));
@@ -195,7 +217,7 @@ impl Server {
                 taken += 1;
                 match sync {
                     true => stored.push(*point),
-                    false => self.volatile.push((*point, flow)),
+                    false => self.volatile.push((*point, flow, *sick)),
                 }
             }
         }
@@ -212,10 +234,10 @@ impl Server {
                 timeouts = taken;
                 taken = 0;
                 again.extend_from_slice(stored);
-                let late = |(number, (point, _)): (usize, &(usize, bool))| {
-                    stored.contains(point).then_some((number, "Write timedout"))
-                };
-                errors.extend(points.iter().enumerate().filter_map(late));
+                // OpenTSDB counts the points it did not refuse, and names the one that stands at that place among all.
+                let late = points.iter().filter(|judged| !judged.bad).enumerate();
+                let late = late.filter(|(_, judged)| stored.contains(&judged.point));
+                errors.extend(late.map(|(number, _)| (number, TIMED_OUT)));
             }
         }
         let failed = refused.len() + again.len();
@@ -230,20 +252,34 @@ impl Server {
                 }
             };
         }
-        // Only refusals are ever left unnamed: what is not named and fails again and again is taken for one.
-        let named = !again.is_empty() || !dice.chance(self.forgets);
+        let unnamed = self.poison == Some(Poison::Unnamed) && points.iter().any(|point| point.sick);
+        let named = failed == 0 || !(unnamed || dice.chance(self.forgets));
         if !named {
             errors.truncate(failed / 2);
         }
-        // The client looks for 256 out of their order; beyond that it halves the body, which is no more wrong.
-        if dice.chance(30) && errors.len() <= 256 {
+        let shuffled = !again.is_empty() && dice.chance(30);
+        if shuffled {
             // Failures of the storage come in any order.
             errors.reverse();
         }
+        // The client looks for so many out of their order, and then takes them for unnamed.
+        let named = named && !(shuffled && errors.len() > 256);
         let status = if refused.is_empty() && timeouts == 0 { 200 } else { 400 };
         let body = details_body((taken, failed - timeouts, timeouts), &errors, request);
         match failed {
             0 => (200, body, Outcome::Taken { counted: true }),
+            // Nothing but the refusals that are named can be believed beside names of points that are others.
+            _ if timeouts > 0 && !refused.is_empty() => {
+                let told = |number: usize| refused.contains(&points[number].point);
+                let told = errors
+                    .iter()
+                    .filter(|(number, words)| *words != TIMED_OUT && told(*number));
+                let told: Vec<usize> = told.map(|(number, _)| points[*number].point).collect();
+                let others = points.iter().map(|judged| judged.point);
+                let again = others.filter(|point| !told.contains(point)).collect();
+                let (refused, named) = (told, true);
+                (status, body, Outcome::Partly { refused, again, named })
+            }
             _ => (status, body, Outcome::Partly { refused, again, named }),
         }
     }

@@ -116,7 +116,7 @@ impl World {
                 self.hear(*flow, left);
             }
         }
-        for (point, _) in self.servers[server].flush() {
+        for (point, ..) in self.servers[server].flush().into_iter().filter(|(.., sick)| !sick) {
             self.oracle.durable(point);
         }
         self.servers[server].die();

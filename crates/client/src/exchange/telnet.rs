@@ -352,7 +352,7 @@ impl Exchange for Telnet {
         let apart = |held: &Outstanding| held.failures >= PART_AT;
         // A late error names nobody: a precaution that is to be found out about settles alone. What has no verdict yet
         // does not wait so long.
-        !self.window.lines().any(apart) && !(posted && self.settling.lines().any(apart))
+        !(self.window.lines().any(apart) || posted && self.settling.lines().any(apart))
     }
 
     fn give_batch(&mut self, now: Duration, batch: Batch) {

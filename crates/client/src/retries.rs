@@ -121,8 +121,9 @@ pub(crate) struct Retries {
     sick_ready_at: Option<Duration>,
     /// No parted or sick line is tried before that.
     not_before: Duration,
-    /// How often some were since a server took anything, as of so many times that one did.
+    /// Tries of parted or sick lines since a server last took anything.
     tries: u32,
+    /// How often servers had taken lines when `tries` was last set to 0.
     taken: u64,
     bytes: usize,
     /// Of these, bytes of lines without a verdict, and their points.
@@ -273,9 +274,6 @@ impl Retries {
     }
 
     fn sifted(&mut self, resting: Resting) -> Option<Resting> {
-        if resting.batch.is_posted() {
-            return Some(resting);
-        }
         self.uncount(&resting.batch.lines);
         let lines = resting.batch.lines.into_iter();
         let lines: Vec<Outstanding> = lines.flat_map(|held| self.sift(held)).collect();

@@ -156,7 +156,9 @@ impl ErrorKind {
     /// Reads the kind of error a line reports, if it reports one.
     fn of(line: &[u8]) -> Option<Self> {
         if let Some(command) = line.strip_prefix(b"unknown command: ") {
-            let read_only = command == b"put." || command.starts_with(b"put.  Try ");
+            // OpenTSDB says `put.  Try ...`, others what they like: a server without this word takes no points.
+            let word = command.split(u8::is_ascii_whitespace).next();
+            let read_only = word.is_some_and(|word| word == b"put" || word == b"put.");
             return Some(if read_only {
                 Self::ReadOnly
             } else {

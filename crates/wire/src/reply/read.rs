@@ -252,6 +252,7 @@ mod tests {
                 ErrorKind::ReadOnly,
                 Class::ReadOnly,
             ),
+            ("unknown command: put", ErrorKind::ReadOnly, Class::ReadOnly),
             (
                 "unknown command: .  Try `help'.",
                 ErrorKind::UnknownCommand,

@@ -12,7 +12,8 @@
 //!
 //! A *door* is what is known of an endpoint over all its connections; a *link* is the place of one
 //! connection; what becomes of both is `engine/links.rs`'s. Lines that lost their connection wait in `verdicts.again` and
-//! go before new ones; lines that a server failed wait in `retries` and go beside new ones, which is `engine/resend.rs`'s.
+//! go before new ones; lines that a server failed, and precautions, wait in `retries` and go beside new ones, which is
+//! `engine/resend.rs`'s.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -26,7 +27,7 @@ use crate::options::{Ack, Options};
 use crate::outstanding::Outstanding;
 use crate::pace::Pace;
 use crate::retries::Retries;
-use crate::verdicts::{Done, Reason, Verdict, Verdicts};
+use crate::verdicts::{Reason, Verdict, Verdicts};
 
 mod door;
 mod links;
@@ -207,7 +208,7 @@ impl Engine {
     /// Which link takes new lines now, and how many.
     pub(crate) fn wants(&mut self) -> Option<(usize, Room)> {
         let allowance = self.pace.allowance(self.now);
-        if allowance == 0 || self.done || self.verdicts.again.has_unposted() || self.is_full_of_failures() {
+        if allowance == 0 || self.done || !self.verdicts.again.is_empty() || self.is_full_of_failures() {
             return None;
         }
         if self.test_mode {
@@ -316,7 +317,7 @@ impl Engine {
         if self.test_mode {
             return self.verdicts.end(held, Verdict::Dropped(Reason::TestMode));
         }
-        self.precautions_ahead -= held.lines.len() as i64;
+        self.precautions_ahead = (self.precautions_ahead - held.lines.len() as i64).max(0);
         let Link {
             door,
             state,
@@ -394,12 +395,8 @@ impl Engine {
             EnginePhase::Stopped => Reason::Stopped,
             _ => Reason::Closed,
         };
-        for held in self.verdicts.again.drain().collect::<Vec<_>>() {
-            match held.verdict_posted {
-                // A precaution that was not written again, or not answered for.
-                true => self.verdicts.done(held, Done::Unsettled),
-                false => self.verdicts.end(held, Verdict::Dropped(reason)),
-            }
+        for held in self.verdicts.again.drain() {
+            self.verdicts.end(held, Verdict::Dropped(reason));
         }
         self.give_up_retries(reason);
         self.done = true;

@@ -18,6 +18,8 @@ pub(crate) struct Outstanding {
     pub(crate) failures: u8,
     /// How often a server had taken lines of this client when one first failed these.
     pub(crate) taken_then: u64,
+    /// A line that fails by itself, while others of its series are taken.
+    pub(crate) alone: bool,
     /// When they were taken from the queue.
     pub(crate) taken_at: Duration,
 }
@@ -30,7 +32,16 @@ impl Outstanding {
             was_written: false,
             failures: 0,
             taken_then: 0,
+            alone: false,
             taken_at: now,
+        }
+    }
+
+    /// A server has failed them once more. `taken` counts how often any server has taken lines of this client.
+    pub(crate) fn count_failure(&mut self, taken: u64) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures == 1 {
+            self.taken_then = taken;
         }
     }
 

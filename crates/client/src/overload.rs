@@ -30,6 +30,10 @@ const REST: (Duration, Duration, Duration) = (
 /// A server that wants to be left alone for longer is asked again after that.
 const LONGEST_REST: Duration = Duration::from_secs(600);
 
+/// A server that refuses one point after the other, and takes none, gets them ever more seldom: the pause, which doubles
+/// after so many, up to [`REST`]'s second.
+const REFUSED: (Duration, u32) = (Duration::from_millis(1), 16);
+
 /// No server is taken for slower than that, in points per second.
 const LEAST: f64 = 1000.0;
 
@@ -56,6 +60,8 @@ pub(crate) struct Complaint {
     pub(crate) rest: Option<Duration>,
     /// It has too much to do; else something failed, and would with less as well.
     pub(crate) less: bool,
+    /// So many points were refused, each alone in its request.
+    pub(crate) refused: u32,
 }
 
 #[derive(Debug)]
@@ -69,6 +75,8 @@ pub(crate) struct Overload {
     /// What was too much, in points per second; 0 without a limit.
     too_much: f64,
     increased_at: Duration,
+    /// Points refused, each alone in its request, since it last took some.
+    refused: u32,
     /// Points given and points failed lately, as of `counted_at`.
     given: f64,
     failed: f64,
@@ -85,6 +93,7 @@ impl Overload {
             pace: Pace::new(0.0),
             too_much: 0.0,
             increased_at: Duration::ZERO,
+            refused: 0,
             given: 0.0,
             failed: 0.0,
             counted_at: Duration::ZERO,
@@ -160,6 +169,12 @@ impl Overload {
                 self.asked_until = self.resting_until;
             }
         }
+        if complaint.refused > 0 {
+            self.refused = self.refused.saturating_add(complaint.refused);
+            let pause = REFUSED.0 * (1 << (self.refused / REFUSED.1).min(16));
+            self.asked_until = self.asked_until.max(now + pause.min(REST.1));
+            self.resting_until = self.resting_until.max(self.asked_until);
+        }
         if let Some(rest) = complaint.rest {
             self.asked_until = self.asked_until.max(now + rest.min(LONGEST_REST));
             self.resting_until = self.resting_until.max(self.asked_until);
@@ -178,6 +193,7 @@ impl Overload {
 
     /// The server took points and asked for nothing.
     pub(crate) fn worked(&mut self, now: Duration) {
+        self.refused = 0;
         self.fade(now);
         if now < self.resting_until || self.is_failing() {
             return;
@@ -273,8 +289,8 @@ mod tests {
     fn less(points: u64) -> Complaint {
         Complaint {
             points,
-            rest: None,
             less: true,
+            ..Complaint::default()
         }
     }
 
@@ -312,6 +328,27 @@ mod tests {
             limits.extend(overload.limit());
         }
         assert!(limits.iter().all(|limit| *limit > 2000.0), "{limits:?}");
+    }
+
+    #[test]
+    fn a_server_that_refuses_every_point_by_itself_gets_them_ever_more_seldom() {
+        let mut overload = Overload::new();
+        let refused = Complaint {
+            refused: 1,
+            ..Complaint::default()
+        };
+        let mut now = secs(1);
+        let mut pauses = Vec::new();
+        for _ in 0..400 {
+            overload.complained(now, refused);
+            let ready = overload.ready_at(now).unwrap();
+            pauses.push((ready - now).as_millis());
+            now = ready;
+        }
+        assert_eq!((pauses[0], pauses[40], pauses[399]), (1, 4, 1000));
+        overload.worked(now);
+        overload.complained(now, refused);
+        assert_eq!(overload.ready_at(now), Some(now + REFUSED.0));
     }
 
     #[test]
@@ -383,7 +420,7 @@ mod tests {
                         Complaint {
                             points,
                             less,
-                            rest: None,
+                            ..Complaint::default()
                         },
                     );
                     let until = overload.ready_at(now).unwrap();
@@ -399,7 +436,7 @@ mod tests {
                 Complaint {
                     points: 9_000_000,
                     less,
-                    rest: None,
+                    ..Complaint::default()
                 },
             );
             assert_eq!(overload.ready_at(now), Some(now + REST.0));

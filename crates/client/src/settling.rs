@@ -56,10 +56,6 @@ impl Settling {
         self.bytes
     }
 
-    pub(crate) fn lines(&self) -> impl Iterator<Item = &Outstanding> {
-        self.groups.iter().map(|(_, held)| held)
-    }
-
     /// Takes everything out, oldest first.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Outstanding> {
         self.bytes = 0;

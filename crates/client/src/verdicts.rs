@@ -3,7 +3,7 @@
 //! ```text
 //!                    .-- post ----> acknowledged, unconfirmed, rejected, dropped: counted once
 //!  Outstanding lines +-- done ----> settled, released early, unsettled: their memory is free again
-//!                    +-- again ---> another connection writes the same bytes, before any new line
+//!                    +-- again ---> another connection writes the same bytes, before any new line; precautions later
 //!                    '-- failed --> the same bytes again, but apart and later (`retries.rs`)
 //! ```
 //!
@@ -77,7 +77,7 @@ pub(crate) struct Verdicts {
     pub(crate) spare: Vec<Memory>,
     /// Lines that a server failed since the engine last looked, whose fault it is, and the server's words.
     pub(crate) failed: Vec<(Batch, Blame, Arc<str>)>,
-    /// Lines that had failed before and were being tried when their connection ended.
+    /// Precautions, and lines that had failed before and were being tried, whose connection ended.
     pub(crate) interrupted: Vec<Outstanding>,
     /// Points that had failed again and again and have their verdict now.
     pub(crate) recovered: Vec<Lines>,
@@ -186,11 +186,12 @@ impl Verdicts {
         self.end(held, Verdict::Dropped(reason));
     }
 
-    /// These lines go again: their connection ended without an answer for them.
+    /// These lines go again: their connection ended without an answer for them. Precautions, and what has failed before,
+    /// go apart from others.
     pub(crate) fn again(&mut self, held: Outstanding) {
-        match held.failures < PART_AT {
-            true => self.again.insert(held),
-            false => self.interrupted.push(held),
+        match held.verdict_posted || held.failures > 0 {
+            true => self.interrupted.push(held),
+            false => self.again.insert(held),
         }
     }
 
@@ -200,16 +201,13 @@ impl Verdicts {
         batch.lines.into_iter().for_each(|held| self.again(held));
     }
 
-    /// The connection of these lines ended before the server had answered anything on it: they may be why.
-    pub(crate) fn again_suspect(&mut self, mut held: Outstanding) {
-        held.failures += u8::from(held.was_written);
-        match held.failures < PART_AT {
-            true => self.again.insert(held),
-            false => {
-                let batch = Batch { lines: vec![held] };
-                self.failed(batch, Blame::Some, "the connection ends without an answer");
-            }
+    /// The connection of these lines ended, and one of them may be why.
+    pub(crate) fn again_suspects(&mut self, mut lines: Vec<Outstanding>) {
+        let others = lines.extract_if(.., |held| !held.was_written || held.verdict_posted);
+        for held in others.collect::<Vec<_>>() {
+            self.again(held);
         }
+        self.failed(Batch { lines }, Blame::Ended, "the connection ends without an answer");
     }
 
     /// The server failed these lines, in these words: they go again, apart from others.
@@ -230,7 +228,8 @@ impl Verdicts {
     pub(crate) fn waiting(&self) -> u64 {
         let failed: u64 = self.failed.iter().map(|(batch, ..)| batch.points()).sum();
         let interrupted: u64 = self.interrupted.iter().map(|held| held.lines.points()).sum();
-        self.again.points() + failed + interrupted
+        let again: u64 = self.again.iter().map(|held| held.lines.points()).sum();
+        again + failed + interrupted
     }
 
     fn count_of(&mut self, verdict: Verdict) -> &mut u64 {
@@ -286,15 +285,22 @@ impl Verdicts {
 
     /// The server asked for less because of so many points, in these words; and perhaps to be left alone for some time.
     pub(crate) fn slow_down(&mut self, points: u64, rest: Option<Duration>, words: String) {
-        let less = true;
-        self.complain(Complaint { points, rest, less });
+        self.complain(Complaint {
+            points,
+            rest,
+            less: true,
+            ..Complaint::default()
+        });
         self.report_once(Report::Throttled { words });
     }
 
     /// It failed so many points, in these words, and did not ask for less.
     pub(crate) fn failing(&mut self, points: u64, rest: Option<Duration>, words: String) {
-        let less = false;
-        self.complain(Complaint { points, rest, less });
+        self.complain(Complaint {
+            points,
+            rest,
+            ..Complaint::default()
+        });
         self.report_once(Report::Failing { words });
     }
 
@@ -306,9 +312,19 @@ impl Verdicts {
         }
     }
 
+    /// It refused a point that was alone in its request, without a word about which.
+    #[cfg(feature = "http")]
+    pub(crate) fn refused_alone(&mut self) {
+        self.complain(Complaint {
+            refused: 1,
+            ..Complaint::default()
+        });
+    }
+
     fn complain(&mut self, more: Complaint) {
         let complaint = self.complaint.get_or_insert_default();
         complaint.points += more.points;
+        complaint.refused += more.refused;
         complaint.rest = complaint.rest.max(more.rest);
         complaint.less |= more.less;
     }

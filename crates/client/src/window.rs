@@ -242,22 +242,21 @@ impl Window {
         received
     }
 
-    /// The connection is gone: takes out every line that is left.
-    pub(crate) fn drain(&mut self) -> Vec<Outstanding> {
+    /// The connection is gone: takes out every line that is left; those before the first question, and the others.
+    pub(crate) fn drain(&mut self) -> (Vec<Outstanding>, Vec<Outstanding>) {
+        let (mut next, mut others, mut asked) = (Vec::new(), Vec::new(), false);
         let written = self.written;
-        let entries = std::mem::take(self).entries.into_iter();
-        entries
-            .filter_map(|entry| {
-                let begun = entry.start() < written;
-                match entry.what {
-                    What::Lines(held) => Some(Outstanding {
-                        was_written: held.was_written || begun,
-                        ..held
-                    }),
-                    What::Version { .. } => None,
+        for entry in std::mem::take(self).entries {
+            let begun = entry.start() < written;
+            match entry.what {
+                What::Lines(mut held) => {
+                    held.was_written |= begun;
+                    if asked { &mut others } else { &mut next }.push(held);
                 }
-            })
-            .collect()
+                What::Version { .. } => asked = true,
+            }
+        }
+        (next, others)
     }
 
     /// All lines in it.
@@ -328,7 +327,7 @@ mod tests {
         );
         assert_eq!((window.bytes(), window.points(), window.unasked()), (2, 1, 2));
         assert!(window.answered().is_none());
-        assert_eq!(window.drain()[0].lines.bytes(), b"c\n");
+        assert_eq!(window.drain().0[0].lines.bytes(), b"c\n");
     }
 
     #[test]
@@ -390,10 +389,8 @@ mod tests {
     fn lines_that_were_never_written_are_not_marked_as_tried() {
         let mut window = window();
         window.wrote(1);
-        let left = window.drain();
-        assert_eq!(
-            left.iter().map(|held| held.was_written).collect::<Vec<_>>(),
-            [true, false]
-        );
+        let (next, others) = window.drain();
+        let written = |lines: &[Outstanding]| lines.iter().map(|held| held.was_written).collect::<Vec<_>>();
+        assert_eq!((written(&next), written(&others)), (vec![true], vec![false]));
     }
 }

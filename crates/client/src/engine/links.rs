@@ -90,10 +90,10 @@ impl Engine {
 
     /// Whether lines wait for a link, and then whether they have their verdict already.
     fn waiting(&self) -> Option<bool> {
-        let again = self.verdicts.again.is_posted();
-        again
-            .or_else(|| self.retries.is_ready(self.now))
-            .or(self.queued.then_some(false))
+        if self.queued || !self.verdicts.again.is_empty() {
+            return Some(false);
+        }
+        self.retries.is_ready(self.now)
     }
 
     pub(super) fn kernel_has(&mut self, link: usize, bytes: u64) {
@@ -146,6 +146,7 @@ impl Engine {
     fn lose(&mut self, link: usize, why: String, report: impl FnOnce(String, String) -> Report) {
         let was_idle = self.links[link].is_idle();
         let had_worked = self.links[link].exchange().map(Exchange::has_worked);
+        let tried = self.links[link].retried;
         self.leave(link);
         if was_idle || self.is_finishing() {
             return;
@@ -156,6 +157,10 @@ impl Engine {
         let door = &mut self.doors[index];
         if let Some(had_worked) = had_worked {
             door.lost_connection(had_worked);
+        }
+        // The end of a connection that was given what had failed before says little about the endpoint.
+        if tried && self.retries.is_getting_on() {
+            door.backoff.reset();
         }
         let wait = self.now + door.backoff.failed(&mut self.random);
         // Another of its connections may have learned that it takes longer.

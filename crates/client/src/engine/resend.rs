@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::Engine;
 use super::door::{Link, State};
+use crate::block::BLOCK_BYTES;
+use crate::exchange::Exchange;
 use crate::outstanding::Outstanding;
 use crate::verdicts::{Done, Reason};
 
@@ -15,60 +17,62 @@ use crate::verdicts::{Done, Reason};
 const LEAST_FAILED: usize = 1 << 20;
 
 /// After a batch that had failed, a link is left to new lines for so long.
-const GIVES_WAY: Duration = Duration::from_millis(20);
+const GIVES_WAY: Duration = Duration::from_millis(10);
 
 /// Into how many looks at least a `max_age` is parted.
 const LOOKS: u32 = 16;
 
 impl Engine {
-    /// Gives what goes again to links that have room: lines without a verdict first, on a new connection too, or
-    /// precautions could take all of one that carries little.
+    /// Gives what goes again to links that have room.
     pub(super) fn resend(&mut self) {
-        self.write_again(false);
+        self.write_again();
         self.retry();
-        self.write_again(true);
     }
 
-    /// Gives lines that lost their connection, and precautions if they are wanted.
-    fn write_again(&mut self, precautions: bool) {
-        while let Some(posted) = self.verdicts.again.is_posted().filter(|posted| precautions || !posted) {
-            // A precaution must not take all of a way that carries little.
-            let others_wait = self.queued || self.retries.is_ready(self.now) == Some(false);
-            if posted && others_wait && self.precautions_ahead > 0 {
-                return;
-            }
+    /// Gives lines that lost their connection.
+    fn write_again(&mut self) {
+        while !self.verdicts.again.is_empty() {
             let allowance = self.pace.allowance(self.now);
-            let Some((link, room)) = self.roomiest(posted) else {
+            let Some((link, room)) = self.roomiest(false) else {
                 return;
             };
             let points = room.points.min(allowance);
             let Some(held) = self.verdicts.again.split_front(room.bytes, points) else {
                 return;
             };
-            self.count_given(link, &held);
-            if let Some(exchange) = self.links[link].exchange_mut() {
-                exchange.give(self.now, held);
+            for held in self.retries.sift(held) {
+                self.count_given(link, &held);
+                if let Some(exchange) = self.links[link].exchange_mut() {
+                    exchange.give(self.now, held);
+                }
             }
-        }
-        if self.verdicts.again.is_empty() {
-            self.precautions_ahead = 0;
         }
     }
 
-    /// Gives batches that failed before to links: one at a time, and new lines in between.
+    /// Gives batches that failed before to links, and precautions: one at a time, and new lines in between.
     fn retry(&mut self) {
         while let Some(posted) = self.retries.is_ready(self.now) {
+            // A precaution must not take all of a way that carries little.
+            if posted && self.queued && self.precautions_ahead > 0 {
+                return;
+            }
             let allowance = self.pace.allowance(self.now);
             self.wait_for_new_lines();
             let free = |link: &Link| {
-                let free = link.exchange().is_some_and(|exchange| exchange.takes_batch(posted));
+                let free = link.exchange().is_some_and(Exchange::takes_batch);
                 free && self.gives_way_until(link).is_none_or(|until| until <= self.now)
             };
             let Some((link, room)) = self.roomiest_of(posted, true, free).filter(|_| allowance > 0) else {
                 return;
             };
             let points = room.points.min(allowance);
-            let Some(batch) = self.retries.take(self.now, room.bytes, points) else {
+            let bytes = if posted {
+                room.bytes.min(BLOCK_BYTES)
+            } else {
+                room.bytes
+            };
+            let each = self.links[link].exchange().is_some_and(Exchange::judges_each);
+            let Some(batch) = self.retries.take(self.now, bytes, points, each) else {
                 return;
             };
             for held in &batch.lines {
@@ -109,8 +113,9 @@ impl Engine {
 
     fn count_given(&mut self, link: usize, held: &Outstanding) {
         let points = held.lines.points();
-        let bytes = held.lines.len() as i64;
-        self.precautions_ahead += if held.verdict_posted { bytes } else { -bytes };
+        if held.verdict_posted {
+            self.precautions_ahead += held.lines.len() as i64;
+        }
         self.links[link].given_at = self.now;
         self.pace.take(self.now, points);
         self.doors[self.links[link].door].overload.take(self.now, points);
@@ -126,9 +131,8 @@ impl Engine {
                 .failed(self.now, batch, blame, &words, self.verdicts.successes);
         }
         self.retries.taken(self.verdicts.successes);
-        for held in std::mem::take(&mut self.verdicts.interrupted) {
-            self.retries.interrupted(self.now, held);
-        }
+        let interrupted = std::mem::take(&mut self.verdicts.interrupted);
+        self.retries.interrupted(self.now, interrupted, self.verdicts.successes);
         for lines in std::mem::take(&mut self.verdicts.recovered) {
             self.retries.recovered(self.now, lines.bytes());
         }
@@ -221,7 +225,7 @@ impl Engine {
     }
 
     pub(super) fn next_expiry(&self) -> Option<Duration> {
-        let waits = self.verdicts.again.has_unposted() || self.retries.unposted() > 0;
+        let waits = !self.verdicts.again.is_empty() || self.retries.unposted() > 0;
         (self.max_age.is_some() && waits).then(|| self.expires_at.max(self.now + Duration::from_millis(1)))
     }
 }

@@ -103,8 +103,12 @@ impl Exchange for Greeting {
         self.within.give(now, held);
     }
 
-    fn takes_batch(&self, posted: bool) -> bool {
-        self.is_welcome() && self.within.takes_batch(posted)
+    fn takes_batch(&self) -> bool {
+        self.is_welcome() && self.within.takes_batch()
+    }
+
+    fn judges_each(&self) -> bool {
+        self.within.judges_each()
     }
 
     fn give_batch(&mut self, now: Duration, batch: Batch) {

@@ -285,9 +285,10 @@ impl Http {
                     false => self.halve(part, &words, verdicts),
                 }
             }
-            // No length is short enough, so it is not the length.
             PutReply::TooLong { words } if Learned::is_least(length) || (points == 1 && !self.learned.has_taken()) => {
-                self.misplaced(part, words, verdicts);
+                // No length is short enough, so it is not the length.
+                self.learned.not_the_length();
+                self.elsewhere(part, words, answer, verdicts);
             }
             PutReply::TooLong { words } => {
                 self.learned.refused(now, length);
@@ -296,22 +297,39 @@ impl Http {
                     _ => self.parts.push(part.again()),
                 }
             }
-            PutReply::Later { words, less } => {
-                let words = self.secrets.hidden(words);
-                // What failed again and again by itself says nothing about the others.
-                match less && part.batch.failures() < PART_AT {
-                    true => verdicts.slow_down(points, answer.retry_after, words.clone()),
-                    false => verdicts.failing(points, answer.retry_after, words.clone()),
-                }
-                verdicts.failed(part.batch, Blame::Some, words);
-                self.let_go(verdicts);
+            PutReply::Later { words, less } => self.later(part, words, less, answer.retry_after, verdicts),
+            PutReply::Unauthorized { words } if answer.status == 403 && self.learned.has_taken() => {
+                self.elsewhere(part, words, answer, verdicts);
+                // The next connection reads its secrets anew.
+                self.cut = Some(Cut::Finished);
             }
             PutReply::Unauthorized { .. } => {
                 verdicts.all_again(part.batch);
                 self.cut = Some(unauthorized(answer));
             }
-            PutReply::Misplaced { words } => self.misplaced(part, words, verdicts),
+            PutReply::Misplaced { words } => self.elsewhere(part, words, answer, verdicts),
             _ => unreachable!("every reply has its arm"),
+        }
+    }
+
+    /// Not now, or not here: the server fails these lines, and they go again apart.
+    fn later(&mut self, part: Part, words: String, less: bool, rest: Option<Duration>, verdicts: &mut Verdicts) {
+        let words = self.secrets.hidden(words);
+        match part.batch.failures() < PART_AT {
+            true if less => verdicts.slow_down(part.batch.points(), rest, words.clone()),
+            true => verdicts.failing(part.batch.points(), rest, words.clone()),
+            // What failed again and again is tried to find out which line is to blame: one is.
+            false => verdicts.failing(1, rest, words.clone()),
+        }
+        verdicts.failed(part.batch, Blame::Some, words);
+        self.let_go(verdicts);
+    }
+
+    /// The answer of a place that takes no points. Where some were taken before, a proxy may object to one of these lines.
+    fn elsewhere(&mut self, part: Part, words: String, answer: &Response, verdicts: &mut Verdicts) {
+        match self.learned.has_taken() {
+            true => self.later(part, words, false, answer.retry_after, verdicts),
+            false => self.misplaced(part, words, verdicts),
         }
     }
 
@@ -385,6 +403,7 @@ impl Http {
     /// The server does not say which point it refuses: each half by itself, until one is alone.
     fn halve(&mut self, mut part: Part, words: &str, verdicts: &mut Verdicts) {
         if part.batch.points() == 1 {
+            verdicts.refused_alone();
             return part.reject(words, verdicts);
         }
         let front = part.batch.halve();
@@ -403,7 +422,8 @@ impl Http {
 
 /// The storage failed, and it is not known for which of these points.
 fn fail_some(part: Part, words: String, verdicts: &mut Verdicts) {
-    verdicts.failing(part.batch.points(), None, words.clone());
+    let parted = part.batch.failures() >= PART_AT;
+    verdicts.failing(if parted { 1 } else { part.batch.points() }, None, words.clone());
     verdicts.failed(part.batch, Blame::Some, words);
 }
 
@@ -433,7 +453,7 @@ impl Exchange for Http {
         self.gathered.push_back(held);
     }
 
-    fn takes_batch(&self, _posted: bool) -> bool {
+    fn takes_batch(&self) -> bool {
         true
     }
 
@@ -463,7 +483,6 @@ impl Exchange for Http {
         }
         self.written += bytes;
         self.write_progress = now;
-        self.progress = now;
     }
 
     fn received(&mut self, now: Duration, mut bytes: &[u8], verdicts: &mut Verdicts) {
@@ -558,8 +577,9 @@ impl Exchange for Http {
                 // Whoever cannot be asked is tried.
                 None => self.learned.config(0, b""),
                 Some(mut part) => {
+                    let unanswered = flight.written > 0 && !self.responses.is_begun();
                     // The first request of a connection: later ones race with a server that ends an idle one.
-                    let alone = flight.written > 0 && !self.answered && !self.responses.is_begun();
+                    let alone = unanswered && !self.answered;
                     // OpenTSDB, configured to take longer bodies, closes on one that is too long for it.
                     if alone && !self.timed_out && self.learned.may_be_too_long(length) {
                         self.learned.refused(self.progress, length);
@@ -567,11 +587,9 @@ impl Exchange for Http {
                     for held in &mut part.batch.lines {
                         held.was_written |= flight.written > 0;
                     }
-                    for held in part.batch.lines {
-                        match alone && self.cut.is_none() {
-                            true => verdicts.again_suspect(held),
-                            false => verdicts.again(held),
-                        }
+                    match unanswered && self.cut.is_none() {
+                        true => verdicts.again_suspects(part.batch.lines),
+                        false => verdicts.all_again(part.batch),
                     }
                 }
             }

@@ -170,7 +170,12 @@ pub(crate) trait Exchange: Send {
 
     /// Whether it takes a batch of lines that failed before, of which it can tell whether they fail again. Asked with
     /// [`room`](Exchange::room), which says how many.
-    fn takes_batch(&self, posted: bool) -> bool;
+    fn takes_batch(&self) -> bool;
+
+    /// Whether it can tell of each line of such a batch by itself whether it fails.
+    fn judges_each(&self) -> bool {
+        false
+    }
 
     /// Takes a batch that is to be judged by itself.
     fn give_batch(&mut self, now: Duration, batch: Batch);

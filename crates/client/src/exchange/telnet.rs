@@ -156,6 +156,10 @@ impl Telnet {
 
     fn ask(&mut self, now: Duration) {
         self.begin_writing(now);
+        if !self.window.is_asked() {
+            // Nobody waited for an answer before.
+            self.progress = now;
+        }
         self.window.push_version(now);
         self.unasked_since = None;
         if let Knowledge::Silent { until } = &mut self.knowledge {
@@ -262,7 +266,12 @@ impl Telnet {
             }
             Class::Again => {
                 self.again = Some(words().into());
-                verdicts.complain_of(kind, words());
+                // What failed again and again by itself says nothing about the others.
+                let tried = |held: &Outstanding| held.failures >= PART_AT && !held.verdict_posted;
+                match self.window.lines().next().is_some_and(tried) {
+                    true => verdicts.failing(1, None, words()),
+                    false => verdicts.complain_of(kind, words()),
+                }
             }
             Class::Late => {
                 verdicts.tally.late_errors += 1;
@@ -348,21 +357,40 @@ impl Exchange for Telnet {
         }
     }
 
-    fn takes_batch(&self, posted: bool) -> bool {
-        let apart = |held: &Outstanding| held.failures >= PART_AT;
-        // A late error names nobody: a precaution that is to be found out about settles alone. What has no verdict yet
-        // does not wait so long.
-        !(self.window.lines().any(apart) || posted && self.settling.lines().any(apart))
+    fn takes_batch(&self) -> bool {
+        // One that is to be found out about is alone with its answer.
+        let apart = |held: &Outstanding| held.failures >= PART_AT && !held.verdict_posted;
+        !self.window.lines().any(apart)
+    }
+
+    fn judges_each(&self) -> bool {
+        matches!(self.knowledge, Knowledge::Answers(_))
     }
 
     fn give_batch(&mut self, now: Duration, batch: Batch) {
-        let asks = matches!(self.knowledge, Knowledge::Answers(_));
+        let asks = self.judges_each();
         if asks && self.window.unasked() > 0 {
             self.ask(now);
         }
-        for held in batch.lines {
+        // What fails again and again is asked about line by line.
+        let each = asks && batch.failures() >= PART_AT && !batch.is_posted();
+        for mut held in batch.lines {
+            while each
+                && held.lines.points() > 1
+                && let Some(line) = held.split_front(usize::MAX, 1)
+            {
+                self.begin_writing(now);
+                self.window.push_lines(line);
+                self.ask(now);
+            }
             self.begin_writing(now);
             self.window.push_lines(held);
+            if each {
+                self.ask(now);
+            }
+        }
+        if each {
+            return;
         }
         self.unasked_since.get_or_insert(now);
         if asks || self.should_ask(now) {
@@ -380,8 +408,8 @@ impl Exchange for Telnet {
 
     fn wrote(&mut self, now: Duration, bytes: u64) {
         self.window.wrote(bytes);
+        // To the kernel, which takes them for a peer that never reads, too: that is no progress of the server's.
         self.write_progress = now;
-        self.progress = now;
     }
 
     fn received(&mut self, now: Duration, bytes: &[u8], verdicts: &mut Verdicts) {
@@ -548,14 +576,20 @@ impl Exchange for Telnet {
             self.count_unsettled(verdicts);
         }
         self.settling.drain().for_each(|held| verdicts.again(held));
-        // A server that ends connections before it has said anything may do so because of these lines.
-        let suspect = !self.has_worked() && !closed && !self.read_only;
-        for held in self.window.drain() {
-            match suspect && !held.verdict_posted {
-                true => verdicts.again_suspect(held),
-                false => verdicts.again(held),
-            }
+        // A server reads lines in their order, so what follows the last answer may be why it ended the connection. Lines that
+        // are being found out about are likelier still.
+        let apart = |held: &Outstanding| held.failures > 0 && !held.verdict_posted;
+        let (mut suspects, others) = self.window.drain();
+        let (tried, mut others): (Vec<_>, Vec<_>) = others.into_iter().partition(apart);
+        if !tried.is_empty() || suspects.iter().any(apart) {
+            others.extend(suspects.extract_if(.., |held| !apart(held)));
+            suspects.extend(tried);
         }
+        if closed || self.read_only {
+            others.append(&mut suspects);
+        }
+        verdicts.again_suspects(suspects);
+        others.into_iter().for_each(|held| verdicts.again(held));
     }
 
     fn abandoned(&mut self, verdicts: &mut Verdicts) {
@@ -564,7 +598,8 @@ impl Exchange for Telnet {
             self.confirm(verdicts);
         }
         self.count_unsettled(verdicts);
-        self.window.drain().into_iter().for_each(|held| verdicts.again(held));
+        let (next, others) = self.window.drain();
+        next.into_iter().chain(others).for_each(|held| verdicts.again(held));
     }
 
     fn count_torn(&self, verdicts: &mut Verdicts) {

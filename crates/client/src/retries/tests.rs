@@ -72,10 +72,25 @@ impl Server {
 
     /// Tries whatever is ready until then.
     fn pass(&mut self, until: Duration, sick: &[&str]) {
+        self.pass_where(until, |_| sick);
+    }
+
+    /// The same, where one point is failed and no series.
+    fn pass_but(&mut self, until: Duration, position: u64) {
+        let is_in =
+            |held: &Outstanding| (held.lines.first()..held.lines.first() + held.lines.points()).contains(&position);
+        self.pass_where(until, |batch| {
+            let fails = batch.lines.iter().any(is_in);
+            if fails { &["h=1"] } else { &[] }
+        });
+    }
+
+    fn pass_where<'a>(&mut self, until: Duration, sick: impl Fn(&Batch) -> &'a [&'a str]) {
         while let Some(at) = self.retries.ready_at().filter(|at| *at <= until) {
             self.now = self.now.max(at);
-            let batch = self.retries.take(self.now, usize::MAX, u64::MAX);
+            let batch = self.retries.take(self.now, usize::MAX, u64::MAX, false);
             let batch = batch.expect("it said that something is ready");
+            let sick = sick(&batch);
             self.judge(batch, sick);
         }
         self.now = until;
@@ -161,7 +176,7 @@ fn points_that_are_named_rest_by_themselves_and_are_not_parted() {
     retries.failed(now, batch(0, 10), Blame::Each, &words, 1);
     for taken in 2..5 {
         now = retries.ready_at().unwrap();
-        let Some(batch) = retries.take(now, usize::MAX, u64::MAX) else {
+        let Some(batch) = retries.take(now, usize::MAX, u64::MAX, false) else {
             break;
         };
         sizes.push(batch.points());
@@ -176,7 +191,38 @@ fn points_that_are_named_rest_by_themselves_and_are_not_parted() {
 }
 
 #[test]
-fn precautions_are_parted_too_and_make_no_series_sick() {
+fn a_line_that_fails_alone_is_told_from_its_series() {
+    let mut server = Server::new();
+    let of_one = |first: u64, points: u64| batch_of(first, std::iter::repeat_n(1, points as usize));
+    server.judge(batch(0, 2), &["h=1"]);
+    server.pass(millis(2_000), &["h=1"]);
+    assert_eq!(server.retries.points(), 1, "it is sick");
+    let waiting: usize = of_one(10, 5)
+        .lines
+        .into_iter()
+        .map(|held| server.retries.sift(held).len())
+        .sum();
+    assert_eq!((waiting, server.retries.points()), (0, 6));
+    // Only the first of them is ever failed: the others differ from it in their position.
+    server.pass_but(millis(62_000), 1);
+    assert_eq!(server.retries.points(), 1, "the others were taken");
+    assert_eq!(
+        server.retries.sift(of_one(20, 1).lines.remove(0)).len(),
+        1,
+        "new ones pass"
+    );
+    server.pass_but(millis(600_000), 1);
+    assert_eq!(
+        server.retries.sift(of_one(21, 1).lines.remove(0)).len(),
+        1,
+        "and always will"
+    );
+    server.pass(millis(700_000), &[]);
+    assert_eq!(server.retries.points(), 0);
+}
+
+#[test]
+fn precautions_go_again_together_ever_more_seldom_and_make_no_series_sick() {
     let mut retries = Retries::default();
     let words = Arc::from("put: HBase error: x");
     let posted = |mut batch: Batch| {
@@ -187,9 +233,12 @@ fn precautions_are_parted_too_and_make_no_series_sick() {
     let mut now = Duration::ZERO;
     for taken in 1..30 {
         now = now.max(retries.ready_at().unwrap());
-        let tried = retries.take(now, usize::MAX, u64::MAX).expect("it is ready");
+        let tried = retries.take(now, usize::MAX, u64::MAX, false).expect("it is ready");
+        assert_eq!(tried.points(), 4);
         retries.failed(now, tried, Blame::Unknown, &words, taken);
+        assert_eq!(retries.is_waited_for(), taken + 1 < u64::from(NOT_WAITED_FOR));
     }
+    assert!(now > PAUSE.2 * 15, "{now:?} for 30 tries");
     assert_eq!((retries.low(), retries.unposted()), (None, 0), "nobody waits for them");
     assert_eq!(retries.sift(batch(0, 4).lines.remove(0)).len(), 1);
     let mut given = 0;
@@ -215,6 +264,33 @@ fn for_want_of_memory_the_oldest_points_of_a_sick_series_go_and_no_others() {
     }
     assert_eq!(given, [1, 1]);
     assert_eq!(server.retries.points(), before - 2);
+}
+
+#[test]
+fn for_want_of_memory_a_line_that_fails_alone_goes_and_none_of_a_server_that_takes_nothing() {
+    let mut server = Server::new();
+    server.retries.sick = (0..SICK_SERIES as u64)
+        .map(|n| {
+            (
+                n.to_be_bytes().to_vec(),
+                SickSeries::new(Duration::MAX, &Arc::from(WORDS)),
+            )
+        })
+        .collect();
+    server.retries.sick.values_mut().for_each(|series| series.tried = true);
+    server.judge(batch(0, 1), &["h=0"]);
+    server.pass(millis(2_000), &["h=0"]);
+    assert!(
+        server.retries.give_way(false).is_none(),
+        "it may be that nothing is taken"
+    );
+    server.judge(batch(10, 1), &[]);
+    server.retries.taken(server.taken);
+    assert_eq!(
+        server.retries.give_way(false).map(|(held, _)| held.lines.first()),
+        Some(0)
+    );
+    assert_eq!((server.retries.points(), server.retries.bytes()), (0, 0));
 }
 
 #[test]
@@ -244,6 +320,18 @@ fn at_the_end_a_sick_series_is_tried_once_more_and_then_given_up() {
     assert!(!server.retries.is_waited_for());
 }
 
+#[test]
+fn at_the_end_a_line_is_given_up_that_failed_for_a_minute_even_if_nothing_else_is_sent() {
+    let mut server = Server::new();
+    server.judge(batch(0, 1), &["h=0"]);
+    server.retries.hurry(server.now);
+    server.pass(millis(50_000), &["h=0"]);
+    assert!(server.retries.drain_sick(server.now).is_empty());
+    server.pass(millis(70_000), &["h=0"]);
+    assert_eq!(server.retries.drain_sick(server.now).len(), 1);
+    assert!(!server.retries.is_waited_for());
+}
+
 /// Whatever fails and whatever is taken out, points and bytes are counted right.
 #[test]
 fn nothing_is_lost_or_counted_wrong_in_any_history() {
@@ -264,7 +352,7 @@ fn nothing_is_lost_or_counted_wrong_in_any_history() {
                     retries.failed(now, batch(first, points), blame, &Arc::from("x"), taken);
                 }
                 1..4 => {
-                    let batch = retries.take(now, 30 + draw(2000) as usize, 1 + draw(30));
+                    let batch = retries.take(now, 30 + draw(2000) as usize, 1 + draw(30), draw(2) == 0);
                     inside -= batch.as_ref().map_or(0, Batch::points);
                     held.extend(batch);
                 }

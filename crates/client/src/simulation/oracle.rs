@@ -199,6 +199,8 @@ pub(super) struct Oracle {
 #[derive(Clone, Copy)]
 struct Door {
     answered: bool,
+    /// It took a body: points go there.
+    took: bool,
     silent: bool,
     /// It asked to be left alone.
     rests_until: Duration,
@@ -213,6 +215,7 @@ impl Door {
     fn new() -> Door {
         Door {
             answered: false,
+            took: false,
             silent: false,
             rests_until: Duration::ZERO,
             lasting_until: Duration::ZERO,

@@ -130,6 +130,15 @@ impl Learned {
         self.limit = (length / 2).max(self.proven).max(LEAST).min(self.limit);
     }
 
+    /// A body was refused as too long that no server refuses for its length: neither were the ones before it.
+    pub(super) fn not_the_length(&mut self) {
+        if self.refused_at.take().is_some() {
+            self.ceiling = usize::MAX;
+            self.limit = self.limit.max(SAFE);
+            self.moves += 1;
+        }
+    }
+
     /// What another connection to the same endpoint has learned, and this one.
     pub(crate) fn merged(self, other: Learned) -> Learned {
         let knows_more = (other.moves, self.ceiling) > (self.moves, other.ceiling);

@@ -297,16 +297,8 @@ fn after_a_reset_a_silent_servers_rest_goes_again_from_the_start_of_its_line() {
     s.exchange.kernel_has(s.now, 50, &mut s.verdicts);
     s.exchange.ended(false, &mut s.verdicts);
     assert_eq!(s.verdicts(), (0, 2, 0, 1));
-    assert!(
-        s.verdicts
-            .again
-            .iter()
-            .next()
-            .unwrap()
-            .lines
-            .bytes()
-            .starts_with(b"put m 1700000002")
-    );
+    let (batch, ..) = &s.verdicts.failed[0];
+    assert!(batch.lines[0].lines.bytes().starts_with(b"put m 1700000002"));
 }
 
 #[test]
@@ -358,21 +350,27 @@ fn lines_that_the_storage_may_have_lost_go_apart_and_new_ones_pass() {
 }
 
 #[test]
-fn a_batch_that_failed_is_judged_by_itself() {
+fn lines_that_failed_again_and_again_are_judged_one_by_one() {
     let mut s = Scenario::new(ANSWERS);
     s.give(1);
     let mut failed = s.lines(2);
     failed.failures = 3;
-    assert!(s.exchange.takes_batch(true));
+    assert!(s.exchange.takes_batch());
     s.exchange.give_batch(s.now, Batch { lines: vec![failed] });
-    assert!(!s.exchange.takes_batch(false), "one at a time");
+    assert!(!s.exchange.takes_batch(), "one at a time");
     s.give(1);
-    assert_eq!(s.write(), "L?LL?L");
+    assert_eq!(s.write(), "L?L?L?L");
     s.server(OPENTSDB);
     s.server("put: Throttling exception: x\n").server(OPENTSDB);
     let (batch, blame, _) = &s.verdicts.failed[0];
-    assert_eq!((batch.points(), *blame), (2, Blame::Some));
-    assert_eq!(s.verdicts(), (1, 0, 0, 2));
+    assert_eq!((batch.points(), *blame), (1, Blame::Some));
+    s.server(OPENTSDB);
+    assert_eq!(s.verdicts(), (2, 0, 0, 1));
+    let mut s = Scenario::new(ANSWERS);
+    let mut failed = s.lines(2);
+    failed.failures = 1;
+    s.exchange.give_batch(s.now, Batch { lines: vec![failed] });
+    assert_eq!(s.write(), "LL?", "once or twice is no reason");
 }
 
 #[test]
@@ -449,14 +447,31 @@ fn on_a_slow_way_the_kernel_is_asked_before_the_server_is_given_up() {
 }
 
 #[test]
-fn a_line_on_which_connections_die_is_suspect_and_one_that_died_after_an_answer_is_not() {
+fn lines_behind_the_last_answer_are_suspect_when_the_connection_dies_and_those_behind_the_next_question_are_not() {
     let mut s = Scenario::new(Knowledge::Unknown);
     s.give(2).write();
     s.exchange.ended(false, &mut s.verdicts);
-    assert!(s.verdicts.again.iter().all(|held| held.failures == 1));
+    let suspects = |s: &Scenario| {
+        let (batch, blame, _) = &s.verdicts.failed[0];
+        assert_eq!(*blame, Blame::Ended);
+        batch.points()
+    };
+    assert_eq!(suspects(&s), 2);
     let mut s = Scenario::new(Knowledge::Unknown);
     s.give(2).write();
-    s.server(OPENTSDB).give(1).write();
+    s.server(OPENTSDB).give(1).pass(100);
+    s.give(1).write();
     s.exchange.ended(false, &mut s.verdicts);
-    assert!(s.verdicts.again.iter().all(|held| held.failures == 0));
+    assert_eq!(suspects(&s), 1);
+    assert_eq!(s.verdicts.again.iter().count(), 1);
+    // But what failed before is likelier still.
+    let mut s = Scenario::new(ANSWERS);
+    s.give(1);
+    let mut failed = s.lines(2);
+    failed.failures = 3;
+    s.exchange.give_batch(s.now, Batch { lines: vec![failed] });
+    s.give(3).write();
+    s.exchange.ended(false, &mut s.verdicts);
+    assert_eq!(suspects(&s), 2);
+    assert_eq!(s.verdicts.again.iter().map(|held| held.lines.points()).sum::<u64>(), 4);
 }

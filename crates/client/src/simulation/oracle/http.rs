@@ -70,7 +70,9 @@ impl Oracle {
             return;
         }
         let stream = &mut self.streams[id];
-        stream.progress = now;
+        if stream.http.begun.is_empty() {
+            stream.progress = now;
+        }
         stream.wrote.0 = now;
         stream.bytes += bytes.len();
         stream.http.begun.extend_from_slice(bytes);
@@ -185,6 +187,10 @@ impl Oracle {
     fn learned(&mut self, now: Duration, id: usize, put: &Put, outcome: Outcome) {
         let stream = &mut self.streams[id];
         let door = &mut self.doors[stream.server];
+        door.took |= matches!(
+            outcome,
+            Outcome::Taken { .. } | Outcome::Partly { .. } | Outcome::Unnamed
+        );
         match outcome {
             Outcome::Config(longest) => door.longest_body = longest.unwrap_or(usize::MAX),
             // Nobody counted what was to be counted: of no use, here.
@@ -217,7 +223,12 @@ impl Oracle {
                 door.rests_until = door.rests_until.max(now + rest.unwrap_or_default().min(LONGEST_REST));
                 self.rest(put.points.iter().copied());
             }
-            Outcome::Lasting => {
+            // Where points were taken before, it may be about these.
+            Outcome::Lasting(status @ 403..=405) if door.took && !put.points.is_empty() => {
+                stream.http.over |= status == 403;
+                self.rest(put.points.iter().copied());
+            }
+            Outcome::Lasting(_) => {
                 stream.http.over = true;
                 door.lasting_until = now + self.limits.cap;
             }

@@ -12,7 +12,14 @@ impl Oracle {
         if bytes.is_empty() {
             return;
         }
-        self.streams[id].wrote.0 = now;
+        let stream = &mut self.streams[id];
+        stream.wrote.0 = now;
+        // A kernel takes bytes for a peer that never reads, too: patience begins with the first, and with the question, and
+        // bytes that the peer's kernel acknowledges renew it.
+        let done = stream.answered.max(stream.loosened);
+        if stream.items.len() == done && stream.tail.is_empty() {
+            stream.progress = now;
+        }
         while let Some(newline) = memchr::memchr(b'\n', bytes) {
             let stream = &mut self.streams[id];
             let mut line = std::mem::take(&mut stream.tail);
@@ -26,8 +33,10 @@ impl Oracle {
                 number: self.lines,
                 at: now,
             };
-            stream.progress = now;
             if line == b"version\n" {
+                if stream.items[done..].iter().all(|item| item.point.is_some()) {
+                    stream.progress = now;
+                }
                 stream.first_question.get_or_insert(item.end);
                 if stream.items.is_empty() {
                     self.fail("promise 5: a connection begins with version");
@@ -49,7 +58,6 @@ impl Oracle {
             self.streams[id].items.push(item);
         }
         let stream = &mut self.streams[id];
-        stream.progress = now;
         stream.tail.extend_from_slice(bytes);
         self.check_pace(now);
     }

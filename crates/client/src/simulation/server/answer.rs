@@ -35,8 +35,8 @@ pub(in crate::simulation) enum Outcome {
     TooLong,
     /// Not now; and not before.
     Later(Option<Duration>),
-    /// Nobody takes points here until somebody does something about it.
-    Lasting,
+    /// With this status: nobody takes points here until somebody does something about it, or not these.
+    Lasting(u16),
 }
 
 /// An answer on its way.
@@ -170,7 +170,7 @@ impl Server {
         match self.kind {
             Kind::OpenTsdb if now < self.read_only_until => {
                 let words = "{\"error\":{\"code\":404,\"message\":\"Endpoint not found\"}}";
-                return Some((404, words.to_owned(), Outcome::Lasting));
+                return Some((404, words.to_owned(), Outcome::Lasting(404)));
             }
             Kind::OpenTsdb => return Some(self.judge(now, flow, request, &points, stored, after, dice)),
             Kind::InfluxDb if !std::mem::replace(&mut self.created, true) => {
@@ -385,7 +385,7 @@ impl Front {
         let outcome = match self.status {
             // Not everybody has a configuration.
             404 | 405 if to_config => Outcome::Config(None),
-            401 | 403 | 404 | 405 => Outcome::Lasting,
+            401 | 403 | 404 | 405 => Outcome::Lasting(self.status),
             _ => Outcome::Later(self.retry_after),
         };
         (self.status, format!("<html>{} says no</html>", self.status), outcome)

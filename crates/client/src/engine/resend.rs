@@ -23,10 +23,11 @@ const GIVES_WAY: Duration = Duration::from_millis(10);
 const LOOKS: u32 = 16;
 
 impl Engine {
-    /// Gives what goes again to links that have room.
+    /// Gives what goes again to links that have room: what failed before first, or where there are enough lines that end
+    /// connections, none would live long enough to find out which.
     pub(super) fn resend(&mut self) {
-        self.write_again();
         self.retry();
+        self.write_again();
     }
 
     /// Gives lines that lost their connection.
@@ -40,6 +41,7 @@ impl Engine {
             let Some(held) = self.verdicts.again.split_front(room.bytes, points) else {
                 return;
             };
+            (self.links[link].retried, self.links[link].waits_since) = (false, None);
             for held in self.retries.sift(held) {
                 self.count_given(link, &held);
                 if let Some(exchange) = self.links[link].exchange_mut() {
@@ -53,7 +55,8 @@ impl Engine {
     fn retry(&mut self) {
         while let Some(posted) = self.retries.is_ready(self.now) {
             // A precaution must not take all of a way that carries little.
-            if posted && self.queued && self.precautions_ahead > 0 {
+            let others_wait = !self.verdicts.again.is_empty() || (self.queued && self.precautions_ahead > 0);
+            if posted && others_wait {
                 return;
             }
             let allowance = self.pace.allowance(self.now);
@@ -93,7 +96,7 @@ impl Engine {
 
     /// Notes which links are free again after a batch that had failed, and could take new lines.
     fn wait_for_new_lines(&mut self) {
-        let others_wait = self.queued && !self.is_full_of_failures();
+        let others_wait = self.queued && !self.is_full_of_failures() || !self.verdicts.again.is_empty();
         for link in self.links.iter_mut().filter(|link| link.retried) {
             match others_wait {
                 true if link.exchange().is_some_and(|exchange| exchange.room(false).is_some()) => {

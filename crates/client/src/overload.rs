@@ -150,6 +150,12 @@ impl Overload {
         }
     }
 
+    /// Points were given of those that are tried to find out which of them fail: what becomes of them says nothing about
+    /// the endpoint.
+    pub(crate) fn take_to_try(&mut self, now: Duration, points: u64) {
+        self.pace.take(now, points);
+    }
+
     /// The server failed points, or asked for less because of them: and perhaps to be left alone for some time.
     pub(crate) fn complained(&mut self, now: Duration, complaint: Complaint) {
         self.fade(now);
@@ -186,6 +192,9 @@ impl Overload {
     fn get_less(&mut self, now: Duration, part: f64) {
         // A steady rate has given its points of half-life / ln 2 seconds.
         let rate = self.given * std::f64::consts::LN_2 / HALF_LIFE;
+        if rate < LEAST / 2.0 && self.limit().is_none() {
+            return;
+        }
         let got = self.limit().unwrap_or(rate).max(LEAST);
         self.too_much = got;
         self.limit_to(now, got * (1.0 - part / 2.0));

@@ -304,6 +304,14 @@ impl Verdicts {
         self.report_once(Report::Failing { words });
     }
 
+    /// It failed lines that had failed again and again: that says nothing about the others, unless it wants to be left alone.
+    pub(crate) fn failing_still(&mut self, rest: Option<Duration>, words: String) {
+        match rest {
+            Some(_) => self.failing(0, rest, words),
+            None => self.report_once(Report::Failing { words }),
+        }
+    }
+
     /// The server could not take a point, as this kind of error says.
     pub(crate) fn complain_of(&mut self, kind: ErrorKind, words: String) {
         match kind {

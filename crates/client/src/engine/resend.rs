@@ -10,6 +10,7 @@ use super::door::{Link, State};
 use crate::block::BLOCK_BYTES;
 use crate::exchange::Exchange;
 use crate::outstanding::Outstanding;
+use crate::retries::PART_AT;
 use crate::verdicts::{Done, Reason};
 
 /// What failed and has no verdict may take at least so many bytes, however little `settle_bytes` allows: it is what a few
@@ -43,7 +44,7 @@ impl Engine {
             };
             (self.links[link].retried, self.links[link].waits_since) = (false, None);
             for held in self.retries.sift(held) {
-                self.count_given(link, &held);
+                self.count_given(link, &held, false);
                 if let Some(exchange) = self.links[link].exchange_mut() {
                     exchange.give(self.now, held);
                 }
@@ -78,8 +79,9 @@ impl Engine {
             let Some(batch) = self.retries.take(self.now, bytes, points, each) else {
                 return;
             };
+            let tried = batch.failures() >= PART_AT && !posted;
             for held in &batch.lines {
-                self.count_given(link, held);
+                self.count_given(link, held, tried);
             }
             let Link {
                 state,
@@ -114,14 +116,18 @@ impl Engine {
         link.retried.then_some(since + GIVES_WAY)
     }
 
-    fn count_given(&mut self, link: usize, held: &Outstanding) {
+    fn count_given(&mut self, link: usize, held: &Outstanding, tried: bool) {
         let points = held.lines.points();
         if held.verdict_posted {
             self.precautions_ahead += held.lines.len() as i64;
         }
         self.links[link].given_at = self.now;
         self.pace.take(self.now, points);
-        self.doors[self.links[link].door].overload.take(self.now, points);
+        let overload = &mut self.doors[self.links[link].door].overload;
+        match tried {
+            true => overload.take_to_try(self.now, points),
+            false => overload.take(self.now, points),
+        }
         if held.was_written {
             self.verdicts.tally.resent += points;
         }

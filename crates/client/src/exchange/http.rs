@@ -318,8 +318,7 @@ impl Http {
         match part.batch.failures() < PART_AT {
             true if less => verdicts.slow_down(part.batch.points(), rest, words.clone()),
             true => verdicts.failing(part.batch.points(), rest, words.clone()),
-            // What failed again and again is tried to find out which line is to blame: one is.
-            false => verdicts.failing(1, rest, words.clone()),
+            false => verdicts.failing_still(rest, words.clone()),
         }
         verdicts.failed(part.batch, Blame::Some, words);
         self.let_go(verdicts);
@@ -422,8 +421,10 @@ impl Http {
 
 /// The storage failed, and it is not known for which of these points.
 fn fail_some(part: Part, words: String, verdicts: &mut Verdicts) {
-    let parted = part.batch.failures() >= PART_AT;
-    verdicts.failing(if parted { 1 } else { part.batch.points() }, None, words.clone());
+    match part.batch.failures() < PART_AT {
+        true => verdicts.failing(part.batch.points(), None, words.clone()),
+        false => verdicts.failing_still(None, words.clone()),
+    }
     verdicts.failed(part.batch, Blame::Some, words);
 }
 

@@ -266,10 +266,9 @@ impl Telnet {
             }
             Class::Again => {
                 self.again = Some(words().into());
-                // What failed again and again by itself says nothing about the others.
                 let tried = |held: &Outstanding| held.failures >= PART_AT && !held.verdict_posted;
                 match self.window.lines().next().is_some_and(tried) {
-                    true => verdicts.failing(1, None, words()),
+                    true => verdicts.failing_still(None, words()),
                     false => verdicts.complain_of(kind, words()),
                 }
             }

@@ -340,6 +340,54 @@ fn a_wrong_login_or_url_ends_the_connection_in_the_servers_words() {
 }
 
 #[test]
+fn where_points_were_taken_before_the_lines_are_to_blame_and_not_the_url() {
+    for (status, cut) in [
+        (403, Some(Cut::Finished)),
+        (404, None),
+        (405, None),
+        (302, None),
+        (413, None),
+    ] {
+        let mut s = Scenario::new();
+        s.give(5).write();
+        s.server(204, "");
+        s.give(5).write();
+        s.server(status, "no");
+        assert_eq!((s.verdicts(), s.pass(0)), ((5, 0, 5), cut), "{status}");
+        let (batch, blame, _) = &s.verdicts.failed[0];
+        assert_eq!((batch.points(), *blame), (5, Blame::Some));
+    }
+}
+
+#[test]
+fn a_body_that_is_no_longer_than_any_is_not_refused_for_its_length_and_the_limit_stays() {
+    let mut s = Scenario::with(Learned::new(None), |_| {});
+    s.exchange.learned.config(404, b"");
+    s.give(5).write();
+    s.server(204, "");
+    s.give(40).write();
+    s.server(413, "too long");
+    while s.verdicts.failed.is_empty() {
+        s.write().expect("shorter bodies");
+        s.server(413, "too long");
+    }
+    assert_eq!(s.exchange.learned.limit(), 8192);
+}
+
+#[test]
+fn points_refused_alone_and_without_a_name_are_told_of() {
+    let mut s = Scenario::new();
+    s.give(2).write();
+    s.server(204, "");
+    s.give(2).write();
+    for _ in 0..3 {
+        s.server(400, "no").write();
+    }
+    assert_eq!(s.verdicts(), (2, 2, 0));
+    assert_eq!(s.verdicts.complaint.unwrap().refused, 2);
+}
+
+#[test]
 fn a_connection_that_dies_gives_everything_back() {
     let mut s = Scenario::new();
     s.give(2).write();

@@ -9,6 +9,7 @@
 //! process has more of at the end, servers included.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::*;
@@ -135,6 +136,15 @@ fn http(otherwise: impl Fn(&Request, &[&String]) -> Answer + Copy + Send + Sync 
     })
 }
 
+/// An answer that means a wrong URL, unless points were taken before.
+fn http_once_taken(status: u16, words: &'static str) -> Scripted {
+    let took: &'static AtomicBool = Box::leak(Box::default());
+    http(move |request, _| match took.swap(true, Ordering::Relaxed) {
+        true => answer(status, words),
+        false => taken(request),
+    })
+}
+
 #[test]
 #[ignore = "measures"]
 fn poison_hbase_error() {
@@ -189,6 +199,18 @@ fn poison_unnamed() {
 #[ignore = "measures"]
 fn poison_500() {
     measure("HTTP 500", "http", &[], || http(|_, _| answer(500, "internal error")));
+}
+
+#[test]
+#[ignore = "measures"]
+fn poison_404() {
+    measure("HTTP 404", "http", &[], || http_once_taken(404, "no such page"));
+}
+
+#[test]
+#[ignore = "measures"]
+fn poison_413() {
+    measure("HTTP 413", "http", &[], || http_once_taken(413, "too long"));
 }
 
 #[test]

@@ -17,16 +17,22 @@
 //! which have their verdict, are: they go again together, each time after twice as long.
 //!
 //! Everything is bounded: tries in rate by the pauses and [`TRY_EVERY`], memory by the engine, which ends what
-//! [`give_way`](Retries::give_way) returns. Time is an argument.
+//! [`pop_failing`](Retries::pop_failing) and [`pop_precaution`](Retries::pop_precaution) return. Time is an argument.
 //!
 //! [`Again`]: crate::verdicts::Again
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::Batch;
 use crate::outstanding::Outstanding;
+
+mod resting;
+mod sick;
+
+use resting::{Resting, RestingBatches};
+use sick::Sick;
 
 /// The first pause; it doubles up to the second, and for a line that is known to be sick up to the third.
 const PAUSE: (Duration, Duration, Duration) = (
@@ -53,12 +59,6 @@ const TRIES_IN_VAIN: u32 = 16;
 /// So many lines are tried at once where the server says of each whether it fails.
 const EACH: u64 = 64;
 
-/// More sick series than that are not told apart: their lines rest one by one.
-const SICK_SERIES: usize = 4096;
-
-/// What a line costs that waits by itself, beside its bytes.
-const OVERHEAD: usize = 128;
-
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
@@ -76,75 +76,23 @@ pub(crate) enum Blame {
     Unknown,
 }
 
-/// A batch that waits, and what the server said of it last.
-#[derive(Debug)]
-struct Resting {
-    batch: Batch,
-    words: Arc<str>,
-    /// Connections end because of one of them, perhaps: no other lines go with them.
-    ends: bool,
-    /// The lowest position in it that somebody waits for.
-    low: Option<(u64, Instant)>,
-}
-
-impl Resting {
-    fn new(mut batch: Batch, words: Arc<str>) -> Resting {
-        for held in &mut batch.lines {
-            held.lines.detach();
-        }
-        let mut resting = Resting {
-            batch,
-            words,
-            ends: false,
-            low: None,
-        };
-        resting.find_low();
-        resting
-    }
-
-    fn find_low(&mut self) {
-        let waited_for = |held: &&Outstanding| !held.verdict_posted || held.failures < NOT_WAITED_FOR;
-        let lines = self.batch.lines.iter().filter(waited_for);
-        self.low = lines.map(|held| (held.lines.first(), held.lines.since())).min();
-    }
-}
-
-/// A series of which the server takes no point.
-#[derive(Debug)]
-struct SickSeries {
-    points: VecDeque<Outstanding>,
-    words: Arc<str>,
-    pause: Duration,
-    ready_at: Duration,
-    /// A point of it is being tried.
-    tried: bool,
-    /// Connections end because of it, perhaps: it is tried by itself.
-    ends: bool,
-    /// The newest is tried next.
-    newest: bool,
-}
-
 #[derive(Debug, Default)]
 pub(crate) struct Retries {
     /// Halves of what failed, the next one last.
     parted: Vec<Resting>,
-    /// By when they are ready, and a number to tell them apart.
-    resting: BTreeMap<(Duration, u64), Resting>,
+    resting: RestingBatches,
     /// Precautions. They are not parted: an error that names none comes so late that another may be to blame.
-    resting_posted: BTreeMap<(Duration, u64), Resting>,
-    number: u64,
-    /// By metric and tags.
-    sick: BTreeMap<Vec<u8>, SickSeries>,
-    /// The earliest of theirs.
-    sick_ready_at: Option<Duration>,
+    precautions: RestingBatches,
+    sick: Sick,
     /// No parted or sick line is tried before that.
     not_before: Duration,
     /// Tries of parted or sick lines since a server last took anything.
     tries: u32,
     /// How often servers had taken lines when `tries` was last set to 0.
     taken: u64,
-    bytes: usize,
-    /// Of these, bytes of lines without a verdict, and their points.
+    /// Bytes of precautions.
+    posted: usize,
+    /// Bytes of lines without a verdict, but those of sick series, and their points.
     unposted: usize,
     points: u64,
     /// The lowest position that somebody waits for, and since when its point does.
@@ -152,19 +100,19 @@ pub(crate) struct Retries {
 }
 
 impl Retries {
-    /// Bytes held here.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+    /// Bytes of precautions.
+    pub(crate) fn posted(&self) -> usize {
+        self.posted
     }
 
     /// Bytes of lines without a verdict.
     pub(crate) fn unposted(&self) -> usize {
-        self.unposted
+        self.unposted + self.sick.bytes()
     }
 
     /// Points without a verdict.
     pub(crate) fn points(&self) -> u64 {
-        self.points
+        self.points + self.sick.points()
     }
 
     /// A server failed these lines, in these words. `taken` counts how often any server has taken lines of this client.
@@ -183,7 +131,9 @@ impl Retries {
             _ if batch.failures() < PART_AT || batch.is_posted() => self.rest(now, batch, words, ends),
             _ if batch.points() > 1 => self.part(batch, words, ends),
             Blame::Some | Blame::Ended if batch.lines.iter().all(|held| sick(held) && !held.alone) => {
-                self.fall_sick(now, batch, words, ends);
+                for held in batch.lines {
+                    self.fall_sick(now, held, words, ends);
+                }
             }
             _ => self.rest(now, batch, words, ends),
         }
@@ -206,7 +156,7 @@ impl Retries {
             }
             let batch = self.without_sick(now, Batch { lines: vec![held] }, &words, false);
             if !batch.is_empty() {
-                self.rest_until(now, Resting::new(batch, words.clone()));
+                self.rest_until(now, Resting::new(batch, words.clone(), false));
             }
         }
         for batch in precautions.into_values() {
@@ -224,7 +174,7 @@ impl Retries {
                 continue;
             }
             while let Some(point) = held.split_front(usize::MAX, 1) {
-                self.fall_sick(now, Batch { lines: vec![point] }, words, false);
+                self.fall_sick(now, point, words, false);
                 if held.lines.points() == 0 {
                     break;
                 }
@@ -240,82 +190,56 @@ impl Retries {
         let most = if alone { PAUSE.2 } else { PAUSE.1 };
         let failures = u32::from(batch.failures()).clamp(1, 16);
         let ready_at = now + (PAUSE.0 * (1 << (failures - 1))).min(most);
-        let resting = Resting {
-            ends,
-            ..Resting::new(batch, words.clone())
-        };
-        self.rest_until(ready_at, resting);
+        self.rest_until(ready_at, Resting::new(batch, words.clone(), ends));
     }
 
     fn rest_until(&mut self, ready_at: Duration, resting: Resting) {
         self.count(&resting.batch);
-        self.number += 1;
-        let key = (ready_at, self.number);
         match resting.batch.is_posted() {
-            true => self.resting_posted.insert(key, resting),
-            false => self.resting.insert(key, resting),
-        };
+            true => self.precautions.insert(ready_at, resting),
+            false => self.resting.insert(ready_at, resting),
+        }
     }
 
     fn part(&mut self, mut batch: Batch, words: &Arc<str>, ends: bool) {
         self.count(&batch);
         let front = batch.halve();
         for half in [batch, front] {
-            self.parted.push(Resting {
-                ends,
-                ..Resting::new(half, words.clone())
-            });
+            self.parted.push(Resting::new(half, words.clone(), ends));
         }
     }
 
     /// One line is to blame: what comes of its series from now on waits with it.
-    fn fall_sick(&mut self, now: Duration, batch: Batch, words: &Arc<str>, ends: bool) {
-        let Some(key) = batch.lines.first().map(|held| series_of(held.lines.bytes())) else {
-            return;
-        };
-        if self.sick.len() >= SICK_SERIES && !self.sick.contains_key(&key) {
-            return self.rest(now, batch, words, ends);
+    fn fall_sick(&mut self, now: Duration, held: Outstanding, words: &Arc<str>, ends: bool) {
+        if !self.sick.has_room(&held) {
+            return self.rest(now, Batch { lines: vec![held] }, words, ends);
         }
-        let is_new = !self.sick.contains_key(&key);
-        let series = self.sick.entry(key);
-        let series = series.or_insert_with(|| SickSeries::new(now + PAUSE.0, words));
-        series.ends |= ends;
-        for held in batch.lines {
-            let cost = series.insert(held);
-            self.bytes += cost;
-            self.unposted += cost;
-            self.points += 1;
-        }
-        if is_new {
+        if self.sick.fall(now, held, words, ends) {
             self.sift_waiting();
         }
     }
 
     /// Takes a new sick series out of everything that waits: what is left may well be taken.
     fn sift_waiting(&mut self) {
-        let parted = std::mem::take(&mut self.parted);
-        for resting in parted {
-            if let Some(resting) = self.sifted(resting) {
-                self.parted.push(resting);
-            }
-        }
-        for (key, resting) in std::mem::take(&mut self.resting) {
-            if let Some(resting) = self.sifted(resting) {
-                self.resting.insert(key, resting);
-            }
-        }
-    }
-
-    fn sifted(&mut self, resting: Resting) -> Option<Resting> {
-        self.uncount(&resting.batch.lines);
-        let lines = resting.batch.lines.into_iter();
-        let lines: Vec<Outstanding> = lines.flat_map(|held| self.sift(held)).collect();
-        let batch = Batch { lines };
-        self.count(&batch);
-        (!batch.is_empty()).then(|| Resting {
-            ends: resting.ends,
-            ..Resting::new(batch, resting.words)
-        })
+        let Retries {
+            parted,
+            resting,
+            sick,
+            unposted,
+            points,
+            ..
+        } = self;
+        let mut sifted = |mut waiting: Resting| {
+            let before = (waiting.batch.bytes(), waiting.batch.points());
+            let lines = std::mem::take(&mut waiting.batch.lines).into_iter();
+            let lines = lines.flat_map(|held| sick.sift(held)).collect();
+            let waiting = Resting::new(Batch { lines }, waiting.words, waiting.ends);
+            *unposted -= before.0 - waiting.batch.bytes();
+            *points -= before.1 - waiting.batch.points();
+            (!waiting.batch.is_empty()).then_some(waiting)
+        };
+        *parted = std::mem::take(parted).into_iter().filter_map(&mut sifted).collect();
+        resting.replace(sifted);
     }
 
     /// Takes out what is of sick series: it waits with them.
@@ -324,10 +248,7 @@ impl Retries {
             return batch;
         }
         for held in batch.lines.iter().filter(|held| held.lines.points() == 1) {
-            if let Some(series) = self.sick.get_mut(&series_of(held.lines.bytes())) {
-                series.ends |= ends;
-                series.tried_in_vain(now, words);
-            }
+            self.sick.tried_in_vain(now, held, words, ends);
         }
         let lines = batch.lines.into_iter();
         Batch {
@@ -336,52 +257,22 @@ impl Retries {
     }
 
     /// Keeps the lines of sick series, and returns the others.
-    pub(crate) fn sift(&mut self, mut held: Outstanding) -> Vec<Outstanding> {
-        let mut others = Vec::new();
-        let mut key = Vec::new();
-        while !self.sick.is_empty() && held.lines.points() > 0 {
-            let (mut well, mut bytes) = (0, 0);
-            for line in held.lines.bytes().split_inclusive(|byte| *byte == b'\n') {
-                key.clear();
-                write_series(line, &mut key);
-                if self.sick.contains_key(&key) {
-                    break;
-                }
-                (well, bytes) = (well + 1, bytes + line.len());
-            }
-            if well > 0 {
-                others.extend(held.split_front(bytes, well));
-            }
-            // What comes next is of the series that ended the run, if anything does.
-            if let Some(series) = self.sick.get_mut(&key)
-                && held.lines.points() > 0
-                && let Some(point) = held.split_front(usize::MAX, 1)
-            {
-                self.low = self
-                    .low
-                    .into_iter()
-                    .chain(Some((point.lines.first(), point.lines.since())))
-                    .min();
-                let cost = series.insert(point);
-                self.bytes += cost;
-                self.unposted += cost;
-                self.points += 1;
-            }
+    pub(crate) fn sift(&mut self, held: Outstanding) -> Vec<Outstanding> {
+        if self.sick.is_empty() {
+            return vec![held];
         }
-        if held.lines.points() > 0 {
-            others.push(held);
-        }
+        let others = self.sick.sift(held);
+        self.low = self.low.into_iter().chain(self.sick.low()).min();
         others
     }
 
     /// A line of a sick series has its verdict: the series is well.
     pub(crate) fn recovered(&mut self, now: Duration, line: &[u8]) {
-        let Some(series) = self.sick.remove(&series_of(line)) else {
+        let Some(series) = self.sick.recovered(line) else {
             return;
         };
         let mut well = Batch::default();
         for mut held in series.points {
-            self.uncount_sick(&held);
             if held.failures < PART_AT {
                 well.lines.push(held);
                 continue;
@@ -390,7 +281,7 @@ impl Retries {
             self.rest(now, Batch { lines: vec![held] }, &series.words, series.ends);
         }
         if !well.is_empty() {
-            self.rest_until(now, Resting::new(well, series.words));
+            self.rest_until(now, Resting::new(well, series.words, false));
         }
         self.look();
     }
@@ -398,21 +289,19 @@ impl Retries {
     /// Whether a batch is ready; and then whether its lines have their verdict.
     pub(crate) fn is_ready(&self, now: Duration) -> Option<bool> {
         let may_try = now >= self.not_before;
-        let sick = self.sick_ready_at.is_some_and(|at| at <= now);
-        if may_try && (sick || !self.parted.is_empty()) || is_due(&self.resting, now) {
+        let sick = self.sick.ready_at().is_some_and(|at| at <= now);
+        if may_try && (sick || !self.parted.is_empty()) || self.resting.is_due(now) {
             return Some(false);
         }
-        is_due(&self.resting_posted, now).then_some(true)
+        self.precautions.is_due(now).then_some(true)
     }
 
     /// When the next batch is ready, at the latest.
     pub(crate) fn ready_at(&self) -> Option<Duration> {
         let parted = (!self.parted.is_empty()).then_some(self.not_before);
-        let resting = [&self.resting, &self.resting_posted];
-        let resting = resting.into_iter().filter_map(|resting| resting.first_key_value());
-        let resting = resting.map(|((at, _), _)| *at);
-        let sick = self.sick_ready_at.map(|at| at.max(self.not_before));
-        parted.into_iter().chain(resting).chain(sick).min()
+        let sick = self.sick.ready_at().map(|at| at.max(self.not_before));
+        let resting = [self.resting.ready_at(), self.precautions.ready_at()];
+        [parted, sick].into_iter().chain(resting).flatten().min()
     }
 
     /// Takes the batch that is ready, or as much of it as fits. `each`: the server will say of each line whether it fails, so
@@ -421,18 +310,17 @@ impl Retries {
         let may_try = now >= self.not_before;
         let mut batch = Batch::default();
         if self.is_ready(now)? {
-            batch = take_resting(&mut self.resting_posted, now, bytes, points, each);
+            batch = self.precautions.take(now, bytes, points, each);
             self.uncount(&batch.lines);
         } else if may_try && !self.parted.is_empty() {
             batch = self.take_parted(bytes, points, each);
             self.uncount(&batch.lines);
             self.tried(now);
-        } else if is_due(&self.resting, now) {
-            batch = take_resting(&mut self.resting, now, bytes, points, each);
+        } else if self.resting.is_due(now) {
+            batch = self.resting.take(now, bytes, points, each);
             self.uncount(&batch.lines);
         } else if may_try {
-            batch.lines = self.take_sick(now, if each { EACH.min(points) } else { 1 });
-            batch.lines.iter().for_each(|held| self.uncount_sick(held));
+            batch.lines = self.sick.take(now, points, each);
             self.tried(now);
         }
         self.look();
@@ -450,8 +338,7 @@ impl Retries {
                 break;
             }
             let ends = resting.ends;
-            batch.lines.append(&mut resting.batch.split_front(bytes, left).lines);
-            resting.find_low();
+            batch.lines.append(&mut resting.split_front(bytes, left).lines);
             if resting.batch.is_empty() {
                 self.parted.pop();
             }
@@ -460,21 +347,6 @@ impl Retries {
             }
         }
         batch
-    }
-
-    /// A point of each of so many series, or of one because of which connections end.
-    fn take_sick(&mut self, now: Duration, most: u64) -> Vec<Outstanding> {
-        let mut taken = Vec::new();
-        for series in self.sick.values_mut().filter(|series| series.is_ready(now)) {
-            if taken.len() as u64 >= most || (series.ends && !taken.is_empty()) {
-                break;
-            }
-            taken.extend(series.next_point());
-            if series.ends {
-                break;
-            }
-        }
-        taken
     }
 
     /// Parted or sick lines are about to be tried.
@@ -508,83 +380,50 @@ impl Retries {
 
     /// The client closes: nothing rests any longer, and each sick series is tried once more.
     pub(crate) fn hurry(&mut self, now: Duration) {
-        for resting in [&mut self.resting, &mut self.resting_posted] {
-            let all = std::mem::take(resting).into_iter();
-            resting.extend(all.map(|((_, number), resting)| ((now, number), resting)));
-        }
-        for series in self.sick.values_mut() {
-            series.ready_at = now;
-        }
+        self.resting.hurry(now);
+        self.precautions.hurry(now);
+        self.sick.hurry(now);
         self.look();
     }
 
-    /// A line that may be given up for want of memory, and what was said of it: a precaution, or the oldest of a sick
-    /// series.
-    pub(crate) fn give_way(&mut self, posted: bool) -> Option<(Outstanding, Arc<str>)> {
-        let given = match posted {
-            true => {
-                let (key, mut resting) = self.resting_posted.pop_first()?;
-                let held = resting.batch.lines.remove(0);
-                self.uncount(std::slice::from_ref(&held));
-                let words = resting.words.clone();
-                if !resting.batch.is_empty() {
-                    resting.find_low();
-                    self.resting_posted.insert(key, resting);
-                }
-                (held, words)
-            }
-            false => {
-                let longest = self.sick.values_mut().max_by_key(|series| series.points.len());
-                match longest.and_then(|series| Some((series.points.pop_front()?, series.words.clone()))) {
-                    Some((held, words)) => {
-                        self.uncount_sick(&held);
-                        (held, words)
-                    }
-                    None => self.pop_alone()?,
-                }
-            }
-        };
+    /// A precaution that may be given up for want of memory, and what was said of it.
+    pub(crate) fn pop_precaution(&mut self) -> Option<(Outstanding, Arc<str>)> {
+        let given = self.precautions.pop_line()?;
+        self.uncount(std::slice::from_ref(&given.0));
         self.look();
         Some(given)
     }
 
-    /// A line that fails by itself while others are taken.
+    /// A line that may be given up for want of memory, and what was said of it: the oldest of a sick series, or one that fails
+    /// by itself while others are taken.
+    pub(crate) fn pop_failing(&mut self) -> Option<(Outstanding, Arc<str>)> {
+        let given = self.sick.pop().or_else(|| self.pop_alone())?;
+        self.look();
+        Some(given)
+    }
+
     fn pop_alone(&mut self) -> Option<(Outstanding, Arc<str>)> {
         let taken = self.taken;
+        let others_taken = |held: &Outstanding| taken > held.taken_then;
         let alone = |resting: &Resting| {
-            let fails = |held: &Outstanding| held.failures >= PART_AT && taken > held.taken_then;
-            resting.batch.points() == 1 && resting.batch.lines.iter().all(fails)
+            resting.batch.points() == 1 && resting.is_apart() && resting.batch.lines.iter().all(others_taken)
         };
-        let (key, _) = self.resting.iter().find(|(_, resting)| alone(resting))?;
-        let key = *key;
-        let mut resting = self.resting.remove(&key)?;
-        let held = resting.batch.lines.pop()?;
-        self.uncount(std::slice::from_ref(&held));
-        Some((held, resting.words))
+        let given = self.resting.pop_where(alone)?.into_lines().next()?;
+        self.uncount(std::slice::from_ref(&given.0));
+        Some(given)
     }
 
     /// Takes out what was taken from the queue before then: it is too old.
     pub(crate) fn expire(&mut self, before: Duration) -> Vec<(Outstanding, Arc<str>)> {
-        let is_old = |held: &mut Outstanding| !held.verdict_posted && held.taken_at <= before;
-        let mut old = Vec::new();
-        for resting in self.parted.iter_mut().chain(self.resting.values_mut()) {
-            let lines = resting.batch.lines.extract_if(.., is_old);
-            old.extend(lines.map(|held| (held, resting.words.clone())));
-            resting.find_low();
-        }
+        let is_old = |held: &Outstanding| held.taken_at <= before;
+        let parted = self.parted.iter_mut();
+        let mut old: Vec<_> = parted.flat_map(|resting| resting.expire(is_old)).collect();
         self.parted.retain(|resting| !resting.batch.is_empty());
-        self.resting.retain(|_, resting| !resting.batch.is_empty());
+        old.append(&mut self.resting.expire(is_old));
         old.iter()
             .for_each(|(held, _)| self.uncount(std::slice::from_ref(held)));
-        let mut sick = Vec::new();
-        for series in self.sick.values_mut() {
-            while series.points.front_mut().is_some_and(is_old) {
-                sick.extend(series.points.pop_front().map(|held| (held, series.words.clone())));
-            }
-        }
-        sick.iter().for_each(|(held, _)| self.uncount_sick(held));
+        old.append(&mut self.sick.expire(is_old));
         self.look();
-        old.append(&mut sick);
         old
     }
 
@@ -592,65 +431,34 @@ impl Retries {
     pub(crate) fn drain(&mut self) -> Vec<(Outstanding, Arc<str>)> {
         let Retries {
             parted,
-            resting,
-            resting_posted,
-            sick,
+            mut resting,
+            mut precautions,
+            mut sick,
             ..
         } = std::mem::take(self);
-        let resting = parted.into_iter().chain(resting.into_values());
-        let resting = resting.chain(resting_posted.into_values());
-        let resting = resting.flat_map(|resting| resting.batch.lines.into_iter().zip(std::iter::repeat(resting.words)));
-        let sick = sick.into_values();
-        let sick = sick.flat_map(|series| series.points.into_iter().zip(std::iter::repeat(series.words)));
-        resting.chain(sick).collect()
+        let resting = parted.into_iter().chain(resting.drain()).chain(precautions.drain());
+        let lines = resting.flat_map(Resting::into_lines);
+        lines.chain(sick.drain()).collect()
     }
 
     /// Takes out the points of series that were tried once more in vain since [`hurry`](Retries::hurry), and those that
     /// failed by themselves for about a minute, though it may be that the server takes nothing at all.
-    pub(crate) fn drain_sick(&mut self, now: Duration) -> Vec<(Outstanding, Arc<str>)> {
-        let hopeless = |resting: &Resting| {
-            let batch = &resting.batch;
-            batch.points() == 1 && batch.failures() >= HOPELESS && !batch.is_posted()
-        };
+    pub(crate) fn drain_failing(&mut self, now: Duration) -> Vec<(Outstanding, Arc<str>)> {
+        let hopeless = |resting: &Resting| resting.batch.points() == 1 && resting.batch.failures() >= HOPELESS;
         let mut drained = Vec::new();
-        let given_up = self.resting.iter().filter(|(_, resting)| hopeless(resting));
-        for key in given_up.map(|(key, _)| *key).collect::<Vec<_>>() {
-            let Some(resting) = self.resting.remove(&key) else {
-                continue;
-            };
-            drained.extend(
-                resting
-                    .batch
-                    .lines
-                    .into_iter()
-                    .map(|held| (held, resting.words.clone())),
-            );
+        while let Some(resting) = self.resting.pop_where(hopeless) {
+            self.uncount(&resting.batch.lines);
+            drained.extend(resting.into_lines());
         }
-        drained
-            .iter()
-            .for_each(|(held, _)| self.uncount(std::slice::from_ref(held)));
-        drained.append(&mut self.drain_series(now));
+        drained.append(&mut self.sick.drain_tried(now));
         self.look();
         drained
     }
 
-    fn drain_series(&mut self, now: Duration) -> Vec<(Outstanding, Arc<str>)> {
-        let mut drained = Vec::new();
-        for series in self
-            .sick
-            .values_mut()
-            .filter(|series| !series.tried && series.ready_at > now)
-        {
-            let words = series.words.clone();
-            drained.extend(series.points.drain(..).zip(std::iter::repeat(words)));
-        }
-        drained.iter().for_each(|(held, _)| self.uncount_sick(held));
-        drained
-    }
-
     fn count(&mut self, batch: &Batch) {
-        self.bytes += batch.bytes();
-        if !batch.is_posted() {
+        if batch.is_posted() {
+            self.posted += batch.bytes();
+        } else {
             self.unposted += batch.bytes();
             self.points += batch.points();
         }
@@ -658,146 +466,22 @@ impl Retries {
 
     fn uncount(&mut self, lines: &[Outstanding]) {
         for held in lines {
-            self.bytes -= held.lines.len();
-            if !held.verdict_posted {
+            if held.verdict_posted {
+                self.posted -= held.lines.len();
+            } else {
                 self.unposted -= held.lines.len();
                 self.points -= held.lines.points();
             }
         }
     }
 
-    fn uncount_sick(&mut self, held: &Outstanding) {
-        self.bytes -= held.lines.len() + OVERHEAD;
-        self.unposted -= held.lines.len() + OVERHEAD;
-        self.points -= 1;
-    }
-
-    /// Works out what is asked for often. A series without points is forgotten, but while one of its points is tried.
+    /// Works out what is asked for often.
     fn look(&mut self) {
-        self.sick.retain(|_, series| series.tried || !series.points.is_empty());
-        let waiting = self.sick.values().filter(|series| !series.tried);
-        self.sick_ready_at = waiting.map(|series| series.ready_at).min();
-        let resting = self.parted.iter().chain(self.resting.values());
-        let resting = resting.chain(self.resting_posted.values());
-        let resting = resting.filter_map(|resting| resting.low);
-        let sick = self.sick.values().filter_map(|series| series.points.front());
-        let sick = sick.map(|held| (held.lines.first(), held.lines.since()));
-        self.low = resting.chain(sick).min();
+        self.sick.look();
+        let resting = self.parted.iter().chain(self.resting.iter());
+        let resting = resting.chain(self.precautions.iter());
+        self.low = resting.filter_map(Resting::low).chain(self.sick.low()).min();
     }
-}
-
-fn is_due(resting: &BTreeMap<(Duration, u64), Resting>, now: Duration) -> bool {
-    resting.first_key_value().is_some_and(|((at, _), _)| *at <= now)
-}
-
-/// What is not parted yet goes together, as much as is ready and fits; what is, where the server says of `each` line
-/// whether it fails.
-fn take_resting(
-    resting: &mut BTreeMap<(Duration, u64), Resting>,
-    now: Duration,
-    bytes: usize,
-    points: u64,
-    each: bool,
-) -> Batch {
-    let (mut batch, mut ends) = (Batch::default(), false);
-    while let Some(mut entry) = resting.first_entry()
-        && entry.key().0 <= now
-    {
-        let resting = entry.get_mut();
-        let next = &mut resting.batch;
-        let (bytes, points) = (
-            bytes.saturating_sub(batch.bytes()),
-            points.saturating_sub(batch.points()),
-        );
-        if !batch.is_empty() {
-            let apart = |batch: &Batch| batch.failures() >= PART_AT && !batch.is_posted();
-            let alike = match (apart(&batch), apart(next)) {
-                (false, false) => true,
-                (true, true) => each && !ends && !resting.ends && batch.points() < EACH,
-                _ => false,
-            };
-            let fits = next.lines.first().is_some_and(|held| held.lines.len() <= bytes) && points > 0;
-            if !alike || !fits {
-                break;
-            }
-        }
-        batch.lines.append(&mut next.split_front(bytes, points).lines);
-        ends |= resting.ends;
-        resting.find_low();
-        if !resting.batch.is_empty() {
-            break;
-        }
-        entry.remove();
-    }
-    batch
-}
-
-impl SickSeries {
-    fn new(ready_at: Duration, words: &Arc<str>) -> SickSeries {
-        SickSeries {
-            points: VecDeque::new(),
-            words: words.clone(),
-            pause: PAUSE.0,
-            ready_at,
-            tried: false,
-            ends: false,
-            newest: true,
-        }
-    }
-
-    fn is_ready(&self, now: Duration) -> bool {
-        !self.tried && self.ready_at <= now
-    }
-
-    /// Keeps a point, in the order of positions; returns what it costs.
-    fn insert(&mut self, mut held: Outstanding) -> usize {
-        held.lines.detach();
-        let first = held.lines.first();
-        let cost = held.lines.len() + OVERHEAD;
-        let place = match self.points.back() {
-            Some(last) if last.lines.first() > first => {
-                self.points.partition_point(|other| other.lines.first() < first)
-            }
-            _ => self.points.len(),
-        };
-        self.points.insert(place, held);
-        cost
-    }
-
-    /// The point that is to be tried now.
-    fn next_point(&mut self) -> Option<Outstanding> {
-        let point = match self.newest {
-            true => self.points.pop_back(),
-            false => self.points.pop_front(),
-        };
-        (self.newest, self.tried) = (!self.newest, true);
-        let mut point = point?;
-        point.failures = point.failures.max(PART_AT);
-        Some(point)
-    }
-
-    /// The point that was tried has failed once more.
-    fn tried_in_vain(&mut self, now: Duration, words: &Arc<str>) {
-        if std::mem::take(&mut self.tried) {
-            self.pause = (self.pause * 2).min(PAUSE.2);
-            self.ready_at = now + self.pause;
-            self.words = words.clone();
-        }
-    }
-}
-
-/// What of a line says which series it is: its metric and its tags.
-fn write_series(line: &[u8], key: &mut Vec<u8>) {
-    let mut fields = line.splitn(5, |byte| *byte == b' ');
-    key.extend_from_slice(fields.nth(1).unwrap_or_default());
-    key.push(b' ');
-    key.extend_from_slice(fields.nth(2).unwrap_or_default().trim_ascii_end());
-}
-
-fn series_of(line: &[u8]) -> Vec<u8> {
-    let mut key = Vec::new();
-    write_series(line, &mut key);
-    key
 }
 
 #[cfg(test)]

@@ -160,18 +160,18 @@ impl Engine {
     /// Lets go of what is beyond the bound in memory: points of sick series, precautions that rest, then lines that settle.
     pub(super) fn keep_bounds(&mut self) {
         while self.is_full_of_failures()
-            && let Some((held, words)) = self.retries.give_way(false)
+            && let Some((held, words)) = self.retries.pop_failing()
         {
             self.verdicts.give_up(held, Reason::QueueFull, &words);
         }
         loop {
-            let posted = self.retries.bytes() - self.retries.unposted();
+            let posted = self.retries.posted();
             let settling: usize = self.settling().map(|(_, bytes)| bytes).sum();
             if posted + settling <= self.settle_bytes {
                 return;
             }
             let resting = (posted > self.settle_bytes / 2 || settling == 0)
-                .then(|| self.retries.give_way(true))
+                .then(|| self.retries.pop_precaution())
                 .flatten();
             let let_go = resting.map(|(held, _)| held).or_else(|| self.pop_settling());
             let Some(held) = let_go else { return };
@@ -198,7 +198,7 @@ impl Engine {
         if !std::mem::replace(&mut self.hurried, true) {
             self.retries.hurry(self.now);
         }
-        for (held, words) in self.retries.drain_sick(self.now) {
+        for (held, words) in self.retries.drain_failing(self.now) {
             self.verdicts.give_up(held, Reason::Closed, &words);
         }
     }

@@ -140,7 +140,7 @@ fn later_points_of_a_sick_series_wait_with_it_and_all_go_when_it_is_well() {
     assert_eq!((others, server.retries.points()), (4, 3), "two more of them wait");
     server.pass(millis(120_000), &[]);
     assert_eq!(
-        (server.taken, server.retries.points(), server.retries.bytes()),
+        (server.taken, server.retries.points(), server.retries.unposted()),
         (4, 0, 0)
     );
     let well = server.retries.sift(batch_of(30, 0..5).lines.remove(0));
@@ -242,7 +242,7 @@ fn precautions_go_again_together_ever_more_seldom_and_make_no_series_sick() {
     assert_eq!((retries.low(), retries.unposted()), (None, 0), "nobody waits for them");
     assert_eq!(retries.sift(batch(0, 4).lines.remove(0)).len(), 1);
     let mut given = 0;
-    while let Some((held, said)) = retries.give_way(true) {
+    while let Some((held, said)) = retries.pop_precaution() {
         given += held.lines.points();
         assert_eq!(said, words);
     }
@@ -258,7 +258,7 @@ fn for_want_of_memory_the_oldest_points_of_a_sick_series_go_and_no_others() {
     server.retries.sift(batch(1, 1).lines.remove(0));
     let before = server.retries.points();
     let mut given = Vec::new();
-    while let Some((held, words)) = server.retries.give_way(false) {
+    while let Some((held, words)) = server.retries.pop_failing() {
         assert_eq!(&*words, WORDS);
         given.push(held.lines.first());
     }
@@ -269,28 +269,20 @@ fn for_want_of_memory_the_oldest_points_of_a_sick_series_go_and_no_others() {
 #[test]
 fn for_want_of_memory_a_line_that_fails_alone_goes_and_none_of_a_server_that_takes_nothing() {
     let mut server = Server::new();
-    server.retries.sick = (0..SICK_SERIES as u64)
-        .map(|n| {
-            (
-                n.to_be_bytes().to_vec(),
-                SickSeries::new(Duration::MAX, &Arc::from(WORDS)),
-            )
-        })
-        .collect();
-    server.retries.sick.values_mut().for_each(|series| series.tried = true);
+    server.retries.sick = Sick::full(&Arc::from(WORDS));
     server.judge(batch(0, 1), &["h=0"]);
     server.pass(millis(2_000), &["h=0"]);
     assert!(
-        server.retries.give_way(false).is_none(),
+        server.retries.pop_failing().is_none(),
         "it may be that nothing is taken"
     );
     server.judge(batch(10, 1), &[]);
     server.retries.taken(server.taken);
     assert_eq!(
-        server.retries.give_way(false).map(|(held, _)| held.lines.first()),
+        server.retries.pop_failing().map(|(held, _)| held.lines.first()),
         Some(0)
     );
-    assert_eq!((server.retries.points(), server.retries.bytes()), (0, 0));
+    assert_eq!((server.retries.points(), server.retries.unposted()), (0, 0));
 }
 
 #[test]
@@ -302,7 +294,7 @@ fn what_is_too_old_is_given_up_with_what_was_said_of_it() {
     server.judge(batch(20, 8), &["h=21"]);
     let old = server.retries.expire(Duration::ZERO);
     let points: u64 = old.iter().map(|(held, _)| held.lines.points()).sum();
-    assert_eq!((points, server.retries.points(), server.retries.bytes()), (9, 0, 0));
+    assert_eq!((points, server.retries.points(), server.retries.unposted()), (9, 0, 0));
     assert!(old.iter().all(|(_, words)| &**words == WORDS));
 }
 
@@ -313,10 +305,10 @@ fn at_the_end_a_sick_series_is_tried_once_more_and_then_given_up() {
     server.pass(millis(20_000), &["h=1"]);
     let tries = server.tries;
     server.retries.hurry(server.now);
-    assert!(server.retries.drain_sick(server.now).is_empty(), "it has its chance");
+    assert!(server.retries.drain_failing(server.now).is_empty(), "it has its chance");
     server.pass(server.now, &["h=1"]);
     assert_eq!(server.tries, tries + 1);
-    assert_eq!(server.retries.drain_sick(server.now).len(), 1);
+    assert_eq!(server.retries.drain_failing(server.now).len(), 1);
     assert!(!server.retries.is_waited_for());
 }
 
@@ -326,9 +318,9 @@ fn at_the_end_a_line_is_given_up_that_failed_for_a_minute_even_if_nothing_else_i
     server.judge(batch(0, 1), &["h=0"]);
     server.retries.hurry(server.now);
     server.pass(millis(50_000), &["h=0"]);
-    assert!(server.retries.drain_sick(server.now).is_empty());
+    assert!(server.retries.drain_failing(server.now).is_empty());
     server.pass(millis(70_000), &["h=0"]);
-    assert_eq!(server.retries.drain_sick(server.now).len(), 1);
+    assert_eq!(server.retries.drain_failing(server.now).len(), 1);
     assert!(!server.retries.is_waited_for());
 }
 
@@ -372,7 +364,7 @@ fn nothing_is_lost_or_counted_wrong_in_any_history() {
                 _ => {}
             }
             assert_eq!(retries.points(), inside, "seed {seed}");
-            assert!(retries.unposted() == retries.bytes() && (inside > 0) == (retries.bytes() > 0));
+            assert!(retries.posted() == 0 && (inside > 0) == (retries.unposted() > 0));
             assert_eq!(retries.is_waited_for(), inside > 0);
         }
         let left: u64 = retries.drain().iter().map(|(held, _)| held.lines.points()).sum();

@@ -169,7 +169,7 @@ impl Retries {
     fn rest_each(&mut self, now: Duration, batch: Batch, words: &Arc<str>, sick: impl Fn(&Outstanding) -> bool) {
         let mut others = Batch::default();
         for mut held in batch.lines {
-            if !sick(&held) {
+            if !sick(&held) || held.alone {
                 others.lines.push(held);
                 continue;
             }
@@ -271,17 +271,16 @@ impl Retries {
         let Some(series) = self.sick.recovered(line) else {
             return;
         };
-        let mut well = Batch::default();
+        let (mut well, mut failed) = (Batch::default(), Batch::default());
         for mut held in series.points {
-            if held.failures < PART_AT {
-                well.lines.push(held);
-                continue;
-            }
-            held.alone = true;
-            self.rest(now, Batch { lines: vec![held] }, &series.words, series.ends);
+            held.alone = held.failures >= PART_AT;
+            if held.alone { &mut failed } else { &mut well }.lines.push(held);
         }
         if !well.is_empty() {
-            self.rest_until(now, Resting::new(well, series.words, false));
+            self.rest_until(now, Resting::new(well, series.words.clone(), false));
+        }
+        if !failed.is_empty() {
+            self.rest(now, failed, &series.words, series.ends);
         }
         self.look();
     }

@@ -222,6 +222,28 @@ fn a_line_that_fails_alone_is_told_from_its_series() {
 }
 
 #[test]
+fn points_that_were_named_again_and_again_go_together_when_their_series_is_well() {
+    let mut retries = Retries::default();
+    let words = Arc::from("Please throttle");
+    let of_one = batch_of(0, std::iter::repeat_n(1, 100));
+    let mut now = Duration::ZERO;
+    retries.failed(now, of_one, Blame::Each, &words, 1);
+    for taken in 2..4 {
+        now = retries.ready_at().unwrap();
+        let batch = retries.take(now, usize::MAX, u64::MAX, false).expect("it is ready");
+        assert_eq!(batch.points(), 100);
+        retries.failed(now, batch, Blame::Each, &words, taken);
+    }
+    now = retries.ready_at().unwrap();
+    let tried = retries.take(now, usize::MAX, u64::MAX, false).expect("it is ready");
+    assert_eq!(tried.points(), 1, "the series is sick");
+    retries.recovered(now, tried.lines[0].lines.bytes());
+    now = retries.ready_at().unwrap();
+    let others = retries.take(now, usize::MAX, u64::MAX, false).expect("it is ready");
+    assert_eq!(others.points(), 99);
+}
+
+#[test]
 fn precautions_go_again_together_ever_more_seldom_and_make_no_series_sick() {
     let mut retries = Retries::default();
     let words = Arc::from("put: HBase error: x");

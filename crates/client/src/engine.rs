@@ -34,7 +34,7 @@ mod links;
 mod resend;
 mod step;
 
-use door::{Door, Link, State};
+use door::{Door, Link, State, Turn};
 pub(crate) use step::{EnginePhase, Input, Output};
 
 /// How long a connection attempt has for itself before another endpoint is tried beside it.
@@ -321,12 +321,11 @@ impl Engine {
         let Link {
             door,
             state,
-            retried,
-            waits_since,
+            turn,
             given_at,
             ..
         } = &mut self.links[link];
-        (*retried, *waits_since, *given_at) = (false, None, self.now);
+        (*turn, *given_at) = (Turn::Anything, self.now);
         for held in self.retries.sift(held) {
             self.doors[*door].overload.take(self.now, held.lines.points());
             match state {

@@ -140,12 +140,19 @@ pub(super) struct Link {
     pub(super) since: Duration,
     /// When it was last given lines.
     pub(super) given_at: Duration,
-    /// The last it was given was a batch that had failed before: new lines go first, if they come soon.
-    pub(super) retried: bool,
-    /// Since when it waits for them.
-    pub(super) waits_since: Option<Duration>,
+    pub(super) turn: Turn,
     /// Its connection is about to end because of its age, and takes no more lines.
     pub(super) retiring: bool,
+}
+
+/// What a link is to be given next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Anything,
+    /// The last was a batch that had failed before: new lines, if they come soon after it could take them.
+    NewLines {
+        since: Option<Duration>,
+    },
 }
 
 pub(super) enum State {
@@ -167,8 +174,7 @@ impl Link {
             state: State::Idle,
             since: Duration::ZERO,
             given_at: Duration::ZERO,
-            retried: false,
-            waits_since: None,
+            turn: Turn::Anything,
             retiring: false,
         }
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Engine;
-use super::door::{Link, State};
+use super::door::{Link, Turn};
 use crate::block::BLOCK_BYTES;
 use crate::exchange::Exchange;
 use crate::outstanding::Outstanding;
@@ -42,7 +42,7 @@ impl Engine {
             let Some(held) = self.verdicts.again.split_front(room.bytes, points) else {
                 return;
             };
-            (self.links[link].retried, self.links[link].waits_since) = (false, None);
+            self.links[link].turn = Turn::Anything;
             for held in self.retries.sift(held) {
                 self.count_given(link, &held, false);
                 if let Some(exchange) = self.links[link].exchange_mut() {
@@ -83,14 +83,8 @@ impl Engine {
             for held in &batch.lines {
                 self.count_given(link, held, tried);
             }
-            let Link {
-                state,
-                retried,
-                waits_since,
-                ..
-            } = &mut self.links[link];
-            (*retried, *waits_since) = (true, None);
-            if let State::Live(exchange) = state {
+            self.links[link].turn = Turn::NewLines { since: None };
+            if let Some(exchange) = self.links[link].exchange_mut() {
                 exchange.give_batch(self.now, batch);
             }
         }
@@ -99,21 +93,23 @@ impl Engine {
     /// Notes which links are free again after a batch that had failed, and could take new lines.
     fn wait_for_new_lines(&mut self) {
         let others_wait = self.queued && !self.is_full_of_failures() || !self.verdicts.again.is_empty();
-        for link in self.links.iter_mut().filter(|link| link.retried) {
-            match others_wait {
-                true if link.exchange().is_some_and(|exchange| exchange.room(false).is_some()) => {
-                    link.waits_since.get_or_insert(self.now);
-                }
-                true => {}
-                false => (link.retried, link.waits_since) = (false, None),
+        for link in &mut self.links {
+            let free = link.exchange().is_some_and(|exchange| exchange.room(false).is_some());
+            match &mut link.turn {
+                Turn::Anything => {}
+                turn if !others_wait => *turn = Turn::Anything,
+                Turn::NewLines { since } if free => *since = since.or(Some(self.now)),
+                Turn::NewLines { .. } => {}
             }
         }
     }
 
     /// How long a link is left to new lines, if it is. They may be gathered still, or their endpoint rests.
     pub(super) fn gives_way_until(&self, link: &Link) -> Option<Duration> {
-        let since = link.waits_since.unwrap_or(self.now);
-        link.retried.then_some(since + GIVES_WAY)
+        match link.turn {
+            Turn::Anything => None,
+            Turn::NewLines { since } => Some(since.unwrap_or(self.now) + GIVES_WAY),
+        }
     }
 
     fn count_given(&mut self, link: usize, held: &Outstanding, tried: bool) {

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::Batch;
+use crate::block::Lines;
 use crate::outstanding::Outstanding;
 
 mod resting;
@@ -76,6 +77,18 @@ pub(crate) enum Blame {
     Unknown,
 }
 
+/// What exchanges said of lines that go again apart from others.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// A server failed these lines: whose fault it is, and its words.
+    pub(crate) failed: Vec<(Batch, Blame, Arc<str>)>,
+    /// The connection of these ended, and nothing was said of them: precautions, and lines that had failed before and were
+    /// being tried.
+    pub(crate) interrupted: Vec<Outstanding>,
+    /// Points that had failed again and again, and have their verdict now.
+    pub(crate) recovered: Vec<Lines>,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Retries {
     /// Halves of what failed, the next one last.
@@ -115,15 +128,37 @@ impl Retries {
         self.points + self.sick.points()
     }
 
-    /// A server failed these lines, in these words. `taken` counts how often any server has taken lines of this client.
-    pub(crate) fn failed(&mut self, now: Duration, mut batch: Batch, blame: Blame, words: &Arc<str>, taken: u64) {
+    /// Takes over what exchanges said since the last call. `taken` counts how often any server has taken lines of this client.
+    pub(crate) fn hear(&mut self, now: Duration, heard: Heard, taken: u64) {
+        if self.taken != taken {
+            (self.taken, self.tries) = (taken, 0);
+        }
+        let Heard {
+            failed,
+            interrupted,
+            recovered,
+        } = heard;
+        if failed.is_empty() && interrupted.is_empty() && recovered.is_empty() {
+            return;
+        }
+        for (batch, blame, words) in failed {
+            self.failed(now, batch, blame, &words, taken);
+        }
+        self.interrupted(now, interrupted, taken);
+        for lines in recovered {
+            self.recovered(now, lines.bytes());
+        }
+        self.look();
+    }
+
+    fn failed(&mut self, now: Duration, mut batch: Batch, blame: Blame, words: &Arc<str>, taken: u64) {
         for held in &mut batch.lines {
             held.count_failure(taken);
         }
         let ends = blame == Blame::Ended;
         let batch = self.without_sick(now, batch, words, ends);
         if batch.is_empty() {
-            return self.look();
+            return;
         }
         let sick = |held: &Outstanding| held.failures >= PART_AT && taken > held.taken_then && !held.verdict_posted;
         match blame {
@@ -137,15 +172,9 @@ impl Retries {
             }
             _ => self.rest(now, batch, words, ends),
         }
-        self.look();
     }
 
-    /// The connection of these lines ended, and nothing was said of them: precautions, or lines that had failed before and
-    /// were being tried.
-    pub(crate) fn interrupted(&mut self, now: Duration, lines: Vec<Outstanding>, taken: u64) {
-        if lines.is_empty() {
-            return;
-        }
+    fn interrupted(&mut self, now: Duration, lines: Vec<Outstanding>, taken: u64) {
         let words: Arc<str> = Arc::from("the connection ended");
         let mut precautions: BTreeMap<u8, Batch> = BTreeMap::new();
         for mut held in lines {
@@ -162,7 +191,6 @@ impl Retries {
         for batch in precautions.into_values() {
             self.rest(now, batch, &words, false);
         }
-        self.look();
     }
 
     /// Lines of which the server named each: those that go on failing are sick one by one, the others go again together.
@@ -267,7 +295,7 @@ impl Retries {
     }
 
     /// A line of a sick series has its verdict: the series is well.
-    pub(crate) fn recovered(&mut self, now: Duration, line: &[u8]) {
+    fn recovered(&mut self, now: Duration, line: &[u8]) {
         let Some(series) = self.sick.recovered(line) else {
             return;
         };
@@ -282,7 +310,6 @@ impl Retries {
         if !failed.is_empty() {
             self.rest(now, failed, &series.words, series.ends);
         }
-        self.look();
     }
 
     /// Whether a batch is ready; and then whether its lines have their verdict.
@@ -358,13 +385,6 @@ impl Retries {
     /// Whether looking for the lines to blame is worth it: a server took some not so many tries ago.
     pub(crate) fn is_getting_on(&self) -> bool {
         self.tries < 4 * TRIES_IN_VAIN
-    }
-
-    /// A server has taken lines so many times.
-    pub(crate) fn taken(&mut self, taken: u64) {
-        if self.taken != taken {
-            (self.taken, self.tries) = (taken, 0);
-        }
     }
 
     /// The lowest position that somebody may wait for, and since when its point does.

@@ -18,12 +18,12 @@ use potsdb_wire::reply::ErrorKind;
 
 use crate::again::Again;
 use crate::batch::Batch;
-use crate::block::{Lines, Memory};
+use crate::block::Memory;
 use crate::ledger::Tally;
 use crate::outstanding::Outstanding;
 use crate::overload::Complaint;
 use crate::report::Report;
-use crate::retries::{Blame, PART_AT};
+use crate::retries::{Blame, Heard, PART_AT};
 
 /// The server's words for refused points that are kept.
 const WORDS: usize = 16;
@@ -75,12 +75,8 @@ pub(crate) struct Verdicts {
     pub(crate) last_answer: Option<Duration>,
     /// Blocks nothing refers to any more.
     pub(crate) spare: Vec<Memory>,
-    /// Lines that a server failed since the engine last looked, whose fault it is, and the server's words.
-    pub(crate) failed: Vec<(Batch, Blame, Arc<str>)>,
-    /// Precautions, and lines that had failed before and were being tried, whose connection ended.
-    pub(crate) interrupted: Vec<Outstanding>,
-    /// Points that had failed again and again and have their verdict now.
-    pub(crate) recovered: Vec<Lines>,
+    /// What goes again apart from others, since the engine last looked.
+    pub(crate) heard: Heard,
     /// How often a server has taken lines.
     pub(crate) successes: u64,
     /// The endpoint failed points, or asked for less, since the engine last looked.
@@ -141,7 +137,7 @@ impl Verdicts {
         #[cfg(test)]
         self.posted.insert(held.lines.first(), held.lines.points());
         if held.failures >= PART_AT && held.lines.points() == 1 {
-            self.recovered.push(held.lines.clone());
+            self.heard.recovered.push(held.lines.clone());
         }
         // What happens to a precaution is counted anew.
         held.failures = 0;
@@ -190,7 +186,7 @@ impl Verdicts {
     /// go apart from others.
     pub(crate) fn again(&mut self, held: Outstanding) {
         match held.verdict_posted || held.failures > 0 {
-            true => self.interrupted.push(held),
+            true => self.heard.interrupted.push(held),
             false => self.again.insert(held),
         }
     }
@@ -213,7 +209,7 @@ impl Verdicts {
     /// The server failed these lines, in these words: they go again, apart from others.
     pub(crate) fn failed(&mut self, batch: Batch, blame: Blame, words: impl Into<Arc<str>>) {
         if !batch.is_empty() {
-            self.failed.push((batch, blame, words.into()));
+            self.heard.failed.push((batch, blame, words.into()));
         }
     }
 
@@ -226,8 +222,8 @@ impl Verdicts {
     /// Points that go again, soon or apart.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> u64 {
-        let failed: u64 = self.failed.iter().map(|(batch, ..)| batch.points()).sum();
-        let interrupted: u64 = self.interrupted.iter().map(|held| held.lines.points()).sum();
+        let failed: u64 = self.heard.failed.iter().map(|(batch, ..)| batch.points()).sum();
+        let interrupted: u64 = self.heard.interrupted.iter().map(|held| held.lines.points()).sum();
         let again: u64 = self.again.iter().map(|held| held.lines.points()).sum();
         again + failed + interrupted
     }

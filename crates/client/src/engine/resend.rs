@@ -131,16 +131,8 @@ impl Engine {
 
     /// Takes over what exchanges said of lines that failed.
     pub(super) fn collect(&mut self) {
-        for (batch, blame, words) in std::mem::take(&mut self.verdicts.failed) {
-            self.retries
-                .failed(self.now, batch, blame, &words, self.verdicts.successes);
-        }
-        self.retries.taken(self.verdicts.successes);
-        let interrupted = std::mem::take(&mut self.verdicts.interrupted);
-        self.retries.interrupted(self.now, interrupted, self.verdicts.successes);
-        for lines in std::mem::take(&mut self.verdicts.recovered) {
-            self.retries.recovered(self.now, lines.bytes());
-        }
+        let heard = std::mem::take(&mut self.verdicts.heard);
+        self.retries.hear(self.now, heard, self.verdicts.successes);
         self.keep_bounds();
     }
 

@@ -25,6 +25,18 @@ fn batch_of(first: u64, series: impl IntoIterator<Item = u64>) -> Batch {
     }
 }
 
+impl Retries {
+    fn fails(&mut self, now: Duration, batch: Batch, blame: Blame, words: &Arc<str>, taken: u64) {
+        self.failed(now, batch, blame, words, taken);
+        self.look();
+    }
+
+    fn recovers(&mut self, now: Duration, line: &[u8]) {
+        self.recovered(now, line);
+        self.look();
+    }
+}
+
 /// A server that fails whatever holds the point of one series, and says no more than that.
 struct Server {
     retries: Retries,
@@ -58,15 +70,15 @@ impl Server {
         if is_sick(&batch) {
             return self
                 .retries
-                .failed(self.now, batch, Blame::Some, &Arc::from(WORDS), self.taken);
+                .fails(self.now, batch, Blame::Some, &Arc::from(WORDS), self.taken);
         }
         self.taken += batch.points();
         let mut verdicts = Verdicts::default();
         for held in batch.lines {
             verdicts.end(held, Verdict::Acknowledged);
         }
-        for lines in verdicts.recovered {
-            self.retries.recovered(self.now, lines.bytes());
+        for lines in verdicts.heard.recovered {
+            self.retries.recovers(self.now, lines.bytes());
         }
     }
 
@@ -173,14 +185,14 @@ fn points_that_are_named_rest_by_themselves_and_are_not_parted() {
     let words = Arc::from("Storage exception");
     let mut now = Duration::ZERO;
     let mut sizes = Vec::new();
-    retries.failed(now, batch(0, 10), Blame::Each, &words, 1);
+    retries.fails(now, batch(0, 10), Blame::Each, &words, 1);
     for taken in 2..5 {
         now = retries.ready_at().unwrap();
         let Some(batch) = retries.take(now, usize::MAX, u64::MAX, false) else {
             break;
         };
         sizes.push(batch.points());
-        retries.failed(now, batch, Blame::Each, &words, taken);
+        retries.fails(now, batch, Blame::Each, &words, taken);
     }
     assert_eq!(sizes[..2], [10, 10], "all of them at once, as the server names each");
     assert_eq!(
@@ -227,17 +239,17 @@ fn points_that_were_named_again_and_again_go_together_when_their_series_is_well(
     let words = Arc::from("Please throttle");
     let of_one = batch_of(0, std::iter::repeat_n(1, 100));
     let mut now = Duration::ZERO;
-    retries.failed(now, of_one, Blame::Each, &words, 1);
+    retries.fails(now, of_one, Blame::Each, &words, 1);
     for taken in 2..4 {
         now = retries.ready_at().unwrap();
         let batch = retries.take(now, usize::MAX, u64::MAX, false).expect("it is ready");
         assert_eq!(batch.points(), 100);
-        retries.failed(now, batch, Blame::Each, &words, taken);
+        retries.fails(now, batch, Blame::Each, &words, taken);
     }
     now = retries.ready_at().unwrap();
     let tried = retries.take(now, usize::MAX, u64::MAX, false).expect("it is ready");
     assert_eq!(tried.points(), 1, "the series is sick");
-    retries.recovered(now, tried.lines[0].lines.bytes());
+    retries.recovers(now, tried.lines[0].lines.bytes());
     now = retries.ready_at().unwrap();
     let others = retries.take(now, usize::MAX, u64::MAX, false).expect("it is ready");
     assert_eq!(others.points(), 99);
@@ -251,13 +263,13 @@ fn precautions_go_again_together_ever_more_seldom_and_make_no_series_sick() {
         batch.lines.iter_mut().for_each(|held| held.verdict_posted = true);
         batch
     };
-    retries.failed(Duration::ZERO, posted(batch(0, 4)), Blame::Unknown, &words, 0);
+    retries.fails(Duration::ZERO, posted(batch(0, 4)), Blame::Unknown, &words, 0);
     let mut now = Duration::ZERO;
     for taken in 1..30 {
         now = now.max(retries.ready_at().unwrap());
         let tried = retries.take(now, usize::MAX, u64::MAX, false).expect("it is ready");
         assert_eq!(tried.points(), 4);
-        retries.failed(now, tried, Blame::Unknown, &words, taken);
+        retries.fails(now, tried, Blame::Unknown, &words, taken);
         assert_eq!(retries.is_waited_for(), taken + 1 < u64::from(NOT_WAITED_FOR));
     }
     assert!(now > PAUSE.2 * 15, "{now:?} for 30 tries");
@@ -299,7 +311,7 @@ fn for_want_of_memory_a_line_that_fails_alone_goes_and_none_of_a_server_that_tak
         "it may be that nothing is taken"
     );
     server.judge(batch(10, 1), &[]);
-    server.retries.taken(server.taken);
+    server.retries.hear(server.now, Heard::default(), server.taken);
     assert_eq!(
         server.retries.pop_failing().map(|(held, _)| held.lines.first()),
         Some(0)
@@ -363,7 +375,7 @@ fn nothing_is_lost_or_counted_wrong_in_any_history() {
                     first += points;
                     inside += points;
                     let blame = [Blame::Some, Blame::Each][draw(2) as usize];
-                    retries.failed(now, batch(first, points), blame, &Arc::from("x"), taken);
+                    retries.fails(now, batch(first, points), blame, &Arc::from("x"), taken);
                 }
                 1..4 => {
                     let batch = retries.take(now, 30 + draw(2000) as usize, 1 + draw(30), draw(2) == 0);
@@ -374,13 +386,13 @@ fn nothing_is_lost_or_counted_wrong_in_any_history() {
                     let batch: Batch = held.swap_remove(draw(held.len() as u64) as usize);
                     inside += batch.points();
                     let blame = [Blame::Some, Blame::Each][draw(2) as usize];
-                    retries.failed(now, batch, blame, &Arc::from("x"), taken);
+                    retries.fails(now, batch, blame, &Arc::from("x"), taken);
                 }
                 5 if !held.is_empty() => {
                     let batch: Batch = held.swap_remove(draw(held.len() as u64) as usize);
                     taken += 1;
                     for held in batch.lines {
-                        retries.recovered(now, held.lines.bytes());
+                        retries.recovers(now, held.lines.bytes());
                     }
                 }
                 _ => {}

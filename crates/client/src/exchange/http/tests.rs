@@ -267,7 +267,7 @@ fn failures_of_the_storage_go_again_and_the_others_are_stored() {
         (2, false),
         "the storage of two failed, which asks for nothing"
     );
-    let (batch, blame, words) = &s.verdicts.failed[0];
+    let (batch, blame, words) = &s.verdicts.heard.failed[0];
     assert_eq!((batch.points(), *blame), (2, Blame::Each));
     assert!(words.contains("Too many attempts") && batch.lines.iter().all(|held| held.was_written));
 }
@@ -354,7 +354,7 @@ fn where_points_were_taken_before_the_lines_are_to_blame_and_not_the_url() {
         s.give(5).write();
         s.server(status, "no");
         assert_eq!((s.verdicts(), s.pass(0)), ((5, 0, 5), cut), "{status}");
-        let (batch, blame, _) = &s.verdicts.failed[0];
+        let (batch, blame, _) = &s.verdicts.heard.failed[0];
         assert_eq!((batch.points(), *blame), (5, Blame::Some));
     }
 }
@@ -367,7 +367,7 @@ fn a_body_that_is_no_longer_than_any_is_not_refused_for_its_length_and_the_limit
     s.server(204, "");
     s.give(40).write();
     s.server(413, "too long");
-    while s.verdicts.failed.is_empty() {
+    while s.verdicts.heard.failed.is_empty() {
         s.write().expect("shorter bodies");
         s.server(413, "too long");
     }
@@ -394,7 +394,7 @@ fn a_connection_that_dies_gives_everything_back() {
     s.give(3);
     s.exchange.ended(false, &mut s.verdicts);
     assert_eq!(s.verdicts(), (0, 0, 5));
-    let (batch, blame, _) = &s.verdicts.failed[0];
+    let (batch, blame, _) = &s.verdicts.heard.failed[0];
     assert_eq!((batch.points(), *blame), (2, Blame::Ended), "they may be why");
     let others = s.verdicts.again.iter();
     assert_eq!(others.map(|held| held.was_written).collect::<Vec<_>>(), [false]);
@@ -607,7 +607,7 @@ fn a_page_is_no_acknowledgement_and_counts_of_failures_are_none_either() {
     s.give(4).write();
     s.server(200, r#"{"succ":3,"fail":1}"#);
     assert_eq!((s.pass(0), s.verdicts()), (None, (0, 0, 4)));
-    assert_eq!(s.verdicts.failed[0].1, Blame::Some);
+    assert_eq!(s.verdicts.heard.failed[0].1, Blame::Some);
 }
 
 #[test]
@@ -652,7 +652,7 @@ fn a_body_that_fails_goes_apart_and_the_next_lines_go_on() {
     let mut s = Scenario::new();
     s.give(3).write();
     s.server(500, "no");
-    let (batch, blame, words) = &s.verdicts.failed[0];
+    let (batch, blame, words) = &s.verdicts.heard.failed[0];
     assert_eq!((batch.points(), *blame, &**words), (3, Blame::Some, "HTTP 500 no"));
     assert_eq!(s.give(2).points(), [3, 4]);
 }

@@ -297,7 +297,7 @@ fn after_a_reset_a_silent_servers_rest_goes_again_from_the_start_of_its_line() {
     s.exchange.kernel_has(s.now, 50, &mut s.verdicts);
     s.exchange.ended(false, &mut s.verdicts);
     assert_eq!(s.verdicts(), (0, 2, 0, 1));
-    let (batch, ..) = &s.verdicts.failed[0];
+    let (batch, ..) = &s.verdicts.heard.failed[0];
     assert!(batch.lines[0].lines.bytes().starts_with(b"put m 1700000002"));
 }
 
@@ -335,7 +335,7 @@ fn lines_that_the_storage_may_have_lost_go_apart_and_new_ones_pass() {
     s.pass(100);
     s.write();
     s.server(OPENTSDB).server("put: HBase error: x\n");
-    let (batch, blame, words) = &s.verdicts.failed[0];
+    let (batch, blame, words) = &s.verdicts.heard.failed[0];
     assert_eq!(
         (batch.points(), *blame, &**words),
         (2, Blame::Unknown, "put: HBase error: x")
@@ -362,7 +362,7 @@ fn lines_that_failed_again_and_again_are_judged_one_by_one() {
     assert_eq!(s.write(), "L?L?L?L");
     s.server(OPENTSDB);
     s.server("put: Throttling exception: x\n").server(OPENTSDB);
-    let (batch, blame, _) = &s.verdicts.failed[0];
+    let (batch, blame, _) = &s.verdicts.heard.failed[0];
     assert_eq!((batch.points(), *blame), (1, Blame::Some));
     s.server(OPENTSDB);
     assert_eq!(s.verdicts(), (2, 0, 0, 1));
@@ -452,7 +452,7 @@ fn lines_behind_the_last_answer_are_suspect_when_the_connection_dies_and_those_b
     s.give(2).write();
     s.exchange.ended(false, &mut s.verdicts);
     let suspects = |s: &Scenario| {
-        let (batch, blame, _) = &s.verdicts.failed[0];
+        let (batch, blame, _) = &s.verdicts.heard.failed[0];
         assert_eq!(*blame, Blame::Ended);
         batch.points()
     };

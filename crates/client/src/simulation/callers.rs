@@ -392,7 +392,12 @@ impl History {
         // Halves, and many bodies, take long where points are stored one body after the other.
         let halves = self.options.ack == Ack::Stored && (self.bad > 0 || self.longest > 40);
         let prompt = self.calm && self.options.mps == 0.0 && self.can_end() && !halves;
-        takes.min().filter(|_| prompt).map(|takes| takes + PROMPT)
+        // Where nobody names them, each bad point costs some requests.
+        let looks = match self.wire {
+            Wire::Http if self.bad > 0 => Duration::from_millis(self.points * 40),
+            _ => Duration::ZERO,
+        };
+        takes.min().filter(|_| prompt).map(|takes| takes + PROMPT + looks)
     }
 
     /// From when on a good point has its verdict within how long, whatever became of other points. Every server is well

@@ -58,6 +58,9 @@ use crate::options::Ack;
 /// How long a server that has read the question may leave it unanswered (design: discovery).
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 
+/// So long after a body was too long, longer ones may be tried again.
+const FORGET: Duration = Duration::from_secs(300);
+
 /// How many connections to a server may be about to end because of their age.
 const MOST_RETIRING: u64 = 4;
 
@@ -206,8 +209,9 @@ struct Door {
     rests_until: Duration,
     /// It needs somebody's doing: no new connection before that.
     lasting_until: Duration,
-    /// The shortest body it called too long, and the longest its configuration allows.
+    /// The shortest body it called too long, when it last did, and the longest its configuration allows.
     too_long: usize,
+    too_long_at: Duration,
     longest_body: usize,
 }
 
@@ -220,7 +224,29 @@ impl Door {
             rests_until: Duration::ZERO,
             lasting_until: Duration::ZERO,
             too_long: usize::MAX,
+            too_long_at: Duration::ZERO,
             longest_body: usize::MAX,
+        }
+    }
+
+    /// A body of that length was taken: no refusal holds that was of a shorter one.
+    fn took(&mut self, length: usize) {
+        if length >= self.too_long {
+            self.too_long = usize::MAX;
+        }
+    }
+
+    /// A body of that length was called too long.
+    fn refused(&mut self, now: Duration, length: usize) {
+        self.too_long = self.too_long.min(length);
+        self.too_long_at = now;
+    }
+
+    /// The shortest body that is known to be too long. That is forgotten after a while, and longer ones are tried.
+    fn too_long(&self, now: Duration) -> usize {
+        match now < self.too_long_at + FORGET {
+            true => self.too_long,
+            false => usize::MAX,
         }
     }
 }

@@ -54,7 +54,7 @@ impl Oracle {
         let conversation = &mut stream.http;
         if !std::mem::replace(&mut conversation.offered, true) {
             let door = self.doors[stream.server];
-            conversation.known = (door.too_long, door.longest_body);
+            conversation.known = (door.too_long(now), door.longest_body);
             if conversation.open.is_some() {
                 self.fail("http: a request before the last one's answer");
             } else if now < door.rests_until {
@@ -196,10 +196,12 @@ impl Oracle {
             // Nobody counted what was to be counted: of no use, here.
             Outcome::Taken { counted: false } if self.stored => stream.http.over = true,
             Outcome::Taken { .. } => {
+                door.took(put.sent.unwrap_or_default());
                 door.answered = true;
                 self.told_all(&put.points, |_| Some(false));
             }
             Outcome::Partly { refused, again, named } => {
+                door.took(put.sent.unwrap_or_default());
                 door.answered = true;
                 self.rest(again.iter().copied());
                 if named || again.len() + refused.len() == put.points.len() && refused.is_empty() {
@@ -213,10 +215,16 @@ impl Oracle {
                     self.excuse(put);
                 }
             }
-            Outcome::Unnamed if !put.details => self.excuse(put),
-            Outcome::Unnamed | Outcome::Refused => self.refused(put),
+            Outcome::Unnamed => {
+                door.took(put.sent.unwrap_or_default());
+                match put.details {
+                    true => self.refused(put),
+                    false => self.excuse(put),
+                }
+            }
+            Outcome::Refused => self.refused(put),
             Outcome::TooLong => {
-                door.too_long = door.too_long.min(put.sent.unwrap_or(usize::MAX));
+                door.refused(now, put.sent.unwrap_or(usize::MAX));
                 self.excuse(put);
             }
             Outcome::Later(rest) => {

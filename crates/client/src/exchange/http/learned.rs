@@ -36,6 +36,8 @@ pub(crate) struct Learned {
     proven: usize,
     limit: usize,
     ceiling: usize,
+    /// The longest body that the configuration allows: no longer one is tried, whatever is forgotten.
+    configured: usize,
     /// When the ceiling was last met; what the configuration says has no such time.
     refused_at: Option<Duration>,
     /// How often the ceiling has moved: of two connections the one that saw it move more often knows better.
@@ -56,6 +58,7 @@ impl Learned {
             proven: 0,
             limit,
             ceiling: usize::MAX,
+            configured: MOST,
             refused_at: None,
             moves: 0,
         }
@@ -96,7 +99,8 @@ impl Learned {
             "true" => most.unwrap_or(SAFE).max(SAFE),
             _ => SAFE,
         };
-        self.limit = taken.min(MOST);
+        self.configured = taken.min(MOST);
+        self.limit = self.configured;
         self.ceiling = taken.saturating_add(1);
     }
 
@@ -109,7 +113,7 @@ impl Learned {
             self.moves += 1;
         }
         // Only a body that filled the limit says that more may fit.
-        let doubled = self.limit.saturating_mul(2).min(MOST);
+        let doubled = self.limit.saturating_mul(2).min(self.configured);
         let forgotten = self.refused_at.is_some_and(|at| now >= at + FORGET);
         if length > self.limit / 2 && (forgotten || doubled < self.ceiling - self.ceiling / 8) {
             self.limit = self.limit.max(doubled);
@@ -156,6 +160,7 @@ impl Learned {
             proven: self.proven.max(other.proven).min(later.ceiling - 1),
             limit,
             ceiling: later.ceiling,
+            configured: self.configured.min(other.configured),
         }
     }
 }
@@ -223,6 +228,19 @@ mod tests {
         assert_eq!(taken(&mut learned, FORGET), 32_768, "and so on, now that it was taken");
         assert_eq!(learned.merged(before), before.merged(learned));
         assert_eq!(before.merged(learned).limit(), 32_768);
+    }
+
+    #[test]
+    fn what_the_configuration_allows_outlives_a_refusal_of_less() {
+        let config = br#"{"tsd.http.request.enable_chunked":"true","tsd.http.request.max_chunk":"20000"}"#;
+        let mut learned = Learned::new(None);
+        learned.config(200, config);
+        learned.refused(Duration::ZERO, 8000);
+        learned.taken(Duration::ZERO, 9000);
+        for _ in 0..10 {
+            learned.taken(FORGET, learned.limit());
+        }
+        assert_eq!(learned.limit(), 20_000);
     }
 
     #[test]

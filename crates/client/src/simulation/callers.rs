@@ -77,6 +77,13 @@ pub(super) enum Action {
         lasts: Duration,
         percent: u64,
     },
+    /// So many of a hundred answers have no end, or come a few bytes at a time and so far apart.
+    Linger {
+        server: usize,
+        lasts: Duration,
+        percent: u64,
+        gap: Option<Duration>,
+    },
     /// It talks without end, in small pieces.
     Chatter {
         server: usize,
@@ -128,6 +135,8 @@ impl Action {
             Action::Front { lasts, retry_after, .. } => {
                 Some(*lasts + retry_after.unwrap_or_default().min(LONGEST_REST))
             }
+            // The last such answer has as long as the client waits for it.
+            Action::Linger { lasts, .. } => Some(*lasts + LONGEST_ANSWER),
             Action::StallReading { lasts, .. }
             | Action::StallAnswering { lasts, .. }
             | Action::Throttle { lasts, .. }
@@ -144,6 +153,12 @@ impl Action {
 
 /// Whoever asks for more rest is asked again after that.
 pub(super) const LONGEST_REST: Duration = Duration::from_secs(600);
+
+/// Ten times the longest answer timeout there is here.
+const LONGEST_ANSWER: Duration = Duration::from_secs(100);
+
+/// Longer than any run.
+const FOR_EVER: Duration = Duration::from_secs(1_000_000);
 
 /// How long a verdict takes at most once all faults are over.
 const FED: Duration = Duration::from_secs(20);
@@ -162,6 +177,8 @@ pub(super) struct History {
     pub(super) endpoints: usize,
     /// One for each endpoint.
     pub(super) tempers: Vec<Temper>,
+    /// Whether what is wrong with it never ends.
+    lasting: Vec<bool>,
     pub(super) names: Vec<NameTemper>,
     /// Nothing goes wrong, no way is long: nothing needs to be done twice.
     pub(super) calm: bool,
@@ -198,6 +215,8 @@ pub(super) enum Poison {
     Named,
     /// HTTP, with `ack=stored`: their number, and no name.
     Unnamed,
+    /// HTTP, a server that counts what it takes: their number, and no name.
+    Counted,
 }
 
 impl History {
@@ -228,6 +247,11 @@ impl History {
             _ => NameTemper::Known,
         });
         let names: Vec<NameTemper> = names.collect();
+        let lasting = |temper: &Temper| matches!(temper, Temper::Dead | Temper::Stalled);
+        let lasting = tempers
+            .iter()
+            .map(|temper| well.is_some() && lasting(temper) && dice.chance(40));
+        let lasting = lasting.collect();
         let long = dice.chance(12);
         let points = dice.pick(&[20, 60, 200, if long { 900 } else { 400 }]);
         let wire = dice.pick(&[Wire::Telnet, Wire::Http]);
@@ -239,6 +263,7 @@ impl History {
             wire,
             kind,
             endpoints,
+            lasting,
             tempers,
             names,
             calm,
@@ -248,7 +273,11 @@ impl History {
             rested: dice.chance(50),
             kill_at_end: dice.chance(40),
             patience: Duration::ZERO,
-            longest: if long { 900 } else { dice.pick(&[1, 1, 40]) },
+            longest: if long {
+                dice.pick(&[900, 980])
+            } else {
+                dice.pick(&[1, 1, 40])
+            },
             bad: dice.pick(&[0, 0, 10, 50]),
             poison: None,
             sick: 0,
@@ -292,7 +321,8 @@ impl History {
             (Wire::Http, Ack::Stored, Kind::OpenTsdb) => {
                 Some(dice.pick(&[Poison::Named, Poison::Unnamed, Poison::Body(500)]))
             }
-            (Wire::Http, ..) => Some(Poison::Body(dice.pick(&[500, 503]))),
+            (Wire::Http, _, Kind::OpenTsdb) => Some(Poison::Body(dice.pick(&[500, 503]))),
+            (Wire::Http, ..) => Some(dice.pick(&[Poison::Body(500), Poison::Body(503), Poison::Counted])),
         };
         if self.poison.is_none() {
             return;
@@ -331,7 +361,10 @@ impl History {
             plan.push((dice.time(0, span + span / 4), Action::Flush { timeout }));
         }
         for (server, temper) in self.tempers.iter().enumerate() {
-            let lasts = Duration::from_micros(span);
+            let lasts = match self.lasting[server] {
+                true => FOR_EVER,
+                false => Duration::from_micros(span),
+            };
             let fault = match temper {
                 Temper::Dead if dice.chance(50) => Action::Unreachable { server, lasts },
                 Temper::Dead => Action::Kill { server, down: lasts },
@@ -351,6 +384,8 @@ impl History {
             // Half of them bad and not named, and each question and answer on a long way.
             self.patience += Duration::from_secs(points * if self.poison.is_some() { 8 } else { 3 });
         }
+        // What a late error may be about settles some times more, in a few groups.
+        self.patience += self.options.settle * 20;
         if self.poison == Some(Poison::Late) {
             // What settles is tried one by one until none of its failures names nobody.
             self.patience += Duration::from_secs(points * 10);
@@ -375,8 +410,9 @@ impl History {
             plan.push((end, self.ending(dice)));
         }
         plan.sort_by_key(|(at, _)| *at);
-        self.quiet_from = plan.iter().try_fold(Duration::ZERO, |quiet, (at, action)| {
-            Some(quiet.max(*at + action.harms()?))
+        let passing = plan.iter().filter(|(_, action)| action.harms() != Some(FOR_EVER));
+        self.quiet_from = passing.fold(Some(Duration::ZERO), |quiet, (at, action)| {
+            Some(quiet?.max(*at + action.harms()?))
         });
         self.actions = plan.into();
     }
@@ -406,9 +442,9 @@ impl History {
         let takes = self
             .names
             .iter()
-            .zip(&self.tempers)
-            .filter_map(|(name, temper)| match name {
-                _ if *temper == Temper::Far => None,
+            .zip(self.tempers.iter().zip(&self.lasting))
+            .filter_map(|(name, (temper, lasting))| match name {
+                _ if *temper == Temper::Far || *lasting => None,
                 NameTemper::Known => Some(Duration::ZERO),
                 NameTemper::Slow(takes) => Some(*takes),
                 NameTemper::Hangs => None,
@@ -416,7 +452,7 @@ impl History {
         let takes = takes.min()?;
         let steady = self.resets == 0 && self.options.mps == 0.0 && self.can_end();
         let within = match self.wire {
-            Wire::Http if self.bad > 0 => FED + Duration::from_millis(self.points * 400),
+            Wire::Http if self.bad > 0 => FED + Duration::from_millis(self.points * 1_500),
             _ => FED,
         };
         // Whoever says 503 asks for rest, each time for longer.
@@ -425,6 +461,17 @@ impl History {
             _ => within,
         };
         let within = if self.longest > 40 { within * 4 } else { within };
+        // Whoever refuses bodies for their length gets short ones for minutes.
+        let narrow = |(_, action): &(Duration, Action)| matches!(action, Action::Narrow { .. });
+        let within = match self.actions.iter().any(narrow) {
+            true => within + Duration::from_millis(self.points * 200),
+            false => within,
+        };
+        // A server that takes bytes and says nothing keeps a few points until its time is up.
+        let within = match self.lasting.contains(&true) {
+            true => within + FED * 3,
+            false => within,
+        };
         self.quiet_from.filter(|_| steady).map(|quiet| (quiet + takes, within))
     }
 
@@ -479,11 +526,11 @@ impl History {
 }
 
 fn front_fault(server: usize, lasts: Duration, dice: &mut Dice) -> Action {
-    match dice.below(10) {
+    match dice.below(12) {
         0..5 => Action::Front {
             server,
             lasts,
-            status: dice.pick(&[401, 403, 404, 405, 429, 500, 502, 503, 503, 504]),
+            status: dice.pick(&[200, 202, 400, 401, 403, 404, 405, 429, 500, 502, 503, 503, 504]),
             percent: dice.pick(&[10, 50, 100]),
             retry_after: dice
                 .chance(40)
@@ -492,7 +539,16 @@ fn front_fault(server: usize, lasts: Duration, dice: &mut Dice) -> Action {
         5..7 => Action::Narrow {
             server,
             lasts,
-            bytes: dice.size(2_100, 40_000),
+            bytes: dice.size(10, 40_000),
+        },
+        7 | 8 => Action::Linger {
+            server,
+            lasts,
+            percent: dice.pick(&[10, 50, 100]),
+            gap: dice.chance(60).then(|| {
+                let most = dice.pick(&[2_000, 100_000, 5_000_000]);
+                dice.time(100, most)
+            }),
         },
         _ => Action::CutAnswers {
             server,
@@ -526,7 +582,11 @@ fn options(kind: Kind, points: u64, dice: &mut Dice) -> Options {
             _ => Ack::Auto,
         },
         window_bytes: dice.size(64 * 1024, 4 * 1024 * 1024),
-        settle: if dice.chance(15) { Duration::ZERO } else { usual.settle },
+        settle: match dice.below(20) {
+            0..3 => Duration::ZERO,
+            3..5 => dice.time(2_000_000, 30_000_000),
+            _ => usual.settle,
+        },
         settle_bytes: if dice.chance(10) {
             dice.size(100, 10_000)
         } else {

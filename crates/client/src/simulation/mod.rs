@@ -198,8 +198,9 @@ impl Run {
         let servers = servers.map(|temper| {
             let mut server = Server::new(history.kind, *temper == Temper::Far);
             server.poison = history.poison;
-            if history.wire == Wire::Http {
-                server.manners(history.calm, &mut dice);
+            match history.wire {
+                Wire::Http => server.manners(history.calm, &mut dice),
+                Wire::Telnet => server.telnet_manners(&history, &mut dice),
             }
             server
         });

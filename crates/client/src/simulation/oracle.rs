@@ -58,6 +58,9 @@ use crate::options::Ack;
 /// How long a server that has read the question may leave it unanswered (design: discovery).
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 
+/// An answer may take so many answer timeouts, if something of it comes within each.
+const PATIENCE: u32 = 10;
+
 /// So long after a body was too long, longer ones may be tried again.
 const FORGET: Duration = Duration::from_secs(300);
 
@@ -231,6 +234,7 @@ impl Door {
 
     /// A body of that length was taken: no refusal holds that was of a shorter one.
     fn took(&mut self, length: usize) {
+        self.took = true;
         if length >= self.too_long {
             self.too_long = usize::MAX;
         }
@@ -512,6 +516,7 @@ impl Oracle {
                         .is_some_and(|at| now >= at.max(stream.progress) + LAST_WORDS)
                     || (stream.wrote.1 && now >= stream.wrote.0 + self.limits.write)
                     || now >= stream.progress + self.limits.answer
+                    || now >= stream.wrote.0 + self.limits.answer * PATIENCE
                     || (self.must_answer && stream.question_told.is_some_and(|at| now >= at + SILENT_AFTER))
             }
         };

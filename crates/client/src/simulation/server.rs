@@ -63,6 +63,10 @@ pub(super) struct Server {
     /// How long it keeps an idle connection.
     pub(super) keeps: Option<Duration>,
     pub(super) front: Option<Front>,
+    /// It counts the points it takes, as TDengine's adapter does.
+    counts: bool,
+    /// Until when, how many of a hundred answers have no end, or come slowly, a few bytes each so often.
+    pub(super) lingers: (Duration, u64, Option<Duration>),
     /// Until when it talks without end.
     pub(super) chatty_until: Duration,
     /// Until when what stands before it takes bodies up to this length.
@@ -93,6 +97,8 @@ impl Server {
             odd: false,
             keeps: None,
             front: None,
+            counts: false,
+            lingers: (Duration::ZERO, 0, None),
             chatty_until: Duration::ZERO,
             narrow: (Duration::ZERO, 0),
             cuts: (Duration::ZERO, 0),

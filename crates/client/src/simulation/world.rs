@@ -100,8 +100,9 @@ struct Flow {
     /// A write took less than it was offered: the client is told when there is room.
     full: bool,
     pumping: bool,
-    /// Over HTTP: the answer a server is working on, and how many it gave.
+    /// Over HTTP: the answer a server is working on.
     pending: Option<Answer>,
+    /// How many it gave; over telnet, how often it heard something.
     answers: u32,
 }
 
@@ -214,7 +215,11 @@ impl World {
         self.trace.note(self.now, || {
             format!("flow {id} to server {}: {:?}", flow.server, flow.dial)
         });
+        let connected = flow.dial == Dial::Connected;
         self.ready.push(id);
+        if connected {
+            self.keep_idle(id);
+        }
     }
 
     fn learn_reset(&mut self, id: usize) {
@@ -331,6 +336,8 @@ impl World {
             flow.line += length + 1;
             self.say(id, said);
         }
+        self.flows[id].answers += 1;
+        self.keep_idle(id);
     }
 
     fn say(&mut self, id: usize, says: Says) {

@@ -11,6 +11,9 @@ use crate::simulation::server::answer::{Answer, Outcome};
 use crate::simulation::server::point_of;
 use crate::simulation::server::request::{self, Request, line_of};
 
+/// No body is shorter than that because of a server's limit.
+const LEAST: usize = 1024;
+
 /// The conversation on one connection.
 #[derive(Default)]
 pub(super) struct Conversation {
@@ -194,7 +197,10 @@ impl Oracle {
         match outcome {
             Outcome::Config(longest) => door.longest_body = longest.unwrap_or(usize::MAX),
             // Nobody counted what was to be counted: of no use, here.
-            Outcome::Taken { counted: false } if self.stored => stream.http.over = true,
+            Outcome::Taken { counted: false } if self.stored => {
+                door.took(put.sent.unwrap_or_default());
+                stream.http.over = true;
+            }
             Outcome::Taken { .. } => {
                 door.took(put.sent.unwrap_or_default());
                 door.answered = true;
@@ -223,6 +229,21 @@ impl Oracle {
                 }
             }
             Outcome::Refused => self.refused(put),
+            // Nothing is short enough: it is not the length.
+            Outcome::TooLong if put.sent.is_some_and(|sent| sent <= LEAST) || (put.points.len() == 1 && !door.took) => {
+                door.too_long = usize::MAX;
+                if door.took {
+                    self.rest(put.points.iter().copied());
+                } else {
+                    stream.http.over = true;
+                    door.lasting_until = now + self.limits.cap;
+                }
+            }
+            Outcome::TooLong if put.points.len() == 1 => self.refused_unfairly(put),
+            Outcome::Unknown if door.took => match put.points.len() {
+                1 => self.refused_unfairly(put),
+                _ => self.excuse(put),
+            },
             Outcome::TooLong => {
                 door.refused(now, put.sent.unwrap_or(usize::MAX));
                 self.excuse(put);
@@ -232,11 +253,11 @@ impl Oracle {
                 self.rest(put.points.iter().copied());
             }
             // Where points were taken before, it may be about these.
-            Outcome::Lasting(status @ 403..=405) if door.took && !put.points.is_empty() => {
+            Outcome::Lasting(status @ (200 | 202 | 403..=405)) if door.took && !put.points.is_empty() => {
                 stream.http.over |= status == 403;
                 self.rest(put.points.iter().copied());
             }
-            Outcome::Lasting(_) => {
+            Outcome::Lasting(_) | Outcome::Unknown => {
                 stream.http.over = true;
                 door.lasting_until = now + self.limits.cap;
             }
@@ -249,6 +270,12 @@ impl Oracle {
         if let [point] = put.points[..] {
             self.told_all(&[point], |_| Some(true));
         }
+    }
+
+    /// A good point is refused, alone: nobody can tell it from a bad one.
+    fn refused_unfairly(&mut self, put: &Put) {
+        self.points[put.points[0]].bad = true;
+        self.refused(put);
     }
 
     /// These go again, and no connection has died for it.

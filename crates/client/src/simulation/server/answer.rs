@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::request::{Request, line_of};
 use super::{Kind, Server, is_bad, is_sick, point_of};
 use crate::simulation::Dice;
-use crate::simulation::callers::Poison;
+use crate::simulation::callers::{History, Poison};
 
 /// What an answer tells whoever hears all of it.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub(in crate::simulation) enum Outcome {
     Later(Option<Duration>),
     /// With this status: nobody takes points here until somebody does something about it, or not these.
     Lasting(u16),
+    /// A refusal in words that nobody knows: the same, unless a body was ever taken here.
+    Unknown,
 }
 
 /// An answer on its way.
@@ -52,9 +54,17 @@ pub(in crate::simulation) struct Answer {
     pub(in crate::simulation) to_the_end: bool,
     /// Only so many bytes of it are said before the connection ends.
     pub(in crate::simulation) cut: Option<usize>,
+    /// It is said a few bytes at a time, so far apart; and so many are said already.
+    pub(in crate::simulation) drips: Option<Duration>,
+    pub(in crate::simulation) dripped: usize,
+    /// There is no end to it.
+    pub(in crate::simulation) endless: bool,
     /// Points that are on disk when it is given.
     pub(in crate::simulation) stored: Vec<usize>,
 }
+
+/// Chunks that make up an answer without end. Nobody listens to so many.
+const CHUNKS: usize = 1000;
 
 const TIMED_OUT: &str = "Write timedout";
 
@@ -109,8 +119,19 @@ impl Server {
         self.forgets = dice.pick(&[0, 0, 0, 20]);
         self.created = calm || dice.chance(50);
         self.odd = !calm && dice.chance(40);
+        self.counts = self.kind != Kind::OpenTsdb && (self.poison == Some(Poison::Counted) || dice.chance(20));
         let keeps = dice.time(1_000, 3_000_000);
         self.keeps = (!calm && dice.chance(30)).then_some(keeps);
+    }
+
+    /// The same, over telnet.
+    pub(in crate::simulation) fn telnet_manners(&mut self, history: &History, dice: &mut Dice) {
+        // On connections that end before, lines neither settle nor show that nobody answers, and go again without end.
+        let decides = history.options.settle.max(Duration::from_secs(2)) + Duration::from_secs(1);
+        let hasty = !history.rested && self.kind != Kind::VictoriaMetrics && dice.chance(50);
+        let least = if hasty { Duration::from_secs(1) } else { decides };
+        let keeps = least + dice.time(0, 60_000_000);
+        self.keeps = (!history.calm && dice.chance(20)).then_some(keeps);
     }
 
     fn config(&self) -> Reply {
@@ -177,14 +198,33 @@ impl Server {
                 let words = "{\"error\":\"database not found: \\\"opentsdb\\\"\"}";
                 return Some((500, words.to_owned(), Outcome::Later(None)));
             }
-            Kind::InfluxDb if points.iter().any(|point| point.bad) => {
+            _ if (self.counts || self.kind == Kind::InfluxDb) && points.iter().any(|point| point.bad) => {
                 return Some((400, "json array decode error\n".to_owned(), Outcome::Refused));
             }
             _ => {}
         }
+        if self.counts {
+            return Some(self.count(now, &points, stored, dice));
+        }
         let good = points.iter().filter(|point| !point.bad);
         self.volatile.extend(good.map(|good| (good.point, flow, good.sick)));
         Some((204, String::new(), Outcome::Taken { counted: false }))
+    }
+
+    /// A server that counts what it took, and names nothing.
+    fn count(&mut self, now: Duration, points: &[Judged], stored: &mut Vec<usize>, dice: &mut Dice) -> Reply {
+        let fails = |judged: &&Judged| judged.sick || (now < self.throttled.0 && dice.chance(self.throttled.1));
+        let (again, taken): (Vec<&Judged>, Vec<&Judged>) = points.iter().partition(fails);
+        stored.extend(taken.iter().map(|judged| judged.point));
+        let status = dice.pick(&[200, 202]);
+        let body = format!("{{\"succ\":{},\"fail\":{}}}", taken.len(), again.len());
+        let again: Vec<usize> = again.iter().map(|judged| judged.point).collect();
+        let (refused, named) = (Vec::new(), false);
+        let outcome = match again.is_empty() {
+            true => Outcome::Taken { counted: true },
+            false => Outcome::Partly { refused, again, named },
+        };
+        (status, body, outcome)
     }
 
     /// OpenTSDB: point by point.
@@ -294,6 +334,10 @@ impl Server {
         stored: Vec<usize>,
         dice: &mut Dice,
     ) -> Answer {
+        let lingers = now < self.lingers.0 && dice.chance(self.lingers.1);
+        if lingers && self.lingers.2.is_none() {
+            return endless(status, outcome, after, stored);
+        }
         let shape = if self.odd { dice.below(8) } else { 7 };
         let to_the_end = shape == 0 && status != 204;
         let version = if to_the_end || shape == 1 { "1.0" } else { "1.1" };
@@ -335,6 +379,9 @@ impl Server {
         let cuts = now < self.cuts.0 && dice.chance(self.cuts.1);
         Answer {
             cut: cuts.then(|| dice.below(most as u64) as usize),
+            drips: self.lingers.2.filter(|_| lingers),
+            dripped: 0,
+            endless: false,
             bytes: bytes.into_bytes(),
             outcome,
             after,
@@ -342,6 +389,27 @@ impl Server {
             to_the_end,
             stored,
         }
+    }
+}
+
+/// An answer that goes on and on, and says next to nothing.
+fn endless(status: u16, outcome: Outcome, after: Duration, stored: Vec<usize>) -> Answer {
+    // Behind a 204 there is nothing, whatever it says.
+    let status = if status == 204 { 200 } else { status };
+    let mut bytes = format!("HTTP/1.1 {status} Some Words\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunk = format!("1;{}\r\na\r\n", "x".repeat(90));
+    bytes.push_str(&chunk.repeat(CHUNKS));
+    Answer {
+        bytes: bytes.into_bytes(),
+        outcome,
+        after,
+        closes: false,
+        to_the_end: false,
+        cut: None,
+        drips: None,
+        dripped: 0,
+        endless: true,
+        stored,
     }
 }
 
@@ -384,8 +452,10 @@ impl Front {
     fn reply(self, to_config: bool) -> Reply {
         let outcome = match self.status {
             // Not everybody has a configuration.
-            404 | 405 if to_config => Outcome::Config(None),
-            401 | 403 | 404 | 405 => Outcome::Lasting(self.status),
+            200 | 202 | 400 | 404 | 405 if to_config => Outcome::Config(None),
+            400 => Outcome::Unknown,
+            // A page is no answer to points.
+            200 | 202 | 401 | 403 | 404 | 405 => Outcome::Lasting(self.status),
             _ => Outcome::Later(self.retry_after),
         };
         (self.status, format!("<html>{} says no</html>", self.status), outcome)

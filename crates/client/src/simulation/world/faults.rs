@@ -45,6 +45,12 @@ impl World {
             }
             Action::Narrow { server, lasts, bytes } => self.servers[server].narrow = (now + lasts, bytes),
             Action::CutAnswers { server, lasts, percent } => self.servers[server].cuts = (now + lasts, percent),
+            Action::Linger {
+                server,
+                lasts,
+                percent,
+                gap,
+            } => self.servers[server].lingers = (now + lasts, percent, gap),
             Action::Chatter { server, lasts } => {
                 self.servers[server].chatty_until = now + lasts;
                 self.schedule(Duration::ZERO, Event::Chatter(server));
@@ -71,7 +77,10 @@ impl World {
         }
         for id in self.live(server) {
             let flow = &mut self.flows[id];
-            let line = match (self.wire, flow.pending.is_some()) {
+            let line = match (
+                self.wire,
+                flow.pending.as_ref().is_some_and(|answer| answer.dripped == 0),
+            ) {
                 (Wire::Telnet, _) => self.servers[server].chatter(),
                 (Wire::Http, true) => Some(&b"HTTP/1.1 100 Continue\r\n\r\n"[..]),
                 (Wire::Http, false) => None,

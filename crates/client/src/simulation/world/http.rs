@@ -30,28 +30,47 @@ impl World {
     /// The server's process has made its answer, if it still lives.
     pub(super) fn give_answer(&mut self, id: usize) {
         let flow = &mut self.flows[id];
-        let Some(answer) = flow.pending.take().filter(|_| !flow.closed && !flow.dead) else {
+        let Some(mut answer) = flow.pending.take().filter(|_| !flow.closed && !flow.dead) else {
             return;
         };
+        let said = answer.cut.unwrap_or(answer.bytes.len());
+        let until = answer.dripped + self.dice.between(1, 4) as usize;
+        if let Some(gap) = answer.drips
+            && until < said
+        {
+            flow.replies.extend_from_slice(&answer.bytes[answer.dripped..until]);
+            answer.dripped = until;
+            flow.pending = Some(answer);
+            self.schedule(gap, Event::Answer(id));
+            return self.wake(id);
+        }
         for point in &answer.stored {
             self.oracle.durable(*point);
         }
-        let said = answer.cut.unwrap_or(answer.bytes.len());
-        flow.replies.extend_from_slice(&answer.bytes[..said]);
+        flow.replies.extend_from_slice(&answer.bytes[answer.dripped..said]);
         flow.answers += 1;
         flow.chatter = 0;
+        if answer.endless {
+            self.oracle.babbles(id);
+            return self.wake(id);
+        }
         if answer.cut.is_none() {
             self.oracle.answered_http(id, &answer, flow.replies.len());
         }
-        let (server, answers) = (flow.server, flow.answers);
         if answer.closes || answer.cut.is_some() {
             return self.close(id);
         }
+        self.keep_idle(id);
+        self.wake(id);
+        self.hear_request(id);
+    }
+
+    /// A connection has nothing to do: it is kept for some time.
+    pub(super) fn keep_idle(&mut self, id: usize) {
+        let (server, answers) = (self.flows[id].server, self.flows[id].answers);
         if let Some(keeps) = self.servers[server].keeps {
             self.schedule(keeps, Event::Idle(id, answers));
         }
-        self.wake(id);
-        self.hear_request(id);
     }
 
     /// Nothing was asked for a while: the server closes, whatever may be on its way.

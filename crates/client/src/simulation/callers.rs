@@ -410,11 +410,24 @@ impl History {
             plan.push((end, self.ending(dice)));
         }
         plan.sort_by_key(|(at, _)| *at);
-        let passing = plan.iter().filter(|(_, action)| action.harms() != Some(FOR_EVER));
-        self.quiet_from = passing.fold(Some(Duration::ZERO), |quiet, (at, action)| {
-            Some(quiet?.max(*at + action.harms()?))
+        let mut passing = plan.iter().filter(|(_, action)| action.harms() != Some(FOR_EVER));
+        self.quiet_from = passing.try_fold(Duration::ZERO, |quiet, (at, action)| {
+            Some(quiet.max(*at + action.harms()?))
         });
         self.actions = plan.into();
+    }
+
+    /// Whether nothing goes wrong but with points that the storage never takes, and with bad ones.
+    pub(super) fn only_sick(&self) -> bool {
+        let well = self.tempers.iter().all(|temper| *temper == Temper::Well);
+        let faults = self.actions.iter().any(|(_, action)| {
+            !matches!(
+                action,
+                Action::Send { .. } | Action::Flush { .. } | Action::Close { .. } | Action::Stop
+            )
+        });
+        let steady = self.resets == 0 && self.bad == 0 && self.options.connection_max_age.is_none();
+        self.poison.is_some() && well && !faults && steady
     }
 
     /// By when a point has its verdict at the latest if nothing goes wrong but with names: after the shortest way to a name,

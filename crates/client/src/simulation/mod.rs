@@ -89,6 +89,7 @@ use crate::backoff::Random;
 use crate::driver::Driver;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::engine::Engine;
+use crate::publish::Shared;
 use crate::queue::{Queue, Sent, Wait};
 
 /// Turns of the worker, at one instant, in a whole run, and for each second of it, above which it does not rest. A
@@ -173,6 +174,7 @@ struct Run {
     history: History,
     driver: Driver<World>,
     queue: Arc<Queue>,
+    shared: Arc<Shared>,
     /// A caller has woken the worker.
     woken: Arc<AtomicBool>,
     /// The virtual clock's zero, for what the queue keeps as instants.
@@ -216,6 +218,7 @@ impl Run {
             Box::new(move || wake.store(true, Ordering::Relaxed)),
         ));
         // Far from the real clock, which the queue looks at too: blocks are as old as can be, in every replay.
+        let shared = Arc::<Shared>::default();
         let started = Instant::now() + Duration::from_secs(86_400);
         Run {
             driver: Driver::new(
@@ -223,11 +226,12 @@ impl Run {
                 scheme(&history),
                 engine(&history, seed),
                 queue.clone(),
-                Arc::default(),
+                shared.clone(),
                 started,
                 world,
             ),
             queue,
+            shared,
             woken,
             started,
             history,
@@ -254,6 +258,7 @@ impl Run {
             self.driver.turn();
             let now = self.now();
             self.return_flushes();
+            self.hear_reports();
             if let Some(law) = self.world().oracle.broken.take() {
                 return Err(law);
             }
@@ -372,6 +377,15 @@ impl Run {
             let patient = self.history.rested && self.history.poison.is_none();
             if self.queue.is_reached(to) || (deadline <= now && !patient) {
                 self.flushes.swap_remove(index);
+            }
+        }
+    }
+
+    fn hear_reports(&mut self) {
+        if self.shared.reports.has_any() {
+            let now = self.now();
+            for report in self.shared.reports.take() {
+                self.world().oracle.told(now, &report);
             }
         }
     }

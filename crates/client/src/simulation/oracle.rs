@@ -47,10 +47,12 @@ use std::time::Duration;
 
 mod http;
 mod laws;
+mod rates;
 mod telnet;
 
 use super::callers::{History, Wire};
 use http::Conversation;
+use rates::Rates;
 
 use super::server::{Kind, Says, is_bad, is_sick};
 use crate::options::Ack;
@@ -190,6 +192,9 @@ pub(super) struct Oracle {
     settle: Duration,
     /// The oldest good point that has no verdict is none before this one.
     hungry: usize,
+    rates: Rates,
+    /// Nothing fails but points of a series that the storage never takes.
+    only_sick: bool,
     wire: Wire,
     stored: bool,
     kind: Kind,
@@ -275,6 +280,7 @@ struct Limits {
     fed: Option<(Duration, Duration)>,
     /// The longest back-off.
     cap: Duration,
+    backoff: (Duration, Duration),
 }
 
 /// What the client said when it was last looked at, beside what it could know.
@@ -317,6 +323,8 @@ impl Oracle {
             end: None,
             settle: options.settle,
             hungry: 0,
+            rates: Rates::default(),
+            only_sick: history.only_sick(),
             wire: history.wire,
             stored: options.ack == Ack::Stored,
             kind: history.kind,
@@ -342,6 +350,7 @@ impl Oracle {
                 prompt: history.prompt(),
                 fed: history.fed(),
                 cap: options.backoff.1,
+                backoff: options.backoff,
             },
         }
     }
@@ -492,7 +501,10 @@ impl Oracle {
             // Lines on which connections die again and again rest, too.
             self.apart = self.limits.apart;
         }
-        self.unused += u64::from(by_client && self.streams[id].is_unused(now));
+        if by_client && self.streams[id].connected.is_some() && self.streams[id].is_unused(now) {
+            self.unused += 1;
+            self.shows(self.streams[id].server);
+        }
         let stream = &mut self.streams[id];
         let torn = by_client && !stream.tail.is_empty() && !b"version\n".starts_with(&stream.tail);
         (stream.torn, stream.dropped) = (torn, by_client);

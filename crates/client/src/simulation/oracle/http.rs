@@ -175,13 +175,23 @@ impl Oracle {
             return;
         }
         let (_, to_the_end, outcome) = stream.http.answers.pop_front().expect("there is a front");
+        let server = stream.server;
         // A server that answers before it has read all may take the rest for something else.
         let unread = !stream.http.begun.is_empty() || stream.http.open.is_none();
         stream.http.over |= stream.http.closes || to_the_end || unread;
         stream.http.offered = false;
         stream.http.babbles = false;
-        match stream.http.open.take() {
-            Some(put) => self.learned(now, id, &put, outcome),
+        let open = stream.http.open.take();
+        self.shows(server);
+        match open {
+            Some(put) => {
+                let (told, excused) = (self.told, self.put_excused(&put));
+                let asked = put.sent.is_none();
+                self.learned(now, id, &put, outcome);
+                if !asked && self.told == told && self.put_excused(&put) == excused {
+                    self.in_vain(now, server);
+                }
+            }
             None => self.fail("the simulation: an answer without a question"),
         }
     }
@@ -276,6 +286,10 @@ impl Oracle {
     fn refused_unfairly(&mut self, put: &Put) {
         self.points[put.points[0]].bad = true;
         self.refused(put);
+    }
+
+    fn put_excused(&self, put: &Put) -> u64 {
+        put.points.first().map_or(0, |first| self.points[*first].excused)
     }
 
     /// These go again, and no connection has died for it.

@@ -191,6 +191,7 @@ impl Oracle {
         // Where the kernel cannot tell, what was written is unconfirmed and may be lost with its connection.
         let untold = count(&|point| point.loose && !point.arrived);
         let unheard = count(&|point| !point.bad && !point.durable && !point.answered);
+        self.judge_copies(ledger);
         if ledger.queued + ledger.in_flight > 0 {
             self.fail("promise 7: points are pending after the end");
         } else if nowhere > dropped + untold {

@@ -70,6 +70,7 @@ impl Oracle {
     /// The client has read so many bytes of the replies.
     pub(in crate::simulation) fn heard(&mut self, now: Duration, id: usize, bytes: usize) {
         self.streams[id].progress = now;
+        self.shows(self.streams[id].server);
         while let Some((_, says)) = self.streams[id]
             .replies
             .front()
@@ -193,6 +194,10 @@ impl Oracle {
         }
         stream.murky = true;
         door.silent = true;
+        if stream.told > 0 {
+            self.shows(self.streams[id].server);
+        }
+        let stream = &mut self.streams[id];
         while let Some(item) = stream.items.get(stream.loosened).filter(|item| item.end <= stream.told) {
             stream.loosened += 1;
             if let Some(number) = item.point {

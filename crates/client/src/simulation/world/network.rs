@@ -60,6 +60,7 @@ impl Network for World {
     fn connect(&mut self, server: usize) -> Attempt {
         let (temper, name) = &mut self.names[server];
         let (wait, asks) = name.wait(self.now);
+        self.oracle.attempts(self.now, server, asks);
         self.trace
             .note(self.now, || format!("server {server} is looked up, asked for: {asks}"));
         match *temper {
@@ -255,6 +256,7 @@ impl World {
 
     /// Some answers are failures, unless all is calm.
     pub(super) fn answer_name(&mut self, server: usize) {
+        self.oracle.name_answered(server);
         let (temper, name) = &mut self.names[server];
         let fails = *temper != NameTemper::Known && !self.calm && self.dice.chance(20);
         name.answered(match fails {

@@ -163,6 +163,8 @@ pub(super) struct Oracle {
     pub(super) broken: Option<String>,
     points: Vec<Point>,
     streams: Vec<Stream>,
+    /// Those that have not ended.
+    live: Vec<usize>,
     /// Calls that were accepted.
     calls: u64,
     lines: u64,
@@ -303,6 +305,7 @@ impl Oracle {
             broken: None,
             points: Vec::new(),
             streams: Vec::new(),
+            live: Vec::new(),
             calls: 0,
             lines: 0,
             copies: 0,
@@ -436,6 +439,7 @@ impl Oracle {
                 "a connection at {now:?} to a server to be left alone until {until:?}"
             ));
         }
+        self.live.push(self.streams.len());
         self.streams.push(Stream {
             server,
             connected: None,
@@ -497,6 +501,7 @@ impl Oracle {
             self.may_end(now, id);
         }
         self.silent_at_its_end(now, id);
+        self.live.retain(|other| *other != id);
         if self.streams[id].bytes > 0 {
             // Lines on which connections die again and again rest, too.
             self.apart = self.limits.apart;

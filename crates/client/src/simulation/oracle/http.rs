@@ -146,6 +146,7 @@ impl Oracle {
                 at: now,
             });
         }
+        self.put_together(now, &points);
         self.streams[id].http.open = Some(Put {
             points,
             sent: request.sent,
@@ -190,6 +191,7 @@ impl Oracle {
                 self.learned(now, id, &put, outcome);
                 if !asked && self.told == told && self.put_excused(&put) == excused {
                     self.in_vain(now, server);
+                    self.sick_failed(now, &put.points);
                 }
             }
             None => self.fail("the simulation: an answer without a question"),

@@ -44,8 +44,8 @@ impl Oracle {
         {
             self.fail(format!("promise 2: the ledger does not balance at {now:?}: {ledger:?}"));
         }
-        for id in 0..self.streams.len() {
-            self.loosen(now, id);
+        for index in 0..self.live.len() {
+            self.loosen(now, self.live[index]);
         }
         let seen = std::mem::replace(
             &mut self.seen,

@@ -6,6 +6,7 @@
 //!   answers.
 //! - A name is asked for once at a time.
 //! - One report of a kind is told per subject and ten seconds.
+//! - Once a series is known to be sick, its later points are in no body with others.
 //! - Where nothing fails but the points of one series, the others are written a few times each at most.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -28,6 +29,12 @@ const QUIET: Duration = Duration::from_secs(10);
 /// How often a good point may be written because of sick ones: to part them, and a few times before.
 const COPIES: u64 = 14;
 
+/// A sick point that failed more often, and alone at last, makes its series known.
+const KNOWN: u32 = 4;
+
+/// Bodies of other connections may have been made before.
+const MIXED: u32 = 3;
+
 /// What is done to an endpoint in vain.
 #[derive(Default)]
 pub(super) struct Futile {
@@ -45,6 +52,12 @@ pub(super) struct Futile {
 pub(super) struct Rates {
     endpoints: BTreeMap<usize, Futile>,
     told: BTreeMap<String, Duration>,
+    /// By sick point, how often it failed, and how many good ones had been taken when it first did.
+    failures: BTreeMap<usize, (u32, u64)>,
+    /// When a point of the sick series had failed so often, and alone at last, that the series must be known; and bodies
+    /// with later points of it and others since.
+    found: Option<Duration>,
+    mixed: u32,
 }
 
 impl Oracle {
@@ -96,6 +109,33 @@ impl Oracle {
                 "promise 11: requests in vain at {now:?}, beyond {} at once and {} a second",
                 IN_VAIN.0, IN_VAIN.1
             ));
+        }
+    }
+
+    /// These points were in a body that brought sick ones no verdict.
+    pub(super) fn sick_failed(&mut self, now: Duration, points: &[usize]) {
+        let taken = self.answered.0;
+        for number in points.iter().filter(|number| self.points[**number].sick) {
+            let (failures, taken_then) = self.rates.failures.entry(*number).or_insert((0, taken));
+            *failures += 1;
+            if *failures > KNOWN && taken > *taken_then && points.len() == 1 {
+                self.rates.found.get_or_insert(now);
+            }
+        }
+    }
+
+    /// These points are in a body together.
+    pub(super) fn put_together(&mut self, now: Duration, points: &[usize]) {
+        let Some(found) = self.rates.found else { return };
+        let later = |number: &&usize| self.points[**number].sick && self.points[**number].accepted > found;
+        let later = points.iter().filter(later).count();
+        if later > 0 && later < points.len() && self.only_sick {
+            self.rates.mixed += 1;
+            if self.rates.mixed > MIXED {
+                self.fail(format!(
+                    "promise 11: points of a series known to be sick since {found:?} are put with others at {now:?}"
+                ));
+            }
         }
     }
 

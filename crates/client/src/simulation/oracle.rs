@@ -34,9 +34,11 @@
 //!   starvation*: once all faults are over, a good point has its verdict within 20 s, whatever the storage does to points
 //!   of a series that it never takes, and none is given up for want of room or time. It may take longer where bad points
 //!   are looked for by halves, where lines are long, and where a server says 503, which asks for rest.
+//! - **11, rates** (`rates.rs`): attempts to connect, requests in vain, questions for a name, reports; good points written
+//!   because of sick ones, and later points of a series that is known to be sick.
 //! - **Manners**: a connection is ended by the client only at its end, or when no byte moved for a timeout. Over
 //!   HTTP no request comes before the last one's answer, none to a server that asked for rest, none behind the announced
-//!   end of a connection; no body is as long as one that was too long, or longer than the server's configuration allows;
+//!   end of a connection; no body is as long as one that was too long in the last 5 minutes, or longer than the server's configuration allows;
 //!   401, 403, 404 and 405 leave the server alone until the back-off's cap.
 //!
 //! Where the platform does not tell what the peer's kernel has, unconfirmed points may be lost

@@ -427,7 +427,9 @@ impl History {
             )
         });
         let steady = self.resets == 0 && self.bad == 0 && self.options.connection_max_age.is_none();
-        self.poison.is_some() && well && !faults && steady
+        // What a late error may be about is written again every minute, as a precaution.
+        let named = self.poison.is_some_and(|poison| poison != Poison::Late);
+        named && well && !faults && steady
     }
 
     /// By when a point has its verdict at the latest if nothing goes wrong but with names: after the shortest way to a name,

@@ -505,6 +505,9 @@ impl Oracle {
         self.silent_at_its_end(now, id);
         self.live.retain(|other| *other != id);
         if self.streams[id].bytes > 0 {
+            // Lines that end connections are looked for at the rate at which lines are tried, and the back-off waits.
+            self.shows(self.streams[id].server);
+            self.in_vain(now, self.streams[id].server);
             // Lines on which connections die again and again rest, too.
             self.apart = self.limits.apart;
         }

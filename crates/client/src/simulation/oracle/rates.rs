@@ -1,6 +1,6 @@
 //! Laws about rates: what fails is tried again ever more rarely, and told of rarely.
 //!
-//! - Attempts to connect to an endpoint that shows nothing by them are as far apart as full jitter lets them be. The sum of
+//! - Attempts to connect to an endpoint to which nothing can be written are as far apart as full jitter lets them be. The sum of
 //!   so many random waits is hardly ever below a fifth of its mean.
 //! - Requests and lines in vain, of which no point gets its verdict, come in a rate that does not know how fast the server
 //!   answers.

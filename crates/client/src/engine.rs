@@ -251,6 +251,8 @@ impl Engine {
                     let retires_at = self.retires_at(link).map(|at| at.max(self.rests_at(link)));
                     consider(retires_at.filter(|at| *at > self.now));
                     consider(exchange.ask_kernel_at());
+                    let another = waiting && self.links.len() > 1;
+                    consider(exchange.stands_still_from().filter(|at| another && *at > self.now));
                     if retries_ready {
                         consider(self.gives_way_until(link).filter(|at| *at > self.now));
                     }
@@ -368,7 +370,15 @@ impl Engine {
         let rooms = self.links.iter().enumerate().filter(|(_, link)| takes(link));
         let rooms =
             rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, tried, self.now)?)));
-        rooms.max_by_key(|(index, room)| (room.bytes, usize::MAX - self.turn(*index)))
+        rooms.max_by_key(|(index, room)| {
+            let moves = !self.stands_still(&self.links[*index]);
+            (moves, room.bytes, usize::MAX - self.turn(*index))
+        })
+    }
+
+    fn stands_still(&self, link: &Link) -> bool {
+        let from = link.exchange().and_then(Exchange::stands_still_from);
+        from.is_some_and(|from| from <= self.now)
     }
 
     /// The place of a link in the order in which this client goes over them.

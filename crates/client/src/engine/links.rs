@@ -319,7 +319,8 @@ impl Engine {
             return;
         }
         let due = |door: usize| self.hands_over(door);
-        let taken = self.roomiest(posted).is_some();
+        let taken = self.roomiest(posted);
+        let taken = taken.is_some_and(|(link, _)| !self.stands_still(&self.links[link]));
         let ready = |door: &usize| {
             let is_ready = self.doors[*door].is_ready(self.now) && !self.is_on_trial(*door);
             is_ready && (!taken || due(*door)) && self.active(*door) < self.connections + usize::from(due(*door))

@@ -171,3 +171,54 @@ fn settling_is_bounded_for_all_connections_together() {
     let early = s.engine.verdicts().tally.released_early;
     assert_eq!(early, 8, "the oldest lines are let go, by range");
 }
+
+#[test]
+fn an_endpoint_that_stands_still_gets_no_more_while_another_takes_lines() {
+    let options = Options {
+        server: Some(potsdb_wire::Server::OpenTsdb),
+        ..Options::default()
+    };
+    let mut s = Scenario::new(2, 1, &options);
+    s.callers(true);
+    let connects = |outputs: Vec<Output>| {
+        let link = |output: &Output| match output {
+            Output::Connect { link, .. } => Some(*link),
+            _ => None,
+        };
+        outputs.iter().find_map(link)
+    };
+    let stuck = connects(s.outputs()).expect("there is something to write");
+    s.connected(stuck);
+    assert_eq!(s.send(5), Some(stuck));
+    // Its kernel takes what is written, and nothing ever comes back.
+    for _ in 0..9 {
+        s.pass(100);
+        assert_eq!(s.send(5), Some(stuck));
+        s.engine.step(
+            s.now,
+            Input::Wrote {
+                link: stuck,
+                bytes: 100,
+            },
+        );
+    }
+    assert_eq!(connects(s.outputs()), None);
+    s.pass(300);
+    assert_eq!(s.send(5), Some(stuck), "rather there than nowhere");
+    s.callers(true);
+    let other = connects(s.outputs()).expect("another endpoint may do better");
+    s.connected(other);
+    for _ in 0..50 {
+        assert_eq!(s.deliver(5), other);
+    }
+    s.engine.step(
+        s.now,
+        Input::Received {
+            link: stuck,
+            bytes: ANSWER,
+        },
+    );
+    s.callers(true);
+    let rooms: Vec<_> = s.engine.links.iter().map(|link| s.engine.stands_still(link)).collect();
+    assert_eq!(rooms, [false, false], "it moves again");
+}

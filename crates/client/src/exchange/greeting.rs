@@ -196,6 +196,10 @@ impl Exchange for Greeting {
         self.within.knowledge()
     }
 
+    fn stands_still_from(&self) -> Option<Duration> {
+        self.within.stands_still_from()
+    }
+
     fn is_idle(&self) -> bool {
         self.within.is_idle()
     }

@@ -247,6 +247,12 @@ pub(crate) trait Exchange: Send {
     /// The endpoint asked to be left alone until then, on whatever connection.
     fn rest(&mut self, _until: Duration) {}
 
+    /// From when on the connection stands still, if nothing moves: it holds lines, and the peer neither says anything nor
+    /// acknowledges a byte.
+    fn stands_still_from(&self) -> Option<Duration> {
+        None
+    }
+
     /// Whether the server may end the connection now without anything being wrong with it.
     fn is_idle(&self) -> bool;
 

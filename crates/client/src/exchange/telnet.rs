@@ -61,6 +61,9 @@ const PATIENCE: u32 = 10;
 /// How long to wait for the server's end of stream once everything is answered.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// A connection on which nothing has moved for so long gets no more lines, if another takes them.
+const STILL_AFTER: Duration = Duration::from_secs(1);
+
 /// How often the kernel is asked, at least: while someone waits, and otherwise.
 const KERNEL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
 
@@ -454,11 +457,11 @@ impl Exchange for Telnet {
         match self.knowledge {
             Knowledge::Unknown if self.question_received.is_none() => {}
             Knowledge::Silent { .. } => {}
-            // Before it is given up: on a slow way, bytes may be moving that nobody sees.
+            // Before it stands still, or is given up: on a slow way, bytes may be moving that nobody sees.
             _ => {
-                let timeout = self.terms.answer_timeout.min(self.terms.write_timeout);
-                let stuck = self.progress.min(self.write_progress) + timeout / 2;
-                return Some(stuck.max(self.kernel_asked + timeout / 4));
+                let patience = STILL_AFTER.min(self.terms.answer_timeout).min(self.terms.write_timeout);
+                let stuck = self.progress.min(self.write_progress) + patience / 2;
+                return Some(stuck.max(self.kernel_asked + patience / 4));
             }
         }
         let allowed = self.allowed.bytes() as u64;
@@ -614,6 +617,12 @@ impl Exchange for Telnet {
         if matches!(knowledge, Knowledge::Answers(_)) {
             self.knowledge = knowledge;
         }
+    }
+
+    fn stands_still_from(&self) -> Option<Duration> {
+        // While silence is being told from slowness, it is no sign.
+        let undecided = self.knowledge == Knowledge::Unknown && self.question_received.is_some();
+        (!self.window.is_empty() && !undecided).then_some(self.progress + STILL_AFTER)
     }
 
     fn is_idle(&self) -> bool {

@@ -71,7 +71,7 @@ const FORGET: Duration = Duration::from_secs(300);
 /// How many connections to a server may be about to end because of their age.
 const MOST_RETIRING: u64 = 4;
 
-/// A precaution that was in vain more often than that is waited for by nobody.
+/// A precaution that was in vain more often than that, or whose connection ended, is waited for by nobody.
 const WAITED_FOR: u64 = 2;
 
 /// How long the client waits for the end of a stream that has nothing more to say.
@@ -519,6 +519,10 @@ impl Oracle {
         let torn = by_client && !stream.tail.is_empty() && !b"version\n".starts_with(&stream.tail);
         (stream.torn, stream.dropped) = (torn, by_client);
         self.torn += u64::from(torn);
+        let unanswered = stream.items[stream.answered..].iter();
+        for point in unanswered.filter_map(|item| item.point) {
+            self.points[point].shaken += u64::from(self.points[point].answered);
+        }
         self.owe(id);
     }
 

@@ -85,9 +85,6 @@ impl Oracle {
                 Says::ReadOnly => stream.read_only = true,
                 Says::Late => {
                     stream.suspect = stream.items.len() + usize::from(!stream.tail.is_empty());
-                    for (_, _, point) in self.streams[id].settling.clone() {
-                        self.points[point].shaken += 1;
-                    }
                     self.owe(id);
                 }
                 Says::Refused | Says::Nothing => {}
@@ -162,10 +159,12 @@ impl Oracle {
     pub(super) fn owe(&mut self, id: usize) {
         for (_, line, point) in self.streams[id].settling.drain(..) {
             let point = &mut self.points[point];
+            point.shaken += 1;
             self.settling_bytes -= point.line.len();
             point.owed = Some(self.lines).filter(|_| point.newest == line).or(point.owed);
         }
     }
+
     /// The client was told what the peer's kernel has; `None`: its own cannot tell, and what was written counts.
     pub(in crate::simulation) fn kernel_told(&mut self, now: Duration, id: usize, bytes: Option<u64>) {
         let stream = &mut self.streams[id];

@@ -236,7 +236,7 @@ impl Engine {
         let mut consider = |at: Option<Duration>| next = next.into_iter().chain(at).min();
         let retries_ready = self.retries.is_ready(self.now).is_some();
         let waiting = self.queued || !self.verdicts.again.is_empty() || retries_ready;
-        consider(self.retries.ready_at().filter(|at| *at > self.now));
+        consider(self.retries.ready_after(self.now));
         consider(self.next_expiry());
         for link in &self.links {
             match &link.state {
@@ -253,7 +253,7 @@ impl Engine {
                     consider(exchange.ask_kernel_at());
                     let another = waiting && self.links.len() > 1;
                     consider(exchange.stands_still_from().filter(|at| another && *at > self.now));
-                    if retries_ready {
+                    if retries_ready && link.turn != (Turn::NewLines { since: None }) {
                         consider(self.gives_way_until(link).filter(|at| *at > self.now));
                     }
                 }

@@ -322,12 +322,16 @@ impl Retries {
         self.precautions.is_due(now).then_some(true)
     }
 
-    /// When the next batch is ready, at the latest.
-    pub(crate) fn ready_at(&self) -> Option<Duration> {
+    /// When something that waits will be ready that is not now, though something else may be.
+    pub(crate) fn ready_after(&self, now: Duration) -> Option<Duration> {
+        self.ready_times().filter(|at| *at > now).min()
+    }
+
+    fn ready_times(&self) -> impl Iterator<Item = Duration> {
         let parted = (!self.parted.is_empty()).then_some(self.not_before);
         let sick = self.sick.ready_at().map(|at| at.max(self.not_before));
         let resting = [self.resting.ready_at(), self.precautions.ready_at()];
-        [parted, sick].into_iter().chain(resting).flatten().min()
+        [parted, sick].into_iter().chain(resting).flatten()
     }
 
     /// Takes the batch that is ready, or as much of it as fits. `each`: the server will say of each line whether it fails, so

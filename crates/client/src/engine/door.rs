@@ -141,6 +141,8 @@ pub(super) struct Link {
     /// When it was last given lines.
     pub(super) given_at: Duration,
     pub(super) turn: Turn,
+    /// Its connection was given lines that had failed before.
+    pub(super) tried: bool,
     /// Its connection is about to end because of its age, and takes no more lines.
     pub(super) retiring: bool,
 }
@@ -175,6 +177,7 @@ impl Link {
             since: Duration::ZERO,
             given_at: Duration::ZERO,
             turn: Turn::Anything,
+            tried: false,
             retiring: false,
         }
     }

@@ -146,6 +146,7 @@ impl Engine {
     fn lose(&mut self, link: usize, why: String, report: impl FnOnce(String, String) -> Report) {
         let was_idle = self.links[link].is_idle();
         let had_worked = self.links[link].exchange().map(Exchange::has_worked);
+        let tried = self.links[link].tried;
         self.leave(link);
         if was_idle || self.is_finishing() {
             return;
@@ -158,7 +159,7 @@ impl Engine {
             door.lost_connection(had_worked);
         }
         // While the lines are looked for that end connections, their end says little about the endpoint.
-        if had_worked.is_some() && self.retries.unposted() > 0 && self.retries.is_getting_on() {
+        if tried && self.retries.is_getting_on() {
             door.backoff.reset();
         }
         let wait = self.now + door.backoff.failed(&mut self.random);

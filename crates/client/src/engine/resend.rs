@@ -56,7 +56,8 @@ impl Engine {
     fn retry(&mut self) {
         while let Some(posted) = self.retries.is_ready(self.now) {
             // A precaution must not take all of a way that carries little.
-            let others_wait = !self.verdicts.again.is_empty() || (self.queued && self.precautions_ahead > 0);
+            let new_wait = self.queued && !self.is_full_of_failures();
+            let others_wait = !self.verdicts.again.is_empty() || (new_wait && self.precautions_ahead > 0);
             if posted && others_wait {
                 return;
             }
@@ -84,6 +85,7 @@ impl Engine {
                 self.count_given(link, held, tried);
             }
             self.links[link].turn = Turn::NewLines { since: None };
+            self.links[link].tried |= !posted;
             if let Some(exchange) = self.links[link].exchange_mut() {
                 exchange.give_batch(self.now, batch);
             }

@@ -26,6 +26,10 @@ fn batch_of(first: u64, series: impl IntoIterator<Item = u64>) -> Batch {
 }
 
 impl Retries {
+    fn ready_at(&self) -> Option<Duration> {
+        self.ready_times().min()
+    }
+
     fn fails(&mut self, now: Duration, batch: Batch, blame: Blame, words: &Arc<str>, taken: u64) {
         self.failed(now, batch, blame, words, taken);
         self.look();

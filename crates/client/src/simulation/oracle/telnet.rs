@@ -34,7 +34,7 @@ impl Oracle {
                 at: now,
             };
             if line == b"version\n" {
-                if stream.items[done..].iter().all(|item| item.point.is_some()) {
+                if stream.items[stream.answered..].iter().all(|item| item.point.is_some()) {
                     stream.progress = now;
                 }
                 stream.first_question.get_or_insert(item.end);

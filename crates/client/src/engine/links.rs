@@ -359,20 +359,17 @@ impl Engine {
     /// Closing, and nothing is left to be given: ends every connection in good order.
     pub(super) fn finish(&mut self) {
         for link in 0..self.links.len() {
-            match &mut self.links[link].state {
-                State::Idle => {}
-                State::Resolving { .. } | State::Connecting { .. } => {
-                    self.links[link].state = State::Idle;
-                    self.outputs.push_back(Output::Disconnect { link });
-                }
-                State::Live(exchange) => {
-                    exchange.finish(self.now);
-                    self.tick(link);
-                }
+            if let Some(exchange) = self.links[link].exchange_mut() {
+                exchange.finish(self.now);
+                self.tick(link);
             }
         }
-        self.done = self.links.iter().all(Link::is_idle);
+        // Until then an attempt to connect may be for what the last answers leave.
+        self.done = self.links.iter().all(|link| link.exchange().is_none());
         if self.done {
+            for link in (0..self.links.len()).filter(|link| !self.links[*link].is_idle()) {
+                self.outputs.push_back(Output::Disconnect { link });
+            }
             self.give_up_retries(Reason::Closed);
         }
     }

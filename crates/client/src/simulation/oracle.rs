@@ -205,6 +205,8 @@ pub(super) struct Oracle {
     /// Nobody is asked: by option, or because the server is known not to answer.
     never_asks: bool,
     must_answer: bool,
+    /// The options say that the server answers: it is not taken for a silent one.
+    answers: bool,
     mps: f64,
     calm: bool,
     limits: Limits,
@@ -336,6 +338,7 @@ impl Oracle {
             never_asks: history.wire == Wire::Telnet
                 && (options.ack == Ack::None || (known && options.ack != Ack::Accepted)),
             must_answer: options.ack == Ack::Accepted,
+            answers: options.ack != Ack::None && options.server.is_some_and(|server| server.answers_version()),
             mps: options.mps,
             calm: history.calm,
             limits: Limits {

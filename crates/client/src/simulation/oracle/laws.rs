@@ -150,7 +150,11 @@ impl Oracle {
         let queued = ends(self.points.len()) - ends(self.points.len() - ledger.queued as usize);
         // Which points were released early nobody can tell: as if they were the longest.
         let early = ledger.settled.released_early as usize * self.longest;
-        let settling = self.settling_bytes.saturating_sub(early);
+        // An answer on a connection that was silent once may not be believed: its lines go again at once.
+        let murky = self.streams.iter().filter(|stream| stream.murky);
+        let murky = murky.flat_map(|stream| &stream.settling);
+        let murky: usize = murky.map(|(_, _, point)| self.points[*point].line.len()).sum();
+        let settling = self.settling_bytes.saturating_sub(early + murky);
         // Of those that were given up while they were held, nobody can tell which they were either.
         let given_up = ledger.settled.dropped.total();
         let open = self

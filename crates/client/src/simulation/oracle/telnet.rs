@@ -16,7 +16,11 @@ impl Oracle {
         stream.wrote.0 = now;
         // A kernel takes bytes for a peer that never reads, too: patience begins with the first, and with the question, and
         // bytes that the peer's kernel acknowledges renew it.
-        let done = stream.answered.max(stream.loosened);
+        let done = if stream.silent {
+            stream.answered.max(stream.loosened)
+        } else {
+            stream.answered
+        };
         if stream.items.len() == done && stream.tail.is_empty() {
             stream.progress = now;
         }
@@ -187,7 +191,7 @@ impl Oracle {
             return;
         }
         let waited = stream.question_told.is_some_and(|at| now >= at + SILENT_AFTER);
-        stream.silent |= waited && !self.must_answer;
+        stream.silent |= waited && !self.must_answer && !self.answers;
         if !stream.silent {
             return;
         }

@@ -217,6 +217,8 @@ pub(super) enum Poison {
     Unnamed,
     /// HTTP, a server that counts what it takes: their number, and no name.
     Counted,
+    /// The server closes the connection on which one of them comes.
+    HangUp,
 }
 
 impl History {
@@ -316,13 +318,16 @@ impl History {
     /// The storage never takes one series. All others go on: with room for what waits, nothing of them is lost.
     fn poison(&mut self, dice: &mut Dice) {
         self.poison = match (self.wire, self.options.ack, self.kind) {
-            (Wire::Telnet, _, Kind::OpenTsdb) => Some(dice.pick(&[Poison::Late, Poison::AtOnce])),
+            (Wire::Telnet, _, Kind::OpenTsdb) => Some(dice.pick(&[Poison::Late, Poison::AtOnce, Poison::HangUp])),
+            (Wire::Telnet, _, Kind::InfluxDb) => Some(Poison::HangUp),
             (Wire::Telnet, ..) => None,
             (Wire::Http, Ack::Stored, Kind::OpenTsdb) => {
-                Some(dice.pick(&[Poison::Named, Poison::Unnamed, Poison::Body(500)]))
+                Some(dice.pick(&[Poison::Named, Poison::Unnamed, Poison::Body(500), Poison::HangUp]))
             }
-            (Wire::Http, _, Kind::OpenTsdb) => Some(Poison::Body(dice.pick(&[500, 503]))),
-            (Wire::Http, ..) => Some(dice.pick(&[Poison::Body(500), Poison::Body(503), Poison::Counted])),
+            (Wire::Http, _, Kind::OpenTsdb) => Some(dice.pick(&[Poison::Body(500), Poison::Body(503), Poison::HangUp])),
+            (Wire::Http, ..) => {
+                Some(dice.pick(&[Poison::Body(500), Poison::Body(503), Poison::Counted, Poison::HangUp]))
+            }
         };
         if self.poison.is_none() {
             return;
@@ -473,6 +478,8 @@ impl History {
         // Whoever says 503 asks for rest, each time for longer.
         let within = match self.poison {
             Some(Poison::Body(503)) => within + FED * 5,
+            // Each look for the line to blame costs a connection.
+            Some(Poison::HangUp) => within + FED + self.options.backoff.0 * 40,
             _ => within,
         };
         let within = if self.longest > 40 { within * 4 } else { within };

@@ -106,6 +106,11 @@ impl Server {
         }
     }
 
+    /// Whether it closes the connection at this line.
+    pub(super) fn hangs_up_at(&self, line: &[u8]) -> bool {
+        self.poison == Some(Poison::HangUp) && is_sick(line)
+    }
+
     /// Reads one line of a connection.
     pub(super) fn hear(&mut self, now: Duration, flow: usize, line: &[u8], dice: &mut Dice) -> Says {
         let answers = self.kind != Kind::VictoriaMetrics;

@@ -332,6 +332,11 @@ impl World {
                 break;
             };
             let line = &flow.sent[flow.line..flow.line + length];
+            if self.servers[server].hangs_up_at(line) {
+                // It reads nothing more.
+                flow.line = flow.read;
+                return self.close(id);
+            }
             let said = self.servers[server].hear(self.now, id, line, &mut self.dice);
             flow.line += length + 1;
             self.say(id, said);

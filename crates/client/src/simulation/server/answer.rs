@@ -188,6 +188,9 @@ impl Server {
             let words = format!("{{\"error\":{{\"code\":{status},\"message\":\"no region takes it\"}}}}");
             return Some((status, words, Outcome::Later(None)));
         }
+        if self.poison == Some(Poison::HangUp) && points.iter().any(|point| point.sick) {
+            return None;
+        }
         match self.kind {
             Kind::OpenTsdb if now < self.read_only_until => {
                 let words = "{\"error\":{\"code\":404,\"message\":\"Endpoint not found\"}}";
@@ -379,7 +382,8 @@ impl Server {
         let cuts = now < self.cuts.0 && dice.chance(self.cuts.1);
         Answer {
             cut: cuts.then(|| dice.below(most as u64) as usize),
-            drips: self.lingers.2.filter(|_| lingers),
+            // Where the end of the stream is the end of the answer, nobody can tell a part from the whole.
+            drips: self.lingers.2.filter(|_| lingers && !to_the_end),
             dripped: 0,
             endless: false,
             bytes: bytes.into_bytes(),

@@ -509,8 +509,7 @@ impl History {
     fn ending(&self, dice: &mut Dice) -> Action {
         match dice.below(10) {
             0 => Action::Stop,
-            // Without a deadline, what a storage never takes is tried for as long as nothing else shows that it works.
-            1..4 if self.can_end() && self.poison.is_none() => Action::Close { timeout: None },
+            1..4 if self.can_end() => Action::Close { timeout: None },
             1..7 => {
                 let timeout = Some(dice.time(0, 400_000));
                 Action::Close { timeout }

@@ -110,6 +110,10 @@ impl Verdicts {
 
     /// Posts the verdict of lines that have none yet. They are still to be ended with [`done`](Verdicts::done), or kept.
     pub(crate) fn post(&mut self, held: &mut Outstanding, verdict: Verdict) {
+        // What is given up says nothing about its series.
+        if !matches!(verdict, Verdict::Dropped(_)) {
+            self.note_recovery(held);
+        }
         let points = self.mark_posted(held);
         *self.count_of(verdict) += points;
     }
@@ -118,6 +122,7 @@ impl Verdicts {
     pub(crate) fn post_some_rejected(&mut self, lines: &mut [Outstanding], refused: u64) {
         let mut left = refused;
         for held in lines {
+            self.note_recovery(held);
             let points = self.mark_posted(held);
             let rejected = left.min(points);
             left -= rejected;
@@ -129,6 +134,13 @@ impl Verdicts {
         }
     }
 
+    /// The server judges a point that had failed again and again: it is well, and its series.
+    fn note_recovery(&mut self, held: &Outstanding) {
+        if !held.verdict_posted && held.failures >= PART_AT && held.lines.points() == 1 {
+            self.heard.recovered.push(held.lines.clone());
+        }
+    }
+
     /// How many points get their verdict now: none, where it is posted already.
     fn mark_posted(&mut self, held: &mut Outstanding) -> u64 {
         if std::mem::replace(&mut held.verdict_posted, true) {
@@ -136,9 +148,6 @@ impl Verdicts {
         }
         #[cfg(test)]
         self.posted.insert(held.lines.first(), held.lines.points());
-        if held.failures >= PART_AT && held.lines.points() == 1 {
-            self.heard.recovered.push(held.lines.clone());
-        }
         // What happens to a precaution is counted anew.
         held.failures = 0;
         held.lines.points()
@@ -401,6 +410,20 @@ mod tests {
         assert_eq!(verdicts.posted.count(), 5);
         verdicts.post_some_rejected(&mut lines, 4);
         assert_eq!((verdicts.tally.acknowledged, verdicts.tally.rejected), (1, 4));
+    }
+
+    #[test]
+    fn a_point_that_is_given_up_makes_no_series_well() {
+        let mut verdicts = Verdicts::default();
+        let sick = |first| Outstanding {
+            failures: PART_AT,
+            ..held(first, 1)
+        };
+        verdicts.give_up(sick(0), Reason::QueueFull, "no");
+        verdicts.give_up(sick(1), Reason::Expired, "no");
+        assert!(verdicts.heard.recovered.is_empty());
+        verdicts.end(sick(2), Verdict::Acknowledged);
+        assert_eq!(verdicts.heard.recovered.len(), 1);
     }
 
     #[test]

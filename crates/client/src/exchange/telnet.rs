@@ -101,7 +101,7 @@ pub(crate) struct Telnet {
     kernel_asked: Duration,
     /// What was written when it was asked.
     asked_written: u64,
-    /// When the kernel's acknowledgement of the first question was seen.
+    /// When the kernel's acknowledgement of the oldest question without an answer was seen.
     question_received: Option<Duration>,
     answered: bool,
     /// When bytes last left for the peer, as far as is known; and when anything last moved.
@@ -215,12 +215,15 @@ impl Telnet {
             _ => timeout,
         };
         let by = (self.progress + patience).min(self.write_progress + patience * PATIENCE);
+        // A server that goes on reading has its question, however much more it is given.
+        let by = self.question_received.map_or(by, |at| by.min(at + patience));
         (!self.window.is_empty()).then_some(by)
     }
 
     /// The oldest question was answered.
     fn answer(&mut self, now: Duration, verdicts: &mut Verdicts) {
         self.answered = true;
+        self.question_received = None;
         // What was said belongs to this answer, also when it comes too late for its lines.
         let refused = std::mem::take(&mut self.refused);
         let again = std::mem::take(&mut self.again);
@@ -316,6 +319,7 @@ impl Telnet {
             until: now + SILENT_FOR,
         };
         self.refused = 0;
+        self.question_received = None;
         // The kernel was not asked while an answer was waited for: patience begins anew.
         self.progress = now;
         self.confirm(verdicts);
@@ -416,6 +420,10 @@ impl Exchange for Telnet {
 
     fn received(&mut self, now: Duration, bytes: &[u8], verdicts: &mut Verdicts) {
         self.progress = now;
+        if self.knowledge != Knowledge::Unknown {
+            // It may be a part of the answer.
+            self.question_received = self.question_received.map(|_| now);
+        }
         let mut replies = std::mem::take(&mut self.replies);
         replies.push(bytes);
         while let Some(reply) = replies.next() {
@@ -443,7 +451,7 @@ impl Exchange for Telnet {
         }
         match self.knowledge {
             Knowledge::Silent { .. } => self.confirm(verdicts),
-            Knowledge::Unknown if self.window.first_question().is_some_and(|end| end <= self.acknowledged) => {
+            _ if self.window.first_question().is_some_and(|end| end <= self.acknowledged) => {
                 self.question_received.get_or_insert(now);
             }
             _ => {}
@@ -615,6 +623,10 @@ impl Exchange for Telnet {
     fn learn(&mut self, knowledge: Knowledge) {
         // Its silence here is no longer its nature.
         if matches!(knowledge, Knowledge::Answers(_)) {
+            if self.knowledge == Knowledge::Unknown {
+                // Patience with an answer begins anew.
+                self.question_received = None;
+            }
             self.knowledge = knowledge;
         }
     }
@@ -622,7 +634,8 @@ impl Exchange for Telnet {
     fn stands_still_from(&self) -> Option<Duration> {
         // While silence is being told from slowness, it is no sign.
         let undecided = self.knowledge == Knowledge::Unknown && self.question_received.is_some();
-        (!self.window.is_empty() && !undecided).then_some(self.progress + STILL_AFTER)
+        let since = self.question_received.map_or(self.progress, |at| at.min(self.progress));
+        (!self.window.is_empty() && !undecided).then_some(since + STILL_AFTER)
     }
 
     fn is_idle(&self) -> bool {

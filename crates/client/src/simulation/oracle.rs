@@ -129,6 +129,8 @@ struct Stream {
     told: usize,
     /// When it was told so of the first question.
     question_told: Option<Duration>,
+    /// When it was told so of the oldest question without an answer, or a byte came that may be the answer's.
+    oldest_told: Option<Duration>,
     first_question: Option<usize>,
     /// Nothing is asked on it; and whether that ever was so.
     silent: bool,
@@ -454,6 +456,7 @@ impl Oracle {
             half_closed: None,
             told: 0,
             question_told: None,
+            oldest_told: None,
             first_question: None,
             silent: false,
             murky: false,
@@ -545,6 +548,7 @@ impl Oracle {
                         .is_some_and(|at| now >= at.max(stream.progress) + LAST_WORDS)
                     || (stream.wrote.1 && now >= stream.wrote.0 + self.limits.write)
                     || now >= stream.progress + self.limits.answer
+                    || stream.oldest_told.is_some_and(|at| now >= at + self.limits.answer)
                     || now >= stream.wrote.0 + self.limits.answer * PATIENCE
                     || (self.must_answer && stream.question_told.is_some_and(|at| now >= at + SILENT_AFTER))
             }

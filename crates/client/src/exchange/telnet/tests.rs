@@ -475,3 +475,35 @@ fn lines_behind_the_last_answer_are_suspect_when_the_connection_dies_and_those_b
     assert_eq!(suspects(&s), 2);
     assert_eq!(s.verdicts.again.iter().map(|held| held.lines.points()).sum::<u64>(), 4);
 }
+
+#[test]
+fn a_server_that_reads_on_and_does_not_answer_any_more_is_given_up() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(1).pass(100);
+    s.write();
+    s.server(OPENTSDB);
+    let mut cut = None;
+    let begun = s.now;
+    while cut.is_none() && s.now < begun + Duration::from_secs(60) {
+        s.give(1);
+        cut = s.pass(100);
+        s.write();
+        // Its kernel acknowledges everything at once.
+        s.exchange.kernel_has(s.now, u64::MAX, &mut s.verdicts);
+    }
+    assert_eq!(cut, Some(Cut::AnswerTimeout));
+    let patience = s.now - begun;
+    assert!(patience <= Duration::from_secs(11), "{patience:?}");
+}
+
+#[test]
+fn a_server_that_answers_late_but_answers_is_not_given_up() {
+    let mut s = Scenario::new(ANSWERS);
+    for _ in 0..30 {
+        s.give(1).pass(100);
+        s.write();
+        s.exchange.kernel_has(s.now, u64::MAX, &mut s.verdicts);
+        assert_eq!(s.pass(8_000), None);
+        s.server(OPENTSDB);
+    }
+}

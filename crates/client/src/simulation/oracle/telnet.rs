@@ -73,7 +73,8 @@ impl Oracle {
 
     /// The client has read so many bytes of the replies.
     pub(in crate::simulation) fn heard(&mut self, now: Duration, id: usize, bytes: usize) {
-        self.streams[id].progress = now;
+        let stream = &mut self.streams[id];
+        (stream.progress, stream.oldest_told) = (now, stream.oldest_told.map(|_| now));
         self.shows(self.streams[id].server);
         while let Some((_, says)) = self.streams[id]
             .replies
@@ -104,6 +105,7 @@ impl Oracle {
         };
         let asked_at = stream.items[from + length].at;
         stream.answered = from + length + 1;
+        stream.oldest_told = None;
         self.doors[stream.server].answered = true;
         stream.silent = false;
         let repeat = std::mem::take(&mut stream.again) || stream.read_only;
@@ -176,6 +178,11 @@ impl Oracle {
         let told = bytes.map_or(written, |bytes| (bytes as usize).min(written));
         if told > stream.told {
             (stream.told, stream.progress) = (told, now);
+        }
+        let mut unanswered = stream.items[stream.answered..].iter();
+        let oldest = unanswered.find(|item| item.point.is_none());
+        if oldest.is_some_and(|item| item.end <= stream.told) {
+            stream.oldest_told.get_or_insert(now);
         }
         if stream.first_question.is_some_and(|end| end <= stream.told) {
             stream.question_told.get_or_insert(now);

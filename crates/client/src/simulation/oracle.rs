@@ -340,7 +340,7 @@ impl Oracle {
             never_asks: history.wire == Wire::Telnet
                 && (options.ack == Ack::None || (known && options.ack != Ack::Accepted)),
             must_answer: options.ack == Ack::Accepted,
-            answers: options.ack != Ack::None && options.server.is_some_and(|server| server.answers_version()),
+            answers: options.ack != Ack::None && options.server.is_some_and(potsdb_wire::Server::answers_version),
             mps: options.mps,
             calm: history.calm,
             limits: Limits {

@@ -48,9 +48,9 @@ pub(crate) const PART_AT: u8 = 3;
 /// A line that failed so often by itself is given up when the client closes.
 const HOPELESS: u8 = 16;
 
-/// A precaution that failed so often, which takes three seconds at least, is waited for by nobody. Its line has its
-/// verdict, and in a storage that never takes one series no precaution ever settles.
-const NOT_WAITED_FOR: u8 = 6;
+/// A precaution that failed so often is waited for by nobody. Its line has its verdict, and in a storage that never takes
+/// one series no precaution ever settles.
+const NOT_WAITED_FOR: u8 = 3;
 
 /// The shortest time between two tries of parted or sick lines, and between two while nothing at all is taken: it doubles
 /// after so many tries in vain.

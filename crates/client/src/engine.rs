@@ -65,6 +65,8 @@ pub(crate) struct Engine {
     expires_at: Duration,
     /// The client closes, and nothing rests any longer.
     hurried: bool,
+    /// It has begun to end its connections: a precaution is no reason for another one.
+    finishing: bool,
     outputs: VecDeque<Output>,
     now: Duration,
     queued: bool,
@@ -134,6 +136,7 @@ impl Engine {
             precautions_ahead: 0,
             expires_at: Duration::ZERO,
             hurried: false,
+            finishing: false,
             outputs: VecDeque::new(),
             now: Duration::ZERO,
             queued: false,
@@ -197,8 +200,9 @@ impl Engine {
 
     /// Closing, and nothing is left to be given.
     fn is_finishing(&self) -> bool {
-        let waits = self.queued || !self.verdicts.again.is_empty() || self.retries.is_waited_for();
-        self.phase != EnginePhase::Open && !waits
+        let unposted = self.queued || !self.verdicts.again.is_empty() || self.retries.unposted() > 0;
+        let precautions = !self.finishing && self.retries.is_waited_for();
+        self.phase != EnginePhase::Open && !unposted && !precautions
     }
 
     pub(crate) fn poll(&mut self) -> Option<Output> {

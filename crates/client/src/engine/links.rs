@@ -358,6 +358,7 @@ impl Engine {
 
     /// Closing, and nothing is left to be given: ends every connection in good order.
     pub(super) fn finish(&mut self) {
+        self.finishing = true;
         for link in 0..self.links.len() {
             if let Some(exchange) = self.links[link].exchange_mut() {
                 exchange.finish(self.now);

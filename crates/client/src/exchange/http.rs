@@ -578,9 +578,8 @@ impl Exchange for Http {
                 // Whoever cannot be asked is tried.
                 None => self.learned.config(0, b""),
                 Some(mut part) => {
-                    let unanswered = flight.written > 0 && !self.responses.is_begun();
                     // The first request of a connection: later ones race with a server that ends an idle one.
-                    let alone = unanswered && !self.answered;
+                    let alone = flight.written > 0 && !self.answered && !self.responses.is_begun();
                     // OpenTSDB, configured to take longer bodies, closes on one that is too long for it.
                     if alone && !self.timed_out && self.learned.may_be_too_long(length) {
                         self.learned.refused(self.progress, length);
@@ -588,7 +587,7 @@ impl Exchange for Http {
                     for held in &mut part.batch.lines {
                         held.was_written |= flight.written > 0;
                     }
-                    match unanswered && self.cut.is_none() {
+                    match alone && self.cut.is_none() {
                         true => verdicts.again_suspects(part.batch.lines),
                         false => verdicts.all_again(part.batch),
                     }

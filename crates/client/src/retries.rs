@@ -50,7 +50,7 @@ const HOPELESS: u8 = 16;
 
 /// A precaution that failed so often is waited for by nobody. Its line has its verdict, and in a storage that never takes
 /// one series no precaution ever settles.
-const NOT_WAITED_FOR: u8 = 3;
+const NOT_WAITED_FOR: u8 = 4;
 
 /// The shortest time between two tries of parted or sick lines, and between two while nothing at all is taken: it doubles
 /// after so many tries in vain.

@@ -467,7 +467,8 @@ impl Retries {
     /// Takes out the points of series that were tried once more in vain since [`hurry`](Retries::hurry), and those that
     /// failed by themselves for about a minute, though it may be that the server takes nothing at all.
     pub(crate) fn drain_failing(&mut self, now: Duration) -> Vec<(Outstanding, Arc<str>)> {
-        let hopeless = |resting: &Resting| resting.batch.points() == 1 && resting.batch.failures() >= HOPELESS;
+        // What is not alone then was named, line by line.
+        let hopeless = |resting: &Resting| resting.batch.lines.iter().all(|held| held.failures >= HOPELESS);
         let mut drained = Vec::new();
         while let Some(resting) = self.resting.pop_where(hopeless) {
             self.uncount(&resting.batch.lines);

@@ -68,7 +68,11 @@ impl ClientOptions {
 /// The client's options by name, for the end of a long help text.
 pub(crate) fn list() -> String {
     let mut text = String::from("Options of the client, for -o NAME=VALUE or the URL's query:\n");
-    let width = potsdb::OPTIONS.iter().map(|option| option.name.len()).max().unwrap_or(0);
+    let width = potsdb::OPTIONS
+        .iter()
+        .map(|option| option.name.len())
+        .max()
+        .unwrap_or(0);
     for option in potsdb::OPTIONS {
         let _ = write!(text, "  {:width$} {}", option.name, option.help);
         match option.default().as_str() {

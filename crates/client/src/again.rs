@@ -67,21 +67,12 @@ impl Again {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::{BLOCK_BYTES, Block};
-
-    fn held(first: u64, points: u64) -> Outstanding {
-        let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
-        for _ in 0..points {
-            block.append(&[b"a\n"], 1);
-        }
-        Outstanding::new(block.into_lines(first, &mut Vec::new()), Duration::ZERO)
-    }
 
     #[test]
     fn lines_that_go_again_go_in_their_order_whichever_connection_gave_them_back() {
         let mut again = Again::default();
         for first in [10, 12, 4, 6, 14, 2] {
-            again.insert(held(first, 2));
+            again.insert(Outstanding::of_tests(first, 2));
         }
         assert_eq!(again.low().map(|(first, _)| first), Some(2));
         let mut order = Vec::new();

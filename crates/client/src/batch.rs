@@ -4,6 +4,7 @@
 //! refuses or fails a batch without saying which line is to blame gets its halves, down to the one line.
 
 use crate::outstanding::Outstanding;
+use crate::retries::PART_AT;
 
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
@@ -26,6 +27,11 @@ impl Batch {
     /// Whether its lines have their verdict. A batch holds lines of one kind.
     pub(crate) fn is_posted(&self) -> bool {
         self.lines.first().is_some_and(|held| held.verdict_posted)
+    }
+
+    /// Whether its lines are being found out about.
+    pub(crate) fn is_apart(&self) -> bool {
+        !self.is_posted() && self.failures() >= PART_AT
     }
 
     /// How often a server has failed the line of it that was failed most.

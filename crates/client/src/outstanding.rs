@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::block::Lines;
+use crate::retries::PART_AT;
 
 /// Lines the worker took from the queue and is not done with.
 #[derive(Clone, Debug)]
@@ -43,6 +44,29 @@ impl Outstanding {
         if self.failures == 1 {
             self.taken_then = taken;
         }
+    }
+
+    /// Whether it has no verdict and failed so often that it is being found out about.
+    pub(crate) fn is_apart(&self) -> bool {
+        !self.verdict_posted && self.failures >= PART_AT
+    }
+
+    /// Each point by itself.
+    pub(crate) fn into_points(mut self) -> impl Iterator<Item = Outstanding> {
+        std::iter::from_fn(move || {
+            let some = self.lines.points() > 0;
+            some.then(|| self.split_front(usize::MAX, 1))?
+        })
+    }
+
+    /// Points of two bytes each, at positions from `first` on.
+    #[cfg(test)]
+    pub(crate) fn of_tests(first: u64, points: u64) -> Outstanding {
+        let mut block = crate::block::Block::new(Vec::with_capacity(crate::block::BLOCK_BYTES));
+        for _ in 0..points {
+            block.append(&[b"a\n"], 1);
+        }
+        Outstanding::new(block.into_lines(first, &mut Vec::new()), Duration::ZERO)
     }
 
     /// Cuts off the whole lines within the first `bytes` and `points`; `None` when not even one is.

@@ -30,8 +30,8 @@ const REST: (Duration, Duration, Duration) = (
 /// A server that wants to be left alone for longer is asked again after that.
 const LONGEST_REST: Duration = Duration::from_secs(600);
 
-/// A server that refuses one point after the other, and takes none, gets them ever more seldom: the pause, which doubles
-/// after so many, up to [`REST`]'s second.
+/// The pause after a refused point, where a server refuses one after the other and takes none. It doubles after so many
+/// points, up to the second of [`REST`].
 const REFUSED: (Duration, u32) = (Duration::from_millis(1), 16);
 
 /// No server is taken for slower than that, in points per second.

@@ -8,13 +8,15 @@
 //!
 //! A storage that never takes one series must not stop the others, so what a server failed never stands in front of new
 //! lines: it rests, each time twice as long, while they pass. What fails three times is parted, each half by itself,
-//! until the line that fails is alone; where the server can say of each line whether it fails, all of them at once. Once the endpoint has taken others between that line's failures, its *series* is
-//! sick: later lines of it come here at once instead of failing a batch of good ones, and one of them is tried now and
-//! then, the oldest and the newest in turn. When one is taken, all of them go again; a line that had failed by itself goes
-//! on alone from then on, as it is that line and not its series.
+//! until the line that fails is alone; where the server can say of each line whether it fails, all of them at once. Once
+//! the endpoint has taken others between that line's failures, its *series* is sick: later lines of it come here at once
+//! instead of failing a batch of good ones, and one of them is tried now and then, the oldest and the newest in turn. When
+//! one is taken, all of them go again; a line that had failed by itself goes on alone from then on, as it is that line and
+//! not its series.
 //!
-//! Lines whose connection ended are not here: nothing was said of them, and they go again first ([`Again`]). Precautions,
-//! which have their verdict, are: they go again together, each time after twice as long.
+//! Lines that may be why their connection ended count as failed. Other lines without a verdict whose connection ended are
+//! not here: they go again at once ([`Again`]). Precautions, which have their verdict, are: they go again together, each
+//! time after twice as long.
 //!
 //! Everything is bounded: tries in rate by the pauses and [`TRY_EVERY`], memory by the engine, which ends what
 //! [`pop_failing`](Retries::pop_failing) and [`pop_precaution`](Retries::pop_precaution) return. Time is an argument.
@@ -196,16 +198,13 @@ impl Retries {
     /// Lines of which the server named each: those that go on failing are sick one by one, the others go again together.
     fn rest_each(&mut self, now: Duration, batch: Batch, words: &Arc<str>, sick: impl Fn(&Outstanding) -> bool) {
         let mut others = Batch::default();
-        for mut held in batch.lines {
+        for held in batch.lines {
             if !sick(&held) || held.alone {
                 others.lines.push(held);
                 continue;
             }
-            while let Some(point) = held.split_front(usize::MAX, 1) {
+            for point in held.into_points() {
                 self.fall_sick(now, point, words, false);
-                if held.lines.points() == 0 {
-                    break;
-                }
             }
         }
         if !others.is_empty() {
@@ -364,7 +363,8 @@ impl Retries {
                 true => points.min(EACH).saturating_sub(batch.points()),
                 false => points,
             };
-            if left == 0 || (resting.ends && !batch.is_empty()) {
+            let bytes = bytes.saturating_sub(batch.bytes());
+            if left == 0 || !batch.is_empty() && (resting.ends || bytes < resting.batch.bytes()) {
                 break;
             }
             let ends = resting.ends;
@@ -429,7 +429,7 @@ impl Retries {
         let taken = self.taken;
         let others_taken = |held: &Outstanding| taken > held.taken_then;
         let alone = |resting: &Resting| {
-            resting.batch.points() == 1 && resting.is_apart() && resting.batch.lines.iter().all(others_taken)
+            resting.batch.points() == 1 && resting.batch.is_apart() && resting.batch.lines.iter().all(others_taken)
         };
         let given = self.resting.pop_where(alone)?.into_lines().next()?;
         self.uncount(std::slice::from_ref(&given.0));
@@ -467,7 +467,7 @@ impl Retries {
     /// Takes out the points of series that were tried once more in vain since [`hurry`](Retries::hurry), and those that
     /// failed by themselves for about a minute, though it may be that the server takes nothing at all.
     pub(crate) fn drain_failing(&mut self, now: Duration) -> Vec<(Outstanding, Arc<str>)> {
-        // What is not alone then was named, line by line.
+        // Several lines that failed so often together were named, each of them.
         let hopeless = |resting: &Resting| resting.batch.lines.iter().all(|held| held.failures >= HOPELESS);
         let mut drained = Vec::new();
         while let Some(resting) = self.resting.pop_where(hopeless) {

@@ -23,7 +23,7 @@ use crate::ledger::Tally;
 use crate::outstanding::Outstanding;
 use crate::overload::Complaint;
 use crate::report::Report;
-use crate::retries::{Blame, Heard, PART_AT};
+use crate::retries::{Blame, Heard};
 
 /// The server's words for refused points that are kept.
 const WORDS: usize = 16;
@@ -136,7 +136,7 @@ impl Verdicts {
 
     /// The server judges a point that had failed again and again: it is well, and its series.
     fn note_recovery(&mut self, held: &Outstanding) {
-        if !held.verdict_posted && held.failures >= PART_AT && held.lines.points() == 1 {
+        if held.is_apart() && held.lines.points() == 1 {
             self.heard.recovered.push(held.lines.clone());
         }
     }
@@ -384,26 +384,18 @@ impl Positions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::{BLOCK_BYTES, Block};
-
-    fn held(first: u64, points: u64) -> Outstanding {
-        let mut block = Block::new(Vec::with_capacity(BLOCK_BYTES));
-        for _ in 0..points {
-            block.append(&[b"a\n"], 1);
-        }
-        Outstanding::new(block.into_lines(first, &mut Vec::new()), Duration::ZERO)
-    }
+    use crate::retries::PART_AT;
 
     #[test]
     fn of_anonymous_refusals_each_takes_one_point_and_none_that_has_its_verdict() {
         let mut verdicts = Verdicts::default();
         let mut lines = [
-            held(0, 2),
+            Outstanding::of_tests(0, 2),
             Outstanding {
                 verdict_posted: true,
-                ..held(2, 5)
+                ..Outstanding::of_tests(2, 5)
             },
-            held(7, 3),
+            Outstanding::of_tests(7, 3),
         ];
         verdicts.post_some_rejected(&mut lines, 4);
         assert_eq!((verdicts.tally.acknowledged, verdicts.tally.rejected), (1, 4));
@@ -417,7 +409,7 @@ mod tests {
         let mut verdicts = Verdicts::default();
         let sick = |first| Outstanding {
             failures: PART_AT,
-            ..held(first, 1)
+            ..Outstanding::of_tests(first, 1)
         };
         verdicts.give_up(sick(0), Reason::QueueFull, "no");
         verdicts.give_up(sick(1), Reason::Expired, "no");
@@ -430,7 +422,7 @@ mod tests {
     #[should_panic(expected = "positions 2..4 get a second verdict")]
     fn a_second_verdict_of_a_position_is_noticed() {
         let mut verdicts = Verdicts::default();
-        verdicts.post(&mut held(0, 3), Verdict::Acknowledged);
-        verdicts.post(&mut held(2, 2), Verdict::Rejected);
+        verdicts.post(&mut Outstanding::of_tests(0, 3), Verdict::Acknowledged);
+        verdicts.post(&mut Outstanding::of_tests(2, 2), Verdict::Rejected);
     }
 }

@@ -10,7 +10,6 @@ use super::door::{Link, Turn};
 use crate::block::BLOCK_BYTES;
 use crate::exchange::Exchange;
 use crate::outstanding::Outstanding;
-use crate::retries::PART_AT;
 use crate::verdicts::{Done, Reason};
 
 /// What failed and has no verdict may take at least so many bytes, however little `settle_bytes` allows: it is what a few
@@ -24,8 +23,8 @@ const GIVES_WAY: Duration = Duration::from_millis(10);
 const LOOKS: u32 = 16;
 
 impl Engine {
-    /// Gives what goes again to links that have room: what failed before first, or where there are enough lines that end
-    /// connections, none would live long enough to find out which.
+    /// Gives what goes again to links that have room, what failed before first. Otherwise, with enough lines that end
+    /// connections, no connection would live long enough to find out which they are.
     pub(super) fn resend(&mut self) {
         self.retry();
         self.write_again();
@@ -80,7 +79,7 @@ impl Engine {
             let Some(batch) = self.retries.take(self.now, bytes, points, each) else {
                 return;
             };
-            let tried = batch.failures() >= PART_AT && !posted;
+            let tried = batch.is_apart();
             for held in &batch.lines {
                 self.count_given(link, held, tried);
             }

@@ -25,7 +25,7 @@ use super::secrets::Secrets;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::batch::Batch;
 use crate::outstanding::Outstanding;
-use crate::retries::{Blame, PART_AT};
+use crate::retries::Blame;
 use crate::verdicts::{Verdict, Verdicts};
 
 mod learned;
@@ -315,12 +315,7 @@ impl Http {
     /// Not now, or not here: the server fails these lines, and they go again apart.
     fn later(&mut self, part: Part, words: String, less: bool, rest: Option<Duration>, verdicts: &mut Verdicts) {
         let words = self.secrets.hidden(words);
-        match part.batch.failures() < PART_AT {
-            true if less => verdicts.slow_down(part.batch.points(), rest, words.clone()),
-            true => verdicts.failing(part.batch.points(), rest, words.clone()),
-            false => verdicts.failing_still(rest, words.clone()),
-        }
-        verdicts.failed(part.batch, Blame::Some, words);
+        fail_some(part, words, less, rest, verdicts);
         self.let_go(verdicts);
     }
 
@@ -344,15 +339,17 @@ impl Http {
         if failures.names_wrong_points() {
             return match part.attribute(failures.refusals()) {
                 Some(refused) => self.end_each(part, &refused, false, verdicts),
-                None => fail_some(part, storage(), verdicts),
+                None => fail_some(part, storage(), false, None, verdicts),
             };
         }
         // The error of a point that is alone is about it, whatever it names.
         let alone = part.batch.points() == 1;
         match (part.attribute(failures.errors.iter()), failures.unnamed()) {
             (Some(faults), 0) => self.end_each(part, &faults, true, verdicts),
-            _ if failures.storage_failed || failures.timeouts > 0 => fail_some(part, storage(), verdicts),
-            _ if alone && failures.errors.iter().any(|error| error.again) => fail_some(part, storage(), verdicts),
+            _ if failures.storage_failed || failures.timeouts > 0 => fail_some(part, storage(), false, None, verdicts),
+            _ if alone && failures.errors.iter().any(|error| error.again) => {
+                fail_some(part, storage(), false, None, verdicts);
+            }
             _ => self.halve(part, &words_of(failures), verdicts),
         }
     }
@@ -363,8 +360,8 @@ impl Http {
         let mut number = 0;
         let (mut named, mut others, mut took) = (Batch::default(), Batch::default(), false);
         let mut words = None;
-        for mut held in part.batch.lines {
-            while let Some(point) = held.split_front(usize::MAX, 1) {
+        for held in part.batch.lines {
+            for point in held.into_points() {
                 let fault = faults.next_if(|(at, _)| *at == number).map(|(_, error)| error);
                 number += 1;
                 match fault {
@@ -382,9 +379,6 @@ impl Http {
                         verdicts.end(point, Verdict::Acknowledged);
                     }
                     None => others.lines.push(point),
-                }
-                if held.lines.points() == 0 {
-                    break;
                 }
             }
         }
@@ -419,11 +413,12 @@ impl Http {
     }
 }
 
-/// The storage failed, and it is not known for which of these points.
-fn fail_some(part: Part, words: String, verdicts: &mut Verdicts) {
-    match part.batch.failures() < PART_AT {
-        true => verdicts.failing(part.batch.points(), None, words.clone()),
-        false => verdicts.failing_still(None, words.clone()),
+/// The server failed some of these points, and it is not known which; `less`: and asks for less.
+fn fail_some(part: Part, words: String, less: bool, rest: Option<Duration>, verdicts: &mut Verdicts) {
+    match part.batch.is_apart() {
+        true => verdicts.failing_still(rest, words.clone()),
+        false if less => verdicts.slow_down(part.batch.points(), rest, words.clone()),
+        false => verdicts.failing(part.batch.points(), rest, words.clone()),
     }
     verdicts.failed(part.batch, Blame::Some, words);
 }

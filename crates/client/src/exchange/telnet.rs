@@ -31,7 +31,7 @@ use crate::batch::Batch;
 use crate::block::BLOCK_BYTES;
 use crate::outstanding::Outstanding;
 use crate::overload::Allowed;
-use crate::retries::{Blame, PART_AT};
+use crate::retries::Blame;
 use crate::settling::Settling;
 use crate::verdicts::{Done, Verdict, Verdicts};
 use crate::window::Window;
@@ -272,8 +272,7 @@ impl Telnet {
             }
             Class::Again => {
                 self.again = Some(words().into());
-                let tried = |held: &Outstanding| held.failures >= PART_AT && !held.verdict_posted;
-                match self.window.lines().next().is_some_and(tried) {
+                match self.window.lines().next().is_some_and(Outstanding::is_apart) {
                     true => verdicts.failing_still(None, words()),
                     false => verdicts.complain_of(kind, words()),
                 }
@@ -365,8 +364,7 @@ impl Exchange for Telnet {
 
     fn takes_batch(&self) -> bool {
         // One that is to be found out about is alone with its answer.
-        let apart = |held: &Outstanding| held.failures >= PART_AT && !held.verdict_posted;
-        !self.window.lines().any(apart)
+        !self.window.lines().any(Outstanding::is_apart)
     }
 
     fn judges_each(&self) -> bool {
@@ -379,16 +377,12 @@ impl Exchange for Telnet {
             self.ask(now);
         }
         // What fails again and again is asked about line by line.
-        let each = asks && batch.failures() >= PART_AT && !batch.is_posted();
-        for mut held in batch.lines {
-            while each
-                && held.lines.points() > 1
-                && let Some(line) = held.split_front(usize::MAX, 1)
-            {
-                self.begin_writing(now);
-                self.window.push_lines(line);
-                self.ask(now);
-            }
+        let each = asks && batch.is_apart();
+        let lines = match each {
+            true => batch.lines.into_iter().flat_map(Outstanding::into_points).collect(),
+            false => batch.lines,
+        };
+        for held in lines {
             self.begin_writing(now);
             self.window.push_lines(held);
             if each {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{EACH, NOT_WAITED_FOR, PART_AT};
+use super::{EACH, NOT_WAITED_FOR};
 use crate::batch::Batch;
 use crate::outstanding::Outstanding;
 
@@ -64,16 +64,6 @@ impl Resting {
     pub(super) fn into_lines(self) -> impl Iterator<Item = (Outstanding, Arc<str>)> {
         self.batch.lines.into_iter().zip(std::iter::repeat(self.words))
     }
-
-    /// Whether it is one line that failed again and again by itself.
-    pub(super) fn is_apart(&self) -> bool {
-        is_apart(&self.batch)
-    }
-}
-
-/// Whether what failed is being found out about.
-fn is_apart(batch: &Batch) -> bool {
-    batch.failures() >= PART_AT && !batch.is_posted()
 }
 
 /// By when they are ready, and a number to tell them apart.
@@ -109,12 +99,14 @@ impl RestingBatches {
             && entry.key().0 <= now
         {
             let resting = entry.get_mut();
+            let apart = resting.batch.is_apart();
+            let most = if each && apart { points.min(EACH) } else { points };
             let bytes = bytes.saturating_sub(batch.bytes());
-            let points = points.saturating_sub(batch.points());
+            let points = most.saturating_sub(batch.points());
             if !batch.is_empty() {
-                let alike = match (is_apart(&batch), resting.is_apart()) {
+                let alike = match (batch.is_apart(), apart) {
                     (false, false) => true,
-                    (true, true) => each && !ends && !resting.ends && batch.points() < EACH,
+                    (true, true) => each && !ends && !resting.ends,
                     _ => false,
                 };
                 let next = resting.batch.lines.first();

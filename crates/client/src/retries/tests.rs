@@ -260,6 +260,30 @@ fn points_that_were_named_again_and_again_go_together_when_their_series_is_well(
 }
 
 #[test]
+fn lines_that_are_asked_about_one_by_one_are_few_at_a_time() {
+    let mut retries = Retries::default();
+    let words = Arc::from(WORDS);
+    let of_one = batch_of(0, std::iter::repeat_n(1, 1_000));
+    retries.fails(Duration::ZERO, of_one, Blame::Each, &words, 1);
+    for taken in 2..4 {
+        let now = retries.ready_at().unwrap();
+        let batch = retries.take(now, usize::MAX, u64::MAX, true).expect("it is ready");
+        assert_eq!(batch.points(), 1_000, "not yet");
+        retries.fails(now, batch, Blame::Each, &words, taken);
+    }
+    let now = retries.ready_at().unwrap();
+    let tried = retries.take(now, usize::MAX, u64::MAX, true).expect("it is ready");
+    retries.recovers(now, tried.lines[0].lines.bytes());
+    let mut left = 999;
+    while let Some(now) = retries.ready_at() {
+        let batch = retries.take(now, usize::MAX, u64::MAX, true).expect("it is ready");
+        assert_eq!(batch.points(), left.min(EACH));
+        left -= batch.points();
+    }
+    assert_eq!(left, 0);
+}
+
+#[test]
 fn precautions_go_again_together_ever_more_seldom_and_make_no_series_sick() {
     let mut retries = Retries::default();
     let words = Arc::from("put: HBase error: x");

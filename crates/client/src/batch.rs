@@ -62,6 +62,7 @@ impl Batch {
     }
 
     /// Cuts off the first half of the points.
+    #[cfg(feature = "http")]
     pub(crate) fn halve(&mut self) -> Batch {
         let points = self.points();
         self.split_front(usize::MAX, points / 2)

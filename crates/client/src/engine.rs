@@ -34,7 +34,7 @@ mod links;
 mod resend;
 mod step;
 
-use door::{Door, Link, State, Turn};
+use door::{Door, Link, State};
 pub(crate) use step::{EnginePhase, Input, Output};
 
 /// How long a connection attempt has for itself before another endpoint is tried beside it.
@@ -168,8 +168,10 @@ impl Engine {
                     exchange.wrote(now, bytes);
                     self.verdicts.tally.bytes_written += bytes;
                     let repeated = exchange.take_repeated();
-                    self.pace.take(self.now, repeated);
-                    self.doors[*door].overload.take(self.now, repeated);
+                    if repeated > 0 {
+                        self.pace.take(self.now, repeated);
+                        self.doors[*door].overload.take(self.now, repeated);
+                    }
                 }
             }
             Input::Received { link, bytes } => {
@@ -238,7 +240,7 @@ impl Engine {
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let mut next: Option<Duration> = None;
         let mut consider = |at: Option<Duration>| next = next.into_iter().chain(at).min();
-        let retries_ready = self.retries.is_ready(self.now).is_some();
+        let retries_ready = self.retry_waits().is_some();
         let waiting = self.queued || !self.verdicts.again.is_empty() || retries_ready;
         consider(self.retries.ready_after(self.now));
         consider(self.next_expiry());
@@ -257,9 +259,7 @@ impl Engine {
                     consider(exchange.ask_kernel_at());
                     let another = waiting && self.links.len() > 1;
                     consider(exchange.stands_still_from().filter(|at| another && *at > self.now));
-                    if retries_ready && link.turn != (Turn::NewLines { since: None }) {
-                        consider(self.gives_way_until(link).filter(|at| *at > self.now));
-                    }
+                    consider(Some(link.gives_way_until).filter(|at| retries_ready && *at > self.now));
                 }
             }
         }
@@ -325,13 +325,9 @@ impl Engine {
         }
         self.precautions_ahead = (self.precautions_ahead - held.lines.len() as i64).max(0);
         let Link {
-            door,
-            state,
-            turn,
-            given_at,
-            ..
+            door, state, given_at, ..
         } = &mut self.links[link];
-        (*turn, *given_at) = (Turn::Anything, self.now);
+        *given_at = self.now;
         for held in self.retries.sift(held) {
             self.doors[*door].overload.take(self.now, held.lines.points());
             match state {
@@ -370,10 +366,10 @@ impl Engine {
         self.roomiest_of(posted, false, |_| true)
     }
 
-    fn roomiest_of(&self, posted: bool, tried: bool, takes: impl Fn(&Link) -> bool) -> Option<(usize, Room)> {
+    fn roomiest_of(&self, posted: bool, again: bool, takes: impl Fn(&Link) -> bool) -> Option<(usize, Room)> {
         let rooms = self.links.iter().enumerate().filter(|(_, link)| takes(link));
         let rooms =
-            rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, tried, self.now)?)));
+            rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, again, self.now)?)));
         rooms.max_by_key(|(index, room)| {
             let moves = !self.stands_still(&self.links[*index]);
             (moves, room.bytes, usize::MAX - self.turn(*index))

@@ -60,8 +60,22 @@ pub(crate) struct Complaint {
     pub(crate) rest: Option<Duration>,
     /// It has too much to do; else something failed, and would with less as well.
     pub(crate) less: bool,
+    /// It is about points that had not failed before.
+    pub(crate) fresh: bool,
     /// So many points were refused, each alone in its request.
     pub(crate) refused: u32,
+}
+
+impl Complaint {
+    /// About points that had not failed before.
+    pub(crate) fn of(points: u64, rest: Option<Duration>) -> Complaint {
+        Complaint {
+            points,
+            rest,
+            fresh: true,
+            ..Complaint::default()
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -108,9 +122,8 @@ impl Overload {
         self.pace.allowance(now)
     }
 
-    /// How many points may be given of those that are tried to find out which of them fail: that goes on while the endpoint
-    /// rests on nobody's wish.
-    pub(crate) fn allowance_to_try(&self, now: Duration) -> u64 {
+    /// How many points may be given of those that it had failed before: that goes on while it rests on nobody's wish.
+    pub(crate) fn allowance_again(&self, now: Duration) -> u64 {
         if now < self.asked_until {
             return 0;
         }
@@ -142,12 +155,17 @@ impl Overload {
 
     /// Points were given to the endpoint.
     pub(crate) fn take(&mut self, now: Duration, points: u64) {
-        self.pace.take(now, points);
-        self.fade(now);
-        self.given += points as f64;
+        self.take_again(now, points);
         if self.is_failing() {
             self.resting_until = self.resting_until.max(now + self.rest);
         }
+    }
+
+    /// Points were given that it had failed before: it rests no longer for them.
+    pub(crate) fn take_again(&mut self, now: Duration, points: u64) {
+        self.pace.take(now, points);
+        self.fade(now);
+        self.given += points as f64;
     }
 
     /// Points were given of those that are tried to find out which of them fail: what becomes of them says nothing about
@@ -167,7 +185,8 @@ impl Overload {
             let part = complaint.points as f64 / self.given.max(1.0);
             self.get_less(now, part.min(1.0));
         }
-        if self.is_failing() && !rests {
+        // What goes again during a rest must not prolong it: new points would never have their turn.
+        if self.is_failing() && !rests && complaint.fresh {
             self.resting_until = now + self.rest;
             let most = if complaint.less { REST.2 } else { REST.1 };
             self.rest = (self.rest * 2).min(most.max(self.rest));
@@ -237,7 +256,8 @@ impl Overload {
         self.failed / self.given.max(self.failed).max(1.0)
     }
 
-    fn is_failing(&self) -> bool {
+    /// Whether the endpoint fails, and not some points.
+    pub(crate) fn is_failing(&self) -> bool {
         self.share() >= FAILING
     }
 
@@ -299,6 +319,7 @@ mod tests {
         Complaint {
             points,
             less: true,
+            fresh: true,
             ..Complaint::default()
         }
     }
@@ -365,6 +386,7 @@ mod tests {
         let mut overload = busy();
         let complaint = Complaint {
             points: 100_000,
+            fresh: true,
             ..Complaint::default()
         };
         overload.complained(secs(10), complaint);
@@ -429,6 +451,7 @@ mod tests {
                         Complaint {
                             points,
                             less,
+                            fresh: true,
                             ..Complaint::default()
                         },
                     );
@@ -445,6 +468,7 @@ mod tests {
                 Complaint {
                     points: 9_000_000,
                     less,
+                    fresh: true,
                     ..Complaint::default()
                 },
             );

@@ -1,14 +1,16 @@
 //! Retries: lines that a server failed, apart from everything else.
 //!
 //! ```text
-//!   failed --> resting --pause--> the same again --failed a third time--> halves --failed--> ... --> one line
-//!                 ^                    |                                  or line by line             |
-//!                 '---- failed --------'                                             sick: its series rests apart
+//!   failed --> resting --pause--> the same again --failed again--> quarters --failed--> ... --> one line
+//!                 ^                    |                           or line by line              |
+//!                 '---- failed --------'                                       sick: its series rests apart
 //! ```
 //!
 //! A storage that never takes one series must not stop the others, so what a server failed never stands in front of new
-//! lines: it rests, each time twice as long, while they pass. What fails three times is parted, each half by itself,
-//! until the line that fails is alone; where the server can say of each line whether it fails, all of them at once. Once
+//! lines: it rests, each time twice as long, while they pass. What fails three times, or twice while others were taken, is
+//! parted, each quarter by itself, until the line that fails is alone; where the server can say of each line whether it
+//! fails, all of them at once. Quarters take no more tries than halves, and half as many of them fail: a failure may be slow
+//! to come. Once
 //! the endpoint has taken others between that line's failures, its *series* is sick: later lines of it come here at once
 //! instead of failing a batch of good ones, and one of them is tried now and then, the oldest and the newest in turn. When
 //! one is taken, all of them go again; a line that had failed by itself goes on alone from then on, as it is that line and
@@ -44,8 +46,9 @@ const PAUSE: (Duration, Duration, Duration) = (
     Duration::from_secs(60),
 );
 
-/// What has no verdict and failed so often is parted.
+/// What has no verdict and failed so often is parted, into so many parts.
 pub(crate) const PART_AT: u8 = 3;
+const PARTS: u64 = 4;
 
 /// A line that failed so often by itself is given up when the client closes.
 const HOPELESS: u8 = 16;
@@ -91,11 +94,27 @@ pub(crate) struct Heard {
     pub(crate) recovered: Vec<Lines>,
 }
 
+/// What is to go again, the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Lines that are tried to find out which of them fail.
+    Tries,
+    /// Lines that failed once or twice.
+    Failed,
+    /// Lines that have their verdict.
+    Precautions,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Retries {
-    /// Halves of what failed, the next one last.
+    /// Parts of what failed, the next one last.
     parted: Vec<Resting>,
-    resting: RestingBatches,
+    /// How often a batch was parted, and of which of those the part was that was tried last.
+    splits: u64,
+    tried_of: u64,
+    /// Lines between two tries, but those of sick series.
+    trying: RestingBatches,
+    failed: RestingBatches,
     /// Precautions. They are not parted: an error that names none comes so late that another may be to blame.
     precautions: RestingBatches,
     sick: Sick,
@@ -156,6 +175,10 @@ impl Retries {
     fn failed(&mut self, now: Duration, mut batch: Batch, blame: Blame, words: &Arc<str>, taken: u64) {
         for held in &mut batch.lines {
             held.count_failure(taken);
+            let others_were_taken = held.failures > 1 && taken > held.taken_then;
+            if others_were_taken && matches!(blame, Blame::Some | Blame::Ended) {
+                held.failures = held.failures.max(PART_AT);
+            }
         }
         let ends = blame == Blame::Ended;
         let batch = self.without_sick(now, batch, words, ends);
@@ -222,17 +245,29 @@ impl Retries {
 
     fn rest_until(&mut self, ready_at: Duration, resting: Resting) {
         self.count(&resting.batch);
-        match resting.batch.is_posted() {
-            true => self.precautions.insert(ready_at, resting),
-            false => self.resting.insert(ready_at, resting),
+        match resting.batch.is_apart() {
+            _ if resting.batch.is_posted() => self.precautions.insert(ready_at, resting),
+            true => self.trying.insert(ready_at, resting),
+            false => self.failed.insert(ready_at, resting),
         }
     }
 
     fn part(&mut self, mut batch: Batch, words: &Arc<str>, ends: bool) {
         self.count(&batch);
-        let front = batch.halve();
-        for half in [batch, front] {
-            self.parted.push(Resting::new(half, words.clone(), ends));
+        let share = batch.points().div_ceil(PARTS);
+        // One batch after the other. Siblings go first: most of them are taken, and then it is known that the server takes
+        // something. But if each failure costs a connection, the first line to blame is looked for before anything else.
+        let others = self.parted.iter().rposition(|part| part.siblings != self.tried_of);
+        let place = match batch.failures() {
+            PART_AT => 0,
+            _ if ends => self.parted.len(),
+            _ => others.map_or(0, |at| at + 1),
+        };
+        self.splits += 1;
+        while !batch.is_empty() {
+            let mut part = Resting::new(batch.split_front(usize::MAX, share), words.clone(), ends);
+            part.siblings = self.splits;
+            self.parted.insert(place, part);
         }
     }
 
@@ -250,7 +285,8 @@ impl Retries {
     fn sift_waiting(&mut self) {
         let Retries {
             parted,
-            resting,
+            trying,
+            failed,
             sick,
             unposted,
             points,
@@ -260,13 +296,14 @@ impl Retries {
             let before = (waiting.batch.bytes(), waiting.batch.points());
             let lines = std::mem::take(&mut waiting.batch.lines).into_iter();
             let lines = lines.flat_map(|held| sick.sift(held)).collect();
-            let waiting = Resting::new(Batch { lines }, waiting.words, waiting.ends);
+            waiting.replace(Batch { lines });
             *unposted -= before.0 - waiting.batch.bytes();
             *points -= before.1 - waiting.batch.points();
             (!waiting.batch.is_empty()).then_some(waiting)
         };
         *parted = std::mem::take(parted).into_iter().filter_map(&mut sifted).collect();
-        resting.replace(sifted);
+        trying.replace(&mut sifted);
+        failed.replace(sifted);
     }
 
     /// Takes out what is of sick series: it waits with them.
@@ -311,14 +348,17 @@ impl Retries {
         }
     }
 
-    /// Whether a batch is ready; and then whether its lines have their verdict.
-    pub(crate) fn is_ready(&self, now: Duration) -> Option<bool> {
-        let may_try = now >= self.not_before;
-        let sick = self.sick.ready_at().is_some_and(|at| at <= now);
-        if may_try && (sick || !self.parted.is_empty()) || self.resting.is_due(now) {
-            return Some(false);
+    pub(crate) fn is_ready(&self, now: Duration, kind: Kind) -> bool {
+        let sick = || self.sick.ready_at().is_some_and(|at| at <= now);
+        match kind {
+            Kind::Tries => {
+                let may_try = now >= self.not_before;
+                may_try && (!self.parted.is_empty() || sick()) || self.trying.is_due(now)
+            }
+            // Most likely it fails for what is being looked for.
+            Kind::Failed => self.failed.is_due(now) && self.parted.is_empty(),
+            Kind::Precautions => self.precautions.is_due(now),
         }
-        self.precautions.is_due(now).then_some(true)
     }
 
     /// When something that waits will be ready that is not now, though something else may be.
@@ -329,45 +369,56 @@ impl Retries {
     fn ready_times(&self) -> impl Iterator<Item = Duration> {
         let parted = (!self.parted.is_empty()).then_some(self.not_before);
         let sick = self.sick.ready_at().map(|at| at.max(self.not_before));
-        let resting = [self.resting.ready_at(), self.precautions.ready_at()];
+        let failed = self.failed.ready_at().filter(|_| self.parted.is_empty());
+        let resting = [self.trying.ready_at(), failed, self.precautions.ready_at()];
         [parted, sick].into_iter().chain(resting).flatten()
     }
 
-    /// Takes the batch that is ready, or as much of it as fits. `each`: the server will say of each line whether it fails, so
+    /// Takes a batch that is ready, or as much of it as fits. `each`: the server will say of each line whether it fails, so
     /// that those which fail again and again can go together.
-    pub(crate) fn take(&mut self, now: Duration, bytes: usize, points: u64, each: bool) -> Option<Batch> {
-        let may_try = now >= self.not_before;
-        let mut batch = Batch::default();
-        if self.is_ready(now)? {
-            batch = self.precautions.take(now, bytes, points, each);
+    pub(crate) fn take(&mut self, now: Duration, kind: Kind, bytes: usize, points: u64, each: bool) -> Option<Batch> {
+        let batch = match kind {
+            Kind::Tries => self.take_tries(now, bytes, points, each),
+            Kind::Failed => self.failed.take(now, bytes, points, |_| false),
+            Kind::Precautions => self.precautions.take(now, bytes, points, |_| false),
+        };
+        if kind != Kind::Tries {
             self.uncount(&batch.lines);
-        } else if may_try && !self.parted.is_empty() {
-            batch = self.take_parted(bytes, points, each);
-            self.uncount(&batch.lines);
-            self.tried(now);
-        } else if self.resting.is_due(now) {
-            batch = self.resting.take(now, bytes, points, each);
-            self.uncount(&batch.lines);
-        } else if may_try {
-            batch.lines = self.sick.take(now, points, each);
-            self.tried(now);
         }
         self.look();
         (!batch.is_empty()).then_some(batch)
     }
 
+    fn take_tries(&mut self, now: Duration, bytes: usize, points: u64, each: bool) -> Batch {
+        let points = if each { points.min(EACH) } else { points };
+        let may_try = now >= self.not_before;
+        if may_try && self.parted.is_empty() && !self.trying.is_due(now) {
+            self.tried(now);
+            return Batch {
+                lines: self.sick.take(now, points, each),
+            };
+        }
+        let batch = match may_try && !self.parted.is_empty() {
+            true => {
+                self.tried(now);
+                self.take_parted(bytes, points, each)
+            }
+            false => self.trying.take(now, bytes, points, |resting| !each || resting.ends),
+        };
+        self.uncount(&batch.lines);
+        batch
+    }
+
     fn take_parted(&mut self, bytes: usize, points: u64, each: bool) -> Batch {
         let mut batch = Batch::default();
         while let Some(resting) = self.parted.last_mut() {
-            let left = match each {
-                true => points.min(EACH).saturating_sub(batch.points()),
-                false => points,
-            };
+            let left = points.saturating_sub(batch.points());
             let bytes = bytes.saturating_sub(batch.bytes());
             if left == 0 || !batch.is_empty() && (resting.ends || bytes < resting.batch.bytes()) {
                 break;
             }
             let ends = resting.ends;
+            self.tried_of = resting.siblings;
             batch.lines.append(&mut resting.split_front(bytes, left).lines);
             if resting.batch.is_empty() {
                 self.parted.pop();
@@ -403,7 +454,8 @@ impl Retries {
 
     /// The client closes: nothing rests any longer, and each sick series is tried once more.
     pub(crate) fn hurry(&mut self, now: Duration) {
-        self.resting.hurry(now);
+        self.trying.hurry(now);
+        self.failed.hurry(now);
         self.precautions.hurry(now);
         self.sick.hurry(now);
         self.look();
@@ -428,10 +480,8 @@ impl Retries {
     fn pop_alone(&mut self) -> Option<(Outstanding, Arc<str>)> {
         let taken = self.taken;
         let others_taken = |held: &Outstanding| taken > held.taken_then;
-        let alone = |resting: &Resting| {
-            resting.batch.points() == 1 && resting.batch.is_apart() && resting.batch.lines.iter().all(others_taken)
-        };
-        let given = self.resting.pop_where(alone)?.into_lines().next()?;
+        let alone = |resting: &Resting| resting.batch.points() == 1 && resting.batch.lines.iter().all(others_taken);
+        let given = self.trying.pop_where(alone)?.into_lines().next()?;
         self.uncount(std::slice::from_ref(&given.0));
         Some(given)
     }
@@ -442,7 +492,8 @@ impl Retries {
         let parted = self.parted.iter_mut();
         let mut old: Vec<_> = parted.flat_map(|resting| resting.expire(is_old)).collect();
         self.parted.retain(|resting| !resting.batch.is_empty());
-        old.append(&mut self.resting.expire(is_old));
+        old.append(&mut self.trying.expire(is_old));
+        old.append(&mut self.failed.expire(is_old));
         old.iter()
             .for_each(|(held, _)| self.uncount(std::slice::from_ref(held)));
         old.append(&mut self.sick.expire(is_old));
@@ -454,12 +505,14 @@ impl Retries {
     pub(crate) fn drain(&mut self) -> Vec<(Outstanding, Arc<str>)> {
         let Retries {
             parted,
-            mut resting,
+            mut trying,
+            mut failed,
             mut precautions,
             mut sick,
             ..
         } = std::mem::take(self);
-        let resting = parted.into_iter().chain(resting.drain()).chain(precautions.drain());
+        let resting = parted.into_iter().chain(trying.drain()).chain(failed.drain());
+        let resting = resting.chain(precautions.drain());
         let lines = resting.flat_map(Resting::into_lines);
         lines.chain(sick.drain()).collect()
     }
@@ -470,7 +523,7 @@ impl Retries {
         // Several lines that failed so often together were named, each of them.
         let hopeless = |resting: &Resting| resting.batch.lines.iter().all(|held| held.failures >= HOPELESS);
         let mut drained = Vec::new();
-        while let Some(resting) = self.resting.pop_where(hopeless) {
+        while let Some(resting) = self.trying.pop_where(hopeless) {
             self.uncount(&resting.batch.lines);
             drained.extend(resting.into_lines());
         }
@@ -502,7 +555,7 @@ impl Retries {
     /// Works out what is asked for often.
     fn look(&mut self) {
         self.sick.look();
-        let resting = self.parted.iter().chain(self.resting.iter());
+        let resting = self.parted.iter().chain(self.trying.iter()).chain(self.failed.iter());
         let resting = resting.chain(self.precautions.iter());
         self.low = resting.filter_map(Resting::low).chain(self.sick.low()).min();
     }

@@ -289,30 +289,24 @@ impl Verdicts {
     }
 
     /// The server asked for less because of so many points, in these words; and perhaps to be left alone for some time.
-    pub(crate) fn slow_down(&mut self, points: u64, rest: Option<Duration>, words: String) {
+    pub(crate) fn slow_down(&mut self, complaint: Complaint, words: String) {
         self.complain(Complaint {
-            points,
-            rest,
             less: true,
-            ..Complaint::default()
+            ..complaint
         });
         self.report_once(Report::Throttled { words });
     }
 
     /// It failed so many points, in these words, and did not ask for less.
-    pub(crate) fn failing(&mut self, points: u64, rest: Option<Duration>, words: String) {
-        self.complain(Complaint {
-            points,
-            rest,
-            ..Complaint::default()
-        });
+    pub(crate) fn failing(&mut self, complaint: Complaint, words: String) {
+        self.complain(complaint);
         self.report_once(Report::Failing { words });
     }
 
     /// It failed lines that had failed again and again: that says nothing about the others, unless it wants to be left alone.
     pub(crate) fn failing_still(&mut self, rest: Option<Duration>, words: String) {
         match rest {
-            Some(_) => self.failing(0, rest, words),
+            Some(_) => self.failing(Complaint::of(0, rest), words),
             None => self.report_once(Report::Failing { words }),
         }
     }
@@ -320,8 +314,8 @@ impl Verdicts {
     /// The server could not take a point, as this kind of error says.
     pub(crate) fn complain_of(&mut self, kind: ErrorKind, words: String) {
         match kind {
-            ErrorKind::PleaseThrottle | ErrorKind::ThrottlingException => self.slow_down(1, None, words),
-            _ => self.failing(1, None, words),
+            ErrorKind::PleaseThrottle | ErrorKind::ThrottlingException => self.slow_down(Complaint::of(1, None), words),
+            _ => self.failing(Complaint::of(1, None), words),
         }
     }
 
@@ -340,6 +334,7 @@ impl Verdicts {
         complaint.refused += more.refused;
         complaint.rest = complaint.rest.max(more.rest);
         complaint.less |= more.less;
+        complaint.fresh |= more.fresh;
     }
 
     /// Reports, unless a report of that kind waits already.

@@ -72,11 +72,11 @@ impl Door {
         self.not_before <= now && self.overload.allowance(now) > 0
     }
 
-    /// How much a link of this door takes now. `tried`: of lines that are tried to find out which of them fail.
-    pub(super) fn room(&self, link: &Link, posted: bool, tried: bool, now: Duration) -> Option<Room> {
+    /// How much a link of this door takes now. `again`: of lines that failed before.
+    pub(super) fn room(&self, link: &Link, posted: bool, again: bool, now: Duration) -> Option<Room> {
         let exchange = link.exchange()?;
-        let allowance = match tried {
-            true => self.overload.allowance_to_try(now),
+        let allowance = match again {
+            true => self.overload.allowance_again(now),
             false => self.overload.allowance(now),
         };
         if allowance == 0 || (self.lost && exchange.low().is_some()) {
@@ -140,21 +140,14 @@ pub(super) struct Link {
     pub(super) since: Duration,
     /// When it was last given lines.
     pub(super) given_at: Duration,
-    pub(super) turn: Turn,
+    /// When it was given the batch that had failed before, and that it has not come to the end of.
+    pub(super) batch_since: Option<Duration>,
+    /// Until then it is left to new lines, if some wait.
+    pub(super) gives_way_until: Duration,
     /// Its connection was given lines that had failed before.
     pub(super) tried: bool,
     /// Its connection is about to end because of its age, and takes no more lines.
     pub(super) retiring: bool,
-}
-
-/// What a link is to be given next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    Anything,
-    /// The last was a batch that had failed before: new lines, if they come soon after it could take them.
-    NewLines {
-        since: Option<Duration>,
-    },
 }
 
 pub(super) enum State {
@@ -176,7 +169,8 @@ impl Link {
             state: State::Idle,
             since: Duration::ZERO,
             given_at: Duration::ZERO,
-            turn: Turn::Anything,
+            batch_since: None,
+            gives_way_until: Duration::ZERO,
             tried: false,
             retiring: false,
         }

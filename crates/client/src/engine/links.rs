@@ -93,7 +93,7 @@ impl Engine {
         if self.queued || !self.verdicts.again.is_empty() {
             return Some(false);
         }
-        self.retries.is_ready(self.now)
+        self.retry_waits()
     }
 
     pub(super) fn kernel_has(&mut self, link: usize, bytes: u64) {

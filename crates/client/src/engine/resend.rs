@@ -6,17 +6,18 @@
 use std::time::Duration;
 
 use super::Engine;
-use super::door::{Link, Turn};
+use super::door::Link;
 use crate::block::BLOCK_BYTES;
 use crate::exchange::Exchange;
 use crate::outstanding::Outstanding;
+use crate::retries::Kind;
 use crate::verdicts::{Done, Reason};
 
 /// What failed and has no verdict may take at least so many bytes, however little `settle_bytes` allows: it is what a few
 /// requests hold.
 const LEAST_FAILED: usize = 1 << 20;
 
-/// After a batch that had failed, a link is left to new lines for so long.
+/// After a batch that had failed, a link is left to new lines for so long, and for at least as long as the batch took it.
 const GIVES_WAY: Duration = Duration::from_millis(10);
 
 /// Into how many looks at least a `max_age` is parted.
@@ -26,6 +27,7 @@ impl Engine {
     /// Gives what goes again to links that have room, what failed before first. Otherwise, with enough lines that end
     /// connections, no connection would live long enough to find out which they are.
     pub(super) fn resend(&mut self) {
+        self.give_way();
         self.retry();
         self.write_again();
     }
@@ -41,9 +43,8 @@ impl Engine {
             let Some(held) = self.verdicts.again.split_front(room.bytes, points) else {
                 return;
             };
-            self.links[link].turn = Turn::Anything;
             for held in self.retries.sift(held) {
-                self.count_given(link, &held, false);
+                self.count_given(link, &held, None);
                 if let Some(exchange) = self.links[link].exchange_mut() {
                     exchange.give(self.now, held);
                 }
@@ -53,67 +54,77 @@ impl Engine {
 
     /// Gives batches that failed before to links, and precautions: one at a time, and new lines in between.
     fn retry(&mut self) {
-        while let Some(posted) = self.retries.is_ready(self.now) {
-            // A precaution must not take all of a way that carries little.
-            let new_wait = self.queued && !self.is_full_of_failures();
-            let others_wait = !self.verdicts.again.is_empty() || (new_wait && self.precautions_ahead > 0);
-            if posted && others_wait {
-                return;
-            }
-            let allowance = self.pace.allowance(self.now);
-            self.wait_for_new_lines();
-            let free = |link: &Link| {
-                let free = link.exchange().is_some_and(Exchange::takes_batch);
-                free && self.gives_way_until(link).is_none_or(|until| until <= self.now)
-            };
-            let Some((link, room)) = self.roomiest_of(posted, true, free).filter(|_| allowance > 0) else {
-                return;
-            };
-            let points = room.points.min(allowance);
-            let bytes = if posted {
-                room.bytes.min(BLOCK_BYTES)
-            } else {
-                room.bytes
-            };
-            let each = self.links[link].exchange().is_some_and(Exchange::judges_each);
-            let Some(batch) = self.retries.take(self.now, bytes, points, each) else {
-                return;
-            };
-            let tried = batch.is_apart();
-            for held in &batch.lines {
-                self.count_given(link, held, tried);
-            }
-            self.links[link].turn = Turn::NewLines { since: None };
-            self.links[link].tried |= !posted;
-            if let Some(exchange) = self.links[link].exchange_mut() {
-                exchange.give_batch(self.now, batch);
-            }
+        for kind in [Kind::Tries, Kind::Failed, Kind::Precautions] {
+            while self.retries.is_ready(self.now, kind) && self.retry_one(kind) {}
         }
     }
 
-    /// Notes which links are free again after a batch that had failed, and could take new lines.
-    fn wait_for_new_lines(&mut self) {
-        let others_wait = self.queued && !self.is_full_of_failures() || !self.verdicts.again.is_empty();
+    /// Whether something is ready to go again, and then whether it has its verdict.
+    pub(super) fn retry_waits(&self) -> Option<bool> {
+        let ready = |kind| self.retries.is_ready(self.now, kind);
+        let unposted = ready(Kind::Tries) || ready(Kind::Failed);
+        (unposted || ready(Kind::Precautions)).then_some(!unposted)
+    }
+
+    /// Whether a link took a batch of that kind.
+    fn retry_one(&mut self, kind: Kind) -> bool {
+        let posted = kind == Kind::Precautions;
+        // A precaution must not take all of a way that carries little.
+        let new_wait = self.new_lines_wait() && self.precautions_ahead > 0;
+        if posted && (new_wait || !self.verdicts.again.is_empty()) {
+            return false;
+        }
+        let allowance = self.pace.allowance(self.now);
+        let free = |link: &Link| {
+            let free = link.exchange().is_some_and(Exchange::takes_batch);
+            free && !self.gives_way(link, !posted)
+        };
+        let Some((link, room)) = self.roomiest_of(posted, !posted, free).filter(|_| allowance > 0) else {
+            return false;
+        };
+        let points = room.points.min(allowance);
+        let bytes = if posted {
+            room.bytes.min(BLOCK_BYTES)
+        } else {
+            room.bytes
+        };
+        let each = self.links[link].exchange().is_some_and(Exchange::judges_each);
+        let Some(batch) = self.retries.take(self.now, kind, bytes, points, each) else {
+            return false;
+        };
+        for held in &batch.lines {
+            self.count_given(link, held, Some(kind));
+        }
+        self.links[link].batch_since = Some(self.now);
+        self.links[link].tried |= !posted;
+        if let Some(exchange) = self.links[link].exchange_mut() {
+            exchange.give_batch(self.now, batch);
+        }
+        true
+    }
+
+    /// Whether new lines are to go first. While their endpoint rests, what has no verdict goes meanwhile.
+    fn gives_way(&self, link: &Link, unposted: bool) -> bool {
+        let others_wait = self.new_lines_wait() || !self.verdicts.again.is_empty();
+        let rests = self.doors[link.door].overload.allowance(self.now) == 0;
+        others_wait && !(unposted && rests) && link.gives_way_until > self.now
+    }
+
+    fn new_lines_wait(&self) -> bool {
+        self.queued && !self.is_full_of_failures()
+    }
+
+    /// Leaves links that have come to the end of a batch to new lines, which may be gathered still.
+    fn give_way(&mut self) {
         for link in &mut self.links {
             let free = link.exchange().is_some_and(|exchange| exchange.room(false).is_some());
-            match &mut link.turn {
-                Turn::Anything => {}
-                turn if !others_wait => *turn = Turn::Anything,
-                Turn::NewLines { since } if free => *since = since.or(Some(self.now)),
-                Turn::NewLines { .. } => {}
+            if let Some(since) = link.batch_since.take_if(|_| free) {
+                link.gives_way_until = self.now + GIVES_WAY.max(self.now.saturating_sub(since));
             }
         }
     }
 
-    /// How long a link is left to new lines, if it is. They may be gathered still, or their endpoint rests.
-    pub(super) fn gives_way_until(&self, link: &Link) -> Option<Duration> {
-        match link.turn {
-            Turn::Anything => None,
-            Turn::NewLines { since } => Some(since.unwrap_or(self.now) + GIVES_WAY),
-        }
-    }
-
-    fn count_given(&mut self, link: usize, held: &Outstanding, tried: bool) {
+    fn count_given(&mut self, link: usize, held: &Outstanding, kind: Option<Kind>) {
         let points = held.lines.points();
         if held.verdict_posted {
             self.precautions_ahead += held.lines.len() as i64;
@@ -121,9 +132,10 @@ impl Engine {
         self.links[link].given_at = self.now;
         self.pace.take(self.now, points);
         let overload = &mut self.doors[self.links[link].door].overload;
-        match tried {
-            true => overload.take_to_try(self.now, points),
-            false => overload.take(self.now, points),
+        match kind {
+            Some(Kind::Tries) => overload.take_to_try(self.now, points),
+            Some(Kind::Failed) => overload.take_again(self.now, points),
+            Some(Kind::Precautions) | None => overload.take(self.now, points),
         }
         if held.was_written {
             self.verdicts.tally.resent += points;

@@ -4,6 +4,9 @@ use super::*;
 use crate::block::Block;
 use crate::credentials::Credentials;
 
+#[cfg(feature = "http")]
+mod poison;
+
 const ANSWER: &[u8] = b"net.opentsdb.tools built at revision eb1 (MINT)\nBuilt on 2021/09/08 by x@y:/z\n";
 
 struct Scenario {

@@ -25,6 +25,7 @@ use super::secrets::Secrets;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::batch::Batch;
 use crate::outstanding::Outstanding;
+use crate::overload::Complaint;
 use crate::retries::Blame;
 use crate::verdicts::{Verdict, Verdicts};
 
@@ -57,6 +58,8 @@ pub(crate) struct Http {
     gathered: VecDeque<Outstanding>,
     /// Lines of a request that was not taken as it was, the next ones last.
     parts: Vec<Part>,
+    /// The last request was one of those.
+    part_went: bool,
     flight: Option<Flight>,
     responses: Responses,
     answered: bool,
@@ -105,6 +108,7 @@ impl Http {
             learned,
             gathered: VecDeque::new(),
             parts: Vec::new(),
+            part_went: false,
             flight: None,
             responses: Responses::new(),
             answered: false,
@@ -180,6 +184,7 @@ impl Http {
     fn next(&mut self) -> (Part, Request) {
         let part = self.parts.pop();
         let fresh = part.is_none();
+        self.part_went = !fresh;
         let mut part = part.unwrap_or_else(|| {
             Part::new(Batch {
                 lines: std::mem::take(&mut self.gathered).into(),
@@ -243,7 +248,7 @@ impl Http {
                     // Whoever cannot say what it takes now gets the least, and later.
                     self.learned.config(answer.status, &answer.body);
                     let points = self.held().map(|held| held.lines.points()).sum();
-                    verdicts.failing(points, answer.retry_after, self.secrets.hidden(words));
+                    verdicts.failing(Complaint::of(points, answer.retry_after), self.secrets.hidden(words));
                     self.let_go(verdicts);
                 }
                 _ => self.learned.config(answer.status, &answer.body),
@@ -388,7 +393,7 @@ impl Http {
         verdicts.failed(named, Blame::Each, words.unwrap_or_default());
         if !others.is_empty() {
             let words = ErrorKind::RequestTimedOut.name();
-            verdicts.failing(others.points(), None, words.to_owned());
+            verdicts.failing(Complaint::of(others.points(), None), words.to_owned());
             verdicts.failed(others, Blame::Some, words);
         }
     }
@@ -415,10 +420,14 @@ impl Http {
 
 /// The server failed some of these points, and it is not known which; `less`: and asks for less.
 fn fail_some(part: Part, words: String, less: bool, rest: Option<Duration>, verdicts: &mut Verdicts) {
+    let complaint = Complaint {
+        fresh: part.batch.failures() == 0,
+        ..Complaint::of(part.batch.points(), rest)
+    };
     match part.batch.is_apart() {
         true => verdicts.failing_still(rest, words.clone()),
-        false if less => verdicts.slow_down(part.batch.points(), rest, words.clone()),
-        false => verdicts.failing(part.batch.points(), rest, words.clone()),
+        false if less => verdicts.slow_down(complaint, words.clone()),
+        false => verdicts.failing(complaint, words.clone()),
     }
     verdicts.failed(part.batch, Blame::Some, words);
 }
@@ -450,7 +459,8 @@ impl Exchange for Http {
     }
 
     fn takes_batch(&self) -> bool {
-        true
+        // Only if it is next, and what has been gathered since the last one is not to wait for it.
+        self.flight.is_none() && self.parts.is_empty() && (self.gathered.is_empty() || !self.part_went)
     }
 
     fn give_batch(&mut self, _now: Duration, batch: Batch) {

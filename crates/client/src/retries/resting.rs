@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{EACH, NOT_WAITED_FOR};
+use super::NOT_WAITED_FOR;
 use crate::batch::Batch;
 use crate::outstanding::Outstanding;
 
@@ -15,6 +15,8 @@ pub(super) struct Resting {
     pub(super) words: Arc<str>,
     /// Connections end because of one of them, perhaps: no other lines go with them.
     pub(super) ends: bool,
+    /// Parts of one batch have this in common.
+    pub(super) siblings: u64,
     /// The lowest position in it that somebody waits for.
     low: Option<(u64, Instant)>,
 }
@@ -28,10 +30,18 @@ impl Resting {
             batch,
             words,
             ends,
+            siblings: 0,
             low: None,
         };
         resting.find_low();
         resting
+    }
+
+    /// What is left of it.
+    pub(super) fn replace(&mut self, batch: Batch) {
+        let siblings = self.siblings;
+        *self = Resting::new(batch, self.words.clone(), self.ends);
+        self.siblings = siblings;
     }
 
     /// The lowest position in it that somebody waits for, and since when its point does.
@@ -91,36 +101,29 @@ impl RestingBatches {
         self.ready_at().is_some_and(|at| at <= now)
     }
 
-    /// What is ready goes together, as much as fits; of what is found out about, only lines of which the server says of
-    /// `each` whether it fails.
-    pub(super) fn take(&mut self, now: Duration, bytes: usize, points: u64, each: bool) -> Batch {
-        let (mut batch, mut ends) = (Batch::default(), false);
+    /// What is ready goes together, as much as fits, but for batches that go alone.
+    pub(super) fn take(&mut self, now: Duration, bytes: usize, points: u64, alone: impl Fn(&Resting) -> bool) -> Batch {
+        let mut batch = Batch::default();
         while let Some(mut entry) = self.batches.first_entry()
             && entry.key().0 <= now
         {
             let resting = entry.get_mut();
-            let apart = resting.batch.is_apart();
-            let most = if each && apart { points.min(EACH) } else { points };
+            let alone = alone(resting);
             let bytes = bytes.saturating_sub(batch.bytes());
-            let points = most.saturating_sub(batch.points());
-            if !batch.is_empty() {
-                let alike = match (batch.is_apart(), apart) {
-                    (false, false) => true,
-                    (true, true) => each && !ends && !resting.ends,
-                    _ => false,
-                };
-                let next = resting.batch.lines.first();
-                let fits = next.is_some_and(|held| held.lines.len() <= bytes) && points > 0;
-                if !alike || !fits {
-                    break;
-                }
+            let points = points.saturating_sub(batch.points());
+            let next = resting.batch.lines.first();
+            let fits = points > 0 && next.is_some_and(|held| held.lines.len() <= bytes);
+            if !batch.is_empty() && (alone || !fits) {
+                break;
             }
             batch.lines.append(&mut resting.split_front(bytes, points).lines);
-            ends |= resting.ends;
             if !resting.batch.is_empty() {
                 break;
             }
             entry.remove();
+            if alone {
+                break;
+            }
         }
         batch
     }

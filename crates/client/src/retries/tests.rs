@@ -26,6 +26,13 @@ fn batch_of(first: u64, series: impl IntoIterator<Item = u64>) -> Batch {
 }
 
 impl Retries {
+    /// Takes whatever is ready.
+    fn next(&mut self, now: Duration, bytes: usize, points: u64, each: bool) -> Option<Batch> {
+        let kinds = [Kind::Tries, Kind::Failed, Kind::Precautions];
+        let kind = kinds.into_iter().find(|kind| self.is_ready(now, *kind))?;
+        self.take(now, kind, bytes, points, each)
+    }
+
     fn ready_at(&self) -> Option<Duration> {
         self.ready_times().min()
     }
@@ -104,7 +111,7 @@ impl Server {
     fn pass_where<'a>(&mut self, until: Duration, sick: impl Fn(&Batch) -> &'a [&'a str]) {
         while let Some(at) = self.retries.ready_at().filter(|at| *at <= until) {
             self.now = self.now.max(at);
-            let batch = self.retries.take(self.now, usize::MAX, u64::MAX, false);
+            let batch = self.retries.next(self.now, usize::MAX, u64::MAX, false);
             let batch = batch.expect("it said that something is ready");
             let sick = sick(&batch);
             self.judge(batch, sick);
@@ -192,7 +199,7 @@ fn points_that_are_named_rest_by_themselves_and_are_not_parted() {
     retries.fails(now, batch(0, 10), Blame::Each, &words, 1);
     for taken in 2..5 {
         now = retries.ready_at().unwrap();
-        let Some(batch) = retries.take(now, usize::MAX, u64::MAX, false) else {
+        let Some(batch) = retries.next(now, usize::MAX, u64::MAX, false) else {
             break;
         };
         sizes.push(batch.points());
@@ -246,16 +253,16 @@ fn points_that_were_named_again_and_again_go_together_when_their_series_is_well(
     retries.fails(now, of_one, Blame::Each, &words, 1);
     for taken in 2..4 {
         now = retries.ready_at().unwrap();
-        let batch = retries.take(now, usize::MAX, u64::MAX, false).expect("it is ready");
+        let batch = retries.next(now, usize::MAX, u64::MAX, false).expect("it is ready");
         assert_eq!(batch.points(), 100);
         retries.fails(now, batch, Blame::Each, &words, taken);
     }
     now = retries.ready_at().unwrap();
-    let tried = retries.take(now, usize::MAX, u64::MAX, false).expect("it is ready");
+    let tried = retries.next(now, usize::MAX, u64::MAX, false).expect("it is ready");
     assert_eq!(tried.points(), 1, "the series is sick");
     retries.recovers(now, tried.lines[0].lines.bytes());
     now = retries.ready_at().unwrap();
-    let others = retries.take(now, usize::MAX, u64::MAX, false).expect("it is ready");
+    let others = retries.next(now, usize::MAX, u64::MAX, false).expect("it is ready");
     assert_eq!(others.points(), 99);
 }
 
@@ -267,16 +274,16 @@ fn lines_that_are_asked_about_one_by_one_are_few_at_a_time() {
     retries.fails(Duration::ZERO, of_one, Blame::Each, &words, 1);
     for taken in 2..4 {
         let now = retries.ready_at().unwrap();
-        let batch = retries.take(now, usize::MAX, u64::MAX, true).expect("it is ready");
+        let batch = retries.next(now, usize::MAX, u64::MAX, true).expect("it is ready");
         assert_eq!(batch.points(), 1_000, "not yet");
         retries.fails(now, batch, Blame::Each, &words, taken);
     }
     let now = retries.ready_at().unwrap();
-    let tried = retries.take(now, usize::MAX, u64::MAX, true).expect("it is ready");
+    let tried = retries.next(now, usize::MAX, u64::MAX, true).expect("it is ready");
     retries.recovers(now, tried.lines[0].lines.bytes());
     let mut left = 999;
     while let Some(now) = retries.ready_at() {
-        let batch = retries.take(now, usize::MAX, u64::MAX, true).expect("it is ready");
+        let batch = retries.next(now, usize::MAX, u64::MAX, true).expect("it is ready");
         assert_eq!(batch.points(), left.min(EACH));
         left -= batch.points();
     }
@@ -295,7 +302,7 @@ fn precautions_go_again_together_ever_more_seldom_and_make_no_series_sick() {
     let mut now = Duration::ZERO;
     for taken in 1..30 {
         now = now.max(retries.ready_at().unwrap());
-        let tried = retries.take(now, usize::MAX, u64::MAX, false).expect("it is ready");
+        let tried = retries.next(now, usize::MAX, u64::MAX, false).expect("it is ready");
         assert_eq!(tried.points(), 4);
         retries.fails(now, tried, Blame::Unknown, &words, taken);
         assert_eq!(retries.is_waited_for(), taken + 1 < u64::from(NOT_WAITED_FOR));
@@ -406,7 +413,7 @@ fn nothing_is_lost_or_counted_wrong_in_any_history() {
                     retries.fails(now, batch(first, points), blame, &Arc::from("x"), taken);
                 }
                 1..4 => {
-                    let batch = retries.take(now, 30 + draw(2000) as usize, 1 + draw(30), draw(2) == 0);
+                    let batch = retries.next(now, 30 + draw(2000) as usize, 1 + draw(30), draw(2) == 0);
                     inside -= batch.as_ref().map_or(0, Batch::points);
                     held.extend(batch);
                 }

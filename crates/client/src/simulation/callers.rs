@@ -194,9 +194,10 @@ pub(super) struct History {
     pub(super) patience: Duration,
     longest: usize,
     bad: u64,
-    /// What the storage says of the series it never takes, and of a hundred points how many are of it.
+    /// What the storage says of the series it never takes, of a hundred points how many are of one, and how many there are.
     pub(super) poison: Option<Poison>,
     sick: u64,
+    sick_series: u64,
     /// All faults are over from then on. `None`: something is wrong all through the run.
     quiet_from: Option<Duration>,
     points: u64,
@@ -283,6 +284,7 @@ impl History {
             bad: dice.pick(&[0, 0, 10, 50]),
             poison: None,
             sick: 0,
+            sick_series: 1,
             quiet_from: None,
             points,
             options,
@@ -309,13 +311,14 @@ impl History {
         let metric = dice.pick(&["m.a", "m.b"]);
         let pad = "x".repeat(dice.between(1, self.longest as u64) as usize);
         if dice.chance(self.sick) {
-            return format!("put m.s {} {position} h=sick\n", EPOCH + position / 8).into_bytes();
+            let series = dice.below(self.sick_series);
+            return format!("put m.s {} {position} h=sick{series}\n", EPOCH + position / 8).into_bytes();
         }
         // Neighbours are often alike in everything but their value.
         format!("put {metric} {} {position}{end} h={pad}\n", EPOCH + position / 8).into_bytes()
     }
 
-    /// The storage never takes one series. All others go on: with room for what waits, nothing of them is lost.
+    /// The storage never takes some series. All others go on: with room for what waits, nothing of them is lost.
     fn poison(&mut self, dice: &mut Dice) {
         self.poison = match (self.wire, self.options.ack, self.kind) {
             (Wire::Telnet, _, Kind::OpenTsdb) => Some(dice.pick(&[Poison::Late, Poison::AtOnce, Poison::HangUp])),
@@ -333,6 +336,7 @@ impl History {
             return;
         }
         self.sick = dice.pick(&[2, 10, 40]);
+        self.sick_series = dice.pick(&[1, 5, 20]);
         self.calm = false;
         self.options = Options {
             queue_points: 100_000,

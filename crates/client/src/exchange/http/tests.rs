@@ -154,6 +154,23 @@ fn what_was_gathered_goes_in_one_request_and_one_at_a_time() {
 }
 
 #[test]
+fn what_was_gathered_goes_between_two_batches_that_go_again() {
+    let mut scenario = Scenario::new();
+    let again = || Batch {
+        lines: vec![held(10, 1)],
+    };
+    assert!(scenario.give(2).exchange.takes_batch());
+    scenario.exchange.give_batch(Duration::ZERO, again());
+    assert!(!scenario.exchange.takes_batch(), "one is enough");
+    assert_eq!(scenario.points(), [10]);
+    scenario.server(204, "");
+    assert!(!scenario.exchange.takes_batch(), "others have waited for one of them");
+    assert_eq!(scenario.points(), [0, 1]);
+    scenario.server(204, "");
+    assert!(scenario.exchange.takes_batch());
+}
+
+#[test]
 fn the_configuration_is_asked_for_first_and_bounds_the_bodies() {
     let mut s = Scenario::with(Learned::new(None), |_| {});
     s.give(900);

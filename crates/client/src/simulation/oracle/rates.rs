@@ -9,7 +9,7 @@
 //! - Once a series is known to be sick, its later points are in no body with others.
 //! - Where nothing fails but the points of one series, the others are written a few times each at most.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::{Oracle, Point};
@@ -26,7 +26,8 @@ const IN_VAIN: (f64, f64) = (150.0, 60.0);
 /// The time between two reports of one kind about one subject.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// How often a good point may be written because of sick ones: to part them, and a few times before.
+/// How often a good point may be written because of sick ones: to part them, and a few times before. Each further series may
+/// cost a connection that others settle on.
 const COPIES: u64 = 14;
 
 /// A sick point that failed more often, and alone at last, makes its series known.
@@ -54,10 +55,9 @@ pub(super) struct Rates {
     told: BTreeMap<String, Duration>,
     /// By sick point, how often it failed, and how many good ones had been taken when it first did.
     failures: BTreeMap<usize, (u32, u64)>,
-    /// When a point of the sick series had failed so often, and alone at last, that the series must be known; and bodies
-    /// with later points of it and others since.
-    found: Option<Duration>,
-    mixed: u32,
+    /// By sick series, when a point of it had failed so often, and alone at last, that it must be known; and bodies with
+    /// later points of it and others since.
+    found: BTreeMap<Vec<u8>, (Duration, u32)>,
 }
 
 impl Oracle {
@@ -119,23 +119,37 @@ impl Oracle {
             let (failures, taken_then) = self.rates.failures.entry(*number).or_insert((0, taken));
             *failures += 1;
             if *failures > KNOWN && taken > *taken_then && points.len() == 1 {
-                self.rates.found.get_or_insert(now);
+                let series = series_of(&self.points[*number].line);
+                self.rates.found.entry(series).or_insert((now, 0));
             }
         }
     }
 
     /// These points are in a body together.
     pub(super) fn put_together(&mut self, now: Duration, points: &[usize]) {
-        let Some(found) = self.rates.found else { return };
-        let later = |number: &&usize| self.points[**number].sick && self.points[**number].accepted > found;
-        let later = points.iter().filter(later).count();
-        if later > 0 && later < points.len() && self.only_sick {
-            self.rates.mixed += 1;
-            if self.rates.mixed > MIXED {
-                self.fail(format!(
-                    "promise 11: points of a series known to be sick since {found:?} are put with others at {now:?}"
-                ));
+        if self.rates.found.is_empty() || !self.only_sick {
+            return;
+        }
+        let sick = points.iter().filter(|number| self.points[**number].sick).count();
+        let mut told = None;
+        for point in points
+            .iter()
+            .map(|number| &self.points[*number])
+            .filter(|point| point.sick)
+        {
+            let series = self.rates.found.get_mut(&series_of(&point.line));
+            if let Some((found, mixed)) = series
+                && point.accepted > *found
+                && sick < points.len()
+            {
+                *mixed += 1;
+                told = told.or((*mixed > MIXED).then_some(*found));
             }
+        }
+        if let Some(found) = told {
+            self.fail(format!(
+                "promise 11: points of a series known to be sick since {found:?} are put with others at {now:?}"
+            ));
         }
     }
 
@@ -170,10 +184,17 @@ impl Oracle {
         let copies = |point: &Point| point.copies - point.copies.min(1);
         let again: u64 = self.points.iter().filter(good).map(copies).sum();
         let good = self.points.iter().filter(good).count() as u64;
-        if self.only_sick && again > good * COPIES {
+        let sick = self.points.iter().filter(|point| point.sick);
+        let series: BTreeSet<_> = sick.map(|point| series_of(&point.line)).collect();
+        if self.only_sick && again > good * (COPIES + series.len() as u64) {
             self.fail(format!(
                 "promise 11: {good} good points written {again} times again, because of others: {ledger:?}"
             ));
         }
     }
+}
+
+/// The tags of a line.
+fn series_of(line: &[u8]) -> Vec<u8> {
+    line.splitn(5, |byte| *byte == b' ').nth(4).unwrap_or_default().to_vec()
 }

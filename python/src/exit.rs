@@ -2,7 +2,7 @@
 //!
 //! The registry holds each [`Core`] from its opening until it has ended, so that a client Python
 //! has deleted is drained as well. What ended on its own leaves its undelivered points in a sum,
-//! for the one line that the exit hook prints. `potsdb/exit.py` decides when the hook runs.
+//! for the one line that the exit hook prints. `potsdb/_exit.py` decides when the hook runs.
 //!
 //! Only threads that hold the interpreter lock come here, and none releases it while it holds
 //! `REGISTRY`: a fork, which needs the interpreter lock, always finds the registry free.

@@ -1,7 +1,7 @@
 //! `send_frame`: tables as points, from anything with `__arrow_c_stream__`.
 //!
 //! pandas, Polars, PyArrow and others hand a table over as Arrow's C stream: the columns where they lie, nothing copied (pandas
-//! with the help of `potsdb/tables.py`: by itself it looks through every number for nulls). What a cell means is the crate's
+//! with the help of `potsdb/_tables.py`: by itself it looks through every number for nulls). What a cell means is the crate's
 //! business (`potsdb::frame`); here are the arguments, the waiting, and what the program is told. The interpreter lock is
 //! released while rows are read and while there is no room, and signals get their turn between two slices of the table.
 
@@ -122,7 +122,7 @@ pub(crate) fn send(
 ) -> PyResult<SentFrame> {
     let deadline = waits::seconds(timeout)?.and_then(|timeout| Instant::now().checked_add(timeout));
     let names: Vec<&str> = columns.names().collect();
-    let lean = py.import("potsdb.tables")?.call_method1("lean", (table, names))?;
+    let lean = py.import("potsdb._tables")?.call_method1("lean", (table, names))?;
     let Ok(export) = lean.getattr("__arrow_c_stream__") else {
         return Err(PyTypeError::new_err(format!(
             "send_frame takes what has __arrow_c_stream__ (pandas 2.2 with PyArrow, Polars 1.3, PyArrow 14 and newer), not {}",

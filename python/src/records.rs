@@ -3,7 +3,7 @@
 //! The worker never calls into Python: it leaves reports, and the next call of a client passes them
 //! on here, after its own point is queued and with no lock held. A handler that sends gets no
 //! second record from within the first. How often is decided elsewhere: for reports in the crate,
-//! for refused points in `potsdb/records.py`.
+//! for refused points in `potsdb/_records.py`.
 
 use std::cell::Cell;
 
@@ -47,7 +47,7 @@ fn level(level: log::Level) -> u8 {
 fn record<'py>(py: Python<'py>, function: &str, arguments: impl PyCallArgs<'py>) -> PyResult<()> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let call = || -> PyResult<()> {
-        let module = MODULE.get_or_try_init(py, || Ok::<_, PyErr>(py.import("potsdb.records")?.unbind()))?;
+        let module = MODULE.get_or_try_init(py, || Ok::<_, PyErr>(py.import("potsdb._records")?.unbind()))?;
         module.bind(py).getattr(function)?.call1(arguments)?;
         Ok(())
     };

@@ -32,7 +32,7 @@ client.stats().as_dict()
 REFUSED = """
 client.send("m", 1, a="b c")
 for level in (10, 20, 30, 40):
-    potsdb.records.report(level, f"level {level}")
+    potsdb._records.report(level, f"level {level}")
 """
 
 

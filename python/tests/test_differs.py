@@ -69,7 +69,7 @@ def test_what_the_old_one_let_through_is_dropped_counted_and_logged(old_python, 
     old_server.close()
     old.close()
 
-    potsdb.records._last.clear()
+    potsdb._records._last.clear()
     with caplog.at_level(logging.WARNING, "potsdb"):
         assert client.send(name, 1, **tags) is None
     assert len(caplog.records) == 1

@@ -20,6 +20,11 @@ def test_the_module_has_the_names_programs_import():
     assert isinstance(potsdb.__version__, str)
 
 
+def test_the_package_shows_what_programs_may_use_and_nothing_else():
+    shown = {name for name in dir(potsdb) if not name.startswith("_")}
+    assert shown == {name for name in potsdb.__all__ if not name.startswith("_")} | {"exceptions"}
+
+
 def test_the_package_says_it_is_typed():
     assert (Path(potsdb.__file__).parent / "py.typed").exists()
 

@@ -11,9 +11,7 @@ Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.series`, `ga
 `close(timeout)`, `with`, and every option of the client as a keyword.
 """
 
-from __future__ import annotations
-
-from . import client, exit, records
+from . import _exit, _records, client
 from ._potsdb import Counter, EndpointState, Gauge, SentFrame, Series, Stats, Timer, __version__
 from .client import Client
 from .exceptions import Closed, ConfigError, InvalidOverflow, InvalidPoint, PotsdbError, QueueFull
@@ -37,5 +35,5 @@ __all__ = [
     "client",
 ]
 
-records.install()
-exit.install()
+_records.install()
+_exit.install()

@@ -6,9 +6,9 @@ The work is done by the extension module; here are the constructors, the ways to
 
 from __future__ import annotations
 
-from . import _potsdb, records
-from .exit import cover
-from .shims import Queue, Thread
+from . import _potsdb, _records
+from ._exit import cover
+from ._shims import Queue, Thread
 
 TYPE_CHECKING = False  # typing's, to checkers; to import it would cost more than this package
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from .keywords import Keywords, Options
+    from ._keywords import Keywords, Options
 
 __all__ = ["MPS_LIMIT", "Client", "Keywords", "Options"]
 
@@ -30,9 +30,9 @@ MPS_LIMIT = 0
 def __getattr__(name: str) -> Any:
     # They need `typing`, and nothing but checkers and annotations asks for them.
     if name in {"Keywords", "Options"}:
-        from . import keywords
+        from . import _keywords
 
-        return getattr(keywords, name)
+        return getattr(_keywords, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -131,7 +131,7 @@ class Client(_potsdb.Client):
         self._is_done = True
         if "done" in vars(self):
             self.done.set()
-        records.closed()
+        _records.closed()
         return None if timeout is None else self._close(timeout, True)
 
     def wait(self) -> None:

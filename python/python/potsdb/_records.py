@@ -63,7 +63,7 @@ _logger: logging.Logger | None = None
 
 
 def install() -> None:
-    """A forked child starts with nothing said. To be called before `exit.install`: see `meet`."""
+    """A forked child starts with nothing said. To be called before `_exit.install`: see `meet`."""
     os.register_at_fork(after_in_child=_forget)
     if not _find():
         atexit.register(_end)
@@ -73,7 +73,7 @@ def meet() -> None:
     """Finds the logger if `logging` is loaded by now; cheap when nothing is to do.
 
     At exit, who registered last goes first. A program that imports `logging` after this package would have its handlers
-    closed before the last records, which `exit.drain` delivers. So `logging` is ended from here, after that.
+    closed before the last records, which `_exit.drain` delivers. So `logging` is ended from here, after that.
     """
     if _logger is None and _find():
         atexit.unregister(sys.modules["logging"].shutdown)

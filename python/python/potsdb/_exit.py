@@ -13,7 +13,7 @@ import atexit
 import os
 import sys
 
-from . import _potsdb, records
+from . import _potsdb, _records
 
 TYPE_CHECKING = False  # typing's, to checkers; to import it would cost more than this package
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def install() -> None:
 
 def cover() -> None:
     """Hooks into whichever of the modules is loaded by now; cheap when nothing is to do."""
-    records.meet()
+    _records.meet()
     for name in ("multiprocessing", "billiard"):
         process: Any = sys.modules.get(f"{name}.process")
         if not hasattr(process, "current_process"):  # absent, or being imported
@@ -66,9 +66,9 @@ def cover() -> None:
 def drain() -> None:
     """Delivers what is queued; says one line if something was not delivered, nothing if all was."""
     line = _potsdb.drain_all(GRACE)
-    records.closed(final=True)
+    _records.closed(final=True)
     if line is not None:
-        records.say(line)
+        _records.say(line)
 
 
 def _pool_process_ends(**_: object) -> None:

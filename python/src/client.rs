@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::core::{Core, Door, Origin};
 use crate::errors::{self, Refusal};
-use crate::fastcall::{self, Arguments, Attached};
+use crate::fastcall::{self, Arguments, TryLock};
 use crate::frame::{self, SentFrame};
 use crate::instruments::{Counter, Gauge, Timer};
 use crate::series::Series;
@@ -26,7 +26,7 @@ use crate::{options, values};
 #[pyclass(frozen, subclass, module = "potsdb._potsdb")]
 pub(crate) struct Client {
     door: OnceLock<Arc<Door>>,
-    sites: Attached<Sites>,
+    sites: TryLock<Sites>,
 }
 
 #[pymethods]
@@ -36,7 +36,7 @@ impl Client {
     fn new(_args: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Client {
         Client {
             door: OnceLock::new(),
-            sites: Attached::default(),
+            sites: TryLock::default(),
         }
     }
 
@@ -253,7 +253,7 @@ impl Client {
     ) -> Option<PyResult<Option<Bound<'py, PyString>>>> {
         let py = arguments.py();
         let mut line = None;
-        let outcome = self.sites.with(py, |sites| {
+        let outcome = self.sites.with(|sites| {
             let site = sites.find(arguments)?;
             let value = values::plain(arguments.values().nth(1)?)?;
             let timestamp = match site.timestamp {
@@ -310,7 +310,7 @@ impl Client {
         if line.is_some() && core.client.options().invalid != Invalid::Replace {
             let series = || core.client.series(origin.metric, tags.iter()).ok();
             self.sites
-                .with(py, |sites| sites.learn(arguments, series))
+                .with(|sites| sites.learn(arguments, series))
                 .transpose()?;
         }
         Ok(line)

@@ -1,15 +1,16 @@
 //! Errors of the crate as exceptions of `potsdb.exceptions`.
 //!
 //! The classes are written in Python (they have several bases each, so that programs written for
-//! potsdb 1.0.3 go on catching what they caught); this file finds them and fills them.
+//! potsdb 1.0.3 go on catching what they caught) and handed over (`package.rs`); this file fills them.
 
 use std::io;
 
 use potsdb::ConfigError;
 use pyo3::exceptions::{PyOSError, PyTimeoutError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
+
+use crate::package::{self, Package};
 
 /// Why a call made no point.
 pub(crate) enum Refusal {
@@ -27,37 +28,31 @@ impl From<PyErr> for Refusal {
 
 /// `InvalidPoint`: a `ValueError` and an `AssertionError`.
 pub(crate) fn invalid_point(py: Python<'_>, message: String) -> PyErr {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    new(py, &CLASS, "InvalidPoint", message)
+    new(py, |package| &package.invalid_point, message)
 }
 
 /// `InvalidOverflow`: an `InvalidPoint` that is an `OverflowError` too.
 pub(crate) fn invalid_overflow(py: Python<'_>, message: String) -> PyErr {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    new(py, &CLASS, "InvalidOverflow", message)
+    new(py, |package| &package.invalid_overflow, message)
 }
 
 /// `Closed`, in the words of potsdb 1.0.3.
 pub(crate) fn closed(py: Python<'_>) -> PyErr {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    new(py, &CLASS, "Closed", "the client has been closed".to_owned())
+    new(py, |package| &package.closed, "the client has been closed".to_owned())
 }
 
 /// `QueueFull`, which only `overflow=block` and its deadline can raise.
 pub(crate) fn queue_full(py: Python<'_>) -> PyErr {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     new(
         py,
-        &CLASS,
-        "QueueFull",
+        |package| &package.queue_full,
         "no room in the queue before the deadline of overflow=block".to_owned(),
     )
 }
 
 /// `ConfigError`.
 pub(crate) fn config(py: Python<'_>, message: String) -> PyErr {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    new(py, &CLASS, "ConfigError", message)
+    new(py, |package| &package.config_error, message)
 }
 
 /// What `Builder::build` says: `check_host` fails as a socket would, the rest is a `ConfigError`.
@@ -105,9 +100,9 @@ fn unknown_host(py: Python<'_>, source: &io::Error) -> PyResult<PyErr> {
     ))
 }
 
-fn new(py: Python<'_>, cell: &'static PyOnceLock<Py<PyType>>, name: &str, message: String) -> PyErr {
-    match cell.import(py, "potsdb.exceptions", name) {
-        Ok(class) => PyErr::from_type(class.clone(), message),
+fn new(py: Python<'_>, class: fn(&Package) -> &Py<PyType>, message: String) -> PyErr {
+    match package::get(py) {
+        Ok(package) => PyErr::from_type(class(&package).bind(py).clone(), message),
         Err(error) => error,
     }
 }

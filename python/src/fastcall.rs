@@ -13,9 +13,10 @@
 )]
 
 use std::any::Any;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::ffi::CStr;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{ptr, slice, str};
 
 use arrow_array::ffi_stream::RecordBatchStreamReader;
@@ -215,7 +216,7 @@ unsafe fn call<T: PyClass<Frozen = True> + Sync>(
     names: *mut ffi::PyObject,
     method: impl for<'a, 'py> FnOnce(&T, &Arguments<'a, 'py>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
-    // SAFETY: CPython calls methods with the interpreter lock held.
+    // SAFETY: CPython calls methods on a thread that is attached to it.
     let py = unsafe { Python::assume_attached() };
     let call = || {
         // SAFETY: the descriptor has checked that `this` is an instance of its class.
@@ -276,37 +277,44 @@ pub(crate) fn stream(capsule: &Bound<'_, PyCapsule>) -> PyResult<RecordBatchStre
     stream.map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-/// A value that is changed only while the interpreter lock is held: that lock is its lock. A mutex of its own is two
-/// atomic exchanges, one call in twelve.
+/// A value for one thread at a time; who comes while another is in it goes another way instead of waiting.
+///
+/// A mutex of the standard library costs two atomic exchanges each time and asks whether its thread panics; this is one
+/// exchange.
 #[derive(Default)]
-pub(crate) struct Attached<T> {
-    busy: Cell<bool>,
+pub(crate) struct TryLock<T> {
+    busy: AtomicBool,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: `with` is the only way to `busy` and `value`, and asks for the proof that its thread holds the interpreter lock, of
-// which there is one: the module says that it needs it (`gil_used`), so interpreters without one turn it on. Whoever
-// lets go of the lock inside `with` leaves `busy` behind, which the next thread sees.
-unsafe impl<T: Send> Sync for Attached<T> {}
+// SAFETY: `with` is the only way to `value`. It hands it to one thread at a time, and what that one did is seen by the
+// next: the store that lets go is a release, the exchange that takes it an acquire.
+unsafe impl<T: Send> Sync for TryLock<T> {}
 
-impl<T> Attached<T> {
-    /// Calls `with` on the value; `None` when somebody is in it already.
+impl<T> TryLock<T> {
+    /// Calls `with` on the value; `None` when somebody is in it already, this thread further up its stack included.
     #[inline]
-    pub(crate) fn with<R>(&self, _py: Python<'_>, with: impl FnOnce(&mut T) -> R) -> Option<R> {
+    pub(crate) fn with<R>(&self, with: impl FnOnce(&mut T) -> R) -> Option<R> {
         /// Also when `with` panics: what it leaves is a table that lacks a site.
-        struct Busy<'a>(&'a Cell<bool>);
+        struct Busy<'a>(&'a AtomicBool);
         impl Drop for Busy<'_> {
             fn drop(&mut self) {
-                self.0.set(false);
+                self.0.store(false, Ordering::Release);
             }
         }
-        if self.busy.replace(true) {
+        if self.busy.swap(true, Ordering::Acquire) {
             return None;
         }
         let _busy = Busy(&self.busy);
         // SAFETY: `busy` was false, so nobody is in here; who comes while it is true is sent away.
         Some(with(unsafe { &mut *self.value.get() }))
     }
+}
+
+/// The number of the interpreter that runs this thread; the main one is 0, the others are sub-interpreters.
+pub(crate) fn interpreter(_py: Python<'_>) -> i64 {
+    // SAFETY: attached, so there is an interpreter, and it lives as long as this thread is attached to it.
+    unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) }
 }
 
 #[cold]

@@ -15,13 +15,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyMapping, PyString};
 
 use crate::core::Core;
-use crate::{errors, fastcall, records, waits};
+use crate::{errors, fastcall, package, records, waits};
 
 /// Rows between two looks at the signals: a few ten milliseconds' worth.
 const SLICE: usize = 1 << 17;
 
 /// What became of a table's cells.
-#[pyclass(frozen, get_all, module = "potsdb._potsdb")]
+#[pyclass(frozen, get_all, module = "potsdb")]
 #[derive(Default)]
 pub(crate) struct SentFrame {
     queued: u64,
@@ -122,7 +122,7 @@ pub(crate) fn send(
 ) -> PyResult<SentFrame> {
     let deadline = waits::seconds(timeout)?.and_then(|timeout| Instant::now().checked_add(timeout));
     let names: Vec<&str> = columns.names().collect();
-    let lean = py.import("potsdb._tables")?.call_method1("lean", (table, names))?;
+    let lean = package::get(py)?.lean.bind(py).call1((table, names))?;
     let Ok(export) = lean.getattr("__arrow_c_stream__") else {
         return Err(PyTypeError::new_err(format!(
             "send_frame takes what has __arrow_c_stream__ (pandas 2.2 with PyArrow, Polars 1.3, PyArrow 14 and newer), not {}",

@@ -11,7 +11,7 @@ macro_rules! stats {
         /// Everything a client counts, at one instant.
         ///
         /// `accepted + adopted == acknowledged + unconfirmed + rejected + dropped + pending`, always.
-        #[pyclass(frozen, module = "potsdb._potsdb")]
+        #[pyclass(frozen, module = "potsdb")]
         pub(crate) struct Stats {
             $(#[pyo3(get)] $name: $type,)*
             words: String,
@@ -86,7 +86,7 @@ stats! {
 }
 
 /// How one endpoint is doing.
-#[pyclass(frozen, get_all, module = "potsdb._potsdb")]
+#[pyclass(frozen, get_all, module = "potsdb")]
 #[derive(Clone)]
 pub(crate) struct EndpointState {
     name: String,

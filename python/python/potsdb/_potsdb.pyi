@@ -1,6 +1,6 @@
 """The extension module: the Rust client. Use it through the package `potsdb`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, SupportsFloat, SupportsIndex, SupportsInt, final, overload
 
 from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
@@ -17,6 +17,7 @@ __all__ = [
     "Timer",
     "__version__",
     "drain_all",
+    "install",
     "option_names",
 ]
 
@@ -287,8 +288,21 @@ class Barrier:
     def is_reached(self) -> bool:
         """Whether every point sent before the barrier has its verdict."""
 
-def drain_all(grace: float) -> str | None:
-    """Drains every client within `grace` seconds; the line to print, if something was not delivered."""
+def install(
+    *,
+    invalid_point: type[Exception],
+    invalid_overflow: type[Exception],
+    closed: type[Exception],
+    queue_full: type[Exception],
+    config_error: type[Exception],
+    report: Callable[[int, str], None],
+    refused: Callable[[str, str], None],
+    lean: Callable[[Any, list[str]], object],
+) -> None:
+    """Takes over what the package brings."""
+
+def drain_all() -> str | None:
+    """Drains every client within its `close_grace`; the line to print, if something was not delivered."""
 
 def option_names() -> list[str]:
     """Every option by name, in the order of the documentation."""

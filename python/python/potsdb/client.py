@@ -6,8 +6,9 @@ The work is done by the extension module; here are the constructors, the ways to
 
 from __future__ import annotations
 
-from . import _potsdb, _records
+from . import _potsdb
 from ._exit import cover
+from ._records import closed
 from ._shims import Queue, Thread
 
 TYPE_CHECKING = False  # typing's, to checkers; to import it would cost more than this package
@@ -131,7 +132,7 @@ class Client(_potsdb.Client):
         self._is_done = True
         if "done" in vars(self):
             self.done.set()
-        _records.closed()
+        closed()
         return None if timeout is None else self._close(timeout, True)
 
     def wait(self) -> None:

@@ -58,23 +58,31 @@ pub(crate) fn config(py: Python<'_>, message: String) -> PyErr {
 /// What `Builder::build` says: `check_host` fails as a socket would, the rest is a `ConfigError`.
 pub(crate) fn building(py: Python<'_>, error: &ConfigError) -> PyErr {
     match error.unreachable_by() {
-        Some(source) if is_resolution(source) => unknown_host(py, source).unwrap_or_else(|error| error),
-        Some(source) => unreachable_host(source),
+        Some(source) => {
+            // The crate says the endpoint first and then the source.
+            let words = error.to_string();
+            let endpoint = words.strip_suffix(&format!(": {source}")).unwrap_or_default();
+            match is_resolution(source) {
+                true => unknown_host(py, endpoint, source).unwrap_or_else(|error| error),
+                false => unreachable_host(endpoint, source),
+            }
+        }
         None => config(py, error.to_string()),
     }
 }
 
-/// `OSError(errno, words)` makes the natural subclass of itself: `ConnectionRefusedError` and so on.
-fn unreachable_host(source: &io::Error) -> PyErr {
+/// `OSError(errno, words, endpoint)` makes the natural subclass of itself, `ConnectionRefusedError` and so on, and
+/// prints as "[Errno 111] Connection refused: 'tsdb://localhost:4242'".
+fn unreachable_host(endpoint: &str, source: &io::Error) -> PyErr {
     match source.raw_os_error() {
         Some(number) => {
             let words = source.to_string();
             // Rust adds " (os error 111)", which Python says as "[Errno 111]".
             let words = words.split(" (os error").next().unwrap_or_default().to_owned();
-            PyOSError::new_err((number, words))
+            PyOSError::new_err((number, words, endpoint.to_owned()))
         }
-        None if source.kind() == io::ErrorKind::TimedOut => PyTimeoutError::new_err("timed out"),
-        None => PyOSError::new_err(source.to_string()),
+        None if source.kind() == io::ErrorKind::TimedOut => PyTimeoutError::new_err(format!("{endpoint}: timed out")),
+        None => PyOSError::new_err(format!("{endpoint}: {source}")),
     }
 }
 
@@ -84,7 +92,7 @@ fn is_resolution(source: &io::Error) -> bool {
 }
 
 /// `socket.gaierror`. The number is lost on the way through Rust; the words are the resolver's.
-fn unknown_host(py: Python<'_>, source: &io::Error) -> PyResult<PyErr> {
+fn unknown_host(py: Python<'_>, endpoint: &str, source: &io::Error) -> PyResult<PyErr> {
     let socket = py.import("socket")?;
     let words = source.to_string();
     let words = words.rsplit(": ").next().unwrap_or_default().to_owned();
@@ -96,7 +104,7 @@ fn unknown_host(py: Python<'_>, source: &io::Error) -> PyResult<PyErr> {
     let class = socket.getattr("gaierror")?.cast_into::<PyType>()?;
     Ok(PyErr::from_type(
         class,
-        (socket.getattr(number)?.extract::<i32>()?, words),
+        (socket.getattr(number)?.extract::<i32>()?, words, endpoint.to_owned()),
     ))
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn defaults() -> Options {
 }
 
 /// Applies keywords by name; an unknown one is a `TypeError` that suggests the nearest. Text means what it means in a
-/// URL's query, but for the `host_tag` of an `old` program: one written for potsdb 1.0.3.
+/// URL's query, but for the arguments of an `old` program, one written for potsdb 1.0.3: see [`host_tag`] and [`switch`].
 pub(crate) fn apply(options: &mut Options, keywords: &Bound<'_, PyDict>, old: bool) -> PyResult<()> {
     let py = keywords.py();
     for (name, given) in keywords {
@@ -35,6 +35,12 @@ pub(crate) fn apply(options: &mut Options, keywords: &Bound<'_, PyDict>, old: bo
         if !OPTIONS.iter().any(|option| option.name == name) {
             let words = options.set(&name, "").err().map(|error| error.to_string());
             return Err(PyTypeError::new_err(words.unwrap_or(name)));
+        }
+        if old && matches!(&*name, "check_host" | "test_mode") {
+            options
+                .set(&name, &switch(&name, &given)?)
+                .map_err(|error| errors::config(py, error.to_string()))?;
+            continue;
         }
         if given.is_none() && name != "host_tag" {
             continue;
@@ -76,6 +82,20 @@ pub(crate) fn host_tag(given: &Bound<'_, PyAny>) -> PyResult<HostTag> {
         Ok(value) if !value.is_empty() => Ok(HostTag::Value(value)),
         _ => Ok(HostTag::None),
     }
+}
+
+/// potsdb 1.0.3's rules for what is not text: `check_host` is on if it equals `True`, `test_mode` if it is true. Text is
+/// read as in a URL, so that `test_mode="false"` from a file of settings does not throw points away.
+fn switch(name: &str, given: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(text) = given.cast::<PyString>() {
+        let text = text.to_string_lossy().to_ascii_lowercase();
+        return Ok(if text.is_empty() { "false".to_owned() } else { text });
+    }
+    let on = match name {
+        "check_host" => given.eq(true)?,
+        _ => given.is_truthy()?,
+    };
+    Ok(on.to_string())
 }
 
 /// Headers given as a mapping, as the option's text has them: one a line.

@@ -20,7 +20,11 @@ pub(crate) fn deliver(py: Python<'_>, core: &Core) -> PyResult<()> {
     let Some(_guard) = Guard::enter() else { return Ok(()) };
     for report in core.client.take_reports() {
         if !core.is_silent() {
-            record(py, |package| &package.report, (level(report.level()), report.to_string()))?;
+            record(
+                py,
+                |package| &package.report,
+                (level(report.level()), report.to_string()),
+            )?;
         }
     }
     Ok(())
@@ -44,11 +48,7 @@ fn level(level: log::Level) -> u8 {
 }
 
 /// A broken log handler must not break the send; Ctrl-C during one still counts.
-fn record<'py>(
-    py: Python<'py>,
-    function: fn(&Package) -> &Py<PyAny>,
-    arguments: impl PyCallArgs<'py>,
-) -> PyResult<()> {
+fn record<'py>(py: Python<'py>, function: fn(&Package) -> &Py<PyAny>, arguments: impl PyCallArgs<'py>) -> PyResult<()> {
     let package = package::get(py)?;
     match function(&package).bind(py).call1(arguments).map(|_| ()) {
         Err(error) if error.is_instance_of::<PyException>(py) => {

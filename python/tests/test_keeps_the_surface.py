@@ -229,8 +229,9 @@ def test_check_host_raises_what_the_socket_raises():
     listener.close()
     with pytest.raises(ConnectionRefusedError) as raised:
         potsdb.Client("127.0.0.1", port)
-    assert raised.value.errno is not None
-    with pytest.raises(socket.gaierror):
+    assert raised.value.errno is not None and raised.value.strerror == "Connection refused"
+    assert str(raised.value).endswith(f"Connection refused: 'tsdb://127.0.0.1:{port}'")
+    with pytest.raises(socket.gaierror, match="tsdb://no.such.host.invalid:4242"):
         potsdb.Client("no.such.host.invalid", 4242)
 
 

@@ -52,15 +52,30 @@ class _Done:
         return done
 
 
+class _Default(int):
+    """An argument's default: equal to the same value given, but known from it, as a URL's options stand above it."""
+
+    __slots__ = ()
+
+
+class _DefaultSwitch(_Default):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+
 class Client(_potsdb.Client):
     """Takes points on any thread and delivers them from a thread of its own.
+
+    `host` is a name, an address, or a URL as `tsdb://host:4242?mps=500`; without it the environment variable
+    `POTSDB_URL` has the URL. What is given as an argument goes before what the URL says, which goes before the
+    defaults. A `port` beside a URL is for the hosts in it that name none; a host with another one is an error.
 
     The arguments up to `test_mode` are potsdb 1.0.3's: at most `qsize` points wait (then the oldest
     goes; 0: no limit), `host_tag` adds `host=` this machine's name (a string: that value; None:
     nothing), `mps` bounds the points written per second, `check_host` connects once, here and now,
     and raises what the socket raises, `test_mode` does everything but talk to the network.
-
-    `host` may be a URL, too: `tsdb://host:4242`.
     """
 
     done = _Done()
@@ -71,25 +86,26 @@ class Client(_potsdb.Client):
 
     def __init__(
         self,
-        host: str,
-        port: int | str = 4242,
-        qsize: int | str = 100000,
-        host_tag: object = True,
-        mps: float | str | None = MPS_LIMIT,
-        check_host: object = True,
-        test_mode: object = False,
+        host: str | None = None,
+        port: int | str = _Default(4242),
+        qsize: int | str = _Default(100000),
+        host_tag: object = _DefaultSwitch(True),
+        mps: float | str | None = _Default(MPS_LIMIT),
+        check_host: object = _DefaultSwitch(True),
+        test_mode: object = _DefaultSwitch(False),
         **options: Unpack[Options],
     ) -> None:
-        keywords: dict[str, Any] = {
-            "queue_points": max(int(qsize), 0),
+        arguments = {
+            "queue_points": qsize if _is_default(qsize) else max(int(qsize), 0),
             "host_tag": host_tag,
             "mps": mps,
-            "check_host": bool(check_host),
-            "test_mode": bool(test_mode),
+            "check_host": check_host,
+            "test_mode": test_mode,
         }
+        keywords: dict[str, Any] = {name: given for name, given in arguments.items() if not _is_default(given)}
         keywords.update(options)
-        self._open(_url(host, int(port)), keywords, True)
-        self._no_host_tag = "" if host_tag == "" else None
+        self._open(_url(host), keywords, port=None if _is_default(port) else int(port), old=True)
+        self._no_host_tag = "" if isinstance(host_tag, str) and host_tag == "" else None
         cover()
 
     @classmethod
@@ -218,7 +234,12 @@ async def _poll(reached: Callable[[], bool], timeout: float | None) -> bool:
     return True
 
 
-def _url(host: str, port: int) -> str:
-    if "://" in host:
+def _url(host: str | None) -> str | None:
+    if host is None or "://" in host:
         return host
-    return f"tsdb://[{host}]:{port}" if ":" in host else f"tsdb://{host}:{port}"
+    # Of an address in IPv6 potsdb 1.0.3 had no idea, nor of brackets around it.
+    return f"tsdb://[{host}]" if host.count(":") > 1 and not host.startswith("[") else f"tsdb://{host}"
+
+
+def _is_default(given: object) -> bool:
+    return isinstance(given, _Default)

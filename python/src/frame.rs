@@ -12,7 +12,7 @@ use potsdb::Invalid;
 use potsdb::frame::{BatchError, Columns, Frame, SentBatch};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyMapping, PyString};
+use pyo3::types::{PyCapsule, PyMapping, PyString, PyType};
 
 use crate::core::Core;
 use crate::{errors, fastcall, package, records, waits};
@@ -20,19 +20,44 @@ use crate::{errors, fastcall, package, records, waits};
 /// Rows between two looks at the signals: a few ten milliseconds' worth.
 const SLICE: usize = 1 << 17;
 
+/// Row, column, and what is illegal.
+type BadCell = (usize, String, String);
+
 /// What became of a table's cells.
-#[pyclass(frozen, get_all, module = "potsdb")]
-#[derive(Default)]
+#[pyclass(frozen, eq, hash, get_all, module = "potsdb")]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct SentFrame {
+    /// Points accepted.
     queued: u64,
+    /// Cells without a value or a time: no points were made of them.
     skipped: u64,
+    /// Cells refused.
     invalid: u64,
+    /// Rows sent: all of them, unless the time was over.
     rows: usize,
-    bad: Vec<(usize, String, String)>,
+    /// The first ten cells refused: row, column, and what is illegal.
+    bad: Vec<BadCell>,
 }
 
 #[pymethods]
 impl SentFrame {
+    #[new]
+    #[pyo3(signature = (queued = 0, skipped = 0, invalid = 0, rows = 0, bad = Vec::new()))]
+    fn new(queued: u64, skipped: u64, invalid: u64, rows: usize, bad: Vec<BadCell>) -> SentFrame {
+        SentFrame {
+            queued,
+            skipped,
+            invalid,
+            rows,
+            bad,
+        }
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (u64, u64, u64, usize, Vec<BadCell>)) {
+        let fields = (self.queued, self.skipped, self.invalid, self.rows, self.bad.clone());
+        (py.get_type::<SentFrame>(), fields)
+    }
+
     fn __repr__(&self) -> String {
         let SentFrame {
             queued,

@@ -165,9 +165,9 @@ fn put(
     class.setattr("send", method)
 }
 
-/// Without a signature that `inspect` reads: none says that `name` and `val` go by position or keyword and
-/// that tags may be called `name` and `val` all the same. The stub says it in three.
-const CLIENT_SEND: &CStr = c"send(name, val, **tags)\n\n\
+/// The signature is potsdb 1.0.3's, so that programs and their mocks which pass `name` and `val` by keyword are right. None
+/// says that tags may be called `name` and `val` all the same; the stub says it in three.
+const CLIENT_SEND: &CStr = c"send($self, name, val, **tags)\n--\n\n\
 Queues one point and returns at once, with the exact line queued.\n\n\
 None: no point was made of it, because it repeats its series and time, or because it is illegal\n\
 and invalid=\"drop\". Among the tags, timestamp= is the time, and tags= may be a mapping of more.";

@@ -12,7 +12,7 @@ use potsdb::Invalid;
 use potsdb::frame::{BatchError, Columns, Frame, SentBatch};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyMapping, PyString, PyType};
+use pyo3::types::{PyCapsule, PyMapping, PyString, PyTuple, PyType};
 
 use crate::core::Core;
 use crate::{errors, fastcall, package, records, waits};
@@ -53,9 +53,9 @@ impl SentFrame {
         }
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (u64, u64, u64, usize, Vec<BadCell>)) {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
         let fields = (self.queued, self.skipped, self.invalid, self.rows, self.bad.clone());
-        (py.get_type::<SentFrame>(), fields)
+        Ok((py.get_type::<SentFrame>(), fields.into_pyobject(py)?))
     }
 
     fn __repr__(&self) -> String {

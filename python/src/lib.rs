@@ -55,7 +55,7 @@ fn _potsdb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<waits::Barrier>()?;
     module.add_function(wrap_pyfunction!(package::install, module)?)?;
     module.add_function(wrap_pyfunction!(exit::drain_all, module)?)?;
-    module.add_function(wrap_pyfunction!(options::option_names, module)?)?;
+    module.add_function(wrap_pyfunction!(options::options, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     fastcall::install(module.py())
 }

@@ -3,7 +3,7 @@
 //! The crate knows the names, the rules and the messages; here numbers, booleans, `timedelta` and
 //! mappings become the text it reads.
 
-use potsdb::{HostTag, Invalid, Names, OPTIONS, Options};
+use potsdb::{HostTag, OPTIONS, OptionSpec, Options};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat, PyInt, PyMapping, PyString};
@@ -11,18 +11,30 @@ use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat, PyInt, PyMapping, PyString};
 use crate::errors;
 use crate::tags::Tags;
 
-/// Every option by name, in the order of the documentation.
+/// Every option, in the order of the documentation: its name, its default as text, its meaning.
 #[pyfunction]
-pub(crate) fn option_names() -> Vec<&'static str> {
-    OPTIONS.iter().map(|option| option.name).collect()
+pub(crate) fn options() -> Vec<(&'static str, String, &'static str)> {
+    let default = |option: &OptionSpec| match DEFAULTS.iter().find(|(name, _)| *name == option.name) {
+        Some((_, text)) => (*text).to_owned(),
+        None => option.default(),
+    };
+    let options = OPTIONS.iter();
+    options
+        .map(|option| (option.name, default(option), option.help))
+        .collect()
 }
 
 /// Where a Python client differs from the crate's: nobody's program may break on a label.
+const DEFAULTS: [(&str, &str); 3] = [("names", "ascii"), ("max_tags", "0"), ("invalid", "drop")];
+
+/// The options of a Python client of which nothing was said.
 pub(crate) fn defaults() -> Options {
     let mut options = Options::default();
-    options.names = Names::Ascii;
-    options.max_tags = 0;
-    options.invalid = Invalid::Drop;
+    for (name, text) in DEFAULTS {
+        options
+            .set(name, text)
+            .expect("a default is legal: tests/test_options.py opens clients with it");
+    }
     options
 }
 

@@ -17,7 +17,7 @@ def make(**options) -> potsdb.Client:
 
 
 def test_the_typed_keywords_are_the_options_of_the_client():
-    assert set(Keywords.__annotations__) | set(Options.__annotations__) == set(_potsdb.option_names())
+    assert set(Keywords.__annotations__) | set(Options.__annotations__) == {name for name, _, _ in _potsdb.options()}
 
 
 def test_numbers_texts_durations_and_mappings_are_taken():

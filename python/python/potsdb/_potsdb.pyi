@@ -18,7 +18,7 @@ __all__ = [
     "__version__",
     "drain_all",
     "install",
-    "option_names",
+    "options",
 ]
 
 __version__: str
@@ -123,7 +123,7 @@ class SentFrame:
         skipped: int = 0,
         invalid: int = 0,
         rows: int = 0,
-        bad: list[tuple[int, str, str]] = [],
+        bad: list[tuple[int, str, str]] = ...,
     ) -> Self: ...
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -342,5 +342,5 @@ def install(
 def drain_all() -> str | None:
     """Drains every client within its `close_grace`; the line to print, if something was not delivered."""
 
-def option_names() -> list[str]:
-    """Every option by name, in the order of the documentation."""
+def options() -> list[tuple[str, str, str]]:
+    """Every option, in the order of the documentation: its name, its default as text, its meaning."""

@@ -15,14 +15,13 @@ TYPE_CHECKING = False  # typing's, to checkers; to import it would cost more tha
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Any, overload
 
     from typing_extensions import Self, Unpack
 
     from ._keywords import Keywords, Options
 
-__all__ = ["MPS_LIMIT", "Client", "Keywords", "Options"]
+__all__ = ["MPS_LIMIT", "Client", "Keywords", "Options", "describe_options"]
 
 MPS_LIMIT = 0
 """Points per second written, by default: 0 is no limit. (The name is potsdb 1.0.3's.)"""
@@ -50,6 +49,22 @@ class _Done:
         if client._is_done:
             done.set()
         return done
+
+
+if not TYPE_CHECKING:
+
+    class Unpack:
+        """`Unpack`, which is imported when somebody evaluates an annotation that has it."""
+
+        def __class_getitem__(cls, name: str) -> object:
+            from . import _keywords
+
+            for module in ("typing", "typing_extensions"):
+                try:
+                    return __import__(module).Unpack[getattr(_keywords, name)]
+                except (ImportError, AttributeError):  # Python 3.10 has it not
+                    pass
+            return object
 
 
 class _Default(int):
@@ -93,7 +108,7 @@ class Client(_potsdb.Client):
         mps: float | str | None = _Default(MPS_LIMIT),
         check_host: object = _DefaultSwitch(True),
         test_mode: object = _DefaultSwitch(False),
-        **options: Unpack[Options],
+        **options: Unpack["Options"],
     ) -> None:
         arguments = {
             "queue_points": qsize if _is_default(qsize) else max(int(qsize), 0),
@@ -109,7 +124,7 @@ class Client(_potsdb.Client):
         cover()
 
     @classmethod
-    def from_url(cls, url: str, **options: Unpack[Keywords]) -> Self:
+    def from_url(cls, url: str, **options: Unpack["Keywords"]) -> Self:
         """Opens the client of a URL, `tsdb://host:4242?mps=500`; keywords override its query.
 
         Text means what it means there: `host_tag="false"` is no host tag, as `host_tag=False` and None are.
@@ -120,7 +135,7 @@ class Client(_potsdb.Client):
         return self
 
     @classmethod
-    def from_env(cls, **options: Unpack[Keywords]) -> Self:
+    def from_env(cls, **options: Unpack["Keywords"]) -> Self:
         """Opens the client that the environment variable `POTSDB_URL` describes."""
         self = cls.__new__(cls)
         self._open(None, dict(options))
@@ -159,27 +174,27 @@ class Client(_potsdb.Client):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self.close()
         self._close(self._close_grace, False)
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
+        await self._aclose(self._close_grace, False)
+
+    async def aclose(self, timeout: float | None = None) -> _potsdb.Stats:
+        """Closes like `close(timeout)`, and lets the event loop run meanwhile.
+
+        Without `timeout` it waits until everything is delivered, however long that takes.
+        """
+        return await self._aclose(timeout, True)
+
+    async def _aclose(self, timeout: float | None, told: bool) -> _potsdb.Stats:
         self.close()
-        await _poll(lambda: not self._is_running, self._close_grace)
-        self._close(0.0, False)
+        await _poll(lambda: not self._is_running, timeout)
+        return self._close(0.0, told)
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """Waits like `flush`, and lets the event loop run meanwhile."""
@@ -215,6 +230,28 @@ class Client(_potsdb.Client):
     def t(self) -> Thread:
         """The worker, to be asked whether it is alive."""
         return Thread(self)
+
+
+if not TYPE_CHECKING:
+    Self = Client  # for annotations that are evaluated
+
+
+def describe_options() -> str:
+    """Every option: its name, its default, its meaning. It is part of `help(Client)`."""
+    return "\n".join(
+        f"{name}: {default}\n    {meaning}" if default else f"{name}\n    {meaning}"
+        for name, default, meaning in _potsdb.options()
+    )
+
+
+if Client.__doc__ is not None:  # python -OO
+    Client.__doc__ += f"""
+    The options are keywords, and the same names stand in a URL's query. A time is a number of seconds, text as "250ms", or
+    a `timedelta`; a size is a number of bytes, or text as "4MiB". Behind a name stands the default, if there is one.
+    `queue_points` is `qsize` here, and `check_host` is on here: it is off in `from_url` and `from_env`.
+
+    {describe_options().replace(chr(10), chr(10) + "    ")}
+    """
 
 
 async def _poll(reached: Callable[[], bool], timeout: float | None) -> bool:

@@ -130,6 +130,27 @@ def test_a_program_that_just_ends_says_how_many_were_not_sent(run):
     assert last.startswith("3 more points not sent: 3 of 'one.metric', the last: timestamp: 999907200")
 
 
+def test_a_record_is_of_the_programs_own_line(caplog):
+    class Mine(potsdb.Client):
+        pass
+
+    with caplog.at_level(logging.WARNING, "potsdb"):
+        client = Mine("127.0.0.1", 1, check_host=False, close_grace=0)
+        client.send("by.send", 1, a="b c")
+        client.series("by.series", a="b c").send(1)
+        for _ in range(3):
+            client.send("by.close", 1, a="b c")
+        client.close()
+        potsdb._records._forget()
+        with Mine("127.0.0.1", 1, check_host=False, close_grace=0) as client:
+            for _ in range(3):
+                client.send("by.with", 1, a="b c")
+    said = [record for record in caplog.records if "not sent" in record.getMessage()]
+    assert len(said) >= 5
+    for record in said:
+        assert record.pathname == __file__ and record.funcName == "test_a_record_is_of_the_programs_own_line", record
+
+
 def test_made_up_metric_names_do_not_fill_the_memory_of_the_log():
     client = potsdb.Client("127.0.0.1", 1, check_host=False)
     logging.getLogger("potsdb").disabled = True

@@ -11,7 +11,7 @@ Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.series`, `ga
 `close(timeout)`, `with`, and every option of the client as a keyword.
 """
 
-from . import _exit, _potsdb, _records, client
+from . import _conflict, _exit, _potsdb, _records, client
 from ._potsdb import Counter, EndpointState, Gauge, SentFrame, Series, Stats, Timer, __version__
 from .client import Client
 from .exceptions import Closed, ConfigError, InvalidOverflow, InvalidPoint, PotsdbError, QueueFull
@@ -54,3 +54,4 @@ _potsdb.install(
 )
 _records.install()
 _exit.install()
+_conflict.warn()

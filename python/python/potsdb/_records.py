@@ -149,10 +149,20 @@ def say(line: str) -> None:
 def _log(level: int, text: str, *arguments: object) -> None:
     meet()
     if _logger is not None:
-        # stacklevel: the record is of the function that was called, not of this one.
-        _logger.log(level, text, *arguments, stacklevel=2)
+        _logger.log(level, text, *arguments, stacklevel=_levels())
     elif level >= _WARNING:
         say(text % arguments)
+
+
+def _levels() -> int:
+    """How far up the stack the program's own line is, for `stacklevel`: the first that is none of this package's."""
+    levels, frame = 1, sys._getframe(1).f_back
+    while frame is not None:
+        levels += 1
+        if str(frame.f_globals.get("__name__")).partition(".")[0] != "potsdb":
+            break
+        frame = frame.f_back
+    return levels
 
 
 def _find() -> bool:

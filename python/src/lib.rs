@@ -10,6 +10,24 @@
 //! Two rules keep it free of deadlocks. No Python object is touched while a lock of the crate is
 //! held, and no lock of this module is held while the interpreter lock is released or Python code
 //! runs. So a `__del__` or a log handler may send, and `fork` finds every lock here free.
+//!
+//! The module needs no interpreter lock. What protects what threads share, file by file:
+//!
+//! ```text
+//! fastcall.rs, sites.rs   the table of call sites: `TryLock`, a flag that is exchanged atomically
+//! exit.rs                 the registry of clients: a mutex, held by attached threads that run no Python code
+//! package.rs              what the package handed over: the same
+//! core.rs                 per client: atomic numbers; the rest never changes
+//! instruments.rs          totals and running timers: atomic numbers, a mutex
+//! client.rs               the open client: set once (`OnceLock`)
+//! records.rs              "a record is being written": one per thread
+//! stats.rs, waits.rs      never change
+//! frame.rs, options.rs, series.rs, tags.rs, values.rs, errors.rs
+//!                         the caller's arguments, and nothing of their own; strings and numbers never change, and PyO3
+//!                         locks a dict or list while it looks into it
+//! ```
+//!
+//! A free-threaded CPython does not load a wheel of the stable ABI. A build for one compiles; it was never run.
 #![deny(unsafe_code)]
 
 mod client;
@@ -32,8 +50,7 @@ mod waits;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
-/// The module. It needs no interpreter lock: what threads share is behind locks of its own (`fastcall.rs`, `exit.rs`,
-/// `package.rs`) or atomic (`core.rs`), or never changes.
+/// The module.
 #[pymodule(gil_used = false)]
 fn _potsdb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // Before the first class is made: classes, clients and their worker threads belong to the process, and would outlive

@@ -89,6 +89,24 @@ def test_potsdb_1_0_3_in_the_same_place_is_told_once_at_the_import(tmp_path, bes
     assert run("-W", "ignore")[2] == ""
 
 
+def test_the_extension_module_imports_nothing_of_the_package(bare):
+    out, _ = bare("""
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
+loader = ExtensionFileLoader("_potsdb", EXTENSION)
+module = loader.create_module(ModuleSpec("_potsdb", loader, origin=EXTENSION))
+loader.exec_module(module)
+client = module.Client()
+client._open("tsdb://127.0.0.1:1?test_mode=true", {})
+client.send("m", 1, a=1)
+try:
+    client.send("a b", 1, a=1)
+except ImportError as error:
+    print(error)
+print("potsdb" in sys.modules)
+""".replace("EXTENSION", repr(potsdb._potsdb.__file__)))
+    assert out == "potsdb._potsdb is used without its package: import potsdb\nFalse\n"
+
+
 def test_without_logging_standard_error_gets_what_logging_would_have_written_there(bare):
     _, loaded = bare("import logging" + SEND + REFUSED)
     _, absent = bare(SEND + REFUSED)

@@ -11,13 +11,14 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::core::{Core, Door, Origin};
 use crate::errors::{self, Refusal};
-use crate::fastcall::{self, Arguments, TryLock};
+use crate::fastcall::{self, Arguments};
 use crate::frame::{self, SentFrame};
 use crate::instruments::{Counter, Gauge, Timer};
 use crate::series::Series;
 use crate::sites::Sites;
 use crate::stats::Stats;
 use crate::tags::{Call, Tags, Text};
+use crate::try_lock::TryLock;
 use crate::waits::{self, Barrier};
 use crate::{options, values};
 

@@ -6,17 +6,15 @@
 //! only to methods whose keywords are known, and there sorts them into places first. So these two methods
 //! are put into their classes by hand.
 //!
-//! Everything unsafe is here, and nothing else is: what a call means is in `client.rs` and `series.rs`.
+//! Everything unsafe of the binding is here and in `try_lock.rs`, and nothing else is: what a call means is in `client.rs` and `series.rs`.
 #![expect(
     unsafe_code,
     reason = "the calling convention is made of pointers; the two dicts cost 700 ns of 1 000"
 )]
 
 use std::any::Any;
-use std::cell::UnsafeCell;
 use std::ffi::CStr;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::{ptr, slice, str};
 
 use arrow_array::ffi_stream::RecordBatchStreamReader;
@@ -275,40 +273,6 @@ pub(crate) fn stream(capsule: &Bound<'_, PyCapsule>) -> PyResult<RecordBatchStre
     // marked so and refused. Taking it leaves that mark behind for the capsule's destructor.
     let stream = unsafe { RecordBatchStreamReader::from_raw(stream.cast().as_ptr()) };
     stream.map_err(|error| PyValueError::new_err(error.to_string()))
-}
-
-/// A value for one thread at a time; who comes while another is in it goes another way instead of waiting.
-///
-/// A mutex of the standard library costs two atomic exchanges each time and asks whether its thread panics; this is one
-/// exchange.
-#[derive(Default)]
-pub(crate) struct TryLock<T> {
-    busy: AtomicBool,
-    value: UnsafeCell<T>,
-}
-
-// SAFETY: `with` is the only way to `value`. It hands it to one thread at a time, and what that one did is seen by the
-// next: the store that lets go is a release, the exchange that takes it an acquire.
-unsafe impl<T: Send> Sync for TryLock<T> {}
-
-impl<T> TryLock<T> {
-    /// Calls `with` on the value; `None` when somebody is in it already, this thread further up its stack included.
-    #[inline]
-    pub(crate) fn with<R>(&self, with: impl FnOnce(&mut T) -> R) -> Option<R> {
-        /// Also when `with` panics: what it leaves is a table that lacks a site.
-        struct Busy<'a>(&'a AtomicBool);
-        impl Drop for Busy<'_> {
-            fn drop(&mut self) {
-                self.0.store(false, Ordering::Release);
-            }
-        }
-        if self.busy.swap(true, Ordering::Acquire) {
-            return None;
-        }
-        let _busy = Busy(&self.busy);
-        // SAFETY: `busy` was false, so nobody is in here; who comes while it is true is sent away.
-        Some(with(unsafe { &mut *self.value.get() }))
-    }
 }
 
 /// The number of the interpreter that runs this thread; the main one is 0, the others are sub-interpreters.

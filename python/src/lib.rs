@@ -14,15 +14,14 @@
 //! The module needs no interpreter lock. What protects what threads share, file by file:
 //!
 //! ```text
-//! fastcall.rs, sites.rs   the table of call sites: `TryLock`, a flag that is exchanged atomically
+//! client.rs, sites.rs     the table of call sites: a `TryLock`; the open client: set once (`OnceLock`)
 //! exit.rs                 the registry of clients: a mutex, held by attached threads that run no Python code
 //! package.rs              what the package handed over: the same
 //! core.rs                 per client: atomic numbers; the rest never changes
 //! instruments.rs          totals and running timers: atomic numbers, a mutex
-//! client.rs               the open client: set once (`OnceLock`)
 //! records.rs              "a record is being written": one per thread
 //! stats.rs, waits.rs      never change
-//! frame.rs, options.rs, series.rs, tags.rs, values.rs, errors.rs
+//! fastcall.rs, frame.rs, options.rs, series.rs, tags.rs, values.rs, errors.rs
 //!                         the caller's arguments, and nothing of their own; strings and numbers never change, and PyO3
 //!                         locks a dict or list while it looks into it
 //! ```
@@ -44,6 +43,7 @@ mod series;
 mod sites;
 mod stats;
 mod tags;
+mod try_lock;
 mod values;
 mod waits;
 

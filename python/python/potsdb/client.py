@@ -6,8 +6,10 @@ The work is done by the extension module; here are the constructors, the ways to
 
 from __future__ import annotations
 
-from . import _potsdb
 from ._exit import cover
+from ._potsdb import Client as _Base
+from ._potsdb import Stats
+from ._potsdb import options as _options
 from ._records import closed
 from ._shims import Queue, Thread
 
@@ -80,7 +82,7 @@ class _DefaultSwitch(_Default):
         return repr(bool(self))
 
 
-class Client(_potsdb.Client):
+class Client(_Base):
     """Takes points on any thread and delivers them from a thread of its own.
 
     `host` is a name, an address, or a URL as `tsdb://host:4242?mps=500`; without it the environment variable
@@ -142,16 +144,16 @@ class Client(_potsdb.Client):
         cover()
         return self
 
-    log = _potsdb.Client.send
+    log = _Base.send
 
     if TYPE_CHECKING:
 
         @overload
         def close(self, timeout: None = None) -> None: ...
         @overload
-        def close(self, timeout: float) -> _potsdb.Stats: ...
+        def close(self, timeout: float) -> Stats: ...
 
-    def close(self, timeout: float | None = None) -> _potsdb.Stats | None:
+    def close(self, timeout: float | None = None) -> Stats | None:
         """Stops accepting, and delivers what is queued.
 
         Without `timeout` it returns at once, as in potsdb 1.0.3, and the worker goes on until
@@ -184,14 +186,14 @@ class Client(_potsdb.Client):
     async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
         await self._aclose(self._close_grace, False)
 
-    async def aclose(self, timeout: float | None = None) -> _potsdb.Stats:
+    async def aclose(self, timeout: float | None = None) -> Stats:
         """Closes like `close(timeout)`, and lets the event loop run meanwhile.
 
         Without `timeout` it waits until everything is delivered, however long that takes.
         """
         return await self._aclose(timeout, True)
 
-    async def _aclose(self, timeout: float | None, told: bool) -> _potsdb.Stats:
+    async def _aclose(self, timeout: float | None, told: bool) -> Stats:
         self.close()
         await _poll(lambda: not self._is_running, timeout)
         return self._close(0.0, told)
@@ -240,7 +242,7 @@ def describe_options() -> str:
     """Every option: its name, its default, its meaning. It is part of `help(Client)`."""
     return "\n".join(
         f"{name}: {default}\n    {meaning}" if default else f"{name}\n    {meaning}"
-        for name, default, meaning in _potsdb.options()
+        for name, default, meaning in _options()
     )
 
 

@@ -29,19 +29,19 @@ class Options(TypedDict, total=False):
     tags: Mapping[str, object] | str
     """Tags of every point: k=v,k2=v2."""
     prefix: str
-    """Goes before every metric."""
+    """Text that goes before every metric."""
     names: str
     """What names may hold: opentsdb, ascii, utf8. Default: `ascii`."""
     max_tags: int | str
     """Most tags of a point; 0: no limit. Default: `0`."""
     invalid: str
-    """An illegal point: drop, raise, replace. Default: `drop`."""
+    """What becomes of an illegal point: drop, raise, replace. Default: `drop`."""
     repeats: str
-    """A second point of a series at one time: first (is kept), keep (both). Default: `first`."""
+    """What becomes of a second point of a series at one time: first (is kept), keep (both). Default: `first`."""
     precision: str
-    """Of automatic timestamps: seconds, milliseconds. Default: `seconds`."""
+    """Unit of automatic timestamps: seconds, milliseconds. Default: `seconds`."""
     ack: str
-    """Answers asked for: auto, none, accepted, stored (http). Default: `auto`."""
+    """Which answers are asked for: auto, none, accepted, stored (http). Default: `auto`."""
     window_bytes: int | str
     """Bytes written and unanswered at most, per connection. Default: `4MiB`."""
     settle: _Duration
@@ -51,13 +51,13 @@ class Options(TypedDict, total=False):
     max_age: _Duration
     """Points older than that are given up instead of written; 0: never."""
     connect_timeout: _Duration
-    """For a connection to be made. Default: `3s`."""
+    """Longest time for a connection to be made. Default: `3s`."""
     write_timeout: _Duration
-    """Without progress while writing. Default: `10s`."""
+    """Longest time without progress while writing; then the connection is ended. Default: `10s`."""
     answer_timeout: _Duration
-    """Without progress while an answer is due. Default: `10s`."""
+    """Longest time without progress while an answer is due; then the connection is ended. Default: `10s`."""
     backoff: str
-    """Between attempts to connect. Default: `100ms..30s`."""
+    """Least and greatest wait between two attempts to connect: 100ms..30s. Default: `100ms..30s`."""
     connections: int | str
     """Connections per endpoint at most; unless given 1, or 8 with ack=stored."""
     connection_max_age: _Duration
@@ -77,7 +77,7 @@ class Options(TypedDict, total=False):
     linger: _Duration
     """How long the worker gathers points between two writes; unless given 10ms to 80ms, and 250ms over http."""
     close_grace: _Duration
-    """For draining when the last handle goes or the program ends. Default: `5s`."""
+    """Longest time for draining when the last handle goes or the program ends; 0: none. Default: `5s`."""
 
 
 class Keywords(Options, total=False):

@@ -11,13 +11,14 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::core::{Core, Door, Origin};
 use crate::errors::{self, Refusal};
-use crate::fastcall::{self, Arguments, Attached};
+use crate::fastcall::{self, Arguments};
 use crate::frame::{self, SentFrame};
 use crate::instruments::{Counter, Gauge, Timer};
 use crate::series::Series;
 use crate::sites::Sites;
 use crate::stats::Stats;
 use crate::tags::{Call, Tags, Text};
+use crate::try_lock::TryLock;
 use crate::waits::{self, Barrier};
 use crate::{options, values};
 
@@ -26,7 +27,7 @@ use crate::{options, values};
 #[pyclass(frozen, subclass, module = "potsdb._potsdb")]
 pub(crate) struct Client {
     door: OnceLock<Arc<Door>>,
-    sites: Attached<Sites>,
+    sites: TryLock<Sites>,
 }
 
 #[pymethods]
@@ -36,24 +37,37 @@ impl Client {
     fn new(_args: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Client {
         Client {
             door: OnceLock::new(),
-            sites: Attached::default(),
+            sites: TryLock::default(),
         }
     }
 
-    /// Opens the client: `url` (`None`: `POTSDB_URL`), then the options by name. `old`: `host_tag` is potsdb 1.0.3's
-    /// argument, where text is always the tag's value.
-    #[pyo3(signature = (url, keywords, old = false))]
-    fn _open(&self, py: Python<'_>, url: Option<&str>, keywords: &Bound<'_, PyDict>, old: bool) -> PyResult<()> {
+    /// Opens the client: `url` (`None`: `POTSDB_URL`), then the options by name. `port` is for the hosts that name none.
+    /// `old`: these are potsdb 1.0.3's arguments, with its defaults and rules.
+    #[pyo3(signature = (url, keywords, *, port = None, old = false))]
+    fn _open(
+        &self,
+        py: Python<'_>,
+        url: Option<&str>,
+        keywords: &Bound<'_, PyDict>,
+        port: Option<i64>,
+        old: bool,
+    ) -> PyResult<()> {
         if self.door.get().is_some() {
             return Err(PyRuntimeError::new_err("the client is open already"));
         }
-        let mut builder = match url {
-            Some(url) => potsdb::Client::builder_over(options::defaults(), url),
-            None => match env::var("POTSDB_URL") {
-                Ok(url) => potsdb::Client::builder_over(options::defaults(), &url),
-                Err(_) => return Err(errors::config(py, "POTSDB_URL is not set: tsdb://host:4242".to_owned())),
-            },
+        let Some(url) = url.map(str::to_owned).or_else(|| env::var("POTSDB_URL").ok()) else {
+            return Err(errors::config(py, "POTSDB_URL is not set: tsdb://host:4242".to_owned()));
         };
+        let port = port.map(|port| match u16::try_from(port) {
+            Ok(number) if number > 0 => Ok(number),
+            _ => Err(errors::config(
+                py,
+                format!("port {port} is illegal: a port is a number from 1 to 65535"),
+            )),
+        });
+        let mut defaults = options::defaults();
+        defaults.check_host = old;
+        let mut builder = potsdb::Client::builder_over(defaults, &url, port.transpose()?);
         options::apply(builder.options(), keywords, old)?;
         let client = build(py, builder)?;
         // Two threads opening one client: the second client closes again, unused.
@@ -253,7 +267,7 @@ impl Client {
     ) -> Option<PyResult<Option<Bound<'py, PyString>>>> {
         let py = arguments.py();
         let mut line = None;
-        let outcome = self.sites.with(py, |sites| {
+        let outcome = self.sites.with(|sites| {
             let site = sites.find(arguments)?;
             let value = values::plain(arguments.values().nth(1)?)?;
             let timestamp = match site.timestamp {
@@ -309,9 +323,7 @@ impl Client {
         // What was repaired is repaired and counted each time.
         if line.is_some() && core.client.options().invalid != Invalid::Replace {
             let series = || core.client.series(origin.metric, tags.iter()).ok();
-            self.sites
-                .with(py, |sites| sites.learn(arguments, series))
-                .transpose()?;
+            self.sites.with(|sites| sites.learn(arguments, series)).transpose()?;
         }
         Ok(line)
     }

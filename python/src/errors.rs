@@ -1,15 +1,16 @@
 //! Errors of the crate as exceptions of `potsdb.exceptions`.
 //!
 //! The classes are written in Python (they have several bases each, so that programs written for
-//! potsdb 1.0.3 go on catching what they caught); this file finds them and fills them.
+//! potsdb 1.0.3 go on catching what they caught) and handed over (`package.rs`); this file fills them.
 
 use std::io;
 
 use potsdb::ConfigError;
 use pyo3::exceptions::{PyOSError, PyTimeoutError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
+
+use crate::package::{self, Package};
 
 /// Why a call made no point.
 pub(crate) enum Refusal {
@@ -27,59 +28,61 @@ impl From<PyErr> for Refusal {
 
 /// `InvalidPoint`: a `ValueError` and an `AssertionError`.
 pub(crate) fn invalid_point(py: Python<'_>, message: String) -> PyErr {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    new(py, &CLASS, "InvalidPoint", message)
+    new(py, |package| &package.invalid_point, message)
 }
 
 /// `InvalidOverflow`: an `InvalidPoint` that is an `OverflowError` too.
 pub(crate) fn invalid_overflow(py: Python<'_>, message: String) -> PyErr {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    new(py, &CLASS, "InvalidOverflow", message)
+    new(py, |package| &package.invalid_overflow, message)
 }
 
 /// `Closed`, in the words of potsdb 1.0.3.
 pub(crate) fn closed(py: Python<'_>) -> PyErr {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    new(py, &CLASS, "Closed", "the client has been closed".to_owned())
+    new(py, |package| &package.closed, "the client has been closed".to_owned())
 }
 
 /// `QueueFull`, which only `overflow=block` and its deadline can raise.
 pub(crate) fn queue_full(py: Python<'_>) -> PyErr {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     new(
         py,
-        &CLASS,
-        "QueueFull",
+        |package| &package.queue_full,
         "no room in the queue before the deadline of overflow=block".to_owned(),
     )
 }
 
 /// `ConfigError`.
 pub(crate) fn config(py: Python<'_>, message: String) -> PyErr {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    new(py, &CLASS, "ConfigError", message)
+    new(py, |package| &package.config_error, message)
 }
 
 /// What `Builder::build` says: `check_host` fails as a socket would, the rest is a `ConfigError`.
 pub(crate) fn building(py: Python<'_>, error: &ConfigError) -> PyErr {
     match error.unreachable_by() {
-        Some(source) if is_resolution(source) => unknown_host(py, source).unwrap_or_else(|error| error),
-        Some(source) => unreachable_host(source),
+        Some(source) => {
+            // The crate says the endpoint first and then the source.
+            let words = error.to_string();
+            let endpoint = words.strip_suffix(&format!(": {source}")).unwrap_or_default();
+            match is_resolution(source) {
+                true => unknown_host(py, endpoint, source).unwrap_or_else(|error| error),
+                false => unreachable_host(endpoint, source),
+            }
+        }
         None => config(py, error.to_string()),
     }
 }
 
-/// `OSError(errno, words)` makes the natural subclass of itself: `ConnectionRefusedError` and so on.
-fn unreachable_host(source: &io::Error) -> PyErr {
+/// `OSError(errno, words, endpoint)` makes the natural subclass of itself, `ConnectionRefusedError` and so on, and
+/// prints as "[Errno 111] Connection refused: 'tsdb://localhost:4242'".
+fn unreachable_host(endpoint: &str, source: &io::Error) -> PyErr {
     match source.raw_os_error() {
         Some(number) => {
             let words = source.to_string();
             // Rust adds " (os error 111)", which Python says as "[Errno 111]".
             let words = words.split(" (os error").next().unwrap_or_default().to_owned();
-            PyOSError::new_err((number, words))
+            PyOSError::new_err((number, words, endpoint.to_owned()))
         }
-        None if source.kind() == io::ErrorKind::TimedOut => PyTimeoutError::new_err("timed out"),
-        None => PyOSError::new_err(source.to_string()),
+        None if source.kind() == io::ErrorKind::TimedOut => PyTimeoutError::new_err(format!("{endpoint}: timed out")),
+        None => PyOSError::new_err(format!("{endpoint}: {source}")),
     }
 }
 
@@ -89,7 +92,7 @@ fn is_resolution(source: &io::Error) -> bool {
 }
 
 /// `socket.gaierror`. The number is lost on the way through Rust; the words are the resolver's.
-fn unknown_host(py: Python<'_>, source: &io::Error) -> PyResult<PyErr> {
+fn unknown_host(py: Python<'_>, endpoint: &str, source: &io::Error) -> PyResult<PyErr> {
     let socket = py.import("socket")?;
     let words = source.to_string();
     let words = words.rsplit(": ").next().unwrap_or_default().to_owned();
@@ -101,13 +104,13 @@ fn unknown_host(py: Python<'_>, source: &io::Error) -> PyResult<PyErr> {
     let class = socket.getattr("gaierror")?.cast_into::<PyType>()?;
     Ok(PyErr::from_type(
         class,
-        (socket.getattr(number)?.extract::<i32>()?, words),
+        (socket.getattr(number)?.extract::<i32>()?, words, endpoint.to_owned()),
     ))
 }
 
-fn new(py: Python<'_>, cell: &'static PyOnceLock<Py<PyType>>, name: &str, message: String) -> PyErr {
-    match cell.import(py, "potsdb.exceptions", name) {
-        Ok(class) => PyErr::from_type(class.clone(), message),
+fn new(py: Python<'_>, class: fn(&Package) -> &Py<PyType>, message: String) -> PyErr {
+    match package::get(py) {
+        Ok(package) => PyErr::from_type(class(&package).bind(py).clone(), message),
         Err(error) => error,
     }
 }

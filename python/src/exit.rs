@@ -1,11 +1,12 @@
-//! The end of the program: every client that still has something drains, within one grace.
+//! The end of the program: every client that still has something drains, within its `close_grace`.
 //!
 //! The registry holds each [`Core`] from its opening until it has ended, so that a client Python
 //! has deleted is drained as well. What ended on its own leaves its undelivered points in a sum,
-//! for the one line that the exit hook prints. `potsdb/exit.py` decides when the hook runs.
+//! for the one line that the exit hook prints. `potsdb/_exit.py` decides when the hook runs.
 //!
-//! Only threads that hold the interpreter lock come here, and none releases it while it holds
-//! `REGISTRY`: a fork, which needs the interpreter lock, always finds the registry free.
+//! Only threads that are attached to the interpreter come here, and none detaches or runs Python code while it holds
+//! `REGISTRY`. A fork needs the interpreter lock, or without one stops all attached threads where they would detach: it
+//! always finds the registry free.
 
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,13 +46,13 @@ pub(crate) fn register(core: &Arc<Core>) {
     registry.cores.push(Arc::clone(core));
 }
 
-/// Drains every client within `grace` seconds; the line to print, if something was not delivered.
+/// Drains every client within its `close_grace`; the line to print, if something was not delivered.
 ///
-/// It does not close them: daemon threads and later hooks go on sending without an exception. It
+/// All drain at once, so the longest grace is the longest wait, and the others may use it too. It does not close them: daemon threads and later hooks go on sending without an exception. It
 /// abandons them, so that their points are counted dropped and no connection ends inside a line.
 #[pyfunction]
-pub(crate) fn drain_all(py: Python<'_>, grace: f64) -> PyResult<Option<String>> {
-    let deadline = Instant::now() + waits::seconds(Some(grace))?.unwrap_or(Duration::MAX / 4);
+pub(crate) fn drain_all(py: Python<'_>) -> PyResult<Option<String>> {
+    let began = Instant::now();
     let (cores, mut sum) = {
         let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
         registry.tidy();
@@ -59,7 +60,7 @@ pub(crate) fn drain_all(py: Python<'_>, grace: f64) -> PyResult<Option<String>> 
     };
     let mut left = Vec::new();
     for core in cores.iter().filter(|core| !core.is_told()) {
-        if !core.is_hurried() && !core.is_silent() && drain(py, core, deadline).is_err() {
+        if !core.is_hurried() && !core.is_silent() && drain(py, core, began).is_err() {
             // Ctrl-C, or whatever a signal handler raised: the program is to end now.
             cores.iter().for_each(|core| core.hurry());
         }
@@ -81,8 +82,8 @@ pub(crate) fn drain_all(py: Python<'_>, grace: f64) -> PyResult<Option<String>> 
     Ok((sum.points() > 0).then(|| sum.line(&left)))
 }
 
-fn drain(py: Python<'_>, core: &Core, deadline: Instant) -> PyResult<()> {
-    let left = deadline.saturating_duration_since(Instant::now());
+fn drain(py: Python<'_>, core: &Core, began: Instant) -> PyResult<()> {
+    let left = core.client.options().close_grace.saturating_sub(began.elapsed());
     if core.client.is_closed() {
         // The end of the worker is later than the last verdict: it says good-bye to the server.
         waits::until(py, Some(left), |slice| core.client.wait_closed(slice))?;

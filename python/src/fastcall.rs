@@ -6,14 +6,13 @@
 //! only to methods whose keywords are known, and there sorts them into places first. So these two methods
 //! are put into their classes by hand.
 //!
-//! Everything unsafe is here, and nothing else is: what a call means is in `client.rs` and `series.rs`.
+//! Everything unsafe of the binding is here and in `try_lock.rs`, and nothing else is: what a call means is in `client.rs` and `series.rs`.
 #![expect(
     unsafe_code,
     reason = "the calling convention is made of pointers; the two dicts cost 700 ns of 1 000"
 )]
 
 use std::any::Any;
-use std::cell::{Cell, UnsafeCell};
 use std::ffi::CStr;
 use std::panic::{self, AssertUnwindSafe};
 use std::{ptr, slice, str};
@@ -164,9 +163,9 @@ fn put(
     class.setattr("send", method)
 }
 
-/// Without a signature that `inspect` reads: none says that `name` and `val` go by position or keyword and
-/// that tags may be called `name` and `val` all the same. The stub says it in three.
-const CLIENT_SEND: &CStr = c"send(name, val, **tags)\n\n\
+/// The signature is potsdb 1.0.3's, so that programs and their mocks which pass `name` and `val` by keyword are right. None
+/// says that tags may be called `name` and `val` all the same; the stub says it in three.
+const CLIENT_SEND: &CStr = c"send($self, name, val, **tags)\n--\n\n\
 Queues one point and returns at once, with the exact line queued.\n\n\
 None: no point was made of it, because it repeats its series and time, or because it is illegal\n\
 and invalid=\"drop\". Among the tags, timestamp= is the time, and tags= may be a mapping of more.";
@@ -215,7 +214,7 @@ unsafe fn call<T: PyClass<Frozen = True> + Sync>(
     names: *mut ffi::PyObject,
     method: impl for<'a, 'py> FnOnce(&T, &Arguments<'a, 'py>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
-    // SAFETY: CPython calls methods with the interpreter lock held.
+    // SAFETY: CPython calls methods on a thread that is attached to it.
     let py = unsafe { Python::assume_attached() };
     let call = || {
         // SAFETY: the descriptor has checked that `this` is an instance of its class.
@@ -276,37 +275,10 @@ pub(crate) fn stream(capsule: &Bound<'_, PyCapsule>) -> PyResult<RecordBatchStre
     stream.map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-/// A value that is changed only while the interpreter lock is held: that lock is its lock. A mutex of its own is two
-/// atomic exchanges, one call in twelve.
-#[derive(Default)]
-pub(crate) struct Attached<T> {
-    busy: Cell<bool>,
-    value: UnsafeCell<T>,
-}
-
-// SAFETY: `with` is the only way to `busy` and `value`, and asks for the proof that its thread holds the interpreter lock, of
-// which there is one: the module says that it needs it (`gil_used`), so interpreters without one turn it on. Whoever
-// lets go of the lock inside `with` leaves `busy` behind, which the next thread sees.
-unsafe impl<T: Send> Sync for Attached<T> {}
-
-impl<T> Attached<T> {
-    /// Calls `with` on the value; `None` when somebody is in it already.
-    #[inline]
-    pub(crate) fn with<R>(&self, _py: Python<'_>, with: impl FnOnce(&mut T) -> R) -> Option<R> {
-        /// Also when `with` panics: what it leaves is a table that lacks a site.
-        struct Busy<'a>(&'a Cell<bool>);
-        impl Drop for Busy<'_> {
-            fn drop(&mut self) {
-                self.0.set(false);
-            }
-        }
-        if self.busy.replace(true) {
-            return None;
-        }
-        let _busy = Busy(&self.busy);
-        // SAFETY: `busy` was false, so nobody is in here; who comes while it is true is sent away.
-        Some(with(unsafe { &mut *self.value.get() }))
-    }
+/// The number of the interpreter that runs this thread; the main one is 0, the others are sub-interpreters.
+pub(crate) fn interpreter(_py: Python<'_>) -> i64 {
+    // SAFETY: attached, so there is an interpreter, and it lives as long as this thread is attached to it.
+    unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) }
 }
 
 #[cold]

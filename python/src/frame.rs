@@ -1,7 +1,7 @@
 //! `send_frame`: tables as points, from anything with `__arrow_c_stream__`.
 //!
 //! pandas, Polars, PyArrow and others hand a table over as Arrow's C stream: the columns where they lie, nothing copied (pandas
-//! with the help of `potsdb/tables.py`: by itself it looks through every number for nulls). What a cell means is the crate's
+//! with the help of `potsdb/_tables.py`: by itself it looks through every number for nulls). What a cell means is the crate's
 //! business (`potsdb::frame`); here are the arguments, the waiting, and what the program is told. The interpreter lock is
 //! released while rows are read and while there is no room, and signals get their turn between two slices of the table.
 
@@ -12,27 +12,52 @@ use potsdb::Invalid;
 use potsdb::frame::{BatchError, Columns, Frame, SentBatch};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyMapping, PyString};
+use pyo3::types::{PyCapsule, PyMapping, PyString, PyTuple, PyType};
 
 use crate::core::Core;
-use crate::{errors, fastcall, records, waits};
+use crate::{errors, fastcall, package, records, waits};
 
 /// Rows between two looks at the signals: a few ten milliseconds' worth.
 const SLICE: usize = 1 << 17;
 
+/// Row, column, and what is illegal.
+type BadCell = (usize, String, String);
+
 /// What became of a table's cells.
-#[pyclass(frozen, get_all, module = "potsdb._potsdb")]
-#[derive(Default)]
+#[pyclass(frozen, eq, hash, get_all, module = "potsdb")]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct SentFrame {
+    /// Points accepted.
     queued: u64,
+    /// Cells without a value or a time: no points were made of them.
     skipped: u64,
+    /// Cells refused.
     invalid: u64,
+    /// Rows sent: all of them, unless the time was over.
     rows: usize,
-    bad: Vec<(usize, String, String)>,
+    /// The first ten cells refused: row, column, and what is illegal.
+    bad: Vec<BadCell>,
 }
 
 #[pymethods]
 impl SentFrame {
+    #[new]
+    #[pyo3(signature = (queued = 0, skipped = 0, invalid = 0, rows = 0, bad = Vec::new()))]
+    fn new(queued: u64, skipped: u64, invalid: u64, rows: usize, bad: Vec<BadCell>) -> SentFrame {
+        SentFrame {
+            queued,
+            skipped,
+            invalid,
+            rows,
+            bad,
+        }
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
+        let fields = (self.queued, self.skipped, self.invalid, self.rows, self.bad.clone());
+        Ok((py.get_type::<SentFrame>(), fields.into_pyobject(py)?))
+    }
+
     fn __repr__(&self) -> String {
         let SentFrame {
             queued,
@@ -122,7 +147,7 @@ pub(crate) fn send(
 ) -> PyResult<SentFrame> {
     let deadline = waits::seconds(timeout)?.and_then(|timeout| Instant::now().checked_add(timeout));
     let names: Vec<&str> = columns.names().collect();
-    let lean = py.import("potsdb.tables")?.call_method1("lean", (table, names))?;
+    let lean = package::get(py)?.lean.bind(py).call1((table, names))?;
     let Ok(export) = lean.getattr("__arrow_c_stream__") else {
         return Err(PyTypeError::new_err(format!(
             "send_frame takes what has __arrow_c_stream__ (pandas 2.2 with PyArrow, Polars 1.3, PyArrow 14 and newer), not {}",

@@ -3,7 +3,7 @@
 //! The crate knows the names, the rules and the messages; here numbers, booleans, `timedelta` and
 //! mappings become the text it reads.
 
-use potsdb::{HostTag, Invalid, Names, OPTIONS, Options};
+use potsdb::{HostTag, OPTIONS, OptionSpec, Options};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat, PyInt, PyMapping, PyString};
@@ -11,23 +11,35 @@ use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat, PyInt, PyMapping, PyString};
 use crate::errors;
 use crate::tags::Tags;
 
-/// Every option by name, in the order of the documentation.
+/// Every option, in the order of the documentation: its name, its default as text, its meaning.
 #[pyfunction]
-pub(crate) fn option_names() -> Vec<&'static str> {
-    OPTIONS.iter().map(|option| option.name).collect()
+pub(crate) fn options() -> Vec<(&'static str, String, &'static str)> {
+    let default = |option: &OptionSpec| match DEFAULTS.iter().find(|(name, _)| *name == option.name) {
+        Some((_, text)) => (*text).to_owned(),
+        None => option.default(),
+    };
+    let options = OPTIONS.iter();
+    options
+        .map(|option| (option.name, default(option), option.help))
+        .collect()
 }
 
 /// Where a Python client differs from the crate's: nobody's program may break on a label.
+const DEFAULTS: [(&str, &str); 3] = [("names", "ascii"), ("max_tags", "0"), ("invalid", "drop")];
+
+/// The options of a Python client of which nothing was said.
 pub(crate) fn defaults() -> Options {
     let mut options = Options::default();
-    options.names = Names::Ascii;
-    options.max_tags = 0;
-    options.invalid = Invalid::Drop;
+    for (name, text) in DEFAULTS {
+        options
+            .set(name, text)
+            .expect("a default is legal: tests/test_options.py opens clients with it");
+    }
     options
 }
 
 /// Applies keywords by name; an unknown one is a `TypeError` that suggests the nearest. Text means what it means in a
-/// URL's query, but for the `host_tag` of an `old` program: one written for potsdb 1.0.3.
+/// URL's query, but for the arguments of an `old` program, one written for potsdb 1.0.3: see [`host_tag`] and [`switch`].
 pub(crate) fn apply(options: &mut Options, keywords: &Bound<'_, PyDict>, old: bool) -> PyResult<()> {
     let py = keywords.py();
     for (name, given) in keywords {
@@ -35,6 +47,12 @@ pub(crate) fn apply(options: &mut Options, keywords: &Bound<'_, PyDict>, old: bo
         if !OPTIONS.iter().any(|option| option.name == name) {
             let words = options.set(&name, "").err().map(|error| error.to_string());
             return Err(PyTypeError::new_err(words.unwrap_or(name)));
+        }
+        if old && matches!(&*name, "check_host" | "test_mode") {
+            options
+                .set(&name, &switch(&name, &given)?)
+                .map_err(|error| errors::config(py, error.to_string()))?;
+            continue;
         }
         if given.is_none() && name != "host_tag" {
             continue;
@@ -76,6 +94,20 @@ pub(crate) fn host_tag(given: &Bound<'_, PyAny>) -> PyResult<HostTag> {
         Ok(value) if !value.is_empty() => Ok(HostTag::Value(value)),
         _ => Ok(HostTag::None),
     }
+}
+
+/// potsdb 1.0.3's rules for what is not text: `check_host` is on if it equals `True`, `test_mode` if it is true. Text is
+/// read as in a URL, so that `test_mode="false"` from a file of settings does not throw points away.
+fn switch(name: &str, given: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(text) = given.cast::<PyString>() {
+        let text = text.to_string_lossy().to_ascii_lowercase();
+        return Ok(if text.is_empty() { "false".to_owned() } else { text });
+    }
+    let on = match name {
+        "check_host" => given.eq(true)?,
+        _ => given.is_truthy()?,
+    };
+    Ok(on.to_string())
 }
 
 /// Headers given as a mapping, as the option's text has them: one a line.

@@ -3,16 +3,16 @@
 //! The worker never calls into Python: it leaves reports, and the next call of a client passes them
 //! on here, after its own point is queued and with no lock held. A handler that sends gets no
 //! second record from within the first. How often is decided elsewhere: for reports in the crate,
-//! for refused points in `potsdb/records.py`.
+//! for refused points in `potsdb/_records.py`.
 
 use std::cell::Cell;
 
 use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 
 use crate::core::Core;
+use crate::package::{self, Package};
 
 /// Passes on what the client's worker reported.
 #[cold]
@@ -20,7 +20,11 @@ pub(crate) fn deliver(py: Python<'_>, core: &Core) -> PyResult<()> {
     let Some(_guard) = Guard::enter() else { return Ok(()) };
     for report in core.client.take_reports() {
         if !core.is_silent() {
-            record(py, "report", (level(report.level()), report.to_string()))?;
+            record(
+                py,
+                |package| &package.report,
+                (level(report.level()), report.to_string()),
+            )?;
         }
     }
     Ok(())
@@ -30,7 +34,7 @@ pub(crate) fn deliver(py: Python<'_>, core: &Core) -> PyResult<()> {
 #[cold]
 pub(crate) fn invalid(py: Python<'_>, metric: &str, message: &str) -> PyResult<()> {
     let Some(_guard) = Guard::enter() else { return Ok(()) };
-    record(py, "invalid", (metric, message))
+    record(py, |package| &package.refused, (metric, message))
 }
 
 /// The numbers of Python's `logging`.
@@ -44,14 +48,9 @@ fn level(level: log::Level) -> u8 {
 }
 
 /// A broken log handler must not break the send; Ctrl-C during one still counts.
-fn record<'py>(py: Python<'py>, function: &str, arguments: impl PyCallArgs<'py>) -> PyResult<()> {
-    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    let call = || -> PyResult<()> {
-        let module = MODULE.get_or_try_init(py, || Ok::<_, PyErr>(py.import("potsdb.records")?.unbind()))?;
-        module.bind(py).getattr(function)?.call1(arguments)?;
-        Ok(())
-    };
-    match call() {
+fn record<'py>(py: Python<'py>, function: fn(&Package) -> &Py<PyAny>, arguments: impl PyCallArgs<'py>) -> PyResult<()> {
+    let package = package::get(py)?;
+    match function(&package).bind(py).call1(arguments).map(|_| ()) {
         Err(error) if error.is_instance_of::<PyException>(py) => {
             error.write_unraisable(py, None);
             Ok(())

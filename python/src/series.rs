@@ -13,7 +13,7 @@ use crate::fastcall::{Arguments, Keyword};
 use crate::values;
 
 /// One series of a client.
-#[pyclass(frozen, weakref, module = "potsdb._potsdb")]
+#[pyclass(frozen, weakref, module = "potsdb")]
 pub(crate) struct Series {
     pub(crate) door: Arc<Door>,
     /// Why there is none: then each send counts as invalid, as it would without a series.

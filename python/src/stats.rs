@@ -1,99 +1,175 @@
-//! The statistics as a frozen object: every counter an attribute, all of them in `as_dict`.
+//! The statistics as a value: every counter an attribute, all of them in `as_dict`; equal, copied and pickled by these.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyMapping, PyType};
 
-/// Declares what `Stats` shows: each name once, with its type and where it comes from.
+/// Declares what `Stats` shows: each name once, with its text, type and where it comes from.
 macro_rules! stats {
-    ($($name:ident: $type:ty = |$stats:ident| $value:expr;)*) => {
-        /// Everything a client counts, at one instant.
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = |$stats:ident| $value:expr;)*) => {
+        /// Everything a client counts, at one instant: a value, made by a client or of what `as_dict` gave.
         ///
         /// `accepted + adopted == acknowledged + unconfirmed + rejected + dropped + pending`, always.
-        #[pyclass(frozen, module = "potsdb._potsdb")]
+        #[pyclass(frozen, eq, module = "potsdb")]
+        #[derive(PartialEq)]
         pub(crate) struct Stats {
-            $(#[pyo3(get)] $name: $type,)*
-            words: String,
+            $(
+                $(#[doc = $doc])+
+                #[pyo3(get)]
+                $name: $type,
+            )*
         }
 
         impl From<&potsdb::Stats> for Stats {
             fn from(stats: &potsdb::Stats) -> Stats {
                 Stats {
                     $($name: { let $stats = stats; $value },)*
-                    words: stats.to_string(),
                 }
             }
         }
 
         #[pymethods]
         impl Stats {
+            #[new]
+            #[pyo3(signature = (fields, /))]
+            fn new(fields: &Bound<'_, PyMapping>) -> PyResult<Stats> {
+                Ok(Stats {
+                    $($name: field(fields, stringify!($name))?,)*
+                })
+            }
+
             /// Everything by name, as plain numbers, strings, lists and dicts.
             fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
                 let all = PyDict::new(py);
-                $(all.set_item(stringify!($name), plain(py, &self.$name)?)?;)*
+                $(all.set_item(stringify!($name), self.$name.plain(py)?)?;)*
                 Ok(all)
             }
 
-            fn __repr__(&self) -> String {
-                format!("<potsdb.Stats {}>", self.words)
+            fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyDict>,))> {
+                Ok((py.get_type::<Stats>(), (self.as_dict(py)?,)))
             }
 
-            fn __str__(&self) -> &str {
-                &self.words
+            fn __hash__(&self) -> u64 {
+                let mut hasher = DefaultHasher::new();
+                (self.accepted, self.delivered, self.dropped, self.bytes_written).hash(&mut hasher);
+                hasher.finish()
+            }
+
+            fn __repr__(&self) -> String {
+                format!("<potsdb.Stats {}>", self.__str__())
+            }
+
+            fn __str__(&self) -> String {
+                let mut said = potsdb::Stats::default();
+                said.accepted = self.accepted;
+                said.adopted = self.adopted;
+                said.acknowledged = self.acknowledged;
+                said.unconfirmed = self.unconfirmed;
+                said.rejected = self.rejected;
+                // Only their sum is said, as of what is pending.
+                said.dropped.closed = self.dropped;
+                said.queued = self.pending;
+                said.invalid = self.invalid;
+                said.full = self.full;
+                said.repeated = self.repeated;
+                said.to_string()
             }
         }
     };
 }
 
 stats! {
+    /// Points taken by `send`.
     accepted: u64 = |stats| stats.accepted;
+    /// Points taken over from a spool another process left.
     adopted: u64 = |stats| stats.adopted;
+    /// Points the server answered for.
     acknowledged: u64 = |stats| stats.acknowledged;
+    /// Points written to a server that cannot answer.
     unconfirmed: u64 = |stats| stats.unconfirmed;
+    /// Acknowledged or unconfirmed.
     delivered: u64 = |stats| stats.delivered();
+    /// Points the server refused; its words are in `last_rejections`.
     rejected: u64 = |stats| stats.rejected;
+    /// Points given up, for the reasons below.
     dropped: u64 = |stats| stats.dropped.total();
+    /// Pushed out of a full queue, or not let in under `overflow="drop_newest"`.
     dropped_queue_full: u64 = |stats| stats.dropped.queue_full;
+    /// Older than `max_age` when their turn came.
     dropped_expired: u64 = |stats| stats.dropped.expired;
+    /// Still pending when `close` reached its deadline, or the program its end.
     dropped_closed: u64 = |stats| stats.dropped.closed;
+    /// Given up by `stop`.
     dropped_stopped: u64 = |stats| stats.dropped.stopped;
+    /// Pushed out of a full spool.
     dropped_spool_full: u64 = |stats| stats.dropped.spool_full;
+    /// Consumed by `test_mode`, which writes nothing.
     dropped_test_mode: u64 = |stats| stats.dropped.test_mode;
+    /// Points without a verdict: queued, in flight or spooled.
     pending: u64 = |stats| stats.pending();
+    /// In the queue, not yet taken by the worker.
     queued: u64 = |stats| stats.queued;
+    /// Taken by the worker, without a verdict so far.
     in_flight: u64 = |stats| stats.in_flight;
+    /// In the spool on disk.
     spooled: u64 = |stats| stats.spooled;
+    /// Calls refused because of their content.
     invalid: u64 = |stats| stats.invalid;
+    /// Calls refused for want of room under `overflow="block"`.
     full: u64 = |stats| stats.full;
+    /// Characters and cuts that `invalid="replace"` repaired.
     replaced: u64 = |stats| stats.replaced;
+    /// Calls whose series already had a point at that time.
     repeated: u64 = |stats| stats.repeated;
+    /// Points written once more.
     resent: u64 = |stats| stats.resent;
+    /// Errors of the server that named no point.
     late_errors: u64 = |stats| stats.late_errors;
+    /// Answered points let go before they had settled, because `settle_bytes` was reached.
     released_early: u64 = |stats| stats.released_early;
+    /// Answered points that were still settling when the client closed.
     unsettled: u64 = |stats| stats.unsettled;
+    /// Connections ended in the middle of a line.
     torn: u64 = |stats| stats.torn;
+    /// Bytes cut off a damaged spool.
     spool_damaged_bytes: u64 = |stats| stats.spool_damaged_bytes;
+    /// Bytes handed to the kernel.
     bytes_written: u64 = |stats| stats.bytes_written;
+    /// Connections established.
     connects: u64 = |stats| stats.connects;
+    /// Panics of the worker. Not 0 is a defect of potsdb: please report it.
     panics: u64 = |stats| stats.panics;
+    /// Error replies by kind.
     rejections: Vec<(String, u64)> = |stats| stats.rejections.iter().map(|(kind, n)| ((*kind).to_owned(), *n)).collect();
+    /// The server's own words, newest last.
     last_rejections: Vec<String> = |stats| stats.last_rejections.clone();
+    /// How each endpoint is doing.
     endpoints: Vec<EndpointState> = |stats| stats.endpoints.iter().map(EndpointState::from).collect();
+    /// Seconds the oldest point without a verdict has been waiting.
     oldest_pending: Option<f64> = |stats| stats.oldest_pending.as_ref().map(Duration::as_secs_f64);
+    /// Seconds the last answer took.
     last_answer: Option<f64> = |stats| stats.last_answer.as_ref().map(Duration::as_secs_f64);
+    /// Points written in the last second.
     rate: f64 = |stats| stats.rate;
 }
 
-/// How one endpoint is doing.
-#[pyclass(frozen, get_all, module = "potsdb._potsdb")]
-#[derive(Clone)]
+/// How one endpoint is doing: a value, made by a client or of what `as_dict` gave.
+#[pyclass(frozen, eq, get_all, module = "potsdb")]
+#[derive(Clone, PartialEq)]
 pub(crate) struct EndpointState {
+    /// Its URL.
     name: String,
+    /// What it is doing, in words.
     state: String,
+    /// What it answered when it was asked what it is.
     server: Option<String>,
+    /// Why the last connection ended or was not made.
     last_error: Option<String>,
+    /// Points per second it is held to, since it asked for less.
     limit: Option<f64>,
+    /// Bytes of lines its connections may have without an answer, now.
     window_bytes: usize,
 }
 
@@ -112,6 +188,19 @@ impl From<&potsdb::EndpointState> for EndpointState {
 
 #[pymethods]
 impl EndpointState {
+    #[new]
+    #[pyo3(signature = (fields, /))]
+    fn new(fields: &Bound<'_, PyMapping>) -> PyResult<EndpointState> {
+        Ok(EndpointState {
+            name: field(fields, "name")?,
+            state: field(fields, "state")?,
+            server: field(fields, "server")?,
+            last_error: field(fields, "last_error")?,
+            limit: field(fields, "limit")?,
+            window_bytes: field(fields, "window_bytes")?,
+        })
+    }
+
     /// The same as a plain dict.
     fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let all = PyDict::new(py);
@@ -124,18 +213,34 @@ impl EndpointState {
         Ok(all)
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyDict>,))> {
+        Ok((py.get_type::<EndpointState>(), (self.as_dict(py)?,)))
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.name, &self.state).hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn __repr__(&self) -> String {
         format!("<potsdb.EndpointState {}: {}>", self.name, self.state)
     }
 }
 
-/// A value of `as_dict`: what `json.dumps` takes.
-fn plain<'py>(py: Python<'py>, value: &(impl Plain + ?Sized)) -> PyResult<Bound<'py, PyAny>> {
-    value.plain(py)
+/// A field of what `as_dict` gave; one that is missing, as of an older version's, is as at the client's start.
+fn field<T: Plain + Default>(fields: &Bound<'_, PyMapping>, name: &str) -> PyResult<T> {
+    match fields.contains(name)? {
+        true => T::read(&fields.get_item(name)?),
+        false => Ok(T::default()),
+    }
 }
 
-trait Plain {
+/// A value of `as_dict`: what `json.dumps` takes, and `json.loads` gives back.
+trait Plain: Sized {
     fn plain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
+
+    fn read(given: &Bound<'_, PyAny>) -> PyResult<Self>;
 }
 
 macro_rules! plain_as_it_is {
@@ -144,11 +249,15 @@ macro_rules! plain_as_it_is {
             fn plain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
                 Ok(self.into_pyobject(py).map_err(PyErr::from)?.into_any())
             }
+
+            fn read(given: &Bound<'_, PyAny>) -> PyResult<$type> {
+                given.extract()
+            }
         })*
     };
 }
 
-plain_as_it_is!(u64, f64, Option<f64>, Vec<String>);
+plain_as_it_is!(u64, usize, f64, String, Option<f64>, Option<String>, Vec<String>);
 
 impl Plain for Vec<(String, u64)> {
     fn plain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -157,6 +266,11 @@ impl Plain for Vec<(String, u64)> {
             all.set_item(name, count)?;
         }
         Ok(all.into_any())
+    }
+
+    fn read(given: &Bound<'_, PyAny>) -> PyResult<Vec<(String, u64)>> {
+        let items = given.cast::<PyMapping>()?.items()?;
+        items.iter().map(|item| item.extract()).collect()
     }
 }
 
@@ -167,5 +281,10 @@ impl Plain for Vec<EndpointState> {
             .map(|endpoint| endpoint.as_dict(py))
             .collect::<PyResult<Vec<_>>>()?;
         all.into_pyobject(py).map(Bound::into_any)
+    }
+
+    fn read(given: &Bound<'_, PyAny>) -> PyResult<Vec<EndpointState>> {
+        let all = given.try_iter()?;
+        all.map(|endpoint| EndpointState::new(endpoint?.cast()?)).collect()
     }
 }

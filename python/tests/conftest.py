@@ -18,7 +18,7 @@ from server import PATIENCE, Server
 import potsdb
 
 # Tests leave points undelivered on purpose; what is said about that at exit is tested in children.
-atexit.unregister(potsdb.exit.drain)
+atexit.unregister(potsdb._exit.drain)
 
 # A script in the background (nohup, some CI runners) ignores Ctrl-C, and so would every child, whose Ctrl-C is tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 @pytest.fixture(autouse=True)
 def nothing_was_said_before() -> None:
     """What a test does not see of refused points is not told in the next one."""
-    potsdb.records._forget()
+    potsdb._records._forget()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +34,7 @@ client.stats().as_dict()
 REFUSED = """
 client.send("m", 1, a="b c")
 for level in (10, 20, 30, 40):
-    potsdb.records.report(level, f"level {level}")
+    potsdb._records.report(level, f"level {level}")
 """
 
 
@@ -67,6 +69,44 @@ def test_a_program_loads_no_module_beside_potsdb(bare, program):
     assert out == "[]\n"
 
 
+@pytest.mark.parametrize("beside", ["potsdb-1.0.3.dist-info", "potsdb-1.0.3-py{}.{}.egg-info".format(*sys.version_info)])
+def test_potsdb_1_0_3_in_the_same_place_is_told_once_at_the_import(tmp_path, beside):
+    shutil.copytree(Path(potsdb.__file__).parent, tmp_path / "potsdb", copy_function=os.symlink)
+    script = tmp_path / "program.py"
+    script.write_text("import potsdb\nimport potsdb.client\nfrom potsdb import Client\nprint(potsdb.__version__)\n")
+
+    def run(*options: str) -> tuple[int, str, str]:
+        child = subprocess.run([sys.executable, "-I", *options, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport program"],
+                               capture_output=True, text=True, timeout=PATIENCE)
+        return child.returncode, child.stdout, child.stderr
+
+    assert run() == (0, f"{potsdb.__version__}\n", "")
+    (tmp_path / beside).mkdir()
+    status, out, err = run()
+    assert (status, out) == (0, f"{potsdb.__version__}\n")
+    assert err.count("RuntimeWarning") == 1 and f"{script}:1: RuntimeWarning: potsdb-1.0.3 is installed in {tmp_path}" in err
+    assert "pip uninstall potsdb" in err
+    assert run("-W", "ignore")[2] == ""
+
+
+def test_the_extension_module_imports_nothing_of_the_package(bare):
+    out, _ = bare("""
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
+loader = ExtensionFileLoader("_potsdb", EXTENSION)
+module = loader.create_module(ModuleSpec("_potsdb", loader, origin=EXTENSION))
+loader.exec_module(module)
+client = module.Client()
+client._open("tsdb://127.0.0.1:1?test_mode=true", {})
+client.send("m", 1, a=1)
+try:
+    client.send("a b", 1, a=1)
+except ImportError as error:
+    print(error)
+print("potsdb" in sys.modules)
+""".replace("EXTENSION", repr(potsdb._potsdb.__file__)))
+    assert out == "potsdb._potsdb is used without its package: import potsdb\nFalse\n"
+
+
 def test_without_logging_standard_error_gets_what_logging_would_have_written_there(bare):
     _, loaded = bare("import logging" + SEND + REFUSED)
     _, absent = bare(SEND + REFUSED)
@@ -86,8 +126,8 @@ logging.basicConfig(format="%(name)s %(levelname)s %(funcName)s: %(message)s", l
 """ + REFUSED
     out, err = bare(script)
     first, *more = out.splitlines()
-    assert first.startswith("potsdb WARNING invalid: point of 'm' not sent")
-    assert more == [f"potsdb {name} report: level {level}" for level, name in
+    assert first.startswith("potsdb WARNING <module>: point of 'm' not sent")
+    assert more == [f"potsdb {name} <module>: level {level}" for level, name in
                     [(10, "DEBUG"), (20, "INFO"), (30, "WARNING"), (40, "ERROR")]]
     assert err == ""
 

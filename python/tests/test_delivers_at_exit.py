@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import textwrap
 
 import pytest
 
@@ -15,6 +14,11 @@ FILL = """
     for i in range(points):
         client.send("m", i, timestamp=1500000000 + i)
 """
+
+
+def grace(script: str, seconds: float) -> str:
+    """The same, with a client that has so long at the end."""
+    return script.replace("check_host=False", f"check_host=False, close_grace={seconds}")
 
 
 # The announcing thread gets the interpreter lock only when the wait has released it: so whoever reads
@@ -37,7 +41,7 @@ LEAVE = ANNOUNCE + """
 @pytest.mark.parametrize("before", ["", "del client", "client.close()"])
 def test_what_is_still_queued_at_the_end_is_delivered(start, late_server, before):
     # More than the kernel holds: without the hook at exit, most of it would be lost.
-    script = LEAVE.replace("check_host=False", "check_host=False, qsize=0") + f"    potsdb.exit.GRACE = 60.0\n    {before}\n"
+    script = grace(LEAVE, 60).replace("check_host=False", "check_host=False, qsize=0") + f"    {before}\n"
     child = start(script, late_server.port, 200000)
     assert child.line() == "waiting"
     late_server.read_again()
@@ -84,21 +88,38 @@ def test_an_uncaught_exception_delivers_too(start, server):
 
 
 def test_a_server_that_never_reads_costs_the_grace_and_one_line(run, stuck_server):
-    out, err = run("import potsdb.exit; potsdb.exit.GRACE = 0.3\n" + textwrap.dedent(FILL), stuck_server.port, 100000)
+    out, err = run(grace(FILL, 0.3), stuck_server.port, 100000)
     assert out == ""
     [line] = err.splitlines()
     assert line.startswith("potsdb: ") and "of 100000 points not delivered" in line and f"127.0.0.1:{stuck_server.port}" in line
 
 
+def test_the_grace_is_that_of_each_client(start, stuck_server):
+    # The default would take longer than this waits.
+    status, _, err = start(grace(FILL, 0), stuck_server.port, 100000).finish(4.5)
+    assert status == 0 and "of 100000 points not delivered" in err
 
-def test_the_grace_is_five_seconds():
-    import potsdb.exit
 
-    assert potsdb.exit.GRACE == 5.0
+def test_a_client_without_grace_takes_none_from_the_others(start, stuck_server, late_server):
+    script = grace(ANNOUNCE, 60) + """
+    other = potsdb.Client("127.0.0.1", int(sys.argv[3]), host_tag="h", check_host=False, close_grace=0)
+    [other.send("m", i, timestamp=1500000000 + i) for i in range(100000)]
+    atexit.register(gate.release)
+    """
+    child = start(script, late_server.port, 50000, stuck_server.port)
+    assert child.line() == "waiting"
+    late_server.read_again()
+    status, _, err = child.finish()
+    assert status == 0 and " of 150000 points not delivered" in err
+    assert len(late_server.wait_for(50000)) == 50000
+
+
+def test_the_grace_is_five_seconds_unless_it_is_said(offline):
+    assert offline._close_grace == 5.0
 
 
 def test_a_server_that_is_not_there_costs_the_grace_and_one_line(run):
-    out, err = run("import potsdb.exit; potsdb.exit.GRACE = 0.2\n" + textwrap.dedent(FILL), 1, 100)
+    out, err = run(grace(FILL, 0.2), 1, 100)
     lines = [line for line in err.splitlines() if line.startswith("potsdb: ")]
     assert lines == ["potsdb: 100 of 100 points not delivered: 100 still unanswered at exit (tsdb://127.0.0.1:1)"]
 
@@ -146,14 +167,14 @@ def test_the_last_records_come_before_logging_ends(run, imports):
     client = potsdb.Client("127.0.0.1", 1, check_host=False, test_mode=True)
     atexit.register(print, "the program's own")
     # What a worker reports only now, without one.
-    potsdb._potsdb.drain_all = lambda grace: potsdb.records.report(30, "the last record")
+    potsdb._exit.drain_all = lambda: potsdb._records.report(30, "the last record")
     """
     out, err = run(script)
     assert (out.splitlines(), err) == (["the program's own", "the last record", "closed"], "")
 
 
 def test_a_closed_standard_error_is_no_trouble(run, stuck_server):
-    script = "import potsdb.exit; potsdb.exit.GRACE = 0.1\n" + textwrap.dedent(FILL) + "\nsys.stderr.close()\n"
+    script = grace(FILL, 0.1) + "\n    sys.stderr.close()\n"
     run(script, stuck_server.port, 100)
 
 
@@ -220,7 +241,7 @@ def test_sigterm_turned_into_an_exit_ends_a_wait(start, stuck_server):
 
 
 def test_ctrl_c_ends_the_grace(start, stuck_server):
-    script = "import potsdb.exit; potsdb.exit.GRACE = 1000.0\n" + textwrap.dedent(ANNOUNCE) + "atexit.register(gate.release)\n"
+    script = grace(ANNOUNCE, 1000) + "    atexit.register(gate.release)\n"
     child = start(script, stuck_server.port, 100000)
     assert child.line() == "waiting"
     child.process.send_signal(signal.SIGINT)

@@ -172,6 +172,41 @@ def test_async_with_waits_for_delivery_and_lets_the_loop_run(late_server):
     assert asyncio.run(main()).delivered == MANY
 
 
+def test_aclose_waits_for_delivery_lets_the_loop_run_and_gives_the_statistics(late_server):
+    async def main() -> potsdb.Stats:
+        client = potsdb.Client("127.0.0.1", late_server.port, 0, check_host=False)
+        fill(client, MANY)
+        asyncio.get_running_loop().call_soon(late_server.read_again)
+        stats = await client.aclose()
+        with pytest.raises(potsdb.Closed):
+            client.send("m", 1, a=1)
+        return stats
+
+    assert asyncio.run(main()).delivered == MANY
+
+
+def test_aclose_gives_up_what_is_left_at_its_deadline(stuck_server):
+    client = potsdb.Client("127.0.0.1", stuck_server.port, check_host=False, mps=0.001)
+    fill(client, 10)
+    stats = asyncio.run(client.aclose(0.01))
+    assert stats.pending == 0 and stats.dropped_closed > 0 and stats.accepted == 10
+    assert client.done.is_set() and not client.t.is_alive()
+
+
+def test_a_task_that_is_cancelled_in_aclose_leaves_a_client_that_delivers(late_server):
+    client = potsdb.Client("127.0.0.1", late_server.port, 0, check_host=False)
+    fill(client, MANY)
+
+    async def main() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.aclose(), 0.05)
+
+    asyncio.run(main())
+    assert client.t.is_alive() and client.stats().pending > 0
+    late_server.read_again()
+    assert client.close(PATIENCE).delivered == MANY
+
+
 def test_block_waits_for_room_and_loses_nothing(server):
     client = potsdb.Client("127.0.0.1", server.port, 100, None, check_host=False, overflow="block")
     fill(client, 5000)

@@ -20,6 +20,11 @@ def test_the_module_has_the_names_programs_import():
     assert isinstance(potsdb.__version__, str)
 
 
+def test_the_package_shows_what_programs_may_use_and_nothing_else():
+    shown = {name for name in dir(potsdb) if not name.startswith("_")}
+    assert shown == {name for name in potsdb.__all__ if not name.startswith("_")} | {"exceptions"}
+
+
 def test_the_package_says_it_is_typed():
     assert (Path(potsdb.__file__).parent / "py.typed").exists()
 
@@ -224,8 +229,9 @@ def test_check_host_raises_what_the_socket_raises():
     listener.close()
     with pytest.raises(ConnectionRefusedError) as raised:
         potsdb.Client("127.0.0.1", port)
-    assert raised.value.errno is not None
-    with pytest.raises(socket.gaierror):
+    assert raised.value.errno is not None and raised.value.strerror == "Connection refused"
+    assert str(raised.value).endswith(f"Connection refused: 'tsdb://127.0.0.1:{port}'")
+    with pytest.raises(socket.gaierror, match="tsdb://no.such.host.invalid:4242"):
         potsdb.Client("no.such.host.invalid", 4242)
 
 

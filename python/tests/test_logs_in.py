@@ -184,8 +184,7 @@ def test_the_exit_line_shows_no_secret(start, tmp_path: Path) -> None:
         f"""
         import potsdb, logging
         logging.basicConfig(level="DEBUG")
-        potsdb.exit.GRACE = 0.3
-        client = potsdb.Client("127.0.0.1", {server.port}, auth="line:{CANARY}")
+        client = potsdb.Client("127.0.0.1", {server.port}, auth="line:{CANARY}", close_grace=0.3)
         client.send("m", 1)
         """
     ).finish()

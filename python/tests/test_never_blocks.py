@@ -63,7 +63,7 @@ def test_a_log_handler_may_send(server):
     logger = logging.getLogger("potsdb")
     logger.addHandler(handler)
     try:
-        potsdb.records._last.clear()
+        potsdb._records._last.clear()
         assert client.send("m", 1, bad="x y") is None
     finally:
         logger.removeHandler(handler)
@@ -82,7 +82,7 @@ def test_a_broken_log_handler_does_not_break_the_send(monkeypatch):
     unraisable = []
     monkeypatch.setattr("sys.unraisablehook", unraisable.append)
     monkeypatch.setattr(logging.getLogger("potsdb"), "handlers", [Broken()])
-    potsdb.records._last.clear()
+    potsdb._records._last.clear()
     assert client.send("m", 1, a="b c") is None
     assert len(unraisable) == 1
     client.stop()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import random
 import sys
+import threading
 import weakref
 
 import pytest
@@ -50,6 +51,41 @@ def test_constants_and_equal_strings_are_the_same_series(client, server, clock):
     assert client.flush(10)
     assert server.text == expected
     assert client.stats().repeated == 3
+
+
+def test_many_threads_at_the_same_sites_send_what_each_of_them_said(client, server):
+    """All share a client, its table of sites, a series and the statistics; what one learns another pushes out."""
+    metrics, paths = [f"m{n}" for n in range(5)], [f"/p{n}" for n in range(7)]
+    threads, calls = 8, 1500
+    series = client.series("shared", a=1)
+    start, wrong = threading.Barrier(threads), []
+
+    def work(thread: int) -> None:
+        start.wait()
+        for n in range(calls):
+            # Nobody else sends at this thread's times.
+            time = TIME + thread * calls + n
+            metric, path = metrics[n % 5], paths[n % 7]
+            told = [
+                (client.send(metric, n, path=path, dc="eu", timestamp=time), line(metric, n, time, {"path": path, "dc": "eu"})),
+                (client.send(fresh(metric), n, path=fresh(path), timestamp=time), line(metric, n, time, {"path": path})),
+                (client.send("often", n, **{"a": path, "t": str(thread)}, timestamp=time), line("often", n, time, {"a": path, "t": thread})),
+                (series.send(n, time), True),
+            ]
+            if n % 100 == 0:
+                assert client.stats().accepted > 0
+                told.append((client.send("m", n, a="b c"), None))
+            wrong.extend(pair for pair in told if pair[0] != pair[1])
+
+    running = [threading.Thread(target=work, args=(thread,)) for thread in range(threads)]
+    [thread.start() for thread in running]
+    [thread.join() for thread in running]
+    assert wrong == []
+    assert client.flush(30)
+    stats = client.stats()
+    assert (stats.accepted, stats.acknowledged) == (threads * calls * 4,) * 2
+    assert stats.invalid == threads * calls // 100
+    assert len(server.lines) == len(set(server.lines)) == threads * calls * 4
 
 
 def test_one_site_sends_whatever_its_variables_hold(client, clock):

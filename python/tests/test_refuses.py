@@ -64,7 +64,7 @@ def test_replace_repairs_names_and_counts():
 
 def test_drop_logs_one_record_per_metric_and_minute(caplog):
     client = potsdb.Client("127.0.0.1", 1, check_host=False)
-    potsdb.records._last.clear()
+    potsdb._records._last.clear()
     with caplog.at_level(logging.WARNING, "potsdb"):
         for _ in range(100):
             assert client.send("one", 1, a="b c") is None
@@ -82,7 +82,7 @@ def test_what_was_not_said_is_counted_in_the_next_record(caplog, monkeypatch):
     with caplog.at_level(logging.WARNING, "potsdb"):
         for wrong in [dict(a="b c"), dict(a="b c"), dict(a=""), dict(timestamp=5)]:
             client.send("one", 1, **wrong)
-        monkeypatch.setattr(potsdb.records, "_QUIET", 0.0)
+        monkeypatch.setattr(potsdb._records, "_QUIET", 0.0)
         client.send("one", 1, a="x y")
         client.send("one", 1, a="x y")
     said = [record.getMessage() for record in caplog.records]
@@ -110,8 +110,8 @@ def test_many_short_clients_say_it_once_a_minute_and_the_exit_says_the_rest(capl
         for _ in range(20):
             with potsdb.Client("127.0.0.1", 1, check_host=False, close_grace=0) as client:
                 client.send("m", 1, a="b c")
-        potsdb.records.closed(final=True)
-        potsdb.records.closed(final=True)
+        potsdb._records.closed(final=True)
+        potsdb._records.closed(final=True)
     said = [record.getMessage() for record in caplog.records]
     assert [line[:23] for line in said] == ["point of 'm' not sent: ", "1 more point not sent: ", "18 more points not sent"]
 
@@ -130,6 +130,27 @@ def test_a_program_that_just_ends_says_how_many_were_not_sent(run):
     assert last.startswith("3 more points not sent: 3 of 'one.metric', the last: timestamp: 999907200")
 
 
+def test_a_record_is_of_the_programs_own_line(caplog):
+    class Mine(potsdb.Client):
+        pass
+
+    with caplog.at_level(logging.WARNING, "potsdb"):
+        client = Mine("127.0.0.1", 1, check_host=False, close_grace=0)
+        client.send("by.send", 1, a="b c")
+        client.series("by.series", a="b c").send(1)
+        for _ in range(3):
+            client.send("by.close", 1, a="b c")
+        client.close()
+        potsdb._records._forget()
+        with Mine("127.0.0.1", 1, check_host=False, close_grace=0) as client:
+            for _ in range(3):
+                client.send("by.with", 1, a="b c")
+    said = [record for record in caplog.records if "not sent" in record.getMessage()]
+    assert len(said) >= 5
+    for record in said:
+        assert record.pathname == __file__ and record.funcName == "test_a_record_is_of_the_programs_own_line", record
+
+
 def test_made_up_metric_names_do_not_fill_the_memory_of_the_log():
     client = potsdb.Client("127.0.0.1", 1, check_host=False)
     logging.getLogger("potsdb").disabled = True
@@ -138,7 +159,7 @@ def test_made_up_metric_names_do_not_fill_the_memory_of_the_log():
             client.send(f"metric.{i}", 1, a="b c")
     finally:
         logging.getLogger("potsdb").disabled = False
-    assert len(potsdb.records._last) <= potsdb.records._METRICS
+    assert len(potsdb._records._last) <= potsdb._records._METRICS
     client.stop()
 
 

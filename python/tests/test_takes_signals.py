@@ -29,9 +29,8 @@ def once(server) -> dict[str, int]:
 def test_the_readmes_line_delivers_on_sigterm(start, late_server):
     # More than the kernel holds for a server that does not read: the rest is drained at the end.
     script = OPEN + """
-    import potsdb.exit; potsdb.exit.GRACE = 60.0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    client = open_client()
+    client = open_client(close_grace=60)
     for i in range(200_000):
         client.send("m", i, a=1, timestamp=1500000000 + i)
     print("ready", flush=True)
@@ -126,8 +125,7 @@ def test_an_alarm_that_raises_ends_a_flush_and_nothing_else(run, server, stuck_s
 
 def test_os_exit_blocks_nobody_and_takes_nothing_from_the_children(start, late_server):
     script = OPEN + """
-    import potsdb.exit; potsdb.exit.GRACE = 60.0
-    client = open_client()
+    client = open_client(close_grace=60)
     for i in range(200_000):
         client.send("parent", i, a=1, timestamp=1500000000 + i)
     child = os.fork()

@@ -167,7 +167,7 @@ def test_illegal_cells_are_told_by_row_and_column(server, caplog):
         return client.send_frame(table, metric="m", value="v", timestamp="t", tags=["dc"])
 
     client = potsdb.Client("127.0.0.1", server.port, host_tag=None, check_host=False)
-    potsdb.records._last.clear()
+    potsdb._records._last.clear()
     with caplog.at_level(logging.WARNING, "potsdb"):
         sent = send(client)
     assert (sent.queued, sent.invalid) == (1, 2)

@@ -19,7 +19,6 @@ import threading
 import time
 
 import potsdb
-import potsdb.exit
 
 START = 1_600_000_000
 BEAT = 0.02

@@ -28,11 +28,11 @@ pub struct Builder {
 
 impl Builder {
     pub(crate) fn new(url: &str) -> Builder {
-        Builder::over(Options::default(), url)
+        Builder::over(Options::default(), url, None)
     }
 
-    pub(crate) fn over(defaults: Options, url: &str) -> Builder {
-        let url = match url::parse(url) {
+    pub(crate) fn over(defaults: Options, url: &str, port: Option<u16>) -> Builder {
+        let url = match url::parse(url, port) {
             Ok(url) => url,
             Err(error) => return Builder::failed(error),
         };
@@ -181,7 +181,13 @@ fn check_tags(rules: &Rules, options: &Options, host_tag: Option<&str>) -> Resul
         ..rules.clone()
     };
     let mut text = SeriesText::new();
-    text.metric(&strict, &options.prefix, "m").map_err(ConfigError::tag)?;
+    let metric = if options.prefix.is_empty() {
+        "m"
+    } else {
+        &options.prefix
+    };
+    let checked = text.metric(&strict, "", metric);
+    checked.map_err(|error| ConfigError::option("prefix", error.to_string()))?;
     for (name, value) in &options.tags {
         text.tag(&strict, name, value).map_err(ConfigError::tag)?;
     }

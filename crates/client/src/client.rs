@@ -107,9 +107,10 @@ impl Client {
         Builder::new(url)
     }
 
-    /// Begins to build a client over defaults of the caller's: the URL's query goes before them.
-    pub fn builder_over(defaults: Options, url: &str) -> Builder {
-        Builder::over(defaults, url)
+    /// Begins to build a client over defaults of the caller's: the URL's query goes before them. `port` is for the hosts
+    /// that name none; a host with another one is an error.
+    pub fn builder_over(defaults: Options, url: &str, port: Option<u16>) -> Builder {
+        Builder::over(defaults, url, port)
     }
 
     pub(crate) fn start(

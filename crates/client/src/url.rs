@@ -28,7 +28,8 @@ pub(crate) struct Url {
     pub(crate) auth: Option<Auth>,
 }
 
-pub(crate) fn parse(url: &str) -> Result<Url, ConfigError> {
+/// Reads a URL; `port` is for the hosts that name none, and no other one may be named beside it.
+pub(crate) fn parse(url: &str, port: Option<u16>) -> Result<Url, ConfigError> {
     let refuse = |rule| ConfigError::url(&shown(url), rule);
     let (scheme, rest) = url
         .split_once("://")
@@ -52,7 +53,7 @@ pub(crate) fn parse(url: &str) -> Result<Url, ConfigError> {
         .split(',')
         .map(|host| {
             let refuse = |rule| ConfigError::url(&if safe { host.to_owned() } else { shown(url) }, rule);
-            let endpoint = endpoint(scheme, host).map_err(refuse)?.with_target(&target);
+            let endpoint = endpoint(scheme, host, port).map_err(refuse)?.with_target(&target);
             endpoint.check_host().map_err(refuse)?;
             Ok(endpoint)
         })
@@ -77,7 +78,7 @@ fn login(scheme: Scheme, user: &str) -> Result<Auth, &'static str> {
     Auth::user(&decoded(name)?, &decoded(password)?)
 }
 
-fn endpoint(scheme: Scheme, host: &str) -> Result<Endpoint, &'static str> {
+fn endpoint(scheme: Scheme, host: &str, beside: Option<u16>) -> Result<Endpoint, &'static str> {
     let (name, port) = match host.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((name, "")) => (name, None),
@@ -91,7 +92,10 @@ fn endpoint(scheme: Scheme, host: &str) -> Result<Endpoint, &'static str> {
         },
     };
     match port.map(str::parse) {
-        None => Ok(Endpoint::of(scheme, name, scheme.default_port())),
+        None => Ok(Endpoint::of(scheme, name, beside.unwrap_or(scheme.default_port()))),
+        Some(Ok(port)) if port > 0 && beside.is_some_and(|beside| beside != port) => {
+            Err("the URL has a port, and the one given beside it is another")
+        }
         Some(Ok(port)) if port > 0 => Ok(Endpoint::of(scheme, name, port)),
         Some(_) => Err("a port is a number from 1 to 65535"),
     }

@@ -11,9 +11,7 @@ Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.series`, `ga
 `close(timeout)`, `with`, and every option of the client as a keyword.
 """
 
-from __future__ import annotations
-
-from . import client, exit, records
+from . import _conflict, _exit, _potsdb, _records, client
 from ._potsdb import Counter, EndpointState, Gauge, SentFrame, Series, Stats, Timer, __version__
 from .client import Client
 from .exceptions import Closed, ConfigError, InvalidOverflow, InvalidPoint, PotsdbError, QueueFull
@@ -37,5 +35,23 @@ __all__ = [
     "client",
 ]
 
-records.install()
-exit.install()
+
+def _lean(table: object, columns: list[str]) -> object:
+    from ._tables import lean  # only programs that send tables need it
+
+    return lean(table, columns)
+
+
+_potsdb.install(
+    invalid_point=InvalidPoint,
+    invalid_overflow=InvalidOverflow,
+    closed=Closed,
+    queue_full=QueueFull,
+    config_error=ConfigError,
+    report=_records.report,
+    refused=_records.invalid,
+    lean=_lean,
+)
+_records.install()
+_exit.install()
+_conflict.warn()

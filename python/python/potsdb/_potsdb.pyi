@@ -1,6 +1,6 @@
 """The extension module: the Rust client. Use it through the package `potsdb`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, SupportsFloat, SupportsIndex, SupportsInt, final, overload
 
 from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
@@ -17,7 +17,8 @@ __all__ = [
     "Timer",
     "__version__",
     "drain_all",
-    "option_names",
+    "install",
+    "options",
 ]
 
 __version__: str
@@ -85,7 +86,9 @@ class Client:
         """Every point accounted for, at this instant."""
     def stop(self) -> None:
         """Gives up what is queued; the worker ends as soon as it can. Returns at once."""
-    def _open(self, url: str | None, keywords: Mapping[str, Any], old: bool = False) -> None: ...
+    def _open(
+        self, url: str | None, keywords: Mapping[str, Any], *, port: int | None = None, old: bool = False
+    ) -> None: ...
     def _begin_close(self) -> None: ...
     def _wait_closed(self, timeout: float | None) -> bool: ...
     def _close(self, timeout: float | None, told: bool) -> Stats: ...
@@ -114,6 +117,16 @@ class Series:
 class SentFrame:
     """What became of a table's cells."""
 
+    def __new__(
+        cls,
+        queued: int = 0,
+        skipped: int = 0,
+        invalid: int = 0,
+        rows: int = 0,
+        bad: list[tuple[int, str, str]] = ...,
+    ) -> Self: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
     @property
     def queued(self) -> int:
         """Points accepted."""
@@ -159,11 +172,14 @@ class Timer:
 
 @final
 class Stats:
-    """Everything a client counts, at one instant.
+    """Everything a client counts, at one instant: a value, made by a client or of what `as_dict` gave.
 
     `accepted + adopted == acknowledged + unconfirmed + rejected + dropped + pending`, always.
     """
 
+    def __new__(cls, fields: Mapping[str, Any], /) -> Self: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
     @property
     def accepted(self) -> int:
         """Points taken by `send`."""
@@ -186,26 +202,35 @@ class Stats:
     def dropped(self) -> int:
         """Points given up, for the reasons below."""
     @property
-    def dropped_queue_full(self) -> int: ...
+    def dropped_queue_full(self) -> int:
+        """Pushed out of a full queue, or not let in under `overflow="drop_newest"`."""
     @property
-    def dropped_expired(self) -> int: ...
+    def dropped_expired(self) -> int:
+        """Older than `max_age` when their turn came."""
     @property
-    def dropped_closed(self) -> int: ...
+    def dropped_closed(self) -> int:
+        """Still pending when `close` reached its deadline, or the program its end."""
     @property
-    def dropped_stopped(self) -> int: ...
+    def dropped_stopped(self) -> int:
+        """Given up by `stop`."""
     @property
-    def dropped_spool_full(self) -> int: ...
+    def dropped_spool_full(self) -> int:
+        """Pushed out of a full spool."""
     @property
-    def dropped_test_mode(self) -> int: ...
+    def dropped_test_mode(self) -> int:
+        """Consumed by `test_mode`, which writes nothing."""
     @property
     def pending(self) -> int:
         """Points without a verdict: queued, in flight or spooled."""
     @property
-    def queued(self) -> int: ...
+    def queued(self) -> int:
+        """In the queue, not yet taken by the worker."""
     @property
-    def in_flight(self) -> int: ...
+    def in_flight(self) -> int:
+        """Taken by the worker, without a verdict so far."""
     @property
-    def spooled(self) -> int: ...
+    def spooled(self) -> int:
+        """In the spool on disk."""
     @property
     def invalid(self) -> int:
         """Calls refused because of their content."""
@@ -225,20 +250,26 @@ class Stats:
     def late_errors(self) -> int:
         """Errors of the server that named no point."""
     @property
-    def released_early(self) -> int: ...
+    def released_early(self) -> int:
+        """Answered points let go before they had settled, because `settle_bytes` was reached."""
     @property
-    def unsettled(self) -> int: ...
+    def unsettled(self) -> int:
+        """Answered points that were still settling when the client closed."""
     @property
     def torn(self) -> int:
         """Connections ended in the middle of a line."""
     @property
-    def spool_damaged_bytes(self) -> int: ...
+    def spool_damaged_bytes(self) -> int:
+        """Bytes cut off a damaged spool."""
     @property
-    def bytes_written(self) -> int: ...
+    def bytes_written(self) -> int:
+        """Bytes handed to the kernel."""
     @property
-    def connects(self) -> int: ...
+    def connects(self) -> int:
+        """Connections established."""
     @property
-    def panics(self) -> int: ...
+    def panics(self) -> int:
+        """Panics of the worker. Not 0 is a defect of potsdb: please report it."""
     @property
     def rejections(self) -> list[tuple[str, int]]:
         """Error replies by kind."""
@@ -246,7 +277,8 @@ class Stats:
     def last_rejections(self) -> list[str]:
         """The server's own words, newest last."""
     @property
-    def endpoints(self) -> list[EndpointState]: ...
+    def endpoints(self) -> list[EndpointState]:
+        """How each endpoint is doing."""
     @property
     def oldest_pending(self) -> float | None:
         """Seconds the oldest point without a verdict has been waiting."""
@@ -261,16 +293,23 @@ class Stats:
 
 @final
 class EndpointState:
-    """How one endpoint is doing."""
+    """How one endpoint is doing: a value, made by a client or of what `as_dict` gave."""
 
+    def __new__(cls, fields: Mapping[str, Any], /) -> Self: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its URL."""
     @property
-    def state(self) -> str: ...
+    def state(self) -> str:
+        """What it is doing, in words."""
     @property
-    def server(self) -> str | None: ...
+    def server(self) -> str | None:
+        """What it answered when it was asked what it is."""
     @property
-    def last_error(self) -> str | None: ...
+    def last_error(self) -> str | None:
+        """Why the last connection ended or was not made."""
     @property
     def limit(self) -> float | None:
         """Points per second it is held to, since it asked for less."""
@@ -287,8 +326,21 @@ class Barrier:
     def is_reached(self) -> bool:
         """Whether every point sent before the barrier has its verdict."""
 
-def drain_all(grace: float) -> str | None:
-    """Drains every client within `grace` seconds; the line to print, if something was not delivered."""
+def install(
+    *,
+    invalid_point: type[Exception],
+    invalid_overflow: type[Exception],
+    closed: type[Exception],
+    queue_full: type[Exception],
+    config_error: type[Exception],
+    report: Callable[[int, str], None],
+    refused: Callable[[str, str], None],
+    lean: Callable[[Any, list[str]], object],
+) -> None:
+    """Takes over what the package brings."""
 
-def option_names() -> list[str]:
-    """Every option by name, in the order of the documentation."""
+def drain_all() -> str | None:
+    """Drains every client within its `close_grace`; the line to print, if something was not delivered."""
+
+def options() -> list[tuple[str, str, str]]:
+    """Every option, in the order of the documentation: its name, its default as text, its meaning."""

@@ -6,22 +6,24 @@ The work is done by the extension module; here are the constructors, the ways to
 
 from __future__ import annotations
 
-from . import _potsdb, records
-from .exit import cover
-from .shims import Queue, Thread
+from ._exit import cover
+from ._potsdb import Client as _Base
+from ._potsdb import Stats
+from ._potsdb import options as _options
+from ._records import closed
+from ._shims import Queue, Thread
 
 TYPE_CHECKING = False  # typing's, to checkers; to import it would cost more than this package
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Any, overload
 
     from typing_extensions import Self, Unpack
 
-    from .keywords import Keywords, Options
+    from ._keywords import Keywords, Options
 
-__all__ = ["MPS_LIMIT", "Client", "Keywords", "Options"]
+__all__ = ["MPS_LIMIT", "Client", "Keywords", "Options", "describe_options"]
 
 MPS_LIMIT = 0
 """Points per second written, by default: 0 is no limit. (The name is potsdb 1.0.3's.)"""
@@ -30,9 +32,9 @@ MPS_LIMIT = 0
 def __getattr__(name: str) -> Any:
     # They need `typing`, and nothing but checkers and annotations asks for them.
     if name in {"Keywords", "Options"}:
-        from . import keywords
+        from . import _keywords
 
-        return getattr(keywords, name)
+        return getattr(_keywords, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -51,15 +53,46 @@ class _Done:
         return done
 
 
-class Client(_potsdb.Client):
+if not TYPE_CHECKING:
+
+    class Unpack:
+        """`Unpack`, which is imported when somebody evaluates an annotation that has it."""
+
+        def __class_getitem__(cls, name: str) -> object:
+            from . import _keywords
+
+            for module in ("typing", "typing_extensions"):
+                try:
+                    return __import__(module).Unpack[getattr(_keywords, name)]
+                except (ImportError, AttributeError):  # Python 3.10 has it not
+                    pass
+            return object
+
+
+class _Default(int):
+    """An argument's default: equal to the same value given, but known from it, as a URL's options stand above it."""
+
+    __slots__ = ()
+
+
+class _DefaultSwitch(_Default):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+
+class Client(_Base):
     """Takes points on any thread and delivers them from a thread of its own.
+
+    `host` is a name, an address, or a URL as `tsdb://host:4242?mps=500`; without it the environment variable
+    `POTSDB_URL` has the URL. What is given as an argument goes before what the URL says, which goes before the
+    defaults. A `port` beside a URL is for the hosts in it that name none; a host with another one is an error.
 
     The arguments up to `test_mode` are potsdb 1.0.3's: at most `qsize` points wait (then the oldest
     goes; 0: no limit), `host_tag` adds `host=` this machine's name (a string: that value; None:
     nothing), `mps` bounds the points written per second, `check_host` connects once, here and now,
     and raises what the socket raises, `test_mode` does everything but talk to the network.
-
-    `host` may be a URL, too: `tsdb://host:4242`.
     """
 
     done = _Done()
@@ -70,29 +103,30 @@ class Client(_potsdb.Client):
 
     def __init__(
         self,
-        host: str,
-        port: int | str = 4242,
-        qsize: int | str = 100000,
-        host_tag: object = True,
-        mps: float | str | None = MPS_LIMIT,
-        check_host: object = True,
-        test_mode: object = False,
-        **options: Unpack[Options],
+        host: str | None = None,
+        port: int | str = _Default(4242),
+        qsize: int | str = _Default(100000),
+        host_tag: object = _DefaultSwitch(True),
+        mps: float | str | None = _Default(MPS_LIMIT),
+        check_host: object = _DefaultSwitch(True),
+        test_mode: object = _DefaultSwitch(False),
+        **options: Unpack["Options"],
     ) -> None:
-        keywords: dict[str, Any] = {
-            "queue_points": max(int(qsize), 0),
+        arguments = {
+            "queue_points": qsize if _is_default(qsize) else max(int(qsize), 0),
             "host_tag": host_tag,
             "mps": mps,
-            "check_host": bool(check_host),
-            "test_mode": bool(test_mode),
+            "check_host": check_host,
+            "test_mode": test_mode,
         }
+        keywords: dict[str, Any] = {name: given for name, given in arguments.items() if not _is_default(given)}
         keywords.update(options)
-        self._open(_url(host, int(port)), keywords, True)
-        self._no_host_tag = "" if host_tag == "" else None
+        self._open(_url(host), keywords, port=None if _is_default(port) else int(port), old=True)
+        self._no_host_tag = "" if isinstance(host_tag, str) and host_tag == "" else None
         cover()
 
     @classmethod
-    def from_url(cls, url: str, **options: Unpack[Keywords]) -> Self:
+    def from_url(cls, url: str, **options: Unpack["Keywords"]) -> Self:
         """Opens the client of a URL, `tsdb://host:4242?mps=500`; keywords override its query.
 
         Text means what it means there: `host_tag="false"` is no host tag, as `host_tag=False` and None are.
@@ -103,23 +137,23 @@ class Client(_potsdb.Client):
         return self
 
     @classmethod
-    def from_env(cls, **options: Unpack[Keywords]) -> Self:
+    def from_env(cls, **options: Unpack["Keywords"]) -> Self:
         """Opens the client that the environment variable `POTSDB_URL` describes."""
         self = cls.__new__(cls)
         self._open(None, dict(options))
         cover()
         return self
 
-    log = _potsdb.Client.send
+    log = _Base.send
 
     if TYPE_CHECKING:
 
         @overload
         def close(self, timeout: None = None) -> None: ...
         @overload
-        def close(self, timeout: float) -> _potsdb.Stats: ...
+        def close(self, timeout: float) -> Stats: ...
 
-    def close(self, timeout: float | None = None) -> _potsdb.Stats | None:
+    def close(self, timeout: float | None = None) -> Stats | None:
         """Stops accepting, and delivers what is queued.
 
         Without `timeout` it returns at once, as in potsdb 1.0.3, and the worker goes on until
@@ -131,7 +165,7 @@ class Client(_potsdb.Client):
         self._is_done = True
         if "done" in vars(self):
             self.done.set()
-        records.closed()
+        closed()
         return None if timeout is None else self._close(timeout, True)
 
     def wait(self) -> None:
@@ -142,27 +176,27 @@ class Client(_potsdb.Client):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self.close()
         self._close(self._close_grace, False)
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
+        await self._aclose(self._close_grace, False)
+
+    async def aclose(self, timeout: float | None = None) -> Stats:
+        """Closes like `close(timeout)`, and lets the event loop run meanwhile.
+
+        Without `timeout` it waits until everything is delivered, however long that takes.
+        """
+        return await self._aclose(timeout, True)
+
+    async def _aclose(self, timeout: float | None, told: bool) -> Stats:
         self.close()
-        await _poll(lambda: not self._is_running, self._close_grace)
-        self._close(0.0, False)
+        await _poll(lambda: not self._is_running, timeout)
+        return self._close(0.0, told)
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """Waits like `flush`, and lets the event loop run meanwhile."""
@@ -200,6 +234,28 @@ class Client(_potsdb.Client):
         return Thread(self)
 
 
+if not TYPE_CHECKING:
+    Self = Client  # for annotations that are evaluated
+
+
+def describe_options() -> str:
+    """Every option: its name, its default, its meaning. It is part of `help(Client)`."""
+    return "\n".join(
+        f"{name}: {default}\n    {meaning}" if default else f"{name}\n    {meaning}"
+        for name, default, meaning in _options()
+    )
+
+
+if Client.__doc__ is not None:  # python -OO
+    Client.__doc__ += f"""
+    The options are keywords, and the same names stand in a URL's query. A time is a number of seconds, text as "250ms", or
+    a `timedelta`; a size is a number of bytes, or text as "4MiB". Behind a name stands the default, if there is one.
+    `queue_points` is `qsize` here, and `check_host` is on here: it is off in `from_url` and `from_env`.
+
+    {describe_options().replace(chr(10), chr(10) + "    ")}
+    """
+
+
 async def _poll(reached: Callable[[], bool], timeout: float | None) -> bool:
     """Asks ever less often: what comes quickly is seen quickly, what takes long costs little."""
     # Programs that wait like this have it imported; for the others it would be nine tenths of `import potsdb`.
@@ -217,7 +273,12 @@ async def _poll(reached: Callable[[], bool], timeout: float | None) -> bool:
     return True
 
 
-def _url(host: str, port: int) -> str:
-    if "://" in host:
+def _url(host: str | None) -> str | None:
+    if host is None or "://" in host:
         return host
-    return f"tsdb://[{host}]:{port}" if ":" in host else f"tsdb://{host}:{port}"
+    # Of an address in IPv6 potsdb 1.0.3 had no idea, nor of brackets around it.
+    return f"tsdb://[{host}]" if host.count(":") > 1 and not host.startswith("[") else f"tsdb://{host}"
+
+
+def _is_default(given: object) -> bool:
+    return isinstance(given, _Default)

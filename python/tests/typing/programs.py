@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+from typing_extensions import Unpack
+
 import potsdb
-from potsdb.client import MPS_LIMIT, Client
+from potsdb.client import MPS_LIMIT, Client, Options
 
 
 def old_program() -> None:
@@ -34,7 +36,18 @@ def new_program() -> potsdb.Stats:
 
 async def async_program() -> bool:
     async with potsdb.Client.from_url("tsdb://localhost", host_tag="web1") as metrics:
-        return await metrics.aflush(5)
+        await metrics.aflush(5)
+    stats: potsdb.Stats = await potsdb.Client().aclose(5)
+    return stats == potsdb.Stats(stats.as_dict()) and len({stats, stats}) == 1
+
+
+class Metrics(potsdb.Client):
+    def __init__(self, port: int = 4242, **options: Unpack[Options]) -> None:
+        super().__init__("localhost", port, **options)
+
+
+def open_by_url() -> Metrics:
+    return Metrics.from_url("tsdb://localhost", mps=5, check_host=True)
 
 
 def wrong_programs(metrics: potsdb.Client) -> None:

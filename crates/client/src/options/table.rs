@@ -54,7 +54,7 @@ options! {
 
     /// Goes before every metric.
     prefix: String = String::new(), TEXT,
-        "goes before every metric";
+        "text that goes before every metric";
 
     /// Which characters names and values of tags may hold.
     ///
@@ -69,7 +69,7 @@ options! {
     /// What becomes of an illegal point. Rust's calls return the error, or repair the point under
     /// [`Invalid::Replace`]; the other two are for bindings.
     invalid: Invalid = Invalid::Raise, words(),
-        "an illegal point: drop, raise, replace";
+        "what becomes of an illegal point: drop, raise, replace";
 
     /// Points written per second at most, what is sent again included; 0 is no limit.
     ///
@@ -81,17 +81,17 @@ options! {
     ///
     /// A server keeps one of them, or fails queries. To keep both costs nothing here.
     repeats: Repeats = Repeats::First, words(),
-        "a second point of a series at one time: first (is kept), keep (both)";
+        "what becomes of a second point of a series at one time: first (is kept), keep (both)";
 
     /// The unit of automatic timestamps.
     ///
     /// Milliseconds allow a thousand points a second of one series, and take more room in the store.
     precision: Precision = Precision::Seconds, words(),
-        "of automatic timestamps: seconds, milliseconds";
+        "unit of automatic timestamps: seconds, milliseconds";
 
     /// Which answers are asked for. What each is worth depends on the server: README.
     ack: Ack = Ack::Auto, words(),
-        "answers asked for: auto, none, accepted, stored (http)";
+        "which answers are asked for: auto, none, accepted, stored (http)";
 
     /// Bytes written and not yet answered for, per connection, at least 64 KiB.
     ///
@@ -119,20 +119,20 @@ options! {
 
     /// For a connection to be made, TLS included. At least a millisecond.
     connect_timeout: Duration = Duration::from_secs(3), TIMEOUT,
-        "for a connection to be made";
+        "longest time for a connection to be made";
 
     /// Without progress while writing; then the connection is ended. At least a millisecond.
     write_timeout: Duration = Duration::from_secs(10), TIMEOUT,
-        "without progress while writing";
+        "longest time without progress while writing; then the connection is ended";
 
     /// Without progress while an answer is due; then the connection is ended. At least a millisecond.
     answer_timeout: Duration = Duration::from_secs(10), TIMEOUT,
-        "without progress while an answer is due";
+        "longest time without progress while an answer is due; then the connection is ended";
 
     /// The least and the greatest wait between two attempts to connect, at least a millisecond. It doubles, and is chosen
     /// at random below that.
     backoff: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30)), RANGE,
-        "between attempts to connect";
+        "least and greatest wait between two attempts to connect: 100ms..30s";
 
     /// Connections per endpoint at most, 1 to 64.
     ///
@@ -181,7 +181,7 @@ options! {
 
     /// For draining when the last handle goes or the program ends; none: what is pending then is dropped.
     close_grace: Duration = Duration::from_secs(5), TIME,
-        "for draining when the last handle goes or the program ends";
+        "longest time for draining when the last handle goes or the program ends; 0: none";
 
     /// Whether building connects once, for at most three seconds, and fails if that fails.
     check_host: bool = false, SWITCH,

@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn parse(url: &str) -> Result<Url, ConfigError> {
+    super::parse(url, None)
+}
+
 fn shows(url: &str) -> Vec<String> {
     parse(url).unwrap().endpoints.iter().map(ToString::to_string).collect()
 }
@@ -33,6 +37,18 @@ fn each_scheme_has_its_own_port() {
     assert_eq!(shows("tsdbs://h"), ["tsdbs://h:4242"]);
     assert_eq!(shows("http://h,i:4242"), ["http://h:80", "http://i:4242"]);
     assert_eq!(shows("https://[::1]/"), ["https://[::1]:443"]);
+}
+
+#[test]
+fn a_port_beside_the_url_is_for_the_hosts_without_one() {
+    let ports = |url, port| -> Result<Vec<u16>, String> {
+        let url = super::parse(url, Some(port)).map_err(|error| error.to_string())?;
+        Ok(url.endpoints.iter().map(Endpoint::port).collect())
+    };
+    assert_eq!(ports("http://h", 8086), Ok(vec![8086]));
+    assert_eq!(ports("tsdb://a,b:4243,[::1]", 4243), Ok(vec![4243; 3]));
+    let refused = ports("tsdb://a,b:4243", 4242).unwrap_err();
+    assert!(refused.contains("b:4243") && refused.contains("another"), "{refused}");
 }
 
 #[test]

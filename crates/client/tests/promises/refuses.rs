@@ -52,12 +52,16 @@ fn replace_repairs_names_and_counts_them() {
 
 #[test]
 fn a_client_whose_every_line_would_be_illegal_is_not_built() {
-    for (name, value) in [("host_tag", "a b"), ("tags", "a b=c"), ("prefix", "a b")] {
+    for (name, value, said) in [
+        ("host_tag", "a b", "a tag of every point:"),
+        ("tags", "a b=c", "a tag of every point:"),
+        ("prefix", "a b", "option prefix:"),
+    ] {
         let error = Client::builder("tsdb://127.0.0.1:4242")
             .set(name, value)
             .build()
             .unwrap_err();
-        assert!(error.to_string().starts_with("a tag of every point:"), "{error}");
+        assert!(error.to_string().starts_with(said), "{error}");
     }
     assert!(
         Client::builder("tsdb://127.0.0.1:4242")

@@ -8,13 +8,25 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing's, to checkers; to import it would cost more than this package
 if TYPE_CHECKING:
-    from .client import Client
+    from typing import Protocol
+
+    from ._potsdb import Stats
+
+    class _Client(Protocol):
+        """What is asked of a client here."""
+
+        @property
+        def _queue_points(self) -> int: ...
+        @property
+        def _is_running(self) -> bool: ...
+        def stats(self) -> Stats: ...
+        def _wait_closed(self, timeout: float | None) -> bool: ...
 
 
 class Queue:
     """`client.q`: the points without a verdict."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: _Client) -> None:
         self._client = client
 
     @property
@@ -41,7 +53,7 @@ class Thread:
     daemon = True
     name = "potsdb"
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: _Client) -> None:
         self._client = client
 
     def is_alive(self) -> bool:

@@ -1,4 +1,4 @@
-"""The program's end: what is queued is delivered first, within a short grace.
+"""The program's end: what is queued is delivered first, within each client's `close_grace`. Ctrl-C ends that.
 
 `atexit` covers programs, and children of `os.fork` that end in `sys.exit`. Children of
 `multiprocessing` (and of its twin `billiard`, which Celery uses) end in `os._exit` and run only
@@ -13,14 +13,12 @@ import atexit
 import os
 import sys
 
-from . import _potsdb, records
+from ._potsdb import drain_all
+from ._records import closed, meet, say
 
 TYPE_CHECKING = False  # typing's, to checkers; to import it would cost more than this package
 if TYPE_CHECKING:
     from typing import Any
-
-GRACE = 5.0
-"""Seconds, shared by all clients of a process. Ctrl-C ends them."""
 
 _PRIORITY = -100
 """Among the finalizers: after those that may still send, which are positive by custom."""
@@ -41,7 +39,7 @@ def install() -> None:
 
 def cover() -> None:
     """Hooks into whichever of the modules is loaded by now; cheap when nothing is to do."""
-    records.meet()
+    meet()
     for name in ("multiprocessing", "billiard"):
         process: Any = sys.modules.get(f"{name}.process")
         if not hasattr(process, "current_process"):  # absent, or being imported
@@ -65,10 +63,10 @@ def cover() -> None:
 
 def drain() -> None:
     """Delivers what is queued; says one line if something was not delivered, nothing if all was."""
-    line = _potsdb.drain_all(GRACE)
-    records.closed(final=True)
+    line = drain_all()
+    closed(final=True)
     if line is not None:
-        records.say(line)
+        say(line)
 
 
 def _pool_process_ends(**_: object) -> None:

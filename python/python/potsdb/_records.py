@@ -63,7 +63,7 @@ _logger: logging.Logger | None = None
 
 
 def install() -> None:
-    """A forked child starts with nothing said. To be called before `exit.install`: see `meet`."""
+    """A forked child starts with nothing said. To be called before `_exit.install`: see `meet`."""
     os.register_at_fork(after_in_child=_forget)
     if not _find():
         atexit.register(_end)
@@ -73,7 +73,7 @@ def meet() -> None:
     """Finds the logger if `logging` is loaded by now; cheap when nothing is to do.
 
     At exit, who registered last goes first. A program that imports `logging` after this package would have its handlers
-    closed before the last records, which `exit.drain` delivers. So `logging` is ended from here, after that.
+    closed before the last records, which `_exit.drain` delivers. So `logging` is ended from here, after that.
     """
     if _logger is None and _find():
         atexit.unregister(sys.modules["logging"].shutdown)
@@ -149,10 +149,20 @@ def say(line: str) -> None:
 def _log(level: int, text: str, *arguments: object) -> None:
     meet()
     if _logger is not None:
-        # stacklevel: the record is of the function that was called, not of this one.
-        _logger.log(level, text, *arguments, stacklevel=2)
+        _logger.log(level, text, *arguments, stacklevel=_levels())
     elif level >= _WARNING:
         say(text % arguments)
+
+
+def _levels() -> int:
+    """How far up the stack the program's own line is, for `stacklevel`: the first that is none of this package's."""
+    levels, frame = 1, sys._getframe(1).f_back
+    while frame is not None:
+        levels += 1
+        if str(frame.f_globals.get("__name__")).partition(".")[0] != "potsdb":
+            break
+        frame = frame.f_back
+    return levels
 
 
 def _find() -> bool:

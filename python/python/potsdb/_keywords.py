@@ -1,0 +1,93 @@
+"""The options as keywords, for annotations: `def open_metrics(**options: Unpack[potsdb.client.Options])`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from os import PathLike
+from typing import TypedDict, Union
+
+_Duration = Union[float, str, timedelta]
+
+__all__ = ["Keywords", "Options"]
+
+
+class Options(TypedDict, total=False):
+    """The keywords that a client takes beside those of potsdb 1.0.3.
+
+    A time is a number of seconds, text as `"250ms"`, or a `timedelta`; a size is a number of bytes, or text as `"4MiB"`.
+    """
+
+    server: str
+    """What the server is, instead of finding out: opentsdb, victoriametrics, influxdb, kairosdb. Default: `auto`."""
+    queue_points: int | str
+    """Most points in the queue; 0: no limit but queue_bytes. Default: `100000`."""
+    queue_bytes: int | str
+    """Most bytes in the queue; unless given 64MiB, or 1GiB with more points than usual or any number of them."""
+    overflow: str
+    """When the queue is full: drop_oldest, drop_newest, block, block:5s. Default: `drop_oldest`."""
+    tags: Mapping[str, object] | str
+    """Tags of every point: k=v,k2=v2."""
+    prefix: str
+    """Text that goes before every metric."""
+    names: str
+    """What names may hold: opentsdb, ascii, utf8. Default: `ascii`."""
+    max_tags: int | str
+    """Most tags of a point; 0: no limit. Default: `0`."""
+    invalid: str
+    """What becomes of an illegal point: drop, raise, replace. Default: `drop`."""
+    repeats: str
+    """What becomes of a second point of a series at one time: first (is kept), keep (both). Default: `first`."""
+    precision: str
+    """Unit of automatic timestamps: seconds, milliseconds. Default: `seconds`."""
+    ack: str
+    """Which answers are asked for: auto, none, accepted, stored (http). Default: `auto`."""
+    window_bytes: int | str
+    """Bytes written and unanswered at most, per connection. Default: `4MiB`."""
+    settle: _Duration
+    """How long answered points stay re-sendable; 0: not at all. Default: `2s`."""
+    settle_bytes: int | str
+    """Most bytes settling. Default: `32MiB`."""
+    max_age: _Duration
+    """Points older than that are given up instead of written; 0: never."""
+    connect_timeout: _Duration
+    """Longest time for a connection to be made. Default: `3s`."""
+    write_timeout: _Duration
+    """Longest time without progress while writing; then the connection is ended. Default: `10s`."""
+    answer_timeout: _Duration
+    """Longest time without progress while an answer is due; then the connection is ended. Default: `10s`."""
+    backoff: str
+    """Least and greatest wait between two attempts to connect: 100ms..30s. Default: `100ms..30s`."""
+    connections: int | str
+    """Connections per endpoint at most; unless given 1, or 8 with ack=stored."""
+    connection_max_age: _Duration
+    """A connection this old ends in good order and is made anew; 0: no limit."""
+    gzip: bool | str
+    """Compress what goes over http: true, false. Default: `true`."""
+    auth: str
+    """The login: basic:user:password, bearer:token, line:text (telnet), or any of them with @/path."""
+    headers: Mapping[str, str] | str
+    """More headers of each request, one a line: Name: value."""
+    ca: PathLike[str] | str
+    """A PEM file of the authorities to be trusted, instead of the system's."""
+    cert: PathLike[str] | str
+    """A PEM file of the client's certificate and its chain."""
+    key: PathLike[str] | str
+    """A PEM file of the client certificate's key."""
+    linger: _Duration
+    """How long the worker gathers points between two writes; unless given 10ms to 80ms, and 250ms over http."""
+    close_grace: _Duration
+    """Longest time for draining when the last handle goes or the program ends; 0: none. Default: `5s`."""
+
+
+class Keywords(Options, total=False):
+    """All options: `from_url` and `from_env` have no other arguments. Text means what it means in a URL's query."""
+
+    host_tag: object
+    """The tag host of points without one: true (this machine's name), false (none), or its value. Default: `true`."""
+    mps: float | str
+    """Points per second written at most; 0: no limit. Default: `0`."""
+    check_host: bool | str
+    """Connect once while building, and fail if that fails: true, false. Default: `false`."""
+    test_mode: bool | str
+    """Do everything but talk to the network: true, false. Default: `false`."""

@@ -11,16 +11,16 @@ use clap::Args;
 use potsdb::{Builder, Client};
 
 /// Where OpenTSDB listens when nobody says otherwise.
-pub(crate) const DEFAULT_URL: &str = "tsdb://localhost:4242";
+const DEFAULT_URL: &str = "tsdb://localhost:4242";
+
+/// Where a server is named when no flag does.
+const VARIABLE: &str = "POTSDB_URL";
 
 /// Where to send, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Destination {
-    /// The server, or several hosts that are doors to one store: tsdb://HOST[:PORT][,HOST...][?NAME=VALUE&...], or
-    /// tsdbs://, http://, https://
-    #[arg(short, long, value_name = "URL")]
-    #[arg(env = "POTSDB_URL", hide_env_values = true, default_value = DEFAULT_URL)]
-    url: String,
+    #[command(flatten)]
+    server: ServerUrl,
 
     #[command(flatten)]
     options: ClientOptions,
@@ -29,7 +29,49 @@ pub(crate) struct Destination {
 impl Destination {
     /// Makes the client; what is wrong with the URL or an option is found here.
     pub(crate) fn open(&self) -> anyhow::Result<Client> {
-        self.options.open(Client::builder(&self.url))
+        self.options.open(Client::builder(&self.server.or_default()))
+    }
+}
+
+/// The server: one flag and one variable for every subcommand that has one.
+#[derive(Debug, Args)]
+pub(crate) struct ServerUrl {
+    /// The server: HOST, HOST:PORT or tsdb://HOST[:PORT][,HOST...][?NAME=VALUE&...], or the same with tsdbs, http or
+    /// https. Several hosts stand in front of one store [env: POTSDB_URL] [default: tsdb://localhost:4242]
+    // Not by clap's `env`: `check` must know whether a flag was given, and the variable may be empty.
+    #[arg(short, long, value_name = "URL")]
+    url: Option<String>,
+}
+
+impl ServerUrl {
+    /// The URL that was named, by the flag or by the environment.
+    pub(crate) fn named(&self) -> Option<String> {
+        let variable = || std::env::var(VARIABLE).ok().filter(|url| !url.is_empty());
+        let url = self.url.clone().or_else(variable)?;
+        Some(with_scheme(&url))
+    }
+
+    /// The same, or OpenTSDB on this machine.
+    pub(crate) fn or_default(&self) -> String {
+        self.named().unwrap_or_else(|| DEFAULT_URL.to_owned())
+    }
+
+    /// The same for a subcommand that also takes a URL without a flag.
+    pub(crate) fn or_positional(&self, positional: Option<&str>) -> anyhow::Result<String> {
+        match (positional, &self.url) {
+            (Some(_), Some(_)) => anyhow::bail!("the server is named twice: URL and --url"),
+            (Some(url), None) => Ok(with_scheme(url)),
+            (None, _) => Ok(self.or_default()),
+        }
+    }
+}
+
+/// A host without a scheme is a telnet server, as in every other client of OpenTSDB.
+fn with_scheme(url: &str) -> String {
+    let (place, _) = url.split_once('?').unwrap_or((url, ""));
+    match place.contains("://") {
+        true => url.to_owned(),
+        false => format!("tsdb://{url}"),
     }
 }
 
@@ -117,7 +159,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, named};
+    use super::{duration, named, with_scheme};
     use std::time::Duration;
 
     #[test]
@@ -128,6 +170,20 @@ mod tests {
         for wrong in ["", "s", "-1s", "5 s", "5d", "9999999999s", "nan"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_host_without_a_scheme_is_a_telnet_server() {
+        for host in [
+            "tsd1",
+            "tsd1:4243",
+            "[::1]:4242",
+            "tsd1,tsd2?mps=5",
+            "tsd1?auth=line:a://b",
+        ] {
+            assert_eq!(with_scheme(host), format!("tsdb://{host}"));
+        }
+        assert_eq!(with_scheme("https://tsd1"), "https://tsd1");
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub(crate) struct Send {
     metric: String,
 
     /// A number: 42, -0.5, 1.5e-7
-    #[arg(allow_negative_numbers = true)]
+    // Not `allow_negative_numbers`: clap knows neither -.5 nor -1.5e-7 as one.
+    #[arg(allow_hyphen_values = true)]
     value: String,
 
     /// Tags, such as path=/login; this machine's name is added as host, but for -o host_tag=false

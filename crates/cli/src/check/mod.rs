@@ -13,7 +13,7 @@ use clap::Args;
 use potsdb::{Client, Endpoint, Server, Stats};
 use serde_json::{Value, json};
 
-use crate::options::{self, ClientOptions, DEFAULT_URL};
+use crate::options::{self, ClientOptions, ServerUrl};
 use crate::output::Output;
 use crate::{Outcome, statistics};
 use probe::{Found, probe};
@@ -24,9 +24,12 @@ use probe::{Found, probe};
 #[derive(Debug, Args)]
 #[command(after_long_help = options::list())]
 pub(crate) struct Check {
-    /// The server, or several: tsdb://HOST[:PORT][,HOST...], or tsdbs://, http://, https://
-    #[arg(env = "POTSDB_URL", hide_env_values = true, default_value = DEFAULT_URL)]
-    url: String,
+    /// The server, as --url has it; to give both is an error
+    #[arg(value_name = "URL")]
+    place: Option<String>,
+
+    #[command(flatten)]
+    server: ServerUrl,
 
     /// Send one test point and wait for what becomes of it
     #[arg(long)]
@@ -60,7 +63,8 @@ struct Finding {
 
 impl Check {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
-        let client = self.options.open(Client::builder(&self.url))?;
+        let url = self.server.or_positional(self.place.as_deref())?;
+        let client = self.options.open(Client::builder(&url))?;
         let findings: Vec<Finding> = client
             .endpoints()
             .iter()

@@ -20,7 +20,7 @@ use potsdb::{Client, Timestamp};
 use potsdb_receiver::{Config, Receiver};
 use serde_json::json;
 
-use crate::options::{self, ClientOptions};
+use crate::options::{self, ClientOptions, ServerUrl};
 use crate::output::Output;
 use crate::{Outcome, signals, statistics};
 use sampler::Sampler;
@@ -32,15 +32,14 @@ use verdict::{Verdict, read_back};
 ///
 /// CPU, memory, load, disk and network, through the client to a server and back, with a live table on a terminal.
 #[derive(Debug, Args)]
-#[command(after_long_help = options::list())]
+#[command(after_long_help = options::list(), mut_arg("url", |url| url.help(SERVER)))]
 pub(crate) struct Demo {
     /// How long to measure
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
     seconds: f64,
 
-    /// Send to this OpenTSDB instead of a receiver of its own
-    #[arg(short, long, value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    server: ServerUrl,
 
     /// Print the outcome as one JSON object, and no table
     #[arg(long)]
@@ -55,8 +54,8 @@ impl Demo {
         let length = Duration::try_from_secs_f64(self.seconds).context("--seconds is no length of time")?;
         let mut screen = Screen::new(output, self.json);
         let mut own = None;
-        let url = match &self.url {
-            Some(url) => url.clone(),
+        let url = match self.server.named() {
+            Some(url) => url,
             None => {
                 let receiver = Receiver::start(Config::default()).context("cannot listen on loopback")?;
                 own.insert(receiver).url()
@@ -161,6 +160,11 @@ fn wait(signal: &mpsc::Receiver<()>, until: Instant) -> bool {
     let left = until.saturating_duration_since(Instant::now());
     signal.recv_timeout(left) != Err(RecvTimeoutError::Timeout)
 }
+
+/// What `--url` means here, where a server is started if none is named.
+const SERVER: &str = "\
+Send to this OpenTSDB: HOST, HOST:PORT, tsdb://HOST[:PORT] or http://HOST[:PORT] [env: POTSDB_URL] [default: a server \
+that the demo starts]";
 
 /// How long the last points may take to be delivered.
 const DELIVERY: Duration = Duration::from_secs(10);

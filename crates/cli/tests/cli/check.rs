@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
 use std::thread;
 
 use potsdb_receiver::Personality;
 
-use crate::command::{nobody, potsdb, receiver, receiver_with};
+use crate::command::{Running, command, nobody, potsdb, receiver, receiver_with};
 
 #[test]
 fn a_server_is_recognised_without_sending_a_point() {
@@ -62,8 +63,26 @@ fn a_name_that_does_not_resolve_is_exit_code_1_in_plain_words() {
 
 #[test]
 fn a_url_that_is_none_is_exit_code_2() {
-    potsdb(&["check", "localhost"]).with_code(2);
     potsdb(&["check", "ftp://localhost"]).with_code(2);
+    potsdb(&["check", "local host"]).with_code(2);
+}
+
+#[test]
+fn the_server_is_named_with_or_without_the_flag_or_a_scheme_but_once() {
+    let receiver = receiver();
+    let (url, address) = (receiver.url(), receiver.address().to_string());
+    for arguments in [
+        &["check", &address][..],
+        &["check", "--url", &url],
+        &["check", "-u", &address],
+    ] {
+        potsdb(arguments).with_code(0);
+    }
+    let ended = potsdb(&["check", "--url", &url, &url]).with_code(2);
+    assert!(ended.err.contains("named twice"), "{}", ended.err);
+    let mut check = command();
+    check.env("POTSDB_URL", "tsdb://127.0.0.1:1").args(["check", &url]);
+    Running::spawn(check.stdout(Stdio::piped())).end().with_code(0);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `potsdb demo`.
 
-use crate::command::{potsdb, receiver, receiver_with};
+use std::process::Stdio;
+
+use crate::command::{Running, command, potsdb, receiver, receiver_with};
 
 #[test]
 fn what_is_sent_is_what_is_stored() {
@@ -32,6 +34,16 @@ fn it_goes_to_another_server_too() {
     let points = receiver.points();
     assert!(points.iter().all(|point| point.series.metric.starts_with("demo.")));
     assert!(!points.is_empty());
+}
+
+#[test]
+fn the_server_comes_from_the_environment_too() {
+    let receiver = receiver();
+    let mut demo = command();
+    demo.env("POTSDB_URL", receiver.address().to_string())
+        .args(["demo", "--seconds", "0.5"]);
+    Running::spawn(demo.stdout(Stdio::piped())).end().with_code(0);
+    assert!(!receiver.points().is_empty());
 }
 
 #[test]

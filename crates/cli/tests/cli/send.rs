@@ -39,17 +39,16 @@ fn the_url_comes_from_the_environment_too() {
 #[test]
 fn a_negative_value_is_a_value_and_not_a_flag() {
     let receiver = receiver();
-    potsdb(&[
-        "send",
-        "--url",
-        &receiver.url(),
-        "outside.degrees",
-        "-12.5",
-        "where=roof",
-    ])
-    .with_code(0);
-    let points = receiver.points();
-    assert_eq!(points[0].value, "-12.5");
+    let url = receiver.url();
+    for (value, stored) in [("-12.5", "-12.5"), ("-.5", "-0.5"), ("-1.5e-7", "-1.5e-7"), ("-0", "0")] {
+        // Options stand before and behind it.
+        let point = ["-o", "host_tag=false", "outside.degrees", "-t", "1767225600", value];
+        potsdb(&[&["send", "--url", &url], &point[..], &["where=roof", "--timeout", "9s"]].concat()).with_code(0);
+        assert_eq!(
+            receiver.lines().last(),
+            Some(&format!("put outside.degrees 1767225600 {stored} where=roof"))
+        );
+    }
 }
 
 #[test]
@@ -89,6 +88,18 @@ fn a_server_that_is_not_there_is_exit_code_1_and_says_so() {
         ended.err
     );
     assert!(ended.err.contains("refused"), "{}", ended.err);
+}
+
+#[test]
+fn a_host_without_a_scheme_is_a_telnet_server() {
+    let receiver = receiver();
+    let address = receiver.address().to_string();
+    potsdb(&[&["send", "--url", &address], &POINT[..]].concat()).with_code(0);
+    let local = format!("localhost:{}?host_tag=false", receiver.address().port());
+    potsdb(&[&["send", "-u", &local, "-t", "1767225601"], &POINT[..4]].concat()).with_code(0);
+    assert_eq!(receiver.counts().accepted, 2);
+    let ended = potsdb(&[&["send", "-u", "ftp://localhost"], &POINT[..]].concat()).with_code(2);
+    assert!(ended.err.contains("the scheme is tsdb"), "{}", ended.err);
 }
 
 #[test]

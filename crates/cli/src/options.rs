@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use clap::Args;
-use potsdb::{Builder, Client};
+use potsdb::{Builder, Client, HostTag, Options, Overflow, Precision, Repeats};
 
 /// Where OpenTSDB listens when nobody says otherwise.
 const DEFAULT_URL: &str = "tsdb://localhost:4242";
@@ -30,6 +30,33 @@ impl Destination {
     /// Makes the client; what is wrong with the URL or an option is found here.
     pub(crate) fn open(&self) -> anyhow::Result<Client> {
         self.options.open(Client::builder(&self.server.or_default()))
+    }
+
+    /// Makes a client of lines that have their own tags and times: they are taken as they are, unless an option says
+    /// otherwise. An option that cannot mean anything for them is an error.
+    pub(crate) fn open_for_lines(&self) -> anyhow::Result<Client> {
+        let mut as_they_are = Options::default();
+        as_they_are.host_tag = HostTag::None;
+        as_they_are.repeats = Repeats::Keep;
+        as_they_are.overflow = Overflow::Block(None);
+        let client = self
+            .options
+            .open(Client::builder_over(as_they_are, &self.server.or_default()))?;
+        let options = client.options();
+        match (options.overflow, options.precision) {
+            (Overflow::Block(None), Precision::Seconds) => Ok(client),
+            (Overflow::Block(None), Precision::Milliseconds) => {
+                anyhow::bail!("option precision: \"milliseconds\" has no effect on pipe: lines have their own times")
+            }
+            (overflow, _) => {
+                let value = match overflow {
+                    Overflow::DropOldest => "drop_oldest".to_owned(),
+                    Overflow::DropNewest => "drop_newest".to_owned(),
+                    Overflow::Block(limit) => format!("block:{:?}", limit.unwrap_or_default()),
+                };
+                anyhow::bail!("option overflow: {value:?} has no effect on pipe: it waits for room in the queue")
+            }
+        }
     }
 }
 
@@ -133,6 +160,13 @@ pub(crate) fn named(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
         _ => Err("expected name=value".into()),
     }
+}
+
+/// What help says about the options of lines.
+pub(crate) fn list_for_lines() -> String {
+    let others =
+        "Of these, lines have other defaults: host_tag=false, repeats=keep. overflow and precision are for `send`.";
+    format!("{}\n{others}", list())
 }
 
 /// Reads `5s`, `500ms`, `2m` or plain seconds.

@@ -13,6 +13,7 @@
 mod badlines;
 mod input;
 mod reader;
+mod source;
 mod watch;
 
 use std::path::PathBuf;
@@ -33,11 +34,11 @@ use watch::Watch;
 
 /// Send the points on standard input, one line each
 ///
-/// A line is METRIC TIME VALUE TAG=VALUE..., OpenTSDB's import form, with or without `put` before it.
-/// A line that is no point is reported with its number and does not stop the others. Input compressed with gzip is
-/// recognised.
+/// A line is METRIC TIME VALUE TAG=VALUE..., OpenTSDB's import form, with or without `put` before it. Blank lines and
+/// those that begin with # are passed over. A line that is no point, and a file that cannot be read, is reported and
+/// does not stop the others. Input compressed with gzip is recognised.
 #[derive(Debug, Args)]
-#[command(after_long_help = options::list())]
+#[command(after_long_help = options::list_for_lines())]
 pub(crate) struct Pipe {
     /// Files to read one after the other; - is standard input, which is also read when there is none
     files: Vec<PathBuf>,
@@ -56,13 +57,13 @@ pub(crate) struct Pipe {
 
 /// What the main thread waits for.
 enum Event {
-    Ended(anyhow::Result<()>),
+    Ended,
     Interrupted,
 }
 
 impl Pipe {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
-        let client = self.destination.open()?;
+        let client = self.destination.open_for_lines()?;
         let (events, event) = mpsc::channel();
         signals::on_signal({
             let (events, client) = (events.clone(), client.clone());
@@ -76,20 +77,20 @@ impl Pipe {
                 }
             }
         })?;
-        let reader = Arc::new(Reader::new(client.clone(), output.clone()));
+        let reader = Arc::new(Reader::new(client.clone(), output.clone(), self.files));
         thread::Builder::new().name("potsdb-read".into()).spawn({
-            let (reader, files) = (Arc::clone(&reader), self.files);
+            let reader = Arc::clone(&reader);
             move || {
-                let ended = reader.read_all(&files);
-                let _ = events.send(Event::Ended(ended));
+                reader.read_all();
+                let _ = events.send(Event::Ended);
             }
         })?;
 
-        let watch = Watch::new(&client, output);
-        let (ended, stats) = loop {
+        let watch = Watch::new(&client, &reader, output);
+        let stats = loop {
             match event.recv_timeout(Watch::PERIOD) {
-                Ok(Event::Ended(ended)) => break (ended, drain(&client, self.timeout, &event, &watch)),
-                Ok(Event::Interrupted) => break (Ok(()), interrupted(&client, &reader)),
+                Ok(Event::Ended) => break drain(&client, self.timeout, &event, &watch),
+                Ok(Event::Interrupted) => break interrupted(&client, &reader),
                 Err(RecvTimeoutError::Timeout) => watch.look(),
                 Err(RecvTimeoutError::Disconnected) => unreachable!("the signal thread keeps its end for ever"),
             }
@@ -102,12 +103,11 @@ impl Pipe {
             object.insert("lines".into(), json!(taken.lines));
             object.insert("bad_lines".into(), json!(taken.bad));
             object.insert("unsent_lines".into(), json!(taken.unsent));
+            object.insert("unread_files".into(), json!(taken.unread));
             output.json(&object.into());
         }
-        ended?;
-        Ok(Outcome::delivered(
-            taken.bad == 0 && taken.unsent == 0 && statistics::all_delivered(&stats),
-        ))
+        let all_taken = taken.bad + taken.unsent + taken.unread == 0;
+        Ok(Outcome::delivered(all_taken && statistics::all_delivered(&stats)))
     }
 }
 
@@ -124,6 +124,12 @@ fn tell(output: &Output, taken: &Summary, stats: &Stats) {
         output.note(format_args!(
             "{} read but not sent: the queue was full",
             statistics::plural(taken.unsent, "line")
+        ));
+    }
+    if taken.repeated > 0 {
+        output.note(format_args!(
+            "{} not sent: the series has a point at that time already (repeats=first)",
+            statistics::plural(taken.repeated, "line")
         ));
     }
     for line in statistics::undelivered(stats) {

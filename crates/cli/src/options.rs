@@ -10,6 +10,9 @@ use std::time::Duration;
 use clap::Args;
 use potsdb::{Builder, Client, HostTag, Options, Overflow, Precision, Repeats};
 
+/// How long a subcommand waits for a server, unless `--timeout` says otherwise.
+pub(crate) const TIMEOUT: &str = "5s";
+
 /// Where OpenTSDB listens when nobody says otherwise.
 const DEFAULT_URL: &str = "tsdb://localhost:4242";
 
@@ -135,7 +138,7 @@ impl ClientOptions {
 }
 
 /// The client's options by name, for the end of a long help text.
-pub(crate) fn list() -> String {
+fn list() -> String {
     let mut text = String::from("Options of the client, for -o NAME=VALUE or the URL's query:\n");
     let width = potsdb::OPTIONS
         .iter()
@@ -162,11 +165,16 @@ pub(crate) fn named(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// What help says about the options of lines.
-pub(crate) fn list_for_lines() -> String {
+/// What long help has at its end.
+pub(crate) fn after_long_help(examples: &str) -> String {
+    format!("{examples}\n\n{}", list())
+}
+
+/// The same for lines.
+pub(crate) fn after_long_help_of_lines(examples: &str) -> String {
     let others =
         "Of these, lines have other defaults: host_tag=false, repeats=keep. overflow and precision are for `send`.";
-    format!("{}\n{others}", list())
+    format!("{}\n{others}", after_long_help(examples))
 }
 
 /// Reads `5s`, `500ms`, `2m` or plain seconds.

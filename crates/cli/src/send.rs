@@ -9,13 +9,13 @@ use clap::Args;
 use potsdb::{Timestamp, Value};
 use serde_json::json;
 
-use crate::options::{self, Destination};
+use crate::options::{self, Destination, TIMEOUT};
 use crate::output::Output;
 use crate::{Outcome, statistics};
 
 /// Send one point and wait until it is delivered
 #[derive(Debug, Args)]
-#[command(after_long_help = options::list())]
+#[command(after_help = EXAMPLES, after_long_help = options::after_long_help(EXAMPLES))]
 pub(crate) struct Send {
     /// The metric, such as web.latency
     metric: String,
@@ -34,7 +34,7 @@ pub(crate) struct Send {
     timestamp: Option<String>,
 
     /// Give up after this long
-    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = options::duration)]
+    #[arg(long, default_value = TIMEOUT, value_name = "TIME", value_parser = options::duration)]
     timeout: Duration,
 
     /// Print the statistics as one JSON object
@@ -44,6 +44,12 @@ pub(crate) struct Send {
     #[command(flatten)]
     destination: Destination,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  potsdb send web.deploys 1 version=42
+  potsdb send -u tsd1:4243 outside.degrees -12.5 where=roof
+  potsdb send -t 1767225600 -o host_tag=false backup.seconds 95 job=nightly";
 
 impl Send {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
@@ -61,7 +67,8 @@ impl Send {
             None => client.send(&self.metric, value, tags)?,
         };
         let stats = client.close(self.timeout);
-        for line in statistics::undelivered(&stats) {
+        let gave_up = format!("gave up after {:?}", self.timeout);
+        for line in statistics::undelivered(&client, &stats, &gave_up) {
             output.note(line);
         }
         if self.json {

@@ -28,6 +28,7 @@ use crate::repeat::Known;
 use crate::report::Report;
 use crate::series::{IntoValue, Series};
 use crate::sync::is_worker;
+use crate::visit::Visit;
 
 /// For points whose only tags are the client's own: an empty list whose type is known.
 pub const NO_TAGS: [(&str, &str); 0] = [];
@@ -285,6 +286,16 @@ impl Client {
     pub fn check(&self, endpoint: &Endpoint, timeout: Duration) -> io::Result<SocketAddr> {
         let opening = crate::files::opening(self.options(), endpoint)?;
         check::check(endpoint, opening.as_ref(), timeout)
+    }
+
+    /// Connects to an address of an endpoint as the worker does, over TLS with the handshake, and stays: to ask a server
+    /// what it is. All that the visit does takes at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Of the connection, of TLS, or of a file that `auth`, `ca`, `cert` or `key` names.
+    pub fn visit(&self, endpoint: &Endpoint, address: SocketAddr, timeout: Duration) -> io::Result<Visit> {
+        Visit::new(self.options(), endpoint, address, timeout)
     }
 
     /// Waits until every point accepted before the call has its verdict and no re-send of it is under

@@ -22,6 +22,7 @@ use serde_json::json;
 
 use crate::options::{self, ClientOptions, ServerUrl};
 use crate::output::Output;
+use crate::request::Asked;
 use crate::{Outcome, signals, statistics};
 use sampler::Sampler;
 use screen::Screen;
@@ -32,7 +33,7 @@ use verdict::{Verdict, read_back};
 ///
 /// CPU, memory, load, disk and network, through the client to a server and back, with a live table on a terminal.
 #[derive(Debug, Args)]
-#[command(after_long_help = options::list(), mut_arg("url", |url| url.help(SERVER)))]
+#[command(after_help = EXAMPLES, after_long_help = options::after_long_help(EXAMPLES), mut_arg("url", |url| url.help(SERVER)))]
 pub(crate) struct Demo {
     /// How long to measure
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
@@ -48,6 +49,12 @@ pub(crate) struct Demo {
     #[command(flatten)]
     options: ClientOptions,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  potsdb demo
+  potsdb demo --seconds 60
+  potsdb demo --url http://tsd1:4242 --json";
 
 impl Demo {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
@@ -65,10 +72,6 @@ impl Demo {
             .options
             .open(Client::builder(&url).set("precision", "milliseconds"))?;
         let endpoint = client.endpoints().first().context("a client has an endpoint")?.clone();
-        anyhow::ensure!(
-            !endpoint.scheme().is_tls(),
-            "{endpoint}: points are read back over plain http, and this server is spoken to over TLS"
-        );
         let (events, signal) = mpsc::channel();
         signals::on_signal(move |_| {
             let _ = events.send(());
@@ -87,7 +90,8 @@ impl Demo {
         };
 
         let stats = client.close(client.options().close_grace);
-        for line in statistics::undelivered(&stats) {
+        let gave_up = format!("gave up after {DELIVERY:?}");
+        for line in statistics::undelivered(&client, &stats, &gave_up) {
             output.note(line);
         }
         screen.say(&statistics::words(&stats));
@@ -142,12 +146,18 @@ fn measure(
 /// Reads back until everything is there: a server may show a point only a second or two after it answered for it.
 fn settled(client: &Client, tracks: &Tracks, signal: &mpsc::Receiver<()>) -> anyhow::Result<Verdict> {
     let endpoint = client.endpoints().first().context("a client has an endpoint")?;
-    let address: SocketAddr = endpoint
-        .check(DELIVERY)
+    let address: SocketAddr = client
+        .check(endpoint, DELIVERY)
         .with_context(|| format!("cannot reach {endpoint}"))?;
+    let asked = Asked {
+        client: client.clone(),
+        endpoint: endpoint.clone(),
+        address,
+        timeout: DELIVERY,
+    };
     let deadline = Instant::now() + SETTLING;
     loop {
-        let verdict = read_back(address, tracks)?;
+        let verdict = read_back(&asked, tracks)?;
         let again = Instant::now() + Sampler::INTERVAL;
         if verdict.is_whole() || again > deadline || wait(signal, again) {
             return Ok(verdict);

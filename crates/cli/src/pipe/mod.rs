@@ -38,7 +38,7 @@ use watch::Watch;
 /// those that begin with # are passed over. A line that is no point, and a file that cannot be read, is reported and
 /// does not stop the others. Input compressed with gzip is recognised.
 #[derive(Debug, Args)]
-#[command(after_long_help = options::list_for_lines())]
+#[command(after_help = EXAMPLES, after_long_help = options::after_long_help_of_lines(EXAMPLES))]
 pub(crate) struct Pipe {
     /// Files to read one after the other; - is standard input, which is also read when there is none
     files: Vec<PathBuf>,
@@ -54,6 +54,12 @@ pub(crate) struct Pipe {
     #[command(flatten)]
     destination: Destination,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  tail -F points.log | potsdb pipe -u tsd1
+  potsdb pipe monday.gz tuesday.gz
+  potsdb pipe -o prefix=stage. -o tags=dc=eu -o host_tag=true points.txt";
 
 /// What the main thread waits for.
 enum Event {
@@ -87,17 +93,20 @@ impl Pipe {
         })?;
 
         let watch = Watch::new(&client, &reader, output);
-        let stats = loop {
+        let (stats, ended) = loop {
             match event.recv_timeout(Watch::PERIOD) {
                 Ok(Event::Ended) => break drain(&client, self.timeout, &event, &watch),
-                Ok(Event::Interrupted) => break interrupted(&client, &reader),
+                Ok(Event::Interrupted) => break (interrupted(&client, &reader), INTERRUPTED.to_owned()),
                 Err(RecvTimeoutError::Timeout) => watch.look(),
                 Err(RecvTimeoutError::Disconnected) => unreachable!("the signal thread keeps its end for ever"),
             }
         };
         watch.end();
         let taken = reader.summary();
-        tell(output, &taken, &stats);
+        tell(output, &taken);
+        for line in statistics::undelivered(&client, &stats, &ended) {
+            output.note(line);
+        }
         if self.json {
             let mut object = statistics::object(&stats);
             object.insert("lines".into(), json!(taken.lines));
@@ -111,8 +120,8 @@ impl Pipe {
     }
 }
 
-/// Says what did not become a delivered point, and why; nothing when everything did.
-fn tell(output: &Output, taken: &Summary, stats: &Stats) {
+/// Says which lines did not become a point, and why; nothing when all did.
+fn tell(output: &Output, taken: &Summary) {
     if taken.bad > 0 {
         output.note(format_args!(
             "{} of {} bad",
@@ -132,24 +141,28 @@ fn tell(output: &Output, taken: &Summary, stats: &Stats) {
             statistics::plural(taken.repeated, "line")
         ));
     }
-    for line in statistics::undelivered(stats) {
-        output.note(line);
-    }
 }
 
-/// After the end of the input: until everything is delivered, or as long as was said.
-fn drain(client: &Client, timeout: Option<Duration>, event: &mpsc::Receiver<Event>, watch: &Watch<'_>) -> Stats {
+/// After the end of the input: until everything is delivered, or as long as was said. Returns why it ended, too.
+fn drain(
+    client: &Client,
+    timeout: Option<Duration>,
+    event: &mpsc::Receiver<Event>,
+    watch: &Watch<'_>,
+) -> (Stats, String) {
     client.begin_close();
+    let mut ended = timeout.map_or(INTERRUPTED.to_owned(), |timeout| format!("gave up after {timeout:?}"));
     if let Ok(Event::Interrupted) = event.try_recv() {
         // The signal came before the close, so that its thread saw none to give a deadline to.
         client.end_by(client.options().close_grace);
+        ended = INTERRUPTED.to_owned();
     } else if let Some(timeout) = timeout {
         client.end_by(timeout);
     }
     while !client.wait_closed(Watch::PERIOD) {
         watch.look();
     }
-    client.stats()
+    (client.stats(), ended)
 }
 
 /// After a signal: the lines in hand go on to the client, and the grace covers that and their delivery.
@@ -162,6 +175,9 @@ fn interrupted(client: &Client, reader: &Reader) -> Stats {
     reader.stop(LAST_TURN);
     stats
 }
+
+/// Why a pipe ends that a signal ended.
+const INTERRUPTED: &str = "interrupted";
 
 /// Time the reader gets to count what it has in hand once nothing keeps it from doing so.
 const LAST_TURN: Duration = Duration::from_secs(1);

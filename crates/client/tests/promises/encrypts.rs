@@ -400,3 +400,17 @@ fn check_host_shakes_hands() {
     let error = plain.set("check_host", "true").build().map(|_| ()).unwrap_err();
     assert!(error.unreachable_by().is_some(), "{error}");
 }
+
+#[test]
+fn a_server_without_tls_is_said_to_be_one() {
+    let receiver = receiver(Config::default());
+    let address = receiver.address();
+    let client = Client::open(&format!("tsdbs://{address}")).unwrap();
+    let endpoint = client.endpoints()[0].clone();
+    for error in [
+        client.check(&endpoint, LONG).unwrap_err(),
+        client.visit(&endpoint, address, LONG).err().unwrap(),
+    ] {
+        assert_eq!(error.to_string(), "the server does not speak TLS");
+    }
+}

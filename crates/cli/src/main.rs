@@ -9,7 +9,8 @@
 //! | `completions`, `man` | for the shell and the manual |
 //! | `options`, `statistics`, `output`, `signals`, `request` | what the subcommands share |
 //!
-//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run.
+//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run, 128 and a
+//! signal's number if that ended it.
 
 #![forbid(unsafe_code)]
 
@@ -57,6 +58,8 @@ enum Command {
 enum Outcome {
     AllDelivered,
     NotAllDelivered,
+    /// This signal came before all were delivered.
+    Interrupted(i32),
 }
 
 impl Outcome {
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(Outcome::AllDelivered) => ExitCode::SUCCESS,
         Ok(Outcome::NotAllDelivered) => ExitCode::from(1),
+        Ok(Outcome::Interrupted(signal)) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)),
         Err(error) => {
             output.note(format_args!("{error:#}"));
             ExitCode::from(2)

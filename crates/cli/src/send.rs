@@ -1,8 +1,10 @@
 //! `potsdb send`: one point, delivered before the command returns.
 //!
 //! Made for scripts and cron: a process that starts, delivers and ends within a few milliseconds, so nothing happens
-//! here but one send and one close.
+//! here but one send and one close. A signal ends the wait, and is the exit code, as a shell has it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -11,7 +13,7 @@ use serde_json::json;
 
 use crate::options::{self, Destination, TIMEOUT};
 use crate::output::Output;
-use crate::{Outcome, statistics};
+use crate::{Outcome, signals, statistics};
 
 /// Send one point and wait until it is delivered
 #[derive(Debug, Args)]
@@ -60,6 +62,14 @@ impl Send {
             .map(|text| Timestamp::parse(text.as_bytes()))
             .transpose()?;
         let client = self.destination.open()?;
+        let signal = Arc::new(AtomicI32::new(0));
+        signals::on_signal({
+            let (client, signal) = (client.clone(), Arc::clone(&signal));
+            move |_, number| {
+                signal.store(number, Ordering::Relaxed);
+                client.end_by(Duration::ZERO);
+            }
+        })?;
         let tags = self.tags.iter().map(|(name, value)| (name, value));
         // Whatever else than queued this answers, a drop by option, is in the statistics.
         match timestamp {
@@ -67,13 +77,22 @@ impl Send {
             None => client.send(&self.metric, value, tags)?,
         };
         let stats = client.close(self.timeout);
-        let gave_up = format!("gave up after {:?}", self.timeout);
-        for line in statistics::undelivered(&client, &stats, &gave_up) {
+        let delivered = statistics::all_delivered(&stats);
+        let signal = signal.load(Ordering::Relaxed);
+        let ended = match signal {
+            0 => format!("gave up after {:?}", self.timeout),
+            _ => "interrupted".to_owned(),
+        };
+        for line in statistics::undelivered(&client, &stats, &ended) {
             output.note(line);
         }
         if self.json {
             output.json(&json!(statistics::object(&stats)));
         }
-        Ok(Outcome::delivered(statistics::all_delivered(&stats)))
+        match signal {
+            0 => Ok(Outcome::delivered(delivered)),
+            _ if delivered => Ok(Outcome::AllDelivered),
+            signal => Ok(Outcome::Interrupted(signal)),
+        }
     }
 }

@@ -68,8 +68,8 @@ pub(crate) fn words(stats: &Stats) -> String {
 pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str) -> Vec<String> {
     let mut lines = Vec::new();
     if stats.rejected > 0 {
-        let words = words_of_the_server(stats);
-        lines.push(format!("{} refused by the server{words}", points(stats.rejected)));
+        let words = words_of_the_server(stats).unwrap_or_else(|| "it did not say why".to_owned());
+        lines.push(format!("{} refused by the server: {words}", points(stats.rejected)));
     }
     let dropped = &stats.dropped;
     for (count, reason) in [
@@ -88,48 +88,49 @@ pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str) -> Vec<St
         lines.push(format!("{} still on the way", points(stats.pending())));
     }
     if stats.late_errors > 0 && stats.unsettled > 0 {
-        let words = words_of_the_server(stats);
+        let words = words_of_the_server(stats).unwrap_or_else(|| "an error came after the answer".to_owned());
         let unsettled = points(stats.unsettled);
-        lines.push(format!("{unsettled} acknowledged, and perhaps not stored{words}"));
+        lines.push(format!("{unsettled} acknowledged, and perhaps not stored: {words}"));
     }
     // With a server that is known not to answer, or with nobody asking, this is as it should be.
-    let is_unknown = || stats.endpoints.iter().all(|endpoint| endpoint.server.is_none());
-    if stats.unconfirmed > 0 && client.options().ack != Ack::None && is_unknown() {
+    let options = client.options();
+    let is_said = options.ack == Ack::None || options.server.is_some_and(|server| !server.answers_version());
+    if stats.unconfirmed > 0 && !is_said {
         let written = points(stats.unconfirmed);
         lines.push(format!(
-            "{written} written, and the server never answered: nobody knows whether it has them (server=victoriametrics \
+            "{written} written, and the server never answered: whether it has them is not known (server=victoriametrics \
              or ack=none if that is as it should be)"
         ));
     }
     lines
 }
 
-/// Why points are still not delivered: what the endpoints last ran into.
+/// Why points are still not delivered: what the endpoints last ran into, and what a server said to them.
 pub(crate) fn why_not(stats: &Stats) -> String {
-    let mut reasons: Vec<String> = stats
-        .endpoints
-        .iter()
-        .map(|endpoint| match &endpoint.last_error {
-            Some(error) => format!("{}: {error}", endpoint.name),
-            None => format!("{} did not answer in time", endpoint.name),
-        })
-        .collect();
-    reasons.dedup();
+    let errors = stats.endpoints.iter().filter_map(|endpoint| {
+        let error = endpoint.last_error.as_ref()?;
+        Some(format!("{}: {error}", endpoint.name))
+    });
+    let mut reasons: Vec<String> = errors.collect();
+    reasons.extend(words_of_the_server(stats).map(|words| format!("the server said: {words}")));
+    if reasons.is_empty() {
+        let names: Vec<_> = stats.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
+        reasons.push(format!("{} did not answer in time", names.join(", ")));
+    }
     reasons.join("; ")
 }
 
 /// The server's last words about points, each once.
-fn words_of_the_server(stats: &Stats) -> String {
+fn words_of_the_server(stats: &Stats) -> Option<String> {
     let mut words = stats.last_rejections.clone();
     words.sort();
     words.dedup();
     let more = words.len().saturating_sub(TOLD);
     words.truncate(TOLD);
-    match (words.is_empty(), more) {
-        (true, _) => String::new(),
-        (false, 0) => format!(": {}", words.join("; ")),
-        (false, more) => format!(": {}; and {more} more", words.join("; ")),
+    if more > 0 {
+        words.push(format!("and {more} more"));
     }
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 /// How many of the server's words are told.

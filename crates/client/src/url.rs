@@ -122,6 +122,9 @@ fn sort_query(scheme: Scheme, query: &str) -> Result<Sorted<'_>, ConfigError> {
             continue;
         }
         let value = value.ok_or_else(|| refuse("an option is written name=value"))?;
+        if own.iter().any(|(known, _)| *known == name) {
+            return Err(refuse("an option stands in a URL once"));
+        }
         own.push((name, percent_decoded(value).map_err(refuse)?));
     }
     Ok((own, theirs))

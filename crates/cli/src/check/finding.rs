@@ -145,7 +145,7 @@ impl Finding {
         match found.creates_metrics {
             Some(true) => lines.push("new metrics: created by themselves (tsd.core.auto_create_metrics)".into()),
             Some(false) => {
-                lines.push("new metrics: refused until `tsdb mkmetric` (tsd.core.auto_create_metrics)".into())
+                lines.push("new metrics: refused until `tsdb mkmetric` (tsd.core.auto_create_metrics)".into());
             }
             None => {}
         }

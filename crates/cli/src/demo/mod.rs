@@ -36,8 +36,8 @@ use verdict::{Verdict, read_back};
 #[command(after_help = EXAMPLES, after_long_help = options::after_long_help(EXAMPLES), mut_arg("url", |url| url.help(SERVER)))]
 pub(crate) struct Demo {
     /// How long to measure
-    #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
-    seconds: f64,
+    #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    seconds: Duration,
 
     #[command(flatten)]
     server: ServerUrl,
@@ -58,7 +58,7 @@ Examples:
 
 impl Demo {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
-        let length = Duration::try_from_secs_f64(self.seconds).context("--seconds is no length of time")?;
+        let length = self.seconds;
         let mut screen = Screen::new(output, self.json);
         let mut own = None;
         let url = match self.server.named() {
@@ -73,7 +73,7 @@ impl Demo {
             .open(Client::builder(&url).set("precision", "milliseconds"))?;
         let endpoint = client.endpoints().first().context("a client has an endpoint")?.clone();
         let (events, signal) = mpsc::channel();
-        signals::on_signal(move |_| {
+        signals::on_signal(move |_, _| {
             let _ = events.send(());
         })?;
         let of_its_own = if own.is_some() { ", a receiver of its own" } else { "" };
@@ -111,6 +111,14 @@ impl Demo {
         Ok(Outcome::delivered(
             verdict.is_whole() && statistics::all_delivered(&stats),
         ))
+    }
+}
+
+/// Reads a number of seconds.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("expected a number of seconds from 0 to 86400".into()),
     }
 }
 

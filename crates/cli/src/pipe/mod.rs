@@ -74,7 +74,7 @@ impl Pipe {
         signals::on_signal({
             let (events, client) = (events.clone(), client.clone());
             let grace = client.options().close_grace;
-            move |count| {
+            move |count, _| {
                 let _ = events.send(Event::Interrupted);
                 if count > 1 {
                     client.end_by(Duration::ZERO);
@@ -96,7 +96,7 @@ impl Pipe {
         let (stats, ended) = loop {
             match event.recv_timeout(Watch::PERIOD) {
                 Ok(Event::Ended) => break drain(&client, self.timeout, &event, &watch),
-                Ok(Event::Interrupted) => break (interrupted(&client, &reader), INTERRUPTED.to_owned()),
+                Ok(Event::Interrupted) => break (interrupted(&client, &reader, output), INTERRUPTED.to_owned()),
                 Err(RecvTimeoutError::Timeout) => watch.look(),
                 Err(RecvTimeoutError::Disconnected) => unreachable!("the signal thread keeps its end for ever"),
             }
@@ -166,15 +166,25 @@ fn drain(
 }
 
 /// After a signal: the lines in hand go on to the client, and the grace covers that and their delivery.
-fn interrupted(client: &Client, reader: &Reader) -> Stats {
-    let deadline = Instant::now() + client.options().close_grace;
+fn interrupted(client: &Client, reader: &Reader, output: &Output) -> Stats {
+    let grace = client.options().close_grace;
+    let deadline = Instant::now() + grace;
     let left = || deadline.saturating_duration_since(Instant::now());
     reader.stop(left());
+    client.end_by(left());
+    if !client.wait_closed(SOON) && !left().is_zero() {
+        output.note(format_args!(
+            "interrupted: what was read is delivered for up to {grace:?}; a second signal ends that"
+        ));
+    }
     let stats = client.close(left());
     // The close ended its wait for room, if there was one; what it then had left is counted.
     reader.stop(LAST_TURN);
     stats
 }
+
+/// After how long a person may wonder why it has not ended.
+const SOON: Duration = Duration::from_millis(500);
 
 /// Why a pipe ends that a signal ended.
 const INTERRUPTED: &str = "interrupted";

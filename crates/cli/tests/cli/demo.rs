@@ -59,3 +59,11 @@ fn a_server_that_stores_only_some_is_found_out() {
         ended.err
     );
 }
+
+#[test]
+fn a_time_that_is_none_is_exit_code_2() {
+    for wrong in ["1e19", "-1", "nan", "x"] {
+        let ended = potsdb(&["demo", "--seconds", wrong]).with_code(2);
+        assert!(ended.err.contains("from 0 to 86400"), "{wrong}: {}", ended.err);
+    }
+}

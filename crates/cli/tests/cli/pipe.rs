@@ -327,8 +327,10 @@ fn sigterm_ends_within_the_grace_and_says_what_was_not_delivered() {
 #[test]
 fn a_second_ctrl_c_ends_at_once() {
     let receiver = receiver();
-    let mut running = stuck(&receiver, &["-o", "close_grace=1h"]);
-    running.insist("INT");
+    let running = stuck(&receiver, &["-o", "close_grace=1h"]);
+    running.signal("INT");
+    running.notes("a second signal ends that");
+    running.signal("INT");
     let ended = running.wait().with_code(1);
     assert!(ended.err.contains("1000 points not delivered"), "{}", ended.err);
 }

@@ -2,7 +2,9 @@
 
 use std::process::Stdio;
 
-use crate::command::{Running, command, nobody, potsdb, receiver, receiver_with};
+use potsdb_receiver::Personality;
+
+use crate::command::{LONG, Running, command, nobody, potsdb, receiver, receiver_with};
 
 const POINT: [&str; 6] = [
     "web.latency",
@@ -102,6 +104,36 @@ fn a_host_without_a_scheme_is_a_telnet_server() {
     assert_eq!(receiver.counts().accepted, 2);
     let ended = potsdb(&[&["send", "-u", "ftp://localhost"], &POINT[..]].concat()).with_code(2);
     assert!(ended.err.contains("the scheme is tsdb"), "{}", ended.err);
+}
+
+#[test]
+fn a_signal_ends_the_wait_with_one_line_and_its_own_exit_code() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let receiver = receiver();
+        receiver.faults().stall_answers(true);
+        let running = Running::start(&[&["send", "--timeout", "1h", "--url", &receiver.url()], &POINT[..]].concat());
+        assert!(receiver.wait_for(1, LONG));
+        running.signal(signal);
+        let ended = running.wait().with_code(code);
+        assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+        assert!(
+            ended.err.contains("1 point not delivered: interrupted: "),
+            "{}",
+            ended.err
+        );
+    }
+}
+
+#[test]
+fn a_server_that_never_answers_is_told_unless_that_is_as_it_should_be() {
+    let receiver = receiver_with(|config| config.personality = Personality::VictoriaMetrics);
+    let url = receiver.url();
+    let ended = potsdb(&[&["send", "--url", &url], &POINT[..]].concat()).with_code(0);
+    assert!(ended.err.contains("the server never answered"), "{}", ended.err);
+    for option in ["server=victoriametrics", "ack=none"] {
+        let ended = potsdb(&[&["send", "-o", option, "--url", &url], &POINT[..]].concat()).with_code(0);
+        assert_eq!(ended.err, "", "{option}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! fail with the same words.
 
 use std::fmt::Write;
+use std::iter;
 use std::time::Duration;
 
 use clap::Args;
@@ -140,30 +141,40 @@ impl ClientOptions {
 /// The client's options by name, for the end of a long help text.
 fn list() -> String {
     let mut text = String::from("Options of the client, for -o NAME=VALUE or the URL's query:\n");
-    let width = potsdb::OPTIONS
-        .iter()
-        .map(|option| option.name.len())
-        .max()
-        .unwrap_or(0);
+    let names = potsdb::OPTIONS.iter().map(|option| option.name.len());
+    let name_width = names.max().unwrap_or(0);
+    let width = terminal_size::terminal_size().map_or(WIDEST, |(width, _)| usize::from(width.0).min(WIDEST));
     for option in potsdb::OPTIONS {
-        let _ = write!(text, "  {:width$} {}", option.name, option.help);
+        let mut words = option.help.to_owned();
         match option.default().as_str() {
-            "" => text.push('\n'),
-            default => {
-                let _ = writeln!(text, " [default: {default}]");
-            }
+            "" => {}
+            default => words.push_str(&format!(" [default: {default}]")),
+        }
+        let rows = wrapped(&words, width.saturating_sub(name_width + 4));
+        for (row, name) in rows.iter().zip(iter::once(option.name).chain(iter::repeat(""))) {
+            let _ = writeln!(text, "  {name:name_width$} {row}");
         }
     }
     text
 }
 
-/// Reads `name=value`: an option, or a tag.
-pub(crate) fn named(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err("expected name=value".into()),
+/// Breaks words into rows of at most `width`, where they are not longer themselves.
+fn wrapped(words: &str, width: usize) -> Vec<String> {
+    let mut rows: Vec<String> = Vec::new();
+    for word in words.split(' ') {
+        match rows.last_mut() {
+            Some(row) if row.len() + 1 + word.len() <= width => {
+                row.push(' ');
+                row.push_str(word);
+            }
+            _ => rows.push(word.to_owned()),
+        }
     }
+    rows
 }
+
+/// The widest that help gets, as clap was told.
+const WIDEST: usize = 100;
 
 /// What long help has at its end.
 pub(crate) fn after_long_help(examples: &str) -> String {
@@ -175,6 +186,14 @@ pub(crate) fn after_long_help_of_lines(examples: &str) -> String {
     let others =
         "Of these, lines have other defaults: host_tag=false, repeats=keep. overflow and precision are for `send`.";
     format!("{}\n{others}", after_long_help(examples))
+}
+
+/// Reads `name=value`: an option, or a tag.
+pub(crate) fn named(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err("expected name=value".into()),
+    }
 }
 
 /// Reads `5s`, `500ms`, `2m` or plain seconds.
@@ -201,7 +220,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, named, with_scheme};
+    use super::{duration, named, with_scheme, wrapped};
     use std::time::Duration;
 
     #[test]
@@ -226,6 +245,12 @@ mod tests {
             assert_eq!(with_scheme(host), format!("tsdb://{host}"));
         }
         assert_eq!(with_scheme("https://tsd1"), "https://tsd1");
+    }
+
+    #[test]
+    fn words_are_broken_between_them() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("one-two-three", 7), ["one-two-three"]);
     }
 
     #[test]

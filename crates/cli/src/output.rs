@@ -22,6 +22,8 @@ struct Sink {
     /// Only objects, and errors that end the command, are said.
     quiet: bool,
     closed: bool,
+    /// What was written to standard error, up to [`REMEMBERED`] bytes of it.
+    said: String,
     /// A progress line stands at the cursor.
     progress: bool,
     failure: Option<io::Error>,
@@ -73,7 +75,17 @@ impl Output {
 
     /// The same for what ends the command, which is always said.
     pub(crate) fn error(&self, line: impl Display) {
-        self.to_stderr(&format!("potsdb: {line}\n"), false);
+        let text = format!("potsdb: {line}\n");
+        self.to_stderr(&text, false);
+        let said = &mut self.sink().said;
+        if said.len() + text.len() <= REMEMBERED {
+            said.push_str(&text);
+        }
+    }
+
+    /// Whether a line on standard error had these words.
+    pub(crate) fn has_said(&self, words: &str) -> bool {
+        self.sink().said.contains(words)
     }
 
     /// Shows how far things are, on a line of a terminal's that the next call, or a note, writes over; an empty text
@@ -105,3 +117,6 @@ impl Output {
         self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Enough for whatever a person reads, so that it is not said twice.
+const REMEMBERED: usize = 64 * 1024;

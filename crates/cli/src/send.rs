@@ -83,7 +83,7 @@ impl Send {
             0 => format!("gave up after {:?}", self.timeout),
             _ => "interrupted".to_owned(),
         };
-        for line in statistics::undelivered(&client, &stats, &ended) {
+        for line in statistics::undelivered(&client, &stats, &ended, output) {
             output.note(line);
         }
         if self.json {

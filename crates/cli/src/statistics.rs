@@ -6,6 +6,8 @@
 use potsdb::{Ack, Client, Stats};
 use serde_json::{Map, Value, json};
 
+use crate::output::Output;
+
 /// Every counter by the client's own name, and what is known about each endpoint.
 pub(crate) fn object(stats: &Stats) -> Map<String, Value> {
     let mut object: Map<String, Value> = stats
@@ -64,16 +66,22 @@ pub(crate) fn words(stats: &Stats) -> String {
 
 /// Says which points were not delivered and why, a line each; nothing when all were.
 ///
-/// `ended` is why nobody waits for them any more: `gave up after 5s`.
-pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str) -> Vec<String> {
+/// `ended` is why nobody waits for them any more: `gave up after 5s`. What `output` has said already is not said again.
+pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str, output: &Output) -> Vec<String> {
     let mut lines = Vec::new();
     if stats.rejected > 0 {
-        let words = words_of_the_server(stats).unwrap_or_else(|| "it did not say why".to_owned());
-        lines.push(format!("{} refused by the server: {words}", points(stats.rejected)));
+        let words = words_of_the_server(stats, |words| output.has_said(words));
+        lines.push(with_reason(
+            &format!("{} refused by the server", points(stats.rejected)),
+            words,
+        ));
     }
     let dropped = &stats.dropped;
     for (count, reason) in [
-        (dropped.closed, format!("{ended}: {}", why_not(stats))),
+        (
+            dropped.closed,
+            with_reason(ended, why_not(stats, |words| output.has_said(words))),
+        ),
         (dropped.expired, "older than max_age".to_owned()),
         (dropped.queue_full, "the queue was full (overflow)".to_owned()),
         (dropped.stopped, "the client was stopped".to_owned()),
@@ -88,9 +96,12 @@ pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str) -> Vec<St
         lines.push(format!("{} still on the way", points(stats.pending())));
     }
     if stats.late_errors > 0 && stats.unsettled > 0 {
-        let words = words_of_the_server(stats).unwrap_or_else(|| "an error came after the answer".to_owned());
+        let words = words_of_the_server(stats, |words| output.has_said(words));
         let unsettled = points(stats.unsettled);
-        lines.push(format!("{unsettled} acknowledged, and perhaps not stored: {words}"));
+        lines.push(with_reason(
+            &format!("{unsettled} acknowledged, and perhaps not stored: an error came after the answer"),
+            words,
+        ));
     }
     // With a server that is known not to answer, or with nobody asking, this is as it should be.
     let options = client.options();
@@ -105,26 +116,37 @@ pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str) -> Vec<St
     lines
 }
 
-/// Why points are still not delivered: what the endpoints last ran into, and what a server said to them.
-pub(crate) fn why_not(stats: &Stats) -> String {
+/// Why points are still not delivered: what the endpoints last ran into, and what a server said to them, but what was
+/// said before. `None`: all of it was.
+pub(crate) fn why_not(stats: &Stats, said: impl Fn(&str) -> bool) -> Option<String> {
     let errors = stats.endpoints.iter().filter_map(|endpoint| {
         let error = endpoint.last_error.as_ref()?;
         Some(format!("{}: {error}", endpoint.name))
     });
     let mut reasons: Vec<String> = errors.collect();
-    reasons.extend(words_of_the_server(stats).map(|words| format!("the server said: {words}")));
-    if reasons.is_empty() {
+    let words = &stats.last_rejections;
+    if reasons.is_empty() && words.is_empty() {
         let names: Vec<_> = stats.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
-        reasons.push(format!("{} did not answer in time", names.join(", ")));
+        return Some(format!("{} did not answer in time", names.join(", ")));
     }
-    reasons.join("; ")
+    reasons.retain(|reason| !said(reason));
+    reasons.extend(words_of_the_server(stats, said).map(|words| format!("the server said: {words}")));
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+fn with_reason(what: &str, reason: Option<String>) -> String {
+    match reason {
+        Some(reason) => format!("{what}: {reason}"),
+        None => what.to_owned(),
+    }
 }
 
 /// The server's last words about points, each once.
-fn words_of_the_server(stats: &Stats) -> Option<String> {
+fn words_of_the_server(stats: &Stats, said: impl Fn(&str) -> bool) -> Option<String> {
     let mut words = stats.last_rejections.clone();
     words.sort();
     words.dedup();
+    words.retain(|words| !said(words));
     let more = words.len().saturating_sub(TOLD);
     words.truncate(TOLD);
     if more > 0 {

@@ -231,6 +231,7 @@ impl Tested {
         if stats.rejected > 0 {
             return format!("rejected: {}", stats.last_rejections.join("; "));
         }
-        format!("gave up after {waited:?}: {}", statistics::why_not(stats))
+        let why = statistics::why_not(stats, |_| false).unwrap_or_default();
+        format!("gave up after {waited:?}: {why}")
     }
 }

@@ -91,7 +91,7 @@ impl Demo {
 
         let stats = client.close(client.options().close_grace);
         let gave_up = format!("gave up after {DELIVERY:?}");
-        for line in statistics::undelivered(&client, &stats, &gave_up) {
+        for line in statistics::undelivered(&client, &stats, &gave_up, output) {
             output.note(line);
         }
         screen.say(&statistics::words(&stats));

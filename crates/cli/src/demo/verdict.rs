@@ -50,6 +50,9 @@ impl Verdict {
         if self.is_whole() {
             return format!("sent {sent}, stored {stored}: all delivered");
         }
+        if self.incomplete.is_empty() {
+            return format!("sent {sent}, and nothing was read back: not all of them were delivered");
+        }
         let missing = sent - stored - different;
         let mut series = self
             .incomplete
@@ -188,6 +191,10 @@ mod tests {
             incomplete: vec!["load.1m".into()],
         };
         assert_eq!(verdict.words(), "sent 5, stored 2: 2 missing, 1 different, of load.1m");
+        assert_eq!(
+            Verdict::nothing_read(5).words(),
+            "sent 5, and nothing was read back: not all of them were delivered"
+        );
         verdict.incomplete = ["a", "b", "c", "d"].map(String::from).into();
         assert!(verdict.words().ends_with("of a, b, c and 1 more series"));
     }

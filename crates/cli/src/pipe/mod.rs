@@ -104,7 +104,7 @@ impl Pipe {
         watch.end();
         let taken = reader.summary();
         tell(output, &taken);
-        for line in statistics::undelivered(&client, &stats, &ended) {
+        for line in statistics::undelivered(&client, &stats, &ended, output) {
             output.note(line);
         }
         if self.json {

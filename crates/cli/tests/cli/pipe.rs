@@ -272,7 +272,13 @@ fn a_server_that_is_not_there_is_said_while_it_is_waited_for() {
     running.feed(b"m 1767225600 1 a=b\n");
     running.notes("lost tsdb://127.77.77.77:");
     running.signal("TERM");
-    running.wait().with_code(1);
+    let ended = running.wait().with_code(1);
+    assert!(
+        ended.err.ends_with("1 point not delivered: interrupted\n"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(ended.err.matches("refused").count(), 1, "{}", ended.err);
 }
 
 #[test]

@@ -125,7 +125,12 @@ pub(crate) struct ClientOptions {
 
 impl ClientOptions {
     /// Sets what was given over what the builder has, and makes the client.
-    pub(crate) fn open(&self, mut builder: Builder) -> anyhow::Result<Client> {
+    pub(crate) fn open(&self, builder: Builder) -> anyhow::Result<Client> {
+        Ok(self.set(builder).build()?)
+    }
+
+    /// Sets what was given over what the builder has.
+    pub(crate) fn set(&self, mut builder: Builder) -> Builder {
         for (name, value) in [("server", &self.server), ("mps", &self.mps)] {
             if let Some(value) = value {
                 builder = builder.set(name, value);
@@ -134,19 +139,21 @@ impl ClientOptions {
         for (name, value) in &self.options {
             builder = builder.set(name, value);
         }
-        Ok(builder.build()?)
+        builder
     }
 }
 
-/// The client's options by name, for the end of a long help text.
-fn list() -> String {
+/// The client's options by name, for the end of a long help text; some with other defaults than the client's.
+fn list(defaults: &[(&str, &str)]) -> String {
     let mut text = String::from("Options of the client, for -o NAME=VALUE or the URL's query:\n");
     let names = potsdb::OPTIONS.iter().map(|option| option.name.len());
     let name_width = names.max().unwrap_or(0);
     let width = terminal_size::terminal_size().map_or(WIDEST, |(width, _)| usize::from(width.0).min(WIDEST));
     for option in potsdb::OPTIONS {
         let mut words = option.help.to_owned();
-        match option.default().as_str() {
+        let other = defaults.iter().find(|(name, _)| *name == option.name);
+        let default = other.map_or_else(|| option.default(), |(_, default)| (*default).to_owned());
+        match default.as_str() {
             "" => {}
             default => words.push_str(&format!(" [default: {default}]")),
         }
@@ -178,14 +185,15 @@ const WIDEST: usize = 100;
 
 /// What long help has at its end.
 pub(crate) fn after_long_help(examples: &str) -> String {
-    format!("{examples}\n\n{}", list())
+    format!("{examples}\n\n{}", list(&[]))
 }
 
 /// The same for lines.
 pub(crate) fn after_long_help_of_lines(examples: &str) -> String {
-    let others =
-        "Of these, lines have other defaults: host_tag=false, repeats=keep. overflow and precision are for `send`.";
-    format!("{}\n{others}", after_long_help(examples))
+    let list = list(&[("host_tag", "false"), ("repeats", "keep"), ("overflow", "block")]);
+    format!(
+        "{examples}\n\n{list}\nLines wait for room and have their own times: another overflow, and precision, are errors."
+    )
 }
 
 /// Reads `name=value`: an option, or a tag.

@@ -15,7 +15,7 @@ use crate::{
     MAX_LINE, copy,
     error::{Field, InvalidPoint, excerpt},
     name::{Names, Place, Rules, legal_len},
-    series::{NameBits, PUT, SeriesText, has_tag, tag_value},
+    series::{NameBits, PUT, SeriesText, has_same_tag, has_tag},
     timestamp::Timestamp,
     value::{
         Value,
@@ -357,7 +357,7 @@ fn rewrite_fields(
         };
         let (name, value) = (&tag[..equals], &tag[equals + 1..]);
         // Servers take it, and senders that add tags of their own write it.
-        if tag_value(scratch.tail(), name) == Some(value) {
+        if has_same_tag(scratch.tail(), name, value) {
             continue;
         }
         scratch.tag_bytes(rules, name, value)?;

@@ -243,21 +243,21 @@ impl NameBits {
 
 /// Returns whether ` <name>=<value>...` holds a tag of this name.
 pub(crate) fn has_tag(tags: &[u8], name: &[u8]) -> bool {
-    tag_value(tags, name).is_some()
-}
-
-/// Returns the value of the tag of this name in ` <name>=<value>...`.
-#[inline]
-pub(crate) fn tag_value<'a>(tags: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut rest = tags;
     while let [b' ', tag @ ..] = rest {
-        let end = tag.iter().position(|&byte| byte == b' ').unwrap_or(tag.len());
-        if let Some([b'=', value @ ..]) = tag[..end].strip_prefix(name) {
-            return Some(value);
+        if tag.strip_prefix(name).is_some_and(|after| after.first() == Some(&b'=')) {
+            return true;
         }
+        let end = tag.iter().position(|&byte| byte == b' ').unwrap_or(tag.len());
         rest = &tag[end..];
     }
-    None
+    false
+}
+
+/// Returns whether ` <name>=<value>...` holds this tag.
+pub(crate) fn has_same_tag(tags: &[u8], name: &[u8], value: &[u8]) -> bool {
+    let mut tags = tags.split(|&byte| byte == b' ');
+    tags.any(|tag| tag.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"=")) == Some(value))
 }
 
 #[cold]

@@ -66,6 +66,7 @@ fn over_http(asked: &Asked) -> Result<Found, NoAnswer> {
             None
         }
         Ok(answer) if answer.refuses() => Found::of_http(&answer).problem,
+        Ok(answer) if answer.status < 300 => Some(format!("what answers at {path} is a web page, perhaps a login")),
         Ok(answer) => Some(format!("nothing takes points at {path}: status {}", answer.status)),
         Err(error) => Some(format!("nothing takes points at {path}: {error}")),
     };

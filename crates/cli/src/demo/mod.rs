@@ -185,7 +185,7 @@ Send to this OpenTSDB: HOST, HOST:PORT, tsdb://HOST[:PORT] or http://HOST[:PORT]
 that the demo starts]";
 
 /// How long the last points may take to be delivered.
-const DELIVERY: Duration = Duration::from_secs(10);
+const DELIVERY: Duration = Duration::from_secs(5);
 
 /// How long delivered points may take to be seen by a query.
 const SETTLING: Duration = Duration::from_secs(5);

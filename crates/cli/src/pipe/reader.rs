@@ -97,6 +97,10 @@ impl Reader {
         }
     }
 
+    pub(super) fn reads_standard_input(&self) -> bool {
+        self.files.iter().any(|file| source::is_standard_input(file))
+    }
+
     /// How much of everything has been read, from 0 to 1, if its size is known.
     pub(super) fn progress(&self) -> Option<f64> {
         let read = self.read.load(Ordering::Relaxed);

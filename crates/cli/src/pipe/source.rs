@@ -53,7 +53,8 @@ pub(super) fn open(file: &Path, read: &BytesRead) -> io::Result<Box<dyn Read>> {
     })
 }
 
-fn is_standard_input(file: &Path) -> bool {
+/// Whether this file is standard input.
+pub(super) fn is_standard_input(file: &Path) -> bool {
     file == Path::new("-")
 }
 

@@ -26,7 +26,8 @@ impl<'a> Watch<'a> {
 
     pub(super) fn new(client: &'a Client, reader: &'a Reader, output: &'a Output) -> Watch<'a> {
         // Where points are typed in, the line would be in the way of the typing.
-        let to_terminal = io::stderr().is_terminal() && !io::stdin().is_terminal();
+        let is_typed = reader.reads_standard_input() && io::stdin().is_terminal();
+        let to_terminal = io::stderr().is_terminal() && !is_typed;
         Watch {
             client,
             reader,

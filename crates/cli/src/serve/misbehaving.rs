@@ -103,6 +103,10 @@ pub(super) struct Misbehaving {
 }
 
 impl Misbehaving {
+    pub(super) fn gives_wrong_lengths(&self) -> bool {
+        !matches!(self.wrong_length, Occasions::Never)
+    }
+
     pub(super) fn restarts(&self) -> bool {
         !matches!(self.restart, Occasions::Never)
     }

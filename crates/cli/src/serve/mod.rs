@@ -171,6 +171,7 @@ impl Serve {
             ("--stopping", self.misbehaving.stopping.is_some(), influxdb),
             ("--base-path", !settings.base_path.is_empty(), &over_http),
             ("--auth-header", settings.auth_header.is_some(), &over_http),
+            ("--wrong-length", self.misbehaving.gives_wrong_lengths(), &over_http),
             ("--status", self.misbehaving.status.is_some(), &over_http),
         ];
         for (option, is_given, servers) in of_servers {

@@ -67,7 +67,7 @@ enum Outcome {
     AllDelivered,
     NotAllDelivered,
     /// This signal came before all were delivered.
-    Interrupted(i32),
+    Interrupted(usize),
 }
 
 impl Outcome {

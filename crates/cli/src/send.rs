@@ -3,8 +3,7 @@
 //! Made for scripts and cron: a process that starts, delivers and ends within a few milliseconds, so nothing happens
 //! here but one send and one close. A signal ends the wait, and is the exit code, as a shell has it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
@@ -62,21 +61,20 @@ impl Send {
             .map(|text| Timestamp::parse(text.as_bytes()))
             .transpose()?;
         let client = self.destination.open()?;
-        let signal = Arc::new(AtomicI32::new(0));
-        signals::on_signal({
-            let (client, signal) = (client.clone(), Arc::clone(&signal));
-            move |_, number| {
-                signal.store(number, Ordering::Relaxed);
-                client.end_by(Duration::ZERO);
-            }
-        })?;
+        let signal = signals::watched()?;
         let tags = self.tags.iter().map(|(name, value)| (name, value));
         // Whatever else than queued this answers, a drop by option, is in the statistics.
         match timestamp {
             Some(timestamp) => client.send_at(&self.metric, value, timestamp, tags)?,
             None => client.send(&self.metric, value, tags)?,
         };
-        let stats = client.close(self.timeout);
+        client.end_by(self.timeout);
+        while !client.wait_closed(SLICE) {
+            if signal.load(Ordering::Relaxed) > 0 {
+                client.end_by(Duration::ZERO);
+            }
+        }
+        let stats = client.stats();
         let delivered = statistics::all_delivered(&stats);
         let signal = signal.load(Ordering::Relaxed);
         let ended = match signal {
@@ -96,3 +94,6 @@ impl Send {
         }
     }
 }
+
+/// How often the wait looks for a signal: no thread waits for one, which would take a tenth of the command's time.
+const SLICE: Duration = Duration::from_millis(50);

@@ -73,7 +73,7 @@ impl Demo {
             .open(Client::builder(&url).set("precision", "milliseconds"))?;
         let endpoint = client.endpoints().first().context("a client has an endpoint")?.clone();
         let (events, signal) = mpsc::channel();
-        signals::on_signal(move |_, _| {
+        signals::on_signal(move |_| {
             let _ = events.send(());
         })?;
         let of_its_own = if own.is_some() { ", a receiver of its own" } else { "" };

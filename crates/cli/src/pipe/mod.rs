@@ -74,7 +74,7 @@ impl Pipe {
         signals::on_signal({
             let (events, client) = (events.clone(), client.clone());
             let grace = client.options().close_grace;
-            move |count, _| {
+            move |count| {
                 let _ = events.send(Event::Interrupted);
                 if count > 1 {
                     client.end_by(Duration::ZERO);

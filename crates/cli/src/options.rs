@@ -114,7 +114,8 @@ pub(crate) struct ClientOptions {
     #[arg(short = 'o', long = "option", value_name = "NAME=VALUE", value_parser = named)]
     options: Vec<(String, String)>,
 
-    /// What the server is, where it should not be asked: opentsdb, victoriametrics, influxdb, kairosdb
+    /// What the server is, instead of asking it: opentsdb, victoriametrics, influxdb, kairosdb; check fails if it is
+    /// another
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
 

@@ -127,7 +127,7 @@ pub(crate) fn why_not(stats: &Stats, said: impl Fn(&str) -> bool) -> Option<Stri
     let words = &stats.last_rejections;
     if reasons.is_empty() && words.is_empty() {
         let names: Vec<_> = stats.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
-        return Some(format!("{} did not answer in time", names.join(", ")));
+        return Some(format!("no answer from {}", names.join(", ")));
     }
     reasons.retain(|reason| !said(reason));
     reasons.extend(words_of_the_server(stats, said).map(|words| format!("the server said: {words}")));

@@ -18,6 +18,8 @@ pub(super) struct Finding {
     pub(super) endpoint: Endpoint,
     pub(super) resolved: io::Result<Addresses>,
     pub(super) resolving: Duration,
+    /// Whether the client logs in.
+    pub(super) logs_in: bool,
     /// What the option `server` says it is.
     pub(super) expected: Option<Server>,
 }
@@ -137,6 +139,9 @@ impl Finding {
 
     fn details(&self, found: &Found) -> Vec<String> {
         let mut lines = Vec::new();
+        if self.logs_in && found.problem.is_none() {
+            lines.push("login: not refused".into());
+        }
         match found.ahead {
             Some(ahead) if ahead.unsigned_abs() <= CLOCKS_APART => lines.push("clock: as this machine's".into()),
             Some(ahead) => lines.push(format!("clock: {ahead:+} s to this machine's")),

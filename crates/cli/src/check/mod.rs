@@ -138,6 +138,7 @@ impl Check {
             endpoint: endpoint.clone(),
             resolved: resolved.map(|addresses| addresses.into_iter().map(probed).collect()),
             resolving,
+            logs_in: client.options().auth.is_some(),
             expected: client.options().server,
         }
     }

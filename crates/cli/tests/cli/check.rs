@@ -177,7 +177,8 @@ fn a_wrong_path_and_a_login_are_found_out() {
         config.auth_header = Some("Basic dTpw".into());
     });
     let address = receiver.address();
-    potsdb(&["check", &format!("http://u:p@{address}/base")]).with_code(0);
+    let ended = potsdb(&["check", &format!("http://u:p@{address}/base")]).with_code(0);
+    assert!(ended.out.contains("login: not refused"), "{}", ended.out);
     let ended = potsdb(&["check", &format!("http://{address}/base")]).with_code(1);
     assert!(ended.out.contains("it wants a login, or another one"), "{}", ended.out);
     potsdb(&["check", &format!("http://u:p@{address}/wrong")]).with_code(1);

@@ -215,6 +215,13 @@ fn every_host_is_checked_and_the_point_goes_through_those_that_live() {
         ended.out
     );
     assert_eq!(receiver.points().len(), 1);
+    // A client begins with any of its hosts: none of the points goes to the web server.
+    let web = answering("HTTP/1.0 200 OK\r\n\r\n<html>");
+    let url = format!("{web},{}", receiver.address());
+    for sent in 2..8 {
+        potsdb(&["check", "--send", &url]).with_code(1);
+        assert_eq!(receiver.counts().accepted, sent);
+    }
 }
 
 #[test]

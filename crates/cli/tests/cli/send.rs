@@ -137,6 +137,21 @@ fn a_server_that_never_answers_is_told_unless_that_is_as_it_should_be() {
 }
 
 #[test]
+fn a_point_that_an_error_after_its_answer_may_mean_is_exit_code_1() {
+    let receiver = receiver_with(|config| {
+        config.faults.throttle = "always".parse().unwrap();
+        config.faults.throttle_late = true;
+    });
+    let ended = potsdb(&[&["send", "--url", &receiver.url()], &POINT[..]].concat()).with_code(1);
+    assert!(
+        ended.err.contains("1 point acknowledged, and perhaps not stored"),
+        "{}",
+        ended.err
+    );
+    assert!(ended.err.contains("Please throttle writes"), "{}", ended.err);
+}
+
+#[test]
 fn a_host_that_does_not_exist_is_exit_code_1_and_named() {
     let url = "tsdb://no-such-host.invalid:4242";
     let ended = potsdb(&[&["send", "--timeout", "500ms", "--url", url], &POINT[..]].concat()).with_code(1);

@@ -3,7 +3,7 @@
 //! | file | |
 //! |---|---|
 //! | `send`, `pipe` | points to a server |
-//! | `check` | what is at a URL, in plain words |
+//! | `check` | can points be sent to a URL, in plain words |
 //! | `serve` | the embedded receiver |
 //! | `demo` | this machine's own figures there and back |
 //! | `completions`, `man` | for the shell and the manual |

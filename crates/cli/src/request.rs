@@ -159,18 +159,36 @@ fn parse(received: &[u8], ended: bool) -> Option<Answer> {
     };
     let length = header("content-length").and_then(|length| length.parse::<usize>().ok());
     let length = if status == 204 { Some(0) } else { length };
+    let is_chunked = header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
     let body = &received[head_end + 4..];
     let body = match length {
-        Some(length) => body.get(..length)?,
-        None if ended => body,
+        None if is_chunked => joined(body)?,
+        Some(length) => body.get(..length)?.to_vec(),
+        None if ended => body.to_vec(),
         None => return None,
     };
     Some(Answer {
         status,
         date: header("date").and_then(|date| httpdate::parse_http_date(date).ok()),
         location: header("location").map(str::to_owned),
-        body: body.to_vec(),
+        body,
     })
+}
+
+/// The chunks of a body in one piece, once the last one has come.
+fn joined(mut chunks: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = memchr::memmem::find(chunks, b"\r\n")?;
+        let size = str::from_utf8(&chunks[..end]).ok()?.split(';').next()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        let chunk = chunks.get(end + 2..)?;
+        body.extend_from_slice(chunk.get(..size)?);
+        chunks = chunk.get(size..)?.strip_prefix(b"\r\n")?;
+    }
 }
 
 fn is_foreign(received: &[u8]) -> bool {
@@ -218,6 +236,19 @@ mod tests {
         let bytes = b"HTTP/1.0 404 Not Found\r\nServer: x\r\n\r\n404 page";
         assert!(parse(bytes, false).is_none());
         assert_eq!(parse(bytes, true).expect("a whole answer").body, b"404 page");
+    }
+
+    #[test]
+    fn a_body_in_chunks_is_whole_with_its_last_one() {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let whole = format!("{head}3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n");
+        assert_eq!(
+            parse(whole.as_bytes(), false).expect("a whole answer").body,
+            b"abc0123456789"
+        );
+        for end in head.len()..whole.len() - 4 {
+            assert!(parse(&whole.as_bytes()[..end], true).is_none(), "{end}");
+        }
     }
 
     #[test]

@@ -52,15 +52,15 @@ impl Visit {
         Ok(visit)
     }
 
-    /// Writes a request of HTTP/1.0, which every server answers without chunks and ends by closing, with the headers and
-    /// the login of the client's requests.
+    /// Writes a request of HTTP/1.1 that asks for the connection to be closed behind the answer, with the headers and the
+    /// login of the client's requests. Not HTTP/1.0: some proxies refuse it.
     ///
     /// # Errors
     ///
     /// Of the connection.
     pub fn request(&mut self, method: &str, target: &str, body: &[u8]) -> io::Result<()> {
-        let mut text = format!("{method} {target} HTTP/1.0\r\nHost: {}\r\n", self.host).into_bytes();
-        text.extend_from_slice(b"Accept: application/json, text/plain\r\n");
+        let mut text = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n", self.host).into_bytes();
+        text.extend_from_slice(b"Connection: close\r\nAccept: application/json, text/plain\r\n");
         text.extend_from_slice(&self.credentials.header);
         if method != "GET" {
             let length = body.len();

@@ -4,7 +4,7 @@
 //! It goes out right after the connection stands and on a connection of its own: VictoriaMetrics serves nobody else
 //! on that port until a new connection has sent its first byte, and takes everything but a `put` for HTTP. If HTTP
 //! gets no answer for a moment, which rules VictoriaMetrics out, the telnet command `version` is tried beside it. Over
-//! HTTP a server that nobody knows by that answer is asked to take no point: `[]`.
+//! HTTP a server that is not known by that answer is asked to take no point: `[]`.
 
 use std::sync::mpsc;
 use std::thread;

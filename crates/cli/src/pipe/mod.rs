@@ -162,6 +162,9 @@ fn drain(
     while !client.wait_closed(Watch::PERIOD) {
         watch.look();
     }
+    if let Ok(Event::Interrupted) = event.try_recv() {
+        ended = INTERRUPTED.to_owned();
+    }
     (client.stats(), ended)
 }
 

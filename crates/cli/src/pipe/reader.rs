@@ -89,7 +89,8 @@ impl Reader {
                     let lines = self.summary().lines - before;
                     if lines > 0 {
                         let lines = plural(lines, "line");
-                        self.output.note(format_args!("{name}: {lines} before that were read"));
+                        self.output
+                            .note(format_args!("{name}: the {lines} before that were read"));
                     }
                     self.state().taken.unread += 1;
                 }

@@ -64,6 +64,9 @@ Examples:
   potsdb check --send tsdb://tsd1,tsd2:4242
   potsdb check --json https://user:password@proxy/insert/0/opentsdb";
 
+/// The tags of the test point.
+const POINT_TAGS: [(&str, &str); 1] = [("by", "potsdb-check")];
+
 /// What became of the test point.
 struct Tested {
     metric: String,
@@ -76,6 +79,9 @@ impl Check {
         let url = self.server.or_positional(self.place.as_deref())?;
         // A host that cannot be reached is a finding, and no reason not to look at the others.
         let client = self.options.set(Client::builder(&url)).check_host(false).build()?;
+        anyhow::ensure!(!self.timeout.is_zero(), "--timeout 0 leaves no time for any question");
+        // An illegal name is found before anybody is asked.
+        client.series(self.metric(), POINT_TAGS)?;
         let mut findings = Vec::new();
         for endpoint in client.endpoints() {
             let finding = self.look_at(&client, endpoint);
@@ -143,15 +149,18 @@ impl Check {
         }
     }
 
+    fn metric(&self) -> &str {
+        self.metric.as_deref().unwrap_or("potsdb.check")
+    }
+
     /// Sends the test point through the endpoints that are fit, and asks one of them for it.
     fn send_point(&self, client: &Client, fit: &[&Finding]) -> anyhow::Result<Tested> {
         let endpoints: Vec<Endpoint> = fit.iter().map(|finding| finding.endpoint.clone()).collect();
         let sender = Builder::from_parts(endpoints, client.options().clone()).build()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let (time, mut line) = (Timestamp::from_secs(now)?, Vec::new());
-        let metric = self.metric.as_deref().unwrap_or("potsdb.check");
-        let tags = [("by", "potsdb-check")];
-        sender.send_line(metric, 1, Some(time), tags, Wait::Configured, &mut line)?;
+        let metric = self.metric();
+        sender.send_line(metric, 1, Some(time), POINT_TAGS, Wait::Configured, &mut line)?;
         let stats = sender.close(self.timeout);
         let line = String::from_utf8_lossy(&line).into_owned();
         // Over either wire OpenTSDB answers queries on the same port; the other servers do not.

@@ -23,7 +23,8 @@ pub(super) fn look_for(line: &str, asked: &Asked) -> Stored {
     let (Some(metric), Some(time)) = (fields.next(), fields.next()) else {
         return Stored::No("there is no line".into());
     };
-    let tags: Vec<&str> = fields.skip(1).collect();
+    let tags: Vec<String> = fields.skip(1).map(encoded).collect();
+    let metric = encoded(metric);
     // The end of a query is after its start.
     let end = time.parse::<u64>().unwrap_or_default() + 1;
     let path = format!(
@@ -47,6 +48,20 @@ pub(super) fn look_for(line: &str, asked: &Asked) -> Stored {
     }
 }
 
+/// A part of a query: whatever has a meaning in one, and what is not ASCII, as `%41`.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' | b'=' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 /// Whether an answer to a query has a point at that time.
 fn holds(body: &[u8], time: &str) -> bool {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -59,7 +74,13 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
-    use super::holds;
+    use super::{encoded, holds};
+
+    #[test]
+    fn what_has_a_meaning_in_a_query_is_encoded() {
+        assert_eq!(encoded("dc=eu/1"), "dc=eu/1");
+        assert_eq!(encoded("z\u{fc}&{}"), "z%C3%BC%26%7B%7D");
+    }
 
     #[test]
     fn a_point_is_found_by_its_time() {

@@ -255,6 +255,10 @@ fn options_without_effect_are_errors() {
     let url = receiver.url();
     let ended = potsdb(&["check", "--metric", "m", &url]).with_code(2);
     assert!(ended.err.contains("--send"), "{}", ended.err);
+    let ended = potsdb(&["check", "--timeout", "0", &url]).with_code(2);
+    assert!(ended.err.contains("--timeout 0"), "{}", ended.err);
+    let ended = potsdb(&["check", "--send", "--metric", "a b", &url]).with_code(2);
+    assert!(ended.err.contains("metric") && ended.out.is_empty(), "{ended:?}");
     // What the server is said to be is held against what it is.
     potsdb(&["check", "--server", "opentsdb", &url]).with_code(0);
     let ended = potsdb(&["check", "--server", "influxdb", &url]).with_code(1);

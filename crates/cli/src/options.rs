@@ -4,6 +4,7 @@
 //! here is handed to it as text, so that `--mps 500`, `-o mps=500` and `?mps=500` in the URL are the same thing and
 //! fail with the same words.
 
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::iter;
 use std::time::Duration;
@@ -146,6 +147,11 @@ impl ClientOptions {
 
 /// The client's options by name, for the end of a long help text; some with other defaults than the client's.
 fn list(defaults: &[(&str, &str)]) -> String {
+    // Every start of the command makes the help of every subcommand, and this is the costly part of it.
+    let shows_it = |argument: OsString| ["--help", "help", "man"].iter().any(|word| argument == **word);
+    if !std::env::args_os().any(shows_it) {
+        return String::new();
+    }
     let mut text = String::from("Options of the client, for -o NAME=VALUE or the URL's query:\n");
     let names = potsdb::OPTIONS.iter().map(|option| option.name.len());
     let name_width = names.max().unwrap_or(0);

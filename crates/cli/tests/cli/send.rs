@@ -187,6 +187,18 @@ fn what_is_no_point_is_exit_code_2_and_names_the_field() {
 }
 
 #[test]
+fn an_option_without_effect_or_given_twice_in_a_url_is_exit_code_2_and_says_why() {
+    for (url, words) in [
+        ("tsd?gzip=true", "option gzip: \"true\" has no effect over tsdb"),
+        ("http://tsd?ack=none", "option ack: \"none\" has no effect over http"),
+        ("tsd?mps=1&mps=2", "option mps: it stands in the URL twice"),
+    ] {
+        let ended = potsdb(&[&["send", "--url", url], &POINT[..]].concat()).with_code(2);
+        assert!(ended.err.contains(words), "{url}: {}", ended.err);
+    }
+}
+
+#[test]
 fn an_unknown_option_is_exit_code_2_and_suggests_the_nearest() {
     let ended = potsdb(&[&["send", "-o", "queue_point=5"], &POINT[..]].concat()).with_code(2);
     assert!(ended.err.contains("queue_points"), "{}", ended.err);

@@ -356,11 +356,11 @@ fn rewrite_fields(
             return Err(InvalidPoint::new(Field::Tags, fault, "name=value is needed"));
         };
         let (name, value) = (&tag[..equals], &tag[equals + 1..]);
-        // Servers take it, and senders that add tags of their own write it.
-        if has_same_tag(scratch.tail(), name, value) {
-            continue;
+        match scratch.tag_bytes(rules, name, value) {
+            // Servers take it, and senders that add tags of their own write it.
+            Err(_) if has_same_tag(scratch.tail(), name, value) => {}
+            added => added?,
         }
-        scratch.tag_bytes(rules, name, value)?;
     }
     for (name, value) in &additions.tags {
         if !scratch.has_tag(name) {

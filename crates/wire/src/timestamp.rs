@@ -73,6 +73,15 @@ impl Timestamp {
     /// Reads the digits of a timestamp, or seconds with up to three decimals: `1356998400.123`, which is how OpenTSDB
     /// writes milliseconds, is 1356998400123.
     pub fn parse(text: &[u8]) -> Result<Self, InvalidPoint> {
+        match Self::from_digits(text) {
+            Some(timestamp) => Ok(timestamp),
+            None => Self::parse_slowly(text),
+        }
+    }
+
+    /// What is not plain digits within the bounds.
+    #[cold]
+    fn parse_slowly(text: &[u8]) -> Result<Self, InvalidPoint> {
         if text.is_empty() {
             return Err(InvalidPoint::empty(Field::Timestamp));
         }
@@ -83,7 +92,7 @@ impl Timestamp {
         if let Some(offset) = text.iter().position(|byte| !byte.is_ascii_digit()) {
             return Err(InvalidPoint::illegal(Field::Timestamp, text, offset, RULE));
         }
-        Self::from_digits(text).ok_or_else(|| InvalidPoint::new(Field::Timestamp, excerpt(text, 0), RULE))
+        Err(InvalidPoint::new(Field::Timestamp, excerpt(text, 0), RULE))
     }
 
     /// Returns the number as it stands on the wire.

@@ -233,7 +233,7 @@ fn what_is_said_is_about_the_wire_of_the_url() {
     assert!(said(format!("http://{address}")).contains("it confirms each request"));
     let kairos = receiver_with(|config| config.personality = Personality::KairosDb);
     let url = format!("http://{}", kairos.address());
-    let ended = potsdb(&["check", "--timeout", "300ms", &url]).with_code(1);
+    let ended = potsdb(&["check", "--timeout", "2s", &url]).with_code(1);
     assert!(ended.out.contains("over telnet only: use tsdb://"), "{}", ended.out);
 }
 

@@ -8,11 +8,17 @@ use crate::{Outcome, Potsdb};
 
 /// Print the completions for a shell
 #[derive(Debug, Args)]
-#[command(after_help = "For bash: source <(potsdb completions bash)")]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Completions {
     /// Which shell
     shell: Shell,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  source <(potsdb completions bash)
+  potsdb completions fish > ~/.config/fish/completions/potsdb.fish
+  potsdb completions zsh > ~/.zfunc/_potsdb";
 
 impl Completions {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {

@@ -3,13 +3,14 @@
 //! | file | |
 //! |---|---|
 //! | `send`, `pipe` | points to a server |
-//! | `check` | what is at a URL, in plain words |
+//! | `check` | can points be sent to a URL, in plain words |
 //! | `serve` | the embedded receiver |
 //! | `demo` | this machine's own figures there and back |
 //! | `completions`, `man` | for the shell and the manual |
 //! | `options`, `statistics`, `output`, `signals`, `request` | what the subcommands share |
 //!
-//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run.
+//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run, 128 and a
+//! signal's number if that ended it.
 
 #![forbid(unsafe_code)]
 
@@ -35,11 +36,19 @@ use crate::output::Output;
 /// Points to OpenTSDB, or to anything that speaks its write protocol, every one accounted for
 #[derive(Debug, Parser)]
 #[command(name = "potsdb", version, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 all delivered, 1 some points were not, 2 could not run.")]
+#[command(after_help = EXIT_CODES)]
 struct Potsdb {
     #[command(subcommand)]
     command: Command,
+
+    /// Say nothing but why it could not run; the exit code tells the rest
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all delivered, 1 some points were not, 2 could not run, 128 + N ended by signal N.
+For check: 0 points can be sent, 1 they cannot.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -57,6 +66,8 @@ enum Command {
 enum Outcome {
     AllDelivered,
     NotAllDelivered,
+    /// This signal came before all were delivered.
+    Interrupted(usize),
 }
 
 impl Outcome {
@@ -71,7 +82,12 @@ impl Outcome {
 
 fn main() -> ExitCode {
     let output = Output::default();
-    let outcome = match Potsdb::parse().command {
+    let potsdb = match Potsdb::try_parse() {
+        Ok(potsdb) => potsdb,
+        Err(error) => return ended_by_usage(&error, &output),
+    };
+    output.set_quiet(potsdb.quiet);
+    let outcome = match potsdb.command {
         Command::Send(send) => send.run(&output),
         Command::Pipe(pipe) => pipe.run(&output),
         Command::Check(check) => check.run(&output),
@@ -87,9 +103,23 @@ fn main() -> ExitCode {
     match outcome {
         Ok(Outcome::AllDelivered) => ExitCode::SUCCESS,
         Ok(Outcome::NotAllDelivered) => ExitCode::from(1),
+        Ok(Outcome::Interrupted(signal)) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)),
         Err(error) => {
-            output.note(format_args!("{error:#}"));
+            output.error(format_args!("{error:#}"));
             ExitCode::from(2)
         }
     }
+}
+
+/// Prints help and the version, or what is wrong with the command line, under the one prefix of all errors.
+fn ended_by_usage(error: &clap::Error, output: &Output) -> ExitCode {
+    let text = error.render().to_string();
+    match text.strip_prefix("error: ") {
+        Some(words) => output.error(words.trim_end()),
+        // Help that was asked for is a result, help in place of a subcommand is not.
+        None => {
+            let _ = error.print();
+        }
+    }
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }

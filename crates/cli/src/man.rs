@@ -1,6 +1,9 @@
 //! `potsdb man`: the manual, one page for the command and one for each subcommand.
+//!
+//! A page is what the help says, in the sections that a manual has, and the exit codes and variables of all.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -12,10 +15,17 @@ use crate::{Outcome, Potsdb};
 
 /// Print the manual page, or write all pages to a folder
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Man {
-    /// The folder for potsdb.1, potsdb-send.1 and the others; it is made where it does not exist
+    /// The folder for potsdb.1, potsdb-send.1 and the others; it is made if it does not exist
     folder: Option<PathBuf>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  potsdb man | man -l -
+  potsdb man ~/.local/share/man/man1
+  man potsdb-pipe";
 
 impl Man {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
@@ -42,7 +52,65 @@ impl Man {
 }
 
 fn page(command: clap::Command) -> anyhow::Result<Vec<u8>> {
+    let help = command.get_after_long_help().or(command.get_after_help());
+    let help = help.map(ToString::to_string).unwrap_or_default();
+    let has_subcommands = command.has_subcommands();
+    let page = Page::new(command);
     let mut text = Vec::new();
-    Page::new(command).render(&mut text)?;
+    page.render_title(&mut text)?;
+    page.render_name_section(&mut text)?;
+    page.render_synopsis_section(&mut text)?;
+    page.render_description_section(&mut text)?;
+    page.render_options_section(&mut text)?;
+    if has_subcommands {
+        page.render_subcommands_section(&mut text)?;
+    }
+    let (examples, notes): (Vec<&str>, Vec<&str>) =
+        help.split("\n\n").partition(|part| part.starts_with(HEAD_OF_EXAMPLES));
+    let notes: Vec<&str> = notes.into_iter().filter(|part| *part != crate::EXIT_CODES).collect();
+    if !notes.join("").is_empty() {
+        section(&mut text, "NOTES", &notes.join("\n\n"))?;
+    }
+    section(&mut text, "EXIT STATUS", EXIT_STATUS)?;
+    section(&mut text, "ENVIRONMENT", ENVIRONMENT)?;
+    let examples = examples.join("").replace(HEAD_OF_EXAMPLES, "");
+    let examples = if has_subcommands { ALL_EXAMPLES } else { &examples };
+    section(&mut text, "EXAMPLES", examples.trim_start_matches('\n'))?;
+    if has_subcommands {
+        page.render_version_section(&mut text)?;
+    }
     Ok(text)
 }
+
+/// A section whose rows stay as they are.
+fn section(text: &mut Vec<u8>, title: &str, rows: &str) -> std::io::Result<()> {
+    writeln!(text, ".SH \"{title}\"\n.nf")?;
+    for row in rows.lines() {
+        // A row that begins with one of these would be a request to the formatter.
+        let guard = if row.starts_with(['.', '\'']) { "\\&" } else { "" };
+        writeln!(text, "{guard}{}", row.replace('\\', "\\e").replace('-', "\\-"))?;
+    }
+    writeln!(text, ".fi")
+}
+
+const HEAD_OF_EXAMPLES: &str = "Examples:";
+
+const EXIT_STATUS: &str = "\
+0    All points were delivered: acknowledged, or written to a server that cannot answer.
+     check: points can be sent.
+1    Some points were not. Which, and why, is on standard error.
+     check: points cannot be sent, or not to every host.
+2    The command could not run: wrong arguments, no such option, no room for its output.
+130  send was interrupted (SIGINT) before its point was delivered.
+143  send was terminated (SIGTERM) before its point was delivered.
+pipe, serve and demo end in good order at the first signal, at once at the second, and
+with 128 and the signal's number at the third.";
+
+const ENVIRONMENT: &str = "\
+POTSDB_URL  The server, where neither --url nor another URL is given.
+NO_COLOR    If it is not empty, the table of demo has no colours.";
+
+const ALL_EXAMPLES: &str = "\
+  potsdb send web.deploys 1 version=42
+  tail -F points.log | potsdb pipe -u tsd1
+  potsdb check --send tsdb://tsd1,tsd2";

@@ -4,23 +4,28 @@
 //! here is handed to it as text, so that `--mps 500`, `-o mps=500` and `?mps=500` in the URL are the same thing and
 //! fail with the same words.
 
+use std::ffi::OsString;
 use std::fmt::Write;
+use std::iter;
 use std::time::Duration;
 
 use clap::Args;
-use potsdb::{Builder, Client};
+use potsdb::{Builder, Client, HostTag, Options, Overflow, Precision, Repeats};
+
+/// How long a subcommand waits for a server, unless `--timeout` says otherwise.
+pub(crate) const TIMEOUT: &str = "5s";
 
 /// Where OpenTSDB listens when nobody says otherwise.
-pub(crate) const DEFAULT_URL: &str = "tsdb://localhost:4242";
+const DEFAULT_URL: &str = "tsdb://localhost:4242";
+
+/// Where a server is named when no flag does.
+const VARIABLE: &str = "POTSDB_URL";
 
 /// Where to send, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Destination {
-    /// The server, or several hosts that are doors to one store: tsdb://HOST[:PORT][,HOST...][?NAME=VALUE&...], or
-    /// tsdbs://, http://, https://
-    #[arg(short, long, value_name = "URL")]
-    #[arg(env = "POTSDB_URL", hide_env_values = true, default_value = DEFAULT_URL)]
-    url: String,
+    #[command(flatten)]
+    server: ServerUrl,
 
     #[command(flatten)]
     options: ClientOptions,
@@ -29,7 +34,76 @@ pub(crate) struct Destination {
 impl Destination {
     /// Makes the client; what is wrong with the URL or an option is found here.
     pub(crate) fn open(&self) -> anyhow::Result<Client> {
-        self.options.open(Client::builder(&self.url))
+        self.options.open(Client::builder(&self.server.or_default()))
+    }
+
+    /// Makes a client of lines that have their own tags and times: they are taken as they are, unless an option says
+    /// otherwise. An option that cannot mean anything for them is an error.
+    pub(crate) fn open_for_lines(&self) -> anyhow::Result<Client> {
+        let mut as_they_are = Options::default();
+        as_they_are.host_tag = HostTag::None;
+        as_they_are.repeats = Repeats::Keep;
+        as_they_are.overflow = Overflow::Block(None);
+        let client = self
+            .options
+            .open(Client::builder_over(as_they_are, &self.server.or_default()))?;
+        let options = client.options();
+        match (options.overflow, options.precision) {
+            (Overflow::Block(None), Precision::Seconds) => Ok(client),
+            (Overflow::Block(None), Precision::Milliseconds) => {
+                anyhow::bail!("option precision: \"milliseconds\" has no effect on pipe: lines have their own times")
+            }
+            (overflow, _) => {
+                let value = match overflow {
+                    Overflow::DropOldest => "drop_oldest".to_owned(),
+                    Overflow::DropNewest => "drop_newest".to_owned(),
+                    Overflow::Block(limit) => format!("block:{:?}", limit.unwrap_or_default()),
+                };
+                anyhow::bail!("option overflow: {value:?} has no effect on pipe: it waits for room in the queue")
+            }
+        }
+    }
+}
+
+/// The server: one flag and one variable for every subcommand that has one.
+#[derive(Debug, Args)]
+pub(crate) struct ServerUrl {
+    /// The server: HOST, HOST:PORT or tsdb://HOST[:PORT][,HOST...][?NAME=VALUE&...], or the same with tsdbs, http or
+    /// https. Several hosts stand in front of one store [env: POTSDB_URL] [default: tsdb://localhost:4242]
+    // Not by clap's `env`: `check` must know whether a flag was given, and the variable may be empty.
+    #[arg(short, long, value_name = "URL")]
+    url: Option<String>,
+}
+
+impl ServerUrl {
+    /// The URL that was named, by the flag or by the environment.
+    pub(crate) fn named(&self) -> Option<String> {
+        let variable = || std::env::var(VARIABLE).ok().filter(|url| !url.is_empty());
+        let url = self.url.clone().or_else(variable)?;
+        Some(with_scheme(&url))
+    }
+
+    /// The same, or OpenTSDB on this machine.
+    pub(crate) fn or_default(&self) -> String {
+        self.named().unwrap_or_else(|| DEFAULT_URL.to_owned())
+    }
+
+    /// The same for a subcommand that also takes a URL without a flag.
+    pub(crate) fn or_positional(&self, positional: Option<&str>) -> anyhow::Result<String> {
+        match (positional, &self.url) {
+            (Some(_), Some(_)) => anyhow::bail!("the server is named twice: URL and --url"),
+            (Some(url), None) => Ok(with_scheme(url)),
+            (None, _) => Ok(self.or_default()),
+        }
+    }
+}
+
+/// A host without a scheme is a telnet server, as in every other client of OpenTSDB.
+fn with_scheme(url: &str) -> String {
+    let (place, _) = url.split_once('?').unwrap_or((url, ""));
+    match place.contains("://") {
+        true => url.to_owned(),
+        false => format!("tsdb://{url}"),
     }
 }
 
@@ -41,7 +115,8 @@ pub(crate) struct ClientOptions {
     #[arg(short = 'o', long = "option", value_name = "NAME=VALUE", value_parser = named)]
     options: Vec<(String, String)>,
 
-    /// What the server is, where it should not be asked: opentsdb, victoriametrics, influxdb, kairosdb
+    /// What the server is, instead of asking it: opentsdb, victoriametrics, influxdb, kairosdb; check fails if it is
+    /// another
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
 
@@ -52,7 +127,12 @@ pub(crate) struct ClientOptions {
 
 impl ClientOptions {
     /// Sets what was given over what the builder has, and makes the client.
-    pub(crate) fn open(&self, mut builder: Builder) -> anyhow::Result<Client> {
+    pub(crate) fn open(&self, builder: Builder) -> anyhow::Result<Client> {
+        Ok(self.set(builder).build()?)
+    }
+
+    /// Sets what was given over what the builder has.
+    pub(crate) fn set(&self, mut builder: Builder) -> Builder {
         for (name, value) in [("server", &self.server), ("mps", &self.mps)] {
             if let Some(value) = value {
                 builder = builder.set(name, value);
@@ -61,28 +141,66 @@ impl ClientOptions {
         for (name, value) in &self.options {
             builder = builder.set(name, value);
         }
-        Ok(builder.build()?)
+        builder
     }
 }
 
-/// The client's options by name, for the end of a long help text.
-pub(crate) fn list() -> String {
+/// The client's options by name, for the end of a long help text; some with other defaults than the client's.
+fn list(defaults: &[(&str, &str)]) -> String {
+    // Every start of the command makes the help of every subcommand, and this is the costly part of it.
+    let shows_it = |argument: OsString| ["--help", "help", "man"].iter().any(|word| argument == **word);
+    if !std::env::args_os().any(shows_it) {
+        return String::new();
+    }
     let mut text = String::from("Options of the client, for -o NAME=VALUE or the URL's query:\n");
-    let width = potsdb::OPTIONS
-        .iter()
-        .map(|option| option.name.len())
-        .max()
-        .unwrap_or(0);
+    let names = potsdb::OPTIONS.iter().map(|option| option.name.len());
+    let name_width = names.max().unwrap_or(0);
+    let width = terminal_size::terminal_size().map_or(WIDEST, |(width, _)| usize::from(width.0).min(WIDEST));
     for option in potsdb::OPTIONS {
-        let _ = write!(text, "  {:width$} {}", option.name, option.help);
-        match option.default().as_str() {
-            "" => text.push('\n'),
-            default => {
-                let _ = writeln!(text, " [default: {default}]");
-            }
+        let mut words = option.help.to_owned();
+        let other = defaults.iter().find(|(name, _)| *name == option.name);
+        let default = other.map_or_else(|| option.default(), |(_, default)| (*default).to_owned());
+        match default.as_str() {
+            "" => {}
+            default => words.push_str(&format!(" [default: {default}]")),
+        }
+        let rows = wrapped(&words, width.saturating_sub(name_width + 4));
+        for (row, name) in rows.iter().zip(iter::once(option.name).chain(iter::repeat(""))) {
+            let _ = writeln!(text, "  {name:name_width$} {row}");
         }
     }
     text
+}
+
+/// Breaks words into rows of at most `width`, where they are not longer themselves.
+fn wrapped(words: &str, width: usize) -> Vec<String> {
+    let mut rows: Vec<String> = Vec::new();
+    for word in words.split(' ') {
+        match rows.last_mut() {
+            Some(row) if row.len() + 1 + word.len() <= width => {
+                row.push(' ');
+                row.push_str(word);
+            }
+            _ => rows.push(word.to_owned()),
+        }
+    }
+    rows
+}
+
+/// The widest that help gets, as clap was told.
+const WIDEST: usize = 100;
+
+/// What long help has at its end.
+pub(crate) fn after_long_help(examples: &str) -> String {
+    format!("{examples}\n\n{}", list(&[]))
+}
+
+/// The same for lines.
+pub(crate) fn after_long_help_of_lines(examples: &str) -> String {
+    let list = list(&[("host_tag", "false"), ("repeats", "keep"), ("overflow", "block")]);
+    format!(
+        "{examples}\n\n{list}\nLines wait for room and have their own times: another overflow, and precision, are errors."
+    )
 }
 
 /// Reads `name=value`: an option, or a tag.
@@ -117,7 +235,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, named};
+    use super::{duration, named, with_scheme, wrapped};
     use std::time::Duration;
 
     #[test]
@@ -128,6 +246,26 @@ mod tests {
         for wrong in ["", "s", "-1s", "5 s", "5d", "9999999999s", "nan"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_host_without_a_scheme_is_a_telnet_server() {
+        for host in [
+            "tsd1",
+            "tsd1:4243",
+            "[::1]:4242",
+            "tsd1,tsd2?mps=5",
+            "tsd1?auth=line:a://b",
+        ] {
+            assert_eq!(with_scheme(host), format!("tsdb://{host}"));
+        }
+        assert_eq!(with_scheme("https://tsd1"), "https://tsd1");
+    }
+
+    #[test]
+    fn words_are_broken_between_them() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("one-two-three", 7), ["one-two-three"]);
     }
 
     #[test]

@@ -19,13 +19,22 @@ pub(crate) struct Output {
 
 #[derive(Default)]
 struct Sink {
+    /// Only objects, and errors that end the command, are said.
+    quiet: bool,
     closed: bool,
+    /// What was written to standard error, up to [`REMEMBERED`] bytes of it.
+    said: String,
     /// A progress line stands at the cursor.
     progress: bool,
     failure: Option<io::Error>,
 }
 
 impl Output {
+    /// Says nothing from here on but objects that were asked for, and errors that end the command.
+    pub(crate) fn set_quiet(&self, quiet: bool) {
+        self.sink().quiet = quiet;
+    }
+
     /// Writes one line to standard output.
     pub(crate) fn say(&self, line: impl Display) {
         self.write(&format!("{line}\n"));
@@ -33,15 +42,17 @@ impl Output {
 
     /// Writes one JSON object to standard output, on one line.
     pub(crate) fn json(&self, object: &Value) {
-        self.say(object);
+        self.write_bytes(format!("{object}\n").as_bytes());
     }
 
-    /// Writes text as it is to standard output: a table that redraws itself, a man page.
+    /// Writes text as it is to standard output: a table that redraws itself.
     pub(crate) fn write(&self, text: &str) {
-        self.write_bytes(text.as_bytes());
+        if !self.sink().quiet {
+            self.write_bytes(text.as_bytes());
+        }
     }
 
-    /// Writes bytes as they are to standard output.
+    /// Writes bytes as they are to standard output, quiet or not: a result that was asked for.
     pub(crate) fn write_bytes(&self, bytes: &[u8]) {
         let mut sink = self.sink();
         if sink.closed || sink.failure.is_some() {
@@ -57,13 +68,32 @@ impl Output {
 
     /// Writes one line to standard error, under the command's name. Where standard error is gone nobody can be told.
     pub(crate) fn note(&self, line: impl Display) {
-        self.to_stderr(&format!("potsdb: {line}\n"), false);
+        if !self.sink().quiet {
+            self.error(line);
+        }
+    }
+
+    /// The same for what ends the command, which is always said.
+    pub(crate) fn error(&self, line: impl Display) {
+        let text = format!("potsdb: {line}\n");
+        self.to_stderr(&text, false);
+        let said = &mut self.sink().said;
+        if said.len() + text.len() <= REMEMBERED {
+            said.push_str(&text);
+        }
+    }
+
+    /// Whether a line on standard error had these words.
+    pub(crate) fn has_said(&self, words: &str) -> bool {
+        self.sink().said.contains(words)
     }
 
     /// Shows how far things are, on a line of a terminal's that the next call, or a note, writes over; an empty text
     /// only takes it away.
     pub(crate) fn progress(&self, text: &str) {
-        self.to_stderr(text, !text.is_empty());
+        if !self.sink().quiet {
+            self.to_stderr(text, !text.is_empty());
+        }
     }
 
     fn to_stderr(&self, text: &str, stays_open: bool) {
@@ -87,3 +117,6 @@ impl Output {
         self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Enough for whatever a person reads, so that it is not said twice.
+const REMEMBERED: usize = 64 * 1024;

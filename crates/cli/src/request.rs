@@ -1,18 +1,33 @@
-//! One HTTP GET over a plain socket, with a deadline.
+//! Questions to a server, each on a visit of its own, with a deadline: one HTTP request, or some lines of telnet.
 //!
-//! `check` asks what a server is, `demo` reads its points back. Both need a status and a small body from a server
-//! that may be anything, so this is HTTP/1.0, which every one of them answers without chunks and ends by closing.
-//! What is not an HTTP answer is told apart, because it too tells what the server is.
+//! `check` asks what a server is, `demo` reads its points back. Both need a status and a small body from a server that may
+//! be anything. The connection is the client's (`potsdb::Visit`), so TLS, login and headers are those of the points. What
+//! is not an HTTP answer is told apart, because it too tells what the server is.
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use potsdb::{Client, Endpoint, Visit};
+
+/// Whom to ask, and how long it may take.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    pub(crate) client: Client,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) address: SocketAddr,
+    pub(crate) timeout: Duration,
+}
 
 /// An HTTP answer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// The server's clock, from its `Date`.
+    pub(crate) date: Option<SystemTime>,
+    /// Where it sends the client.
+    pub(crate) location: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -29,83 +44,106 @@ pub(crate) enum NoAnswer {
     Foreign(Vec<u8>),
 }
 
-/// Asks the server at `address` for `path`; `host` is what its `Host` header says.
-pub(crate) fn get(address: SocketAddr, host: &str, path: &str, timeout: Duration) -> Result<Answer, NoAnswer> {
-    let deadline = Instant::now() + timeout;
-    let mut stream = TcpStream::connect_timeout(&address, timeout).map_err(NoAnswer::Connect)?;
-    // At once after connecting: VictoriaMetrics accepts nobody else until a connection's first byte has come.
-    let head = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: application/json, text/plain\r\n\r\n");
-    stream.set_write_timeout(Some(timeout)).map_err(NoAnswer::Ended)?;
-    stream.write_all(head.as_bytes()).map_err(NoAnswer::Ended)?;
-
-    let received = read_to_end(&mut stream, deadline);
-    let (received, end) = match received {
-        Ok(received) => (received, None),
-        Err((received, error)) => (received, Some(error)),
-    };
-    if let Some(answer) = parse(&received, end.is_none()) {
-        return Ok(answer);
+impl Asked {
+    /// Asks for a path, which begins where the URL's path does before its part `put`.
+    pub(crate) fn get(&self, path: &str) -> Result<Answer, NoAnswer> {
+        let (base, query) = base(self.endpoint.target());
+        let (joint, query) = match query {
+            "" => ("", ""),
+            query if path.contains('?') => ("&", query),
+            query => ("?", query),
+        };
+        self.ask("GET", &format!("{base}{path}{joint}{query}"), b"")
     }
-    match end {
-        _ if is_foreign(&received) => Err(NoAnswer::Foreign(received)),
-        Some(error) if is_timeout(&error) => Err(NoAnswer::Silence(timeout)),
-        Some(error) => Err(NoAnswer::Ended(error)),
-        None => Err(NoAnswer::Ended(io::ErrorKind::UnexpectedEof.into())),
+
+    /// Posts a body to where points go.
+    pub(crate) fn put(&self, body: &[u8]) -> Result<Answer, NoAnswer> {
+        self.ask("POST", self.endpoint.target(), body)
+    }
+
+    fn ask(&self, method: &str, target: &str, body: &[u8]) -> Result<Answer, NoAnswer> {
+        let mut visit = self.visit().map_err(NoAnswer::Connect)?;
+        // At once after connecting: VictoriaMetrics accepts nobody else until a connection's first byte has come.
+        visit.request(method, target, body).map_err(|error| self.none(error))?;
+        let (received, end) = read_to_end(&mut visit);
+        if let Some(answer) = parse(&received, end.is_none()) {
+            return Ok(answer);
+        }
+        match end {
+            _ if is_foreign(&received) => Err(NoAnswer::Foreign(received)),
+            Some(error) => Err(self.none(error)),
+            None => Err(NoAnswer::Ended(io::Error::other("the server closed it"))),
+        }
+    }
+
+    /// Logs in, if that takes a line, and asks `version`. Returns what came back until `enough` says so, the end, or the
+    /// deadline.
+    pub(crate) fn version(&self, enough: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>, NoAnswer> {
+        let mut visit = self.visit().map_err(NoAnswer::Connect)?;
+        let mut received = Vec::new();
+        let asked = visit.log_in().and_then(|has_line| {
+            if has_line {
+                // A server drops what follows the line before it has let the connection in.
+                read_until(&mut visit, &mut received, |text| text.contains(&b'\n'))?;
+            }
+            visit.write_all(b"version\n")?;
+            read_until(&mut visit, &mut received, enough)
+        });
+        match asked {
+            Ok(()) => Ok(received),
+            Err(_) if !received.is_empty() => Ok(received),
+            Err(error) => Err(self.none(error)),
+        }
+    }
+
+    fn visit(&self) -> io::Result<Visit> {
+        self.client.visit(&self.endpoint, self.address, self.timeout)
+    }
+
+    fn none(&self, error: io::Error) -> NoAnswer {
+        match is_timeout(&error) {
+            true => NoAnswer::Silence(self.timeout),
+            false => NoAnswer::Ended(error),
+        }
     }
 }
 
-/// Writes `text` to a telnet port and returns what comes back until `enough` says so, the end, or the deadline.
-pub(crate) fn ask(
-    address: SocketAddr,
-    text: &str,
-    timeout: Duration,
-    enough: impl Fn(&[u8]) -> bool,
-) -> io::Result<Vec<u8>> {
-    let deadline = Instant::now() + timeout;
-    let mut stream = TcpStream::connect_timeout(&address, timeout)?;
-    stream.set_write_timeout(Some(timeout))?;
-    stream.write_all(text.as_bytes())?;
-    let mut received = Vec::new();
+/// A target without its part `put`, and its query: `/insert/0/opentsdb` and `x=y` of `/insert/0/opentsdb/api/put?x=y`.
+fn base(target: &str) -> (&str, &str) {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let end = match path.find("/put") {
+        Some(end) => path[..end].strip_suffix("/api").map_or(end, str::len),
+        None => 0,
+    };
+    (&path[..end], query)
+}
+
+fn read_until(visit: &mut Visit, received: &mut Vec<u8>, enough: impl Fn(&[u8]) -> bool) -> io::Result<()> {
     let mut piece = [0; 4096];
-    while !enough(&received) && received.len() < LONGEST_ANSWER {
-        match read_some(&mut stream, &mut piece, deadline) {
+    while !enough(received) && received.len() < LONGEST_ANSWER {
+        match visit.read(&mut piece) {
             Ok(0) => break,
             Ok(count) => received.extend_from_slice(&piece[..count]),
-            Err(error) if is_timeout(&error) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(received)
+    Ok(())
 }
 
-fn read_to_end(stream: &mut TcpStream, deadline: Instant) -> Result<Vec<u8>, (Vec<u8>, io::Error)> {
+/// What came, and what ended it but the end of the stream.
+fn read_to_end(visit: &mut Visit) -> (Vec<u8>, Option<io::Error>) {
     let mut received = Vec::new();
-    let mut piece = vec![0; 64 * 1024];
-    loop {
-        match read_some(stream, &mut piece, deadline) {
-            Ok(0) => return Ok(received),
-            Ok(count) => received.extend_from_slice(&piece[..count]),
-            Err(error) => return Err((received, error)),
-        }
-        if received.len() > LONGEST_ANSWER {
-            let error = io::Error::other(format!("the answer is longer than {LONGEST_ANSWER} bytes"));
-            return Err((received, error));
-        }
-        // What is not HTTP will not become HTTP, and a server that keeps the connection open all the same has said how
-        // long its answer is.
-        if is_foreign(&received) || parse(&received, false).is_some() {
-            return Ok(received);
-        }
-    }
-}
-
-fn read_some(stream: &mut TcpStream, piece: &mut [u8], deadline: Instant) -> io::Result<usize> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
-    stream.set_read_timeout(Some(left))?;
-    stream.read(piece)
+    // What is not HTTP will not become HTTP, and a server that keeps the connection open all the same has said how long
+    // its answer is.
+    let enough = |received: &[u8]| is_foreign(received) || parse(received, false).is_some();
+    let ended = read_until(visit, &mut received, enough);
+    let too_long = || io::Error::other(format!("the answer is longer than {LONGEST_ANSWER} bytes"));
+    let end = match ended {
+        Ok(()) => (received.len() >= LONGEST_ANSWER).then(too_long),
+        Err(error) => Some(error),
+    };
+    (received, end)
 }
 
 /// Reads an answer; without a `Content-Length` its body goes to the end of the stream, which must have come.
@@ -114,21 +152,42 @@ fn parse(received: &[u8], ended: bool) -> Option<Answer> {
     let head = String::from_utf8_lossy(&received[..head_end]);
     let mut lines = head.split("\r\n");
     let status = lines.next()?.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-    let length = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, length)| length.trim().parse::<usize>().ok());
+    let headers: Vec<_> = lines.filter_map(|line| line.split_once(':')).collect();
+    let header = |wanted: &str| {
+        let found = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.trim())
+    };
+    let length = header("content-length").and_then(|length| length.parse::<usize>().ok());
+    let length = if status == 204 { Some(0) } else { length };
+    let is_chunked = header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
     let body = &received[head_end + 4..];
-    match length {
-        Some(length) if body.len() >= length => Some(Answer {
-            status,
-            body: body[..length].to_vec(),
-        }),
-        None if ended => Some(Answer {
-            status,
-            body: body.to_vec(),
-        }),
-        _ => None,
+    let body = match length {
+        None if is_chunked => joined(body)?,
+        Some(length) => body.get(..length)?.to_vec(),
+        None if ended => body.to_vec(),
+        None => return None,
+    };
+    Some(Answer {
+        status,
+        date: header("date").and_then(|date| httpdate::parse_http_date(date).ok()),
+        location: header("location").map(str::to_owned),
+        body,
+    })
+}
+
+/// The chunks of a body in one piece, once the last one has come.
+fn joined(mut chunks: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = memchr::memmem::find(chunks, b"\r\n")?;
+        let size = str::from_utf8(&chunks[..end]).ok()?.split(';').next()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        let chunk = chunks.get(end + 2..)?;
+        body.extend_from_slice(chunk.get(..size)?);
+        chunks = chunk.get(size..)?.strip_prefix(b"\r\n")?;
     }
 }
 
@@ -145,11 +204,11 @@ impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoAnswer::Connect(error) => write!(f, "no connection: {error}"),
-            NoAnswer::Silence(waited) => write!(f, "connected, and no answer within {waited:?}"),
-            NoAnswer::Ended(error) => write!(f, "connected, and no whole answer: {error}"),
+            NoAnswer::Silence(waited) => write!(f, "no answer within {waited:?}"),
+            NoAnswer::Ended(error) => write!(f, "no whole answer: {error}"),
             NoAnswer::Foreign(bytes) => {
                 let start = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]);
-                write!(f, "answers, but not HTTP: {start:?}")
+                write!(f, "it answers, but not HTTP: {:?}", start.trim_end())
             }
         }
     }
@@ -162,13 +221,14 @@ const LONGEST_ANSWER: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{base, parse};
 
     #[test]
     fn an_answer_with_a_length_is_whole_before_the_stream_ends() {
         let answer = parse(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}x", false).expect("a whole answer");
         assert_eq!((answer.status, answer.body.as_slice()), (200, b"{}".as_slice()));
         assert!(parse(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}", true).is_none());
+        assert!(parse(b"HTTP/1.1 204 No Content\r\n\r\n", false).is_some());
     }
 
     #[test]
@@ -179,7 +239,41 @@ mod tests {
     }
 
     #[test]
+    fn a_body_in_chunks_is_whole_with_its_last_one() {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let whole = format!("{head}3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n");
+        assert_eq!(
+            parse(whole.as_bytes(), false).expect("a whole answer").body,
+            b"abc0123456789"
+        );
+        for end in head.len()..whole.len() - 4 {
+            assert!(parse(&whole.as_bytes()[..end], true).is_none(), "{end}");
+        }
+    }
+
+    #[test]
     fn what_is_not_http_is_no_answer() {
         assert!(parse(b"KairosDB 1.3.0\n\r\n\r\n", true).is_none());
+    }
+
+    #[test]
+    fn the_head_tells_the_servers_clock_and_where_else_to_go() {
+        let bytes = b"HTTP/1.1 302 Found\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nLocation: /login\r\n\r\n";
+        let answer = parse(bytes, true).expect("a whole answer");
+        let seconds = answer
+            .date
+            .map(|date| date.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs());
+        assert_eq!(
+            (seconds, answer.location.as_deref()),
+            (Some(784_111_777), Some("/login"))
+        );
+    }
+
+    #[test]
+    fn questions_are_asked_below_the_path_that_points_go_to() {
+        assert_eq!(base(""), ("", ""));
+        assert_eq!(base("/api/put"), ("", ""));
+        assert_eq!(base("/insert/0/opentsdb/api/put?x=y"), ("/insert/0/opentsdb", "x=y"));
+        assert_eq!(base("/gate/put"), ("/gate", ""));
     }
 }

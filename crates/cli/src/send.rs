@@ -1,27 +1,29 @@
 //! `potsdb send`: one point, delivered before the command returns.
 //!
 //! Made for scripts and cron: a process that starts, delivers and ends within a few milliseconds, so nothing happens
-//! here but one send and one close.
+//! here but one send and one close. A signal ends the wait, and is the exit code, as a shell has it.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
 use potsdb::{Timestamp, Value};
 use serde_json::json;
 
-use crate::options::{self, Destination};
+use crate::options::{self, Destination, TIMEOUT};
 use crate::output::Output;
-use crate::{Outcome, statistics};
+use crate::{Outcome, signals, statistics};
 
 /// Send one point and wait until it is delivered
 #[derive(Debug, Args)]
-#[command(after_long_help = options::list())]
+#[command(after_help = EXAMPLES, after_long_help = options::after_long_help(EXAMPLES))]
 pub(crate) struct Send {
     /// The metric, such as web.latency
     metric: String,
 
     /// A number: 42, -0.5, 1.5e-7
-    #[arg(allow_negative_numbers = true)]
+    // Not `allow_negative_numbers`: clap knows neither -.5 nor -1.5e-7 as one.
+    #[arg(allow_hyphen_values = true)]
     value: String,
 
     /// Tags, such as path=/login; this machine's name is added as host, but for -o host_tag=false
@@ -33,7 +35,7 @@ pub(crate) struct Send {
     timestamp: Option<String>,
 
     /// Give up after this long
-    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = options::duration)]
+    #[arg(long, default_value = TIMEOUT, value_name = "TIME", value_parser = options::duration)]
     timeout: Duration,
 
     /// Print the statistics as one JSON object
@@ -44,6 +46,12 @@ pub(crate) struct Send {
     destination: Destination,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  potsdb send web.deploys 1 version=42
+  potsdb send -u tsd1:4243 outside.degrees -12.5 where=roof
+  potsdb send -t 1767225600 -o host_tag=false backup.seconds 95 job=nightly";
+
 impl Send {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
         let value = Value::parse(self.value.as_bytes())?;
@@ -53,19 +61,39 @@ impl Send {
             .map(|text| Timestamp::parse(text.as_bytes()))
             .transpose()?;
         let client = self.destination.open()?;
+        let signal = signals::watched()?;
         let tags = self.tags.iter().map(|(name, value)| (name, value));
         // Whatever else than queued this answers, a drop by option, is in the statistics.
         match timestamp {
             Some(timestamp) => client.send_at(&self.metric, value, timestamp, tags)?,
             None => client.send(&self.metric, value, tags)?,
         };
-        let stats = client.close(self.timeout);
-        for line in statistics::undelivered(&stats) {
+        client.end_by(self.timeout);
+        while !client.wait_closed(SLICE) {
+            if signal.load(Ordering::Relaxed) > 0 {
+                client.end_by(Duration::ZERO);
+            }
+        }
+        let stats = client.stats();
+        let delivered = statistics::all_delivered(&stats);
+        let signal = signal.load(Ordering::Relaxed);
+        let ended = match signal {
+            0 => format!("gave up after {:?}", self.timeout),
+            _ => "interrupted".to_owned(),
+        };
+        for line in statistics::undelivered(&client, &stats, &ended, output) {
             output.note(line);
         }
         if self.json {
             output.json(&json!(statistics::object(&stats)));
         }
-        Ok(Outcome::delivered(statistics::all_delivered(&stats)))
+        match signal {
+            0 => Ok(Outcome::delivered(delivered)),
+            _ if delivered => Ok(Outcome::AllDelivered),
+            signal => Ok(Outcome::Interrupted(signal)),
+        }
     }
 }
+
+/// How often the wait looks for a signal: no thread waits for one, which would take a tenth of the command's time.
+const SLICE: Duration = Duration::from_millis(50);

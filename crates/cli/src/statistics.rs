@@ -3,8 +3,10 @@
 //! Delivered means acknowledged or unconfirmed, everywhere; what was accepted and is neither is told with its reason
 //! and what the server or the network said about it.
 
-use potsdb::Stats;
+use potsdb::{Ack, Client, Stats};
 use serde_json::{Map, Value, json};
+
+use crate::output::Output;
 
 /// Every counter by the client's own name, and what is known about each endpoint.
 pub(crate) fn object(stats: &Stats) -> Map<String, Value> {
@@ -40,9 +42,11 @@ pub(crate) fn object(stats: &Stats) -> Map<String, Value> {
     object
 }
 
-/// Returns true when every point the client took has been delivered.
+/// Returns true when every point the client took has been delivered, and none of them is in doubt.
+///
+/// After an error that names no point, what had not settled when the command ended may not be stored.
 pub(crate) fn all_delivered(stats: &Stats) -> bool {
-    stats.accepted + stats.adopted == stats.delivered()
+    stats.accepted + stats.adopted == stats.delivered() && (stats.late_errors == 0 || stats.unsettled == 0)
 }
 
 /// The statistics in a sentence: `130 accepted: 130 acknowledged; 4052 bytes over 1 connection`.
@@ -61,40 +65,98 @@ pub(crate) fn words(stats: &Stats) -> String {
 }
 
 /// Says which points were not delivered and why, a line each; nothing when all were.
-pub(crate) fn undelivered(stats: &Stats) -> Vec<String> {
-    if all_delivered(stats) {
-        return Vec::new();
-    }
-    let missing = stats.accepted + stats.adopted - stats.delivered();
-    let mut reasons = Vec::new();
+///
+/// `ended` is why nobody waits for them any more: `gave up after 5s`. What `output` has said already is not said again.
+pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str, output: &Output) -> Vec<String> {
+    let mut lines = Vec::new();
     if stats.rejected > 0 {
-        reasons.push(format!("{} rejected by the server", stats.rejected));
+        let words = words_of_the_server(stats, |words| output.has_said(words));
+        lines.push(with_reason(
+            &format!("{} refused by the server", points(stats.rejected)),
+            words,
+        ));
     }
-    for (name, count) in stats.pairs() {
-        if let Some(reason) = name.strip_prefix("dropped_")
-            && count > 0
-        {
-            reasons.push(format!("{count} dropped ({reason})"));
+    let dropped = &stats.dropped;
+    for (count, reason) in [
+        (
+            dropped.closed,
+            with_reason(ended, why_not(stats, |words| output.has_said(words))),
+        ),
+        (dropped.expired, "older than max_age".to_owned()),
+        (dropped.queue_full, "the queue was full (overflow)".to_owned()),
+        (dropped.stopped, "the client was stopped".to_owned()),
+        (dropped.spool_full, "the spool was full".to_owned()),
+        (dropped.test_mode, "test_mode touches no network".to_owned()),
+    ] {
+        if count > 0 {
+            lines.push(format!("{} not delivered: {reason}", points(count)));
         }
     }
     if stats.pending() > 0 {
-        reasons.push(format!("{} still pending", stats.pending()));
+        lines.push(format!("{} still on the way", points(stats.pending())));
     }
-    let mut lines = vec![format!("{} not delivered: {}", points(missing), reasons.join(", "))];
-    lines.extend(
-        stats
-            .last_rejections
-            .iter()
-            .map(|words| format!("the server said: {words}")),
-    );
-    for endpoint in &stats.endpoints {
-        lines.push(match &endpoint.last_error {
-            Some(error) => format!("{}: {}; last error: {error}", endpoint.name, endpoint.state),
-            None => format!("{}: {}", endpoint.name, endpoint.state),
-        });
+    if stats.late_errors > 0 && stats.unsettled > 0 {
+        let words = words_of_the_server(stats, |words| output.has_said(words));
+        let unsettled = points(stats.unsettled);
+        lines.push(with_reason(
+            &format!("{unsettled} acknowledged, and perhaps not stored: an error came after the answer"),
+            words,
+        ));
+    }
+    // With a server that is known not to answer, or with nobody asking, this is as it should be.
+    let options = client.options();
+    let is_said = options.ack == Ack::None || options.server.is_some_and(|server| !server.answers_version());
+    if stats.unconfirmed > 0 && !is_said {
+        let written = points(stats.unconfirmed);
+        lines.push(format!(
+            "{written} written, and the server never answered: whether it has them is not known (server=victoriametrics \
+             or ack=none if that is as it should be)"
+        ));
     }
     lines
 }
+
+/// Why points are still not delivered: what the endpoints last ran into, and what a server said to them, but what was
+/// said before. `None`: all of it was.
+pub(crate) fn why_not(stats: &Stats, said: impl Fn(&str) -> bool) -> Option<String> {
+    let errors = stats.endpoints.iter().filter_map(|endpoint| {
+        let error = endpoint.last_error.as_ref()?;
+        Some(format!("{}: {error}", endpoint.name))
+    });
+    let mut reasons: Vec<String> = errors.collect();
+    let words = &stats.last_rejections;
+    if reasons.is_empty() && words.is_empty() {
+        let names: Vec<_> = stats.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
+        return Some(format!("no answer from {}", names.join(", ")));
+    }
+    reasons.retain(|reason| !said(reason));
+    reasons.extend(words_of_the_server(stats, said).map(|words| format!("the server said: {words}")));
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+fn with_reason(what: &str, reason: Option<String>) -> String {
+    match reason {
+        Some(reason) => format!("{what}: {reason}"),
+        None => what.to_owned(),
+    }
+}
+
+/// The server's last words about points, each once.
+fn words_of_the_server(stats: &Stats, said: impl Fn(&str) -> bool) -> Option<String> {
+    let mut words = stats.last_rejections.clone();
+    words.sort();
+    words.dedup();
+    words.retain(|words| !said(words));
+    let more = words.len().saturating_sub(TOLD);
+    words.truncate(TOLD);
+    if more > 0 {
+        words.push(format!("and {more} more"));
+    }
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+/// How many of the server's words are told.
+const TOLD: usize = 3;
 
 /// `1 point`, `2 points`.
 pub(crate) fn points(count: u64) -> String {

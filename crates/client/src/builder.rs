@@ -22,6 +22,8 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Builder {
     endpoints: Vec<Endpoint>,
     options: Options,
+    /// The names of what was set by name: a default that somebody asks for is to have its effect, too.
+    given: Vec<String>,
     /// The first thing that was wrong; `build` returns it.
     error: Option<ConfigError>,
 }
@@ -48,6 +50,7 @@ impl Builder {
         Builder {
             endpoints: Vec::new(),
             options: Options::default(),
+            given: Vec::new(),
             error: Some(error),
         }
     }
@@ -57,6 +60,7 @@ impl Builder {
         Builder {
             endpoints,
             options,
+            given: Vec::new(),
             error: None,
         }
     }
@@ -66,6 +70,8 @@ impl Builder {
     pub fn set(mut self, name: &str, value: &str) -> Builder {
         if let Err(error) = self.options.set(name, value) {
             self.error.get_or_insert(error);
+        } else {
+            self.given.push(name.to_owned());
         }
         self
     }
@@ -88,6 +94,7 @@ impl Builder {
         let options = self.options.check()?;
         let scheme = check_endpoints(&self.endpoints)?;
         check_wire(scheme, &options)?;
+        check_given(scheme, &self.given, &options)?;
         let openings = openings(&self.endpoints, &options)?;
         let host_tag = match &options.host_tag {
             HostTag::Hostname => Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
@@ -128,6 +135,15 @@ fn check_endpoints(endpoints: &[Endpoint]) -> Result<Scheme, ConfigError> {
     }
 }
 
+/// The same for what is a default: it means nothing unless somebody asked for it by name.
+fn check_given(scheme: Scheme, given: &[String], options: &Options) -> Result<(), ConfigError> {
+    if options.gzip && given.iter().any(|name| name == "gzip") && !scheme.is_http() {
+        let rule = format!("\"true\" has no effect over {scheme}: only http and https have bodies");
+        return Err(ConfigError::option("gzip", rule));
+    }
+    Ok(())
+}
+
 /// Options that mean nothing on this wire would leave somebody believing that they did.
 fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
     if options.ack == Ack::Stored && !scheme.is_http() {
@@ -135,6 +151,10 @@ fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
             "ack",
             "stored can be told over http and https alone",
         ));
+    }
+    if options.ack == Ack::None && scheme.is_http() {
+        let rule = format!("\"none\" has no effect over {scheme}: the answer comes unasked");
+        return Err(ConfigError::option("ack", rule));
     }
     if let Some(server) = options.server
         && options.ack == Ack::Accepted

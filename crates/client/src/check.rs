@@ -37,7 +37,7 @@ pub(crate) fn check(endpoint: &Endpoint, opening: Option<&Opening>, timeout: Dur
 
 fn shake_hands(stream: &TcpStream, opening: Option<&Opening>, until: Until) -> io::Result<()> {
     let Some(opening) = opening else { return Ok(()) };
-    match Encrypted::new(opening)?.handshake(&mut Bounded { stream, until })? {
+    match Encrypted::new(opening)?.handshake(&mut Bounded::new(stream, until))? {
         true => Ok(()),
         false => Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")),
     }
@@ -45,10 +45,10 @@ fn shake_hands(stream: &TcpStream, opening: Option<&Opening>, until: Until) -> i
 
 /// A deadline; `None`, where no clock goes that far, is none.
 #[derive(Clone, Copy)]
-struct Until(Option<Instant>);
+pub(crate) struct Until(Option<Instant>);
 
 impl Until {
-    fn new(timeout: Duration) -> Until {
+    pub(crate) fn new(timeout: Duration) -> Until {
         Until(clock::deadline(timeout))
     }
 
@@ -61,12 +61,16 @@ impl Until {
 }
 
 /// A stream that blocks until a deadline, over all its reads and writes; `WouldBlock` after it.
-struct Bounded<'a> {
+pub(crate) struct Bounded<'a> {
     stream: &'a TcpStream,
     until: Until,
 }
 
 impl Bounded<'_> {
+    pub(crate) fn new(stream: &TcpStream, until: Until) -> Bounded<'_> {
+        Bounded { stream, until }
+    }
+
     /// What is left for the next read or write.
     fn left(&self) -> io::Result<Option<Duration>> {
         match self.until.left() {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use potsdb_wire::{InvalidPoint, MAX_LINE, Rules, SeriesText, Timestamp, Value, line};
+use potsdb_wire::{Additions, InvalidPoint, MAX_LINE, Rules, SeriesText, Timestamp, Value, line};
 
 use crate::barrier::Barrier;
 use crate::builder::Builder;
@@ -28,6 +28,7 @@ use crate::repeat::Known;
 use crate::report::Report;
 use crate::series::{IntoValue, Series};
 use crate::sync::is_worker;
+use crate::visit::Visit;
 
 /// For points whose only tags are the client's own: an empty list whose type is known.
 pub const NO_TAGS: [(&str, &str); 0] = [];
@@ -76,6 +77,8 @@ struct Handle {
     options: Options,
     rules: Rules,
     host_tag: Option<String>,
+    /// Prefix, tags and host, for lines.
+    additions: Additions,
     home: Home,
     detached: AtomicBool,
 }
@@ -121,12 +124,15 @@ impl Client {
     ) -> Result<Client, ConfigError> {
         let home = Home::start(&options, &endpoints).map_err(ConfigError::start)?;
         let detached = AtomicBool::new(false);
+        let host = host_tag.iter().map(|host| ("host".to_owned(), host.clone()));
+        let additions = Additions::new(&options.prefix, options.tags.iter().cloned().chain(host));
         Ok(Client {
             handle: Arc::new(Handle {
                 endpoints,
                 options,
                 rules,
                 host_tag,
+                additions,
                 home,
                 detached,
             }),
@@ -229,21 +235,48 @@ impl Client {
         })
     }
 
-    /// Sends many points given as lines, with or without `put`; blank lines are passed over.
+    /// Sends many points given as lines, with or without `put`; blank lines and comments, which begin with `#`, are passed
+    /// over.
     ///
-    /// Lines are taken as they are: prefix, own tags and host are for points made by calls, and
-    /// repeats are not looked for. Waits for room when the queue is full, until `timeout` if given.
+    /// The client's prefix goes before every metric. Its own tags and `host` go behind the line's, each where the line has
+    /// none of that name, so a line without tags is a point, too. A client without them (`host_tag=false`) takes legal
+    /// lines as they are. Repeats are not looked for, as in tables. Waits for room when the queue is full, until `timeout`
+    /// if given: [`overflow`](field@Options::overflow) is for calls.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`] when nothing at all was taken because the client is closed.
     pub fn send_lines(&self, lines: &[u8], timeout: Option<Duration>) -> Result<SentLines, SendError> {
-        bulk::send(
-            self.home().queue(),
-            &self.handle.rules,
-            lines,
-            timeout.and_then(clock::deadline),
-        )
+        self.send_bulk(self.home(), None, lines, timeout)
+    }
+
+    /// As [`send_lines`](Client::send_lines), but a second point of a series at one time is counted as repeated and not
+    /// sent, as by [`send`](Client::send). That costs a look-up and a lock per line. With `repeats=keep` it is
+    /// `send_lines`.
+    ///
+    /// # Errors
+    ///
+    /// See [`send_lines`](Client::send_lines).
+    pub fn send_lines_once(&self, lines: &[u8], timeout: Option<Duration>) -> Result<SentLines, SendError> {
+        let home = self.home();
+        let repeats = (self.handle.options.repeats == Repeats::First).then_some(home);
+        self.send_bulk(home, repeats, lines, timeout)
+    }
+
+    fn send_bulk(
+        &self,
+        home: &Home,
+        repeats: Option<&Home>,
+        lines: &[u8],
+        timeout: Option<Duration>,
+    ) -> Result<SentLines, SendError> {
+        let Handle { rules, additions, .. } = &*self.handle;
+        let manner = bulk::Manner {
+            rules,
+            additions,
+            repeats,
+        };
+        bulk::send(home.queue(), manner, lines, timeout.and_then(clock::deadline))
     }
 
     /// Connects to an endpoint as the worker does, over TLS with the handshake, and hangs up. Takes at most `timeout`.
@@ -254,6 +287,16 @@ impl Client {
     pub fn check(&self, endpoint: &Endpoint, timeout: Duration) -> io::Result<SocketAddr> {
         let opening = crate::files::opening(self.options(), endpoint)?;
         check::check(endpoint, opening.as_ref(), timeout)
+    }
+
+    /// Connects to an address of an endpoint as the worker does, over TLS with the handshake, and stays: to ask a server
+    /// what it is. All that the visit does takes at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Of the connection, of TLS, or of a file that `auth`, `ca`, `cert` or `key` names.
+    pub fn visit(&self, endpoint: &Endpoint, address: SocketAddr, timeout: Duration) -> io::Result<Visit> {
+        Visit::new(self.options(), endpoint, address, timeout)
     }
 
     /// Waits until every point accepted before the call has its verdict and no re-send of it is under

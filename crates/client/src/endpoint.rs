@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::check;
+use crate::resolver;
 
 /// OpenTSDB's port.
 pub const DEFAULT_PORT: u16 = 4242;
@@ -161,6 +162,26 @@ impl Endpoint {
         check::check(self, None, timeout)
     }
 
+    /// The addresses of its host. Takes at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The resolver's, or that it took too long.
+    pub fn resolve(&self, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
+        match self.literal() {
+            Some(address) => Ok(vec![address]),
+            None => resolver::lookup_within(&self.host, self.port, timeout),
+        }
+    }
+
+    /// Host and port, as a header has them.
+    pub(crate) fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+
     /// The address, where the host is one: nothing to resolve then.
     pub(crate) fn literal(&self) -> Option<SocketAddr> {
         Some(SocketAddr::new(self.host.parse().ok()?, self.port))
@@ -182,10 +203,7 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "{}://[{}]:{}", self.scheme, self.host, self.port)?,
-            false => write!(f, "{}://{}:{}", self.scheme, self.host, self.port)?,
-        }
+        write!(f, "{}://{}", self.scheme, self.authority())?;
         match self.target.split('?').next() {
             None | Some(PUT) => Ok(()),
             Some(path) => f.write_str(path),

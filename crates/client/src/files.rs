@@ -32,6 +32,11 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
+    /// Reads them on the caller's thread.
+    pub(crate) fn now(options: &Options, endpoint: &Endpoint) -> Result<Secrets, String> {
+        Places::new(options, endpoint.scheme().is_tls()).read()
+    }
+
     pub(crate) fn credentials(&self) -> Credentials {
         self.credentials.clone()
     }

@@ -80,6 +80,7 @@ mod tls;
 mod tls;
 mod url;
 mod verdicts;
+mod visit;
 mod window;
 mod worker;
 
@@ -98,3 +99,4 @@ pub use crate::queue::{Sent, Wait};
 pub use crate::report::Report;
 pub use crate::secret::Secret;
 pub use crate::series::{IntoValue, Series};
+pub use crate::visit::Visit;

@@ -239,6 +239,26 @@ impl Queue {
     /// Appends whole canonical lines, at most 8 KiB and a queueful of them, waiting for room
     /// until `deadline`.
     pub(crate) fn append_lines(&self, lines: &[u8], points: u32, deadline: Option<Instant>) -> Result<Sent, SendError> {
+        self.append_bulk(lines, points, None, deadline)
+    }
+
+    /// The same for one line, unless it is a repeat.
+    pub(crate) fn append_line_once(
+        &self,
+        line: &[u8],
+        repeat: Repeat<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Sent, SendError> {
+        self.append_bulk(line, 1, Some(repeat), deadline)
+    }
+
+    fn append_bulk(
+        &self,
+        lines: &[u8],
+        points: u32,
+        repeat: Option<Repeat<'_>>,
+        deadline: Option<Instant>,
+    ) -> Result<Sent, SendError> {
         let mut fresh = None;
         let mut state = self.lock();
         loop {
@@ -250,6 +270,13 @@ impl Queue {
                     state.give_up(u64::from(points));
                     return Ok(Sent::Dropped);
                 }
+            }
+            if let Some((known, home, timestamp)) = repeat
+                && known.recent.holds(home, timestamp)
+            {
+                state.ledger.repeated += 1;
+                state.repeated.get_or_insert_with(|| known.clone());
+                return Ok(Sent::Repeated);
             }
             if !self.has_room(&state, u64::from(points), lines.len()) && state.ledger.queued > 0 {
                 // Not counted as `full`: what was not taken is given again, in the caller's next slice of time perhaps.
@@ -264,6 +291,9 @@ impl Queue {
             }
         }
         state.push(lines, points);
+        if let Some((known, home, timestamp)) = repeat {
+            known.recent.remember(home, timestamp);
+        }
         self.release(state);
         Ok(Sent::Queued)
     }

@@ -126,6 +126,12 @@ fn sort_query(scheme: Scheme, query: &str) -> Result<Sorted<'_>, ConfigError> {
             continue;
         }
         let value = value.ok_or_else(|| refuse("an option is written name=value"))?;
+        // Without the values: one of them may be a secret.
+        if let Some(spec) = options::OPTIONS.iter().find(|spec| spec.name == name)
+            && own.iter().any(|(known, _)| *known == name)
+        {
+            return Err(ConfigError::option(spec.name, "it stands in the URL twice"));
+        }
         own.push((name, percent_decoded(value).map_err(refuse)?));
     }
     Ok((own, theirs))

@@ -54,7 +54,7 @@ pub mod words;
 pub use crate::{
     error::{Field, InvalidPoint},
     json::{Json, JsonError},
-    line::{Line, Tags},
+    line::{Additions, Line, Tags},
     name::{Names, Rules, UnknownNames},
     reply::{Class, ErrorKind, Replies, Reply, Server},
     series::SeriesText,

@@ -6,7 +6,7 @@
 //!
 //! Canonical is: lower-case `put`, one space between fields, none elsewhere, no carriage return, a portable value, a
 //! timestamp of 10 or 13 digits, legal names, at least one tag, no tag's name twice, at most [`MAX_LINE`] bytes. The
-//! queue, the spool, the wire and every retry hold exactly these bytes.
+//! queue, the spool, the wire and every retry hold exactly these bytes. On the way there [`Additions`] may go in.
 //!
 //! One scan decides whether a line is canonical and finds its parts; [`canonical`] and [`parse`] both stand on it. What
 //! fails the scan takes the slow way through [`SeriesText`], which rewrites the line or says what is wrong with it.
@@ -15,7 +15,7 @@ use crate::{
     MAX_LINE, copy,
     error::{Field, InvalidPoint, excerpt},
     name::{Names, Place, Rules, legal_len},
-    series::{NameBits, PUT, SeriesText, has_tag},
+    series::{NameBits, PUT, SeriesText, has_same_tag, has_tag},
     timestamp::Timestamp,
     value::{
         Value,
@@ -131,11 +131,60 @@ pub fn parse(line: &[u8]) -> Result<Line<'_>, InvalidPoint> {
     Err(not_canonical(line))
 }
 
+/// What goes into every line: a prefix of its metric, and tags behind its own.
+///
+/// A tag whose name the line has already is left out, and so is one whose name was added before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Additions {
+    prefix: String,
+    tags: Vec<(String, String)>,
+}
+
+impl Additions {
+    /// Makes them of parts that are legal under the rules of the lines they go into, as [`SeriesText`] checks them.
+    pub fn new<K: Into<String>, V: Into<String>>(prefix: &str, tags: impl IntoIterator<Item = (K, V)>) -> Self {
+        let tags = tags.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Self {
+            prefix: prefix.to_owned(),
+            tags: tags.collect(),
+        }
+    }
+
+    /// Returns whether every line stays as it is.
+    pub fn is_empty(&self) -> bool {
+        self.prefix.is_empty() && self.tags.is_empty()
+    }
+
+    /// Appends a canonical line with what goes into it. Appends nothing, and returns false, if it becomes too long or
+    /// gets too many tags.
+    fn extend(&self, rules: &Rules, body: &[u8], parts: &Parts, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        out.extend_from_slice(PUT);
+        out.extend_from_slice(self.prefix.as_bytes());
+        out.extend_from_slice(body);
+        let tags_start = out.len() - (body.len() - parts.value_end);
+        for (name, value) in &self.tags {
+            if !has_tag(&out[tags_start..], name.as_bytes()) {
+                for part in [" ", name, "=", value] {
+                    out.extend_from_slice(part.as_bytes());
+                }
+            }
+        }
+        let tags = memchr::memchr_iter(b' ', &out[tags_start..]).count();
+        let fits = out.len() - start <= MAX_LINE && (rules.max_tags == 0 || tags <= rules.max_tags);
+        match fits {
+            true => out.push(b'\n'),
+            false => out.truncate(start),
+        }
+        fits
+    }
+}
+
 /// Appends the canonical form of one line: with or without `put `, without its newline.
 ///
-/// Blanks around fields and one carriage return at the end go; a value that not every server reads is rewritten to the
-/// same number; everything else stays byte for byte. A refused line appends nothing. A metric named `put` needs the
-/// command before it.
+/// Blanks around fields and one carriage return at the end go, and so does a tag that is there twice with one value. A
+/// value that not every server reads is rewritten to the same number, seconds with decimals to milliseconds; everything
+/// else stays byte for byte. A refused line appends nothing. A metric named `put` needs the command before it.
 pub fn canonical(rules: &Rules, input: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidPoint> {
     canonical_with(&mut SeriesText::new(), rules, input, out)
 }
@@ -158,12 +207,41 @@ pub fn canonical_with(
         out.push(b'\n');
         return Ok(());
     }
-    let start = out.len();
-    let rewritten = rewrite(scratch, rules, input, out);
-    if rewritten.is_err() {
-        out.truncate(start);
+    rewrite(scratch, rules, &Additions::default(), input, out)
+}
+
+/// The same as [`canonical_with`], with `additions` in the line. A line without tags may be legal with them.
+pub fn extended_with(
+    scratch: &mut SeriesText,
+    rules: &Rules,
+    additions: &Additions,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), InvalidPoint> {
+    scratch.clear();
+    let body = input.strip_prefix(PUT).unwrap_or(input);
+    if let Some(parts) = scan(rules, body)
+        && additions.extend(rules, body, &parts, out)
+    {
+        return Ok(());
     }
-    rewritten
+    rewrite(scratch, rules, additions, input, out)
+}
+
+/// The same as [`extended_with`], and leaves the line's series, finished, in `scratch`. Returns the line's time.
+pub fn extended_series(
+    scratch: &mut SeriesText,
+    rules: &Rules,
+    additions: &Additions,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<Timestamp, InvalidPoint> {
+    scratch.clear();
+    let start = out.len();
+    rewrite(scratch, rules, additions, input, out)?;
+    let time = &out[start + scratch.head().len()..];
+    let end = memchr::memchr(b' ', time).unwrap_or(time.len());
+    Ok(Timestamp::from_digits(&time[..end]).expect("a canonical line has a legal time"))
 }
 
 /// Where the parts of a canonical line lie, counted from its metric on.
@@ -229,8 +307,30 @@ fn scan(rules: &Rules, body: &[u8]) -> Option<Parts> {
     })
 }
 
-/// Brings a line into canonical form field by field, in the order they are read.
-fn rewrite(scratch: &mut SeriesText, rules: &Rules, input: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidPoint> {
+/// Brings a line into canonical form, with the additions in it. A refused line appends nothing.
+fn rewrite(
+    scratch: &mut SeriesText,
+    rules: &Rules,
+    additions: &Additions,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), InvalidPoint> {
+    let start = out.len();
+    let rewritten = rewrite_fields(scratch, rules, additions, input, out);
+    if rewritten.is_err() {
+        out.truncate(start);
+    }
+    rewritten
+}
+
+/// Field by field, in the order they are read.
+fn rewrite_fields(
+    scratch: &mut SeriesText,
+    rules: &Rules,
+    additions: &Additions,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), InvalidPoint> {
     let text = input.strip_suffix(b"\r").unwrap_or(input);
     let mut fields = text
         .split(|byte| matches!(byte, b' ' | b'\t'))
@@ -243,9 +343,9 @@ fn rewrite(scratch: &mut SeriesText, rules: &Rules, input: &[u8], out: &mut Vec<
     } else if COMMANDS.contains(&metric) {
         return Err(not_put(metric));
     }
-    scratch.metric_bytes(rules, b"", metric)?;
-    let timestamp = next("timestamp")?;
-    Timestamp::parse(timestamp)?;
+    scratch.metric_bytes(rules, additions.prefix.as_bytes(), metric)?;
+    let mut digits = [0; 13];
+    let timestamp = Timestamp::parse(next("timestamp")?)?.text(&mut digits);
     let value = next("value")?;
     let start = out.len();
     portable(value, out)?;
@@ -255,7 +355,17 @@ fn rewrite(scratch: &mut SeriesText, rules: &Rules, input: &[u8], out: &mut Vec<
             let fault = format!("{} has no \"=\"", excerpt(tag, 0));
             return Err(InvalidPoint::new(Field::Tags, fault, "name=value is needed"));
         };
-        scratch.tag_bytes(rules, &tag[..equals], &tag[equals + 1..])?;
+        let (name, value) = (&tag[..equals], &tag[equals + 1..]);
+        match scratch.tag_bytes(rules, name, value) {
+            // Servers take it, and senders that add tags of their own write it.
+            Err(_) if has_same_tag(scratch.tail(), name, value) => {}
+            added => added?,
+        }
+    }
+    for (name, value) in &additions.tags {
+        if !scratch.has_tag(name) {
+            scratch.tag(rules, name, value)?;
+        }
     }
     scratch.finish_for(rules, timestamp.len(), value_len)?;
     let before_value = scratch.head().iter().chain(timestamp).chain(b" ");
@@ -271,7 +381,8 @@ fn not_canonical(line: &[u8]) -> InvalidPoint {
         let word = line.split(|&byte| byte == b' ').next().unwrap_or(line);
         return not_put(word);
     }
-    match rewrite(&mut SeriesText::new(), &WIDEST, line, &mut Vec::new()) {
+    let (mut scratch, nothing) = (SeriesText::new(), Additions::default());
+    match rewrite(&mut scratch, &WIDEST, &nothing, line, &mut Vec::new()) {
         Err(error) => error,
         Ok(()) => InvalidPoint::new(
             Field::Line,
@@ -400,7 +511,8 @@ mod tests {
             ("put m 1700000000 1 a=", Field::TagValue("a".into())),
             ("put m 1700000000 1 =a", Field::TagName),
             ("put m 1700000000 1 a=b=c", Field::TagValue("a".into())),
-            ("put m 1700000000 1 a=b a=b", Field::TagName),
+            ("put m 1700000000 1 a=b a=c", Field::TagName),
+            ("put m 1700000000 1 a=b a=", Field::TagName),
             ("put m 1700000000 one a=b", Field::Value),
             ("put m now 1 a=b", Field::Timestamp),
             ("put m:x 1700000000 1 a=b", Field::Metric),
@@ -415,6 +527,64 @@ mod tests {
             assert_eq!(error.field(), &field, "{line:?}: {error}");
             parse(line.as_bytes()).unwrap_err();
         }
+    }
+
+    #[test]
+    fn what_can_mean_one_thing_only_is_rewritten_to_it() {
+        for (line, rewritten) in [
+            ("m 1356998400.123 1 h=a", "put m 1356998400123 1 h=a\n"),
+            ("m 1700000000 1 h=a h=a", "put m 1700000000 1 h=a\n"),
+            ("m 1700000000 1 a=1 h=a b=2 h=a a=1", "put m 1700000000 1 a=1 h=a b=2\n"),
+        ] {
+            assert_eq!(canon(line).as_deref(), Ok(rewritten));
+        }
+    }
+
+    fn extended(additions: &Additions, input: &str) -> Result<String, InvalidPoint> {
+        let rules = Rules { max_tags: 4, ..ASCII };
+        let (mut scratch, mut out) = (SeriesText::new(), b"kept".to_vec());
+        let result = extended_with(&mut scratch, &rules, additions, input.as_bytes(), &mut out);
+        let mut slow = b"kept".to_vec();
+        let series = extended_series(&mut scratch, &rules, additions, input.as_bytes(), &mut slow);
+        assert_eq!((series.is_ok(), &slow), (result.is_ok(), &out), "{input:?}");
+        if let Ok(timestamp) = series {
+            let line = parse(&out[4..]).unwrap();
+            assert_eq!(line.timestamp, timestamp);
+            assert_eq!(scratch.head(), format!("put {} ", line.metric).as_bytes());
+        }
+        result.map(|()| String::from_utf8(out.split_off(4)).unwrap())
+    }
+
+    #[test]
+    fn additions_go_before_the_metric_and_behind_the_tags_that_the_line_has() {
+        let additions = Additions::new("stage.", [("dc", "eu"), ("host", "web09"), ("dc", "us")]);
+        for (line, whole) in [
+            ("m 1700000000 1 h=a", "put stage.m 1700000000 1 h=a dc=eu host=web09\n"),
+            (
+                "put m 1700000000 1 dc=us",
+                "put stage.m 1700000000 1 dc=us host=web09\n",
+            ),
+            ("m 1700000000  1  host=a ", "put stage.m 1700000000 1 host=a dc=eu\n"),
+            ("m 1700000000 1", "put stage.m 1700000000 1 dc=eu host=web09\n"),
+            ("m 1700000000.5 1", "put stage.m 1700000000500 1 dc=eu host=web09\n"),
+            (
+                "m 1700000000 1 a=1 b=2",
+                "put stage.m 1700000000 1 a=1 b=2 dc=eu host=web09\n",
+            ),
+        ] {
+            assert_eq!(extended(&additions, line).as_deref(), Ok(whole), "{line:?}");
+        }
+        let crowded = extended(&additions, "m 1700000000 1 a=1 b=2 c=3").unwrap_err();
+        assert_eq!(crowded.field(), &Field::Tags);
+        let long = format!("m 1700000000 1 a={}", "v".repeat(990));
+        assert_eq!(extended(&additions, &long).unwrap_err().field(), &Field::Line);
+        assert!(extended(&additions, "m 17 1 a=b").is_err() && extended(&additions, "").is_err());
+        let nothing = Additions::default();
+        assert!(nothing.is_empty() && extended(&nothing, "m 1700000000 1").is_err());
+        assert_eq!(
+            extended(&nothing, "m 1700000000 1 a=b").unwrap(),
+            "put m 1700000000 1 a=b\n"
+        );
     }
 
     #[test]

@@ -254,6 +254,12 @@ pub(crate) fn has_tag(tags: &[u8], name: &[u8]) -> bool {
     false
 }
 
+/// Returns whether ` <name>=<value>...` holds this tag.
+pub(crate) fn has_same_tag(tags: &[u8], name: &[u8], value: &[u8]) -> bool {
+    let mut tags = tags.split(|&byte| byte == b' ');
+    tags.any(|tag| tag.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"=")) == Some(value))
+}
+
 #[cold]
 pub(crate) fn given_twice(name: &[u8]) -> InvalidPoint {
     let fault = format!("{} is given twice", excerpt(name, 0));

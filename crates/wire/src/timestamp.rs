@@ -70,15 +70,29 @@ impl Timestamp {
         }
     }
 
-    /// Reads the digits of a timestamp.
+    /// Reads the digits of a timestamp, or seconds with up to three decimals: `1356998400.123`, which is how OpenTSDB
+    /// writes milliseconds, is 1356998400123.
     pub fn parse(text: &[u8]) -> Result<Self, InvalidPoint> {
+        match Self::from_digits(text) {
+            Some(timestamp) => Ok(timestamp),
+            None => Self::parse_slowly(text),
+        }
+    }
+
+    /// What is not plain digits within the bounds.
+    #[cold]
+    fn parse_slowly(text: &[u8]) -> Result<Self, InvalidPoint> {
         if text.is_empty() {
             return Err(InvalidPoint::empty(Field::Timestamp));
+        }
+        if let Some((seconds, decimals)) = split_decimals(text) {
+            return Self::from_decimals(seconds, decimals)
+                .ok_or_else(|| InvalidPoint::new(Field::Timestamp, excerpt(text, 0), RULE_DECIMALS));
         }
         if let Some(offset) = text.iter().position(|byte| !byte.is_ascii_digit()) {
             return Err(InvalidPoint::illegal(Field::Timestamp, text, offset, RULE));
         }
-        Self::from_digits(text).ok_or_else(|| InvalidPoint::new(Field::Timestamp, excerpt(text, 0), RULE))
+        Err(InvalidPoint::new(Field::Timestamp, excerpt(text, 0), RULE))
     }
 
     /// Returns the number as it stands on the wire.
@@ -114,6 +128,19 @@ impl Timestamp {
         &buffer[..len]
     }
 
+    /// Reads 10 digits of seconds and their decimals, of which all beyond the third are 0: anything finer than a
+    /// millisecond would be another instant. OpenTSDB itself leaves the dot out, so it misreads fewer than three.
+    fn from_decimals(seconds: &[u8], decimals: &[u8]) -> Option<Self> {
+        let (kept, beyond) = decimals.split_at(decimals.len().min(3));
+        if seconds.len() != 10 || beyond.iter().any(|&byte| byte != b'0') {
+            return None;
+        }
+        let mut digits = [b'0'; 13];
+        digits[..10].copy_from_slice(seconds);
+        digits[10..10 + kept.len()].copy_from_slice(kept);
+        Self::from_digits(&digits)
+    }
+
     /// Reads exactly 10 or 13 digits.
     #[inline]
     pub(crate) fn from_digits(text: &[u8]) -> Option<Self> {
@@ -145,6 +172,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Splits digits, a dot and digits at the dot.
+fn split_decimals(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let dot = text.iter().position(|&byte| byte == b'.')?;
+    let (whole, decimals) = (&text[..dot], &text[dot + 1..]);
+    let are_digits = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    (are_digits(whole) && are_digits(decimals)).then_some((whole, decimals))
+}
+
 #[cold]
 fn refuse(number: impl fmt::Display, rule: &'static str) -> InvalidPoint {
     InvalidPoint::new(Field::Timestamp, number.to_string(), rule)
@@ -157,6 +192,7 @@ fn refuse_clock(number: i64, rule: &'static str) -> InvalidPoint {
 
 const RULE: &str =
     "seconds (1000000000 to 4294967295) or milliseconds (1000000000000 to 4294967295999) since 1970 are allowed";
+const RULE_DECIMALS: &str = "10 digits of seconds with at most three decimals are allowed";
 const RULE_SECONDS: &str = "seconds from 1000000000 to 4294967295 are allowed";
 const RULE_MILLIS: &str = "milliseconds from 1000000000000 to 4294967295999 are allowed";
 
@@ -224,13 +260,34 @@ mod tests {
     }
 
     #[test]
+    fn decimals_of_a_second_are_milliseconds() {
+        for (text, millis) in [
+            ("1356998400.123", 1_356_998_400_123),
+            ("1356998400.5", 1_356_998_400_500),
+            ("1356998400.0", 1_356_998_400_000),
+            ("1356998400.0123", 0),
+            ("1356998400.012000000", 1_356_998_400_012),
+            ("4294967295.999", 4_294_967_295_999),
+        ] {
+            let read = Timestamp::parse(text.as_bytes()).map_or(0, Timestamp::as_u64);
+            assert_eq!(read, millis, "{text}");
+        }
+    }
+
+    #[test]
     fn only_plain_digits_are_read() {
         for bad in [
             "",
             "+1700000000",
             "-1700000000",
-            "1700000000.5",
-            "1700000000.123",
+            "1700000000.",
+            "1700000000.1234",
+            "1700000000.1.2",
+            "1700000000.-5",
+            "17000000000.5",
+            "170000000.123",
+            "0700000000.123",
+            ".5",
             "01700000000",
             "0001700000000",
             "1.7e9",
@@ -238,8 +295,12 @@ mod tests {
         ] {
             assert!(Timestamp::parse(bad.as_bytes()).is_err(), "{bad}");
         }
-        let error = Timestamp::parse(b"1700000000.5").unwrap_err();
-        assert_eq!((error.offset(), error.byte()), (Some(10), Some(b'.')));
+        let error = Timestamp::parse(b"1700000000,5").unwrap_err();
+        assert_eq!((error.offset(), error.byte()), (Some(10), Some(b',')));
+        assert_eq!(
+            Timestamp::parse(b"1700000000.123456").unwrap_err().to_string(),
+            "timestamp: \"1700000000.123456\": 10 digits of seconds with at most three decimals are allowed"
+        );
         assert_eq!(
             Timestamp::parse(b"17000000001").unwrap_err().to_string(),
             "timestamp: \"17000000001\": seconds (1000000000 to 4294967295) or milliseconds (1000000000000 to \

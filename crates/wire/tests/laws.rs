@@ -4,7 +4,7 @@
 use generate::{NAMES, REPLIES, near_json, near_line, point, rules, value, wild_text};
 use judge::{is_legal, is_portable, read_replies, show, to_serde};
 use potsdb_wire::{
-    Json, Names, Rules, SeriesText, Timestamp, Value,
+    Additions, Json, Names, Rules, SeriesText, Timestamp, Value,
     json::{self, Tolerance},
     line,
 };
@@ -55,6 +55,26 @@ proptest! {
         } else {
             prop_assert!(out.is_empty());
             prop_assert!(!is_legal(&rules, &[&input[..], b"\n"].concat()));
+        }
+    }
+
+    #[test]
+    fn additions_make_one_legal_line_whichever_way_it_takes(rules in rules(), input in near_line()) {
+        let additions = Additions::new("p.", [("dc", "eu"), ("host", "a"), ("dc", "us")]);
+        let (mut scratch, mut out, mut slow) = (SeriesText::new(), Vec::new(), Vec::new());
+        let made = line::extended_with(&mut scratch, &rules, &additions, &input, &mut out);
+        let time = line::extended_series(&mut scratch, &rules, &additions, &input, &mut slow);
+        prop_assert_eq!(made.err(), time.clone().err());
+        prop_assert_eq!(&out, &slow);
+        if let Ok(time) = time {
+            prop_assert!(is_legal(&rules, &out), "{:?} became {:?}", show(&input), show(&out));
+            let line = line::parse(&out).unwrap();
+            prop_assert_eq!(line.timestamp, time);
+            prop_assert!(line.metric.starts_with("p.") && line.tags.clone().any(|(name, _)| name == "dc"));
+            let series = [scratch.head(), scratch.tail()].concat();
+            prop_assert_eq!(series.len() + time.to_string().len() + 1 + line.value.len(), out.len());
+        } else {
+            prop_assert!(out.is_empty());
         }
     }
 

@@ -1,43 +1,53 @@
-//! `potsdb check`: what is at a URL, in plain words.
+//! `potsdb check`: can points be sent to a URL, in plain words.
 //!
-//! Resolves every host, connects to every address and asks each what it is (`probe`). With `--send` one test point
-//! goes through the client itself, which is the only way to know what the server does with points.
+//! Resolves every host, connects to every address and asks each what it is (`probe`), over the way that points would
+//! take. With `--send` one test point goes through the client itself, to those hosts that are fit, which is the only way to
+//! know what the server does with points; OpenTSDB is then asked for it (`stored`). What was found is told in `finding`.
 
 mod advice;
+mod finding;
 mod probe;
+mod stored;
 
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use potsdb::{Client, Endpoint, Server, Stats};
-use serde_json::{Value, json};
+use potsdb::{Builder, Client, Endpoint, Scheme, Server, Stats, Timestamp, Wait};
+use serde_json::json;
 
-use crate::options::{self, ClientOptions, DEFAULT_URL};
+use crate::options::{self, ClientOptions, ServerUrl, TIMEOUT};
 use crate::output::Output;
+use crate::request::Asked;
 use crate::{Outcome, statistics};
-use probe::{Found, probe};
+use finding::{Finding, milliseconds};
+use probe::probe;
+use stored::Stored;
 
-/// Say what is at a URL, and send a test point where asked
+/// Say whether points can be sent to a server, and send one with --send
 ///
-/// Resolves every host, connects to every address and finds out which server answers.
+/// Resolves every host, connects to every address, and asks each what it is, over TLS and with the login that points
+/// would have. The last line is the verdict.
 #[derive(Debug, Args)]
-#[command(after_long_help = options::list())]
+#[command(after_help = EXAMPLES, after_long_help = options::after_long_help(EXAMPLES))]
 pub(crate) struct Check {
-    /// The server, or several: tsdb://HOST[:PORT][,HOST...], or tsdbs://, http://, https://
-    #[arg(env = "POTSDB_URL", hide_env_values = true, default_value = DEFAULT_URL)]
-    url: String,
+    /// The server, as --url has it; to give both is an error
+    #[arg(value_name = "URL")]
+    place: Option<String>,
 
-    /// Send one test point and wait for what becomes of it
+    #[command(flatten)]
+    server: ServerUrl,
+
+    /// Send one test point, and look whether it comes back
     #[arg(long)]
     send: bool,
 
-    /// The metric of the test point
-    #[arg(long, default_value = "potsdb.check", value_name = "NAME")]
-    metric: String,
+    /// The metric of the test point [default: potsdb.check]
+    #[arg(long, value_name = "NAME", requires = "send")]
+    metric: Option<String>,
 
-    /// How long each question waits for its answer
-    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = options::duration)]
+    /// How long to wait for each name, connection and answer
+    #[arg(long, default_value = TIMEOUT, value_name = "TIME", value_parser = options::duration)]
     timeout: Duration,
 
     /// Print everything as one JSON object
@@ -48,216 +58,191 @@ pub(crate) struct Check {
     options: ClientOptions,
 }
 
-/// What was found at each address of a host.
-type Addresses = Vec<(SocketAddr, std::io::Result<Found>)>;
+const EXAMPLES: &str = "\
+Examples:
+  potsdb check tsd1
+  potsdb check --send tsdb://tsd1,tsd2:4242
+  potsdb check --json https://user:password@proxy/insert/0/opentsdb";
 
-/// What was found out about one endpoint.
-struct Finding {
-    endpoint: String,
-    resolved: std::io::Result<Addresses>,
-    resolving: Duration,
+/// The tags of the test point.
+const POINT_TAGS: [(&str, &str); 1] = [("by", "potsdb-check")];
+
+/// What became of the test point.
+struct Tested {
+    metric: String,
+    stats: Stats,
+    stored: Option<Stored>,
 }
 
 impl Check {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
-        let client = self.options.open(Client::builder(&self.url))?;
-        let findings: Vec<Finding> = client
-            .endpoints()
-            .iter()
-            .map(|endpoint| self.look_at(&client, endpoint))
-            .collect();
-        let reachable = findings.iter().all(Finding::is_reachable);
-        let server = findings.iter().find_map(Finding::server);
-        if !self.json {
-            findings
-                .iter()
-                .flat_map(Finding::words)
-                .for_each(|line| output.say(line));
+        let url = self.server.or_positional(self.place.as_deref())?;
+        // A host that cannot be reached is a finding, and no reason not to look at the others.
+        let client = self.options.set(Client::builder(&url)).check_host(false).build()?;
+        anyhow::ensure!(!self.timeout.is_zero(), "--timeout 0 leaves no time for any question");
+        // An illegal name is found before anybody is asked.
+        client.series(self.metric(), POINT_TAGS)?;
+        let mut findings = Vec::new();
+        for endpoint in client.endpoints() {
+            let finding = self.look_at(&client, endpoint);
+            if !self.json {
+                finding.words().iter().for_each(|line| output.say(line));
+            }
+            findings.push(finding);
         }
-        let tested = if self.send && reachable {
-            Some(self.send_point(&client)?)
-        } else {
-            None
+        let fit: Vec<&Finding> = findings.iter().filter(|finding| finding.is_fit()).collect();
+        let tested = match self.send && !fit.is_empty() {
+            true => Some(self.send_point(&client, &fit)?),
+            false => None,
         };
-        let delivered = tested.as_ref().is_none_or(statistics::all_delivered);
 
-        let mut advice: Vec<&str> = server.map_or(&[][..], advice::about).to_vec();
-        advice.extend(tested.as_ref().and_then(advice::after));
+        let server = findings.iter().find_map(Finding::server);
+        let scheme = client.endpoints()[0].scheme();
+        let mut advice: Vec<String> = findings.iter().flat_map(Finding::advice).collect();
+        advice.extend(server.iter().flat_map(|server| advice::about(*server, scheme)));
+        advice.extend(tested.iter().filter_map(|tested| advice::after(&tested.stats)));
+        let (verdict, good) = self.verdict(&findings, tested.as_ref(), scheme, server);
+        let test_point = tested.as_ref().map(|tested| tested.words(self.timeout));
         if self.json {
             output.json(&json!({
                 // Not the URL as given: there may be a password in it.
                 "url": client.endpoints().iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
-                "reachable": reachable,
+                "ok": good,
+                "verdict": verdict,
+                "reachable": findings.iter().all(Finding::is_reachable),
                 "server": server.map(|server| server.to_string()),
                 "endpoints": findings.iter().map(Finding::object).collect::<Vec<_>>(),
-                "test_point": tested.as_ref().map(|stats| verdict(stats, self.timeout)),
-                "statistics": tested.as_ref().map(statistics::object),
+                "test_point": test_point,
+                "stored": tested.as_ref().and_then(|tested| Some(*tested.stored.as_ref()? == Stored::Yes)),
+                "statistics": tested.as_ref().map(|tested| statistics::object(&tested.stats)),
                 "advice": advice,
             }));
         } else {
-            if let Some(stats) = &tested {
-                output.say(format_args!(
-                    "test point {}: {}",
-                    self.metric,
-                    verdict(stats, self.timeout)
-                ));
+            if let (Some(words), Some(tested)) = (test_point, &tested) {
+                output.say(format_args!("test point {}: {words}", tested.metric));
             }
             advice.iter().for_each(|line| output.say(format_args!("note: {line}")));
+            output.say(format_args!("verdict: {verdict}"));
         }
-        Ok(Outcome::delivered(reachable && delivered))
+        Ok(Outcome::delivered(good))
     }
 
     fn look_at(&self, client: &Client, endpoint: &Endpoint) -> Finding {
         let started = Instant::now();
-        let resolved = (endpoint.host(), endpoint.port()).to_socket_addrs();
+        let resolved = endpoint.resolve(self.timeout);
         let resolving = started.elapsed();
-        let host = format!("{}:{}", endpoint.host(), endpoint.port());
-        let resolved = resolved.map(|addresses| match endpoint.scheme().is_tls() {
-            true => self.shake_hands(client, endpoint, addresses),
-            false => addresses
-                .map(|address| (address, probe(address, &host, self.timeout.min(PATIENCE))))
-                .collect(),
-        });
+        let probed = |address: SocketAddr| {
+            let asked = Asked {
+                client: client.clone(),
+                endpoint: endpoint.clone(),
+                address,
+                timeout: self.timeout,
+            };
+            (address, probe(&asked))
+        };
         Finding {
-            endpoint: endpoint.to_string(),
-            resolved,
+            endpoint: endpoint.clone(),
+            resolved: resolved.map(|addresses| addresses.into_iter().map(probed).collect()),
             resolving,
+            logs_in: client.options().auth.is_some(),
+            expected: client.options().server,
         }
     }
 
-    /// Over TLS nobody is asked what he is, but whether he is who he should be: the client's own way, and its first
-    /// address that says so.
-    fn shake_hands(
+    fn metric(&self) -> &str {
+        self.metric.as_deref().unwrap_or("potsdb.check")
+    }
+
+    /// Sends the test point through the endpoints that are fit, and asks one of them for it.
+    fn send_point(&self, client: &Client, fit: &[&Finding]) -> anyhow::Result<Tested> {
+        let endpoints: Vec<Endpoint> = fit.iter().map(|finding| finding.endpoint.clone()).collect();
+        let sender = Builder::from_parts(endpoints, client.options().clone()).build()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let (time, mut line) = (Timestamp::from_secs(now)?, Vec::new());
+        let metric = self.metric();
+        sender.send_line(metric, 1, Some(time), POINT_TAGS, Wait::Configured, &mut line)?;
+        let stats = sender.close(self.timeout);
+        let line = String::from_utf8_lossy(&line).into_owned();
+        // Over either wire OpenTSDB answers queries on the same port; the other servers do not.
+        let stored = fit
+            .iter()
+            .find_map(|finding| finding.asked(client, Server::OpenTsdb, self.timeout))
+            .filter(|_| stats.delivered() > 0)
+            .map(|asked| stored::look_for(&line, &asked));
+        Ok(Tested {
+            metric: line.split(' ').nth(1).unwrap_or(metric).to_owned(),
+            stats,
+            stored,
+        })
+    }
+
+    /// The verdict in a sentence, and whether it is a good one.
+    fn verdict(
         &self,
-        client: &Client,
-        endpoint: &Endpoint,
-        addresses: impl Iterator<Item = SocketAddr>,
-    ) -> Addresses {
-        let started = Instant::now();
-        match client.check(endpoint, self.timeout) {
-            Ok(address) => {
-                let found = Found {
-                    server: None,
-                    words: "connected over TLS, and it is who it should be".to_owned(),
-                    waited: started.elapsed(),
-                };
-                vec![(address, Ok(found))]
+        findings: &[Finding],
+        tested: Option<&Tested>,
+        scheme: Scheme,
+        server: Option<Server>,
+    ) -> (String, bool) {
+        let problems: Vec<String> = findings.iter().filter_map(Finding::problem).collect();
+        let name = server.map_or("the server".to_owned(), |server| server.to_string());
+        if problems.len() == findings.len() {
+            return (format!("no points can be sent: {}", problems.join("; ")), false);
+        }
+        let wire = if scheme.is_http() { "HTTP" } else { "telnet" };
+        let good = match tested {
+            None => Ok(format!(
+                "{name} takes points over {wire}, as far as can be told without --send"
+            )),
+            Some(Tested {
+                stored: Some(Stored::No(why)),
+                ..
+            }) => Err(format!("the test point was taken, but {why}")),
+            Some(tested) if tested.stats.acknowledged > 0 && tested.stored == Some(Stored::Yes) => {
+                Ok(format!("points get through to {name}, and a query finds them"))
             }
-            Err(error) => {
-                let again = |address| (address, Err(std::io::Error::new(error.kind(), error.to_string())));
-                addresses.map(again).collect()
+            Some(tested) if tested.stats.acknowledged > 0 => Ok(format!("points get through to {name}")),
+            Some(tested) if tested.stats.unconfirmed > 0 => {
+                Ok(format!("points go out to {name}, which does not answer for them"))
             }
+            Some(tested) => Err(format!(
+                "the test point was not delivered: {}",
+                tested.words(self.timeout)
+            )),
+        };
+        match good {
+            Err(words) => (words, false),
+            Ok(words) if problems.is_empty() => (words, true),
+            Ok(words) => (
+                format!("{words}, but not by every host: {}", problems.join("; ")),
+                false,
+            ),
         }
     }
-
-    fn send_point(&self, client: &Client) -> anyhow::Result<Stats> {
-        client.send(&self.metric, 1, [("by", "potsdb-check")])?;
-        Ok(client.close(self.timeout))
-    }
 }
 
-impl Finding {
-    /// Returns true when at least one address accepts connections, which is all the client needs.
-    fn is_reachable(&self) -> bool {
-        self.resolved
-            .as_ref()
-            .is_ok_and(|addresses| addresses.iter().any(|(_, found)| found.is_ok()))
-    }
-
-    fn server(&self) -> Option<Server> {
-        let addresses = self.resolved.as_ref().ok()?;
-        addresses.iter().find_map(|(_, found)| found.as_ref().ok()?.server)
-    }
-
-    fn words(&self) -> Vec<String> {
-        let addresses = match &self.resolved {
-            Ok(addresses) => addresses,
-            Err(error) => {
-                return vec![format!("{}: the name does not resolve: {error}", self.endpoint)];
-            }
+impl Tested {
+    /// What became of the one test point.
+    fn words(&self, waited: Duration) -> String {
+        let Tested { stats, stored, .. } = self;
+        let stored = match stored {
+            Some(Stored::Yes) => ", and a query finds it".to_owned(),
+            Some(Stored::No(why)) => format!(", but {why}"),
+            None => String::new(),
         };
-        let mut lines = vec![format!(
-            "{}: {} in {}",
-            self.endpoint,
-            match addresses.len() {
-                1 => "1 address".to_string(),
-                count => format!("{count} addresses"),
-            },
-            milliseconds(self.resolving)
-        )];
-        lines.extend(addresses.iter().map(|(address, found)| match found {
-            Ok(Found {
-                server: Some(server),
-                words,
-                waited,
-            }) => {
-                format!("  {address}: {server} ({words}), answered in {}", milliseconds(*waited))
-            }
-            Ok(Found {
-                server: None, words, ..
-            }) => format!("  {address}: {words}"),
-            Err(error) => format!("  {address}: no connection: {error}"),
-        }));
-        lines
-    }
-
-    fn object(&self) -> Value {
-        let (error, addresses) = match &self.resolved {
-            Ok(addresses) => (None, addresses.as_slice()),
-            Err(error) => (Some(error.to_string()), [].as_slice()),
-        };
-        let addresses = addresses.iter().map(|(address, found)| match found {
-            Ok(found) => json!({
-                "address": address.to_string(),
-                "connected": true,
-                "server": found.server.map(|server| server.to_string()),
-                "words": found.words,
-                "seconds": found.waited.as_secs_f64(),
-            }),
-            Err(error) => json!({
-                "address": address.to_string(),
-                "connected": false,
-                "error": error.to_string(),
-            }),
-        });
-        json!({
-            "endpoint": self.endpoint,
-            "error": error,
-            "resolving_seconds": self.resolving.as_secs_f64(),
-            "addresses": addresses.collect::<Vec<_>>(),
-        })
+        if stats.acknowledged > 0 {
+            return match stats.last_answer {
+                Some(latency) => format!("acknowledged in {}{stored}", milliseconds(latency)),
+                None => format!("acknowledged{stored}"),
+            };
+        }
+        if stats.unconfirmed > 0 {
+            return format!("unconfirmed: written, and this server does not answer for points{stored}");
+        }
+        if stats.rejected > 0 {
+            return format!("rejected: {}", stats.last_rejections.join("; "));
+        }
+        let why = statistics::why_not(stats, |_| false).unwrap_or_default();
+        format!("gave up after {waited:?}: {why}")
     }
 }
-
-/// What became of the one test point.
-fn verdict(stats: &Stats, waited: Duration) -> String {
-    if stats.acknowledged > 0 {
-        return match stats.last_answer {
-            Some(latency) => format!("acknowledged in {}", milliseconds(latency)),
-            None => "acknowledged".into(),
-        };
-    }
-    if stats.unconfirmed > 0 {
-        return "unconfirmed: written, and this server does not answer for points".into();
-    }
-    if stats.rejected > 0 {
-        return format!("rejected: {}", stats.last_rejections.join("; "));
-    }
-    let states = stats
-        .endpoints
-        .iter()
-        .map(|endpoint| match &endpoint.last_error {
-            Some(error) => format!("{}: {error}", endpoint.state),
-            None => endpoint.state.clone(),
-        })
-        .collect::<Vec<_>>()
-        .join("; ");
-    format!("not delivered within {waited:?}: {states}")
-}
-
-fn milliseconds(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
-}
-
-/// How long a server that accepted the connection may think about what it is.
-const PATIENCE: Duration = Duration::from_secs(2);

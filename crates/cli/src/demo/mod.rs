@@ -20,8 +20,9 @@ use potsdb::{Client, Timestamp};
 use potsdb_receiver::{Config, Receiver};
 use serde_json::json;
 
-use crate::options::{self, ClientOptions};
+use crate::options::{self, ClientOptions, ServerUrl};
 use crate::output::Output;
+use crate::request::Asked;
 use crate::{Outcome, signals, statistics};
 use sampler::Sampler;
 use screen::Screen;
@@ -32,15 +33,14 @@ use verdict::{Verdict, read_back};
 ///
 /// CPU, memory, load, disk and network, through the client to a server and back, with a live table on a terminal.
 #[derive(Debug, Args)]
-#[command(after_long_help = options::list())]
+#[command(after_help = EXAMPLES, after_long_help = options::after_long_help(EXAMPLES), mut_arg("url", |url| url.help(SERVER)))]
 pub(crate) struct Demo {
     /// How long to measure
-    #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
-    seconds: f64,
+    #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    seconds: Duration,
 
-    /// Send to this OpenTSDB instead of a receiver of its own
-    #[arg(short, long, value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    server: ServerUrl,
 
     /// Print the outcome as one JSON object, and no table
     #[arg(long)]
@@ -50,13 +50,19 @@ pub(crate) struct Demo {
     options: ClientOptions,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  potsdb demo
+  potsdb demo --seconds 60
+  potsdb demo --url http://tsd1:4242 --json";
+
 impl Demo {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
-        let length = Duration::try_from_secs_f64(self.seconds).context("--seconds is no length of time")?;
+        let length = self.seconds;
         let mut screen = Screen::new(output, self.json);
         let mut own = None;
-        let url = match &self.url {
-            Some(url) => url.clone(),
+        let url = match self.server.named() {
+            Some(url) => url,
             None => {
                 let receiver = Receiver::start(Config::default()).context("cannot listen on loopback")?;
                 own.insert(receiver).url()
@@ -66,10 +72,6 @@ impl Demo {
             .options
             .open(Client::builder(&url).set("precision", "milliseconds"))?;
         let endpoint = client.endpoints().first().context("a client has an endpoint")?.clone();
-        anyhow::ensure!(
-            !endpoint.scheme().is_tls(),
-            "{endpoint}: points are read back over plain http, and this server is spoken to over TLS"
-        );
         let (events, signal) = mpsc::channel();
         signals::on_signal(move |_| {
             let _ = events.send(());
@@ -88,7 +90,8 @@ impl Demo {
         };
 
         let stats = client.close(client.options().close_grace);
-        for line in statistics::undelivered(&stats) {
+        let gave_up = format!("gave up after {DELIVERY:?}");
+        for line in statistics::undelivered(&client, &stats, &gave_up, output) {
             output.note(line);
         }
         screen.say(&statistics::words(&stats));
@@ -108,6 +111,14 @@ impl Demo {
         Ok(Outcome::delivered(
             verdict.is_whole() && statistics::all_delivered(&stats),
         ))
+    }
+}
+
+/// Reads a number of seconds.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("expected a number of seconds from 0 to 86400".into()),
     }
 }
 
@@ -143,12 +154,18 @@ fn measure(
 /// Reads back until everything is there: a server may show a point only a second or two after it answered for it.
 fn settled(client: &Client, tracks: &Tracks, signal: &mpsc::Receiver<()>) -> anyhow::Result<Verdict> {
     let endpoint = client.endpoints().first().context("a client has an endpoint")?;
-    let address: SocketAddr = endpoint
-        .check(DELIVERY)
+    let address: SocketAddr = client
+        .check(endpoint, DELIVERY)
         .with_context(|| format!("cannot reach {endpoint}"))?;
+    let asked = Asked {
+        client: client.clone(),
+        endpoint: endpoint.clone(),
+        address,
+        timeout: DELIVERY,
+    };
     let deadline = Instant::now() + SETTLING;
     loop {
-        let verdict = read_back(address, tracks)?;
+        let verdict = read_back(&asked, tracks)?;
         let again = Instant::now() + Sampler::INTERVAL;
         if verdict.is_whole() || again > deadline || wait(signal, again) {
             return Ok(verdict);
@@ -162,8 +179,13 @@ fn wait(signal: &mpsc::Receiver<()>, until: Instant) -> bool {
     signal.recv_timeout(left) != Err(RecvTimeoutError::Timeout)
 }
 
+/// What `--url` means here, where a server is started if none is named.
+const SERVER: &str = "\
+Send to this OpenTSDB: HOST, HOST:PORT, tsdb://HOST[:PORT] or http://HOST[:PORT] [env: POTSDB_URL] [default: a server \
+that the demo starts]";
+
 /// How long the last points may take to be delivered.
-const DELIVERY: Duration = Duration::from_secs(10);
+const DELIVERY: Duration = Duration::from_secs(5);
 
 /// How long delivered points may take to be seen by a query.
 const SETTLING: Duration = Duration::from_secs(5);

@@ -4,14 +4,12 @@
 //! that was sent: the same series, the same time, the same value.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::track::Tracks;
-use crate::request;
+use crate::request::Asked;
 
 /// How many points came through.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -52,6 +50,9 @@ impl Verdict {
         if self.is_whole() {
             return format!("sent {sent}, stored {stored}: all delivered");
         }
+        if self.incomplete.is_empty() {
+            return format!("sent {sent}, and nothing was read back: not all of them were delivered");
+        }
         let missing = sent - stored - different;
         let mut series = self
             .incomplete
@@ -68,7 +69,7 @@ impl Verdict {
 }
 
 /// Asks the server for every point and compares.
-pub(super) fn read_back(address: SocketAddr, tracks: &Tracks) -> anyhow::Result<Verdict> {
+pub(super) fn read_back(asked: &Asked, tracks: &Tracks) -> anyhow::Result<Verdict> {
     let metrics: BTreeSet<&str> = tracks
         .iter()
         .filter(|track| !track.sent.is_empty())
@@ -81,14 +82,16 @@ pub(super) fn read_back(address: SocketAddr, tracks: &Tracks) -> anyhow::Result<
     let mut stored = Stored::new();
     for metric in metrics {
         let path = format!("/api/query?start={first}&end={}&ms=true&m=none:{metric}", last + 1000);
-        let answer = request::get(address, &address.to_string(), &path, TIMEOUT)
-            .with_context(|| format!("cannot read {metric} back from {address}"))?;
+        let endpoint = &asked.endpoint;
+        let answer = asked
+            .get(&path)
+            .with_context(|| format!("cannot read {metric} back from {endpoint}"))?;
         let body = String::from_utf8_lossy(&answer.body);
         match answer.status {
             200 => collect(&body, &mut stored).with_context(|| format!("cannot read the answer to {path}"))?,
             // OpenTSDB's answer for a metric it has never seen: none of its points is stored.
             400 if body.contains("No such name") => {}
-            status => bail!("{address} answers {path} with status {status}: {body:.200}"),
+            status => bail!("{endpoint} answers {path} with status {status}: {body:.200}"),
         }
     }
     Ok(compare(tracks, &stored))
@@ -143,9 +146,6 @@ fn count(sent: &[(u64, potsdb::Value)], points: &HashMap<u64, f64>) -> (u64, u64
 /// How many incomplete series a verdict names.
 const NAMED: usize = 3;
 
-/// Reading back a demo's points takes any server a few milliseconds; this is only so that it ends.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
 #[cfg(test)]
 mod tests {
     use super::{Stored, Verdict, collect, count};
@@ -191,6 +191,10 @@ mod tests {
             incomplete: vec!["load.1m".into()],
         };
         assert_eq!(verdict.words(), "sent 5, stored 2: 2 missing, 1 different, of load.1m");
+        assert_eq!(
+            Verdict::nothing_read(5).words(),
+            "sent 5, and nothing was read back: not all of them were delivered"
+        );
         verdict.incomplete = ["a", "b", "c", "d"].map(String::from).into();
         assert!(verdict.words().ends_with("of a, b, c and 1 more series"));
     }

@@ -3,7 +3,7 @@
 //! `pipe` reads with it on its reader thread. Each piece is as many whole lines as one read brought, with the number
 //! of the first: a trickle goes on at once, a flood in big pieces. A line that does not end within [`LONGEST`] bytes
 //! is told once and swallowed up to its newline, so that ten megabytes of garbage cost no memory. A last line
-//! without its newline is a line.
+//! without its newline is a line. The mark of UTF-8 at the start, which some editors write, is no part of the first.
 //!
 //! Whether a line is a point is not decided here but by the client.
 
@@ -17,6 +17,8 @@ pub(crate) struct Input<R> {
     held: std::ops::Range<usize>,
     /// The number of the line that starts at `held.start`, from 1.
     number: u64,
+    /// Nothing of the first line has been handed out or swallowed yet.
+    at_start: bool,
     swallowing: bool,
     ended: bool,
 }
@@ -34,6 +36,9 @@ pub(crate) enum Piece<'a> {
 /// so that a long line with something to say about it still reaches the client whole.
 pub(crate) const LONGEST: usize = 64 * 1024;
 
+/// How a file in UTF-8 may begin.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Enough to make reads cheap; small enough that a piece of nothing but bad lines can be told without much memory.
 const CAPACITY: usize = 4 * LONGEST;
 
@@ -44,6 +49,7 @@ impl<R: Read> Input<R> {
             buffer: vec![0; CAPACITY],
             held: 0..0,
             number: 1,
+            at_start: true,
             swallowing: false,
             ended: false,
         }
@@ -60,6 +66,7 @@ impl<R: Read> Input<R> {
             if self.held.len() > LONGEST {
                 self.held = 0..0;
                 self.swallowing = true;
+                self.at_start = false;
                 return Ok(Some(Piece::TooLong { number: self.number }));
             }
             let old = self.held.end;
@@ -74,6 +81,7 @@ impl<R: Read> Input<R> {
             }
             let unseen = old.max(self.held.start);
             if let Some(newline) = memchr::memrchr(b'\n', &self.buffer[unseen..self.held.end]) {
+                self.skip_mark();
                 let lines = self.held.start..unseen + newline + 1;
                 self.held.start = lines.end;
                 return Ok(Some(self.lines(lines)));
@@ -87,6 +95,13 @@ impl<R: Read> Input<R> {
         let count = memchr::memchr_iter(b'\n', text).count() as u64;
         self.number += count;
         Piece::Lines { text, first, count }
+    }
+
+    /// Takes the mark off the first line, which is held as a whole.
+    fn skip_mark(&mut self) {
+        if std::mem::take(&mut self.at_start) && self.buffer[self.held.clone()].starts_with(MARK) {
+            self.held.start += MARK.len();
+        }
     }
 
     /// Drops what belongs to an over-long line; returns whether its end was found.
@@ -104,6 +119,7 @@ impl<R: Read> Input<R> {
 
     fn end(&mut self) -> Option<Piece<'_>> {
         self.ended = true;
+        self.skip_mark();
         if self.held.is_empty() || self.swallowing {
             return None;
         }
@@ -191,5 +207,16 @@ mod tests {
     #[test]
     fn nothing_in_is_nothing_out() {
         assert_eq!(numbered(b"", 1), []);
+    }
+
+    #[test]
+    fn the_mark_of_utf_8_is_no_part_of_the_first_line_and_only_of_that() {
+        let expected = [(1, "one\n"), (2, "\u{feff}two\n")].map(|(number, line)| (number, line.to_string()));
+        for text in ["\u{feff}one\n\u{feff}two", "\u{feff}one\n\u{feff}two\n"] {
+            for step in 1..text.len() + 1 {
+                assert_eq!(numbered(text.as_bytes(), step), expected, "reads of {step}");
+            }
+        }
+        assert_eq!(numbered("\u{feff}".as_bytes(), 1), []);
     }
 }

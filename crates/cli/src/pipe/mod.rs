@@ -13,6 +13,7 @@
 mod badlines;
 mod input;
 mod reader;
+mod source;
 mod watch;
 
 use std::path::PathBuf;
@@ -33,11 +34,11 @@ use watch::Watch;
 
 /// Send the points on standard input, one line each
 ///
-/// A line is METRIC TIME VALUE TAG=VALUE..., OpenTSDB's import form, with or without `put` before it.
-/// A line that is no point is reported with its number and does not stop the others. Input compressed with gzip is
-/// recognised.
+/// A line is METRIC TIME VALUE TAG=VALUE..., OpenTSDB's import form, with or without `put` before it. Blank lines and
+/// those that begin with # are passed over. A line that is no point, and a file that cannot be read, is reported and
+/// does not stop the others. Input compressed with gzip is recognised.
 #[derive(Debug, Args)]
-#[command(after_long_help = options::list())]
+#[command(after_help = EXAMPLES, after_long_help = options::after_long_help_of_lines(EXAMPLES))]
 pub(crate) struct Pipe {
     /// Files to read one after the other; - is standard input, which is also read when there is none
     files: Vec<PathBuf>,
@@ -54,15 +55,21 @@ pub(crate) struct Pipe {
     destination: Destination,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  tail -F points.log | potsdb pipe -u tsd1
+  potsdb pipe monday.gz tuesday.gz
+  potsdb pipe -o prefix=stage. -o tags=dc=eu -o host_tag=true points.txt";
+
 /// What the main thread waits for.
 enum Event {
-    Ended(anyhow::Result<()>),
+    Ended,
     Interrupted,
 }
 
 impl Pipe {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
-        let client = self.destination.open()?;
+        let client = self.destination.open_for_lines()?;
         let (events, event) = mpsc::channel();
         signals::on_signal({
             let (events, client) = (events.clone(), client.clone());
@@ -76,43 +83,45 @@ impl Pipe {
                 }
             }
         })?;
-        let reader = Arc::new(Reader::new(client.clone(), output.clone()));
+        let reader = Arc::new(Reader::new(client.clone(), output.clone(), self.files));
         thread::Builder::new().name("potsdb-read".into()).spawn({
-            let (reader, files) = (Arc::clone(&reader), self.files);
+            let reader = Arc::clone(&reader);
             move || {
-                let ended = reader.read_all(&files);
-                let _ = events.send(Event::Ended(ended));
+                reader.read_all();
+                let _ = events.send(Event::Ended);
             }
         })?;
 
-        let watch = Watch::new(&client, output);
-        let (ended, stats) = loop {
+        let watch = Watch::new(&client, &reader, output);
+        let (stats, ended) = loop {
             match event.recv_timeout(Watch::PERIOD) {
-                Ok(Event::Ended(ended)) => break (ended, drain(&client, self.timeout, &event, &watch)),
-                Ok(Event::Interrupted) => break (Ok(()), interrupted(&client, &reader)),
+                Ok(Event::Ended) => break drain(&client, self.timeout, &event, &watch),
+                Ok(Event::Interrupted) => break (interrupted(&client, &reader, output), INTERRUPTED.to_owned()),
                 Err(RecvTimeoutError::Timeout) => watch.look(),
                 Err(RecvTimeoutError::Disconnected) => unreachable!("the signal thread keeps its end for ever"),
             }
         };
         watch.end();
         let taken = reader.summary();
-        tell(output, &taken, &stats);
+        tell(output, &taken);
+        for line in statistics::undelivered(&client, &stats, &ended, output) {
+            output.note(line);
+        }
         if self.json {
             let mut object = statistics::object(&stats);
             object.insert("lines".into(), json!(taken.lines));
             object.insert("bad_lines".into(), json!(taken.bad));
             object.insert("unsent_lines".into(), json!(taken.unsent));
+            object.insert("unread_files".into(), json!(taken.unread));
             output.json(&object.into());
         }
-        ended?;
-        Ok(Outcome::delivered(
-            taken.bad == 0 && taken.unsent == 0 && statistics::all_delivered(&stats),
-        ))
+        let all_taken = taken.bad + taken.unsent + taken.unread == 0;
+        Ok(Outcome::delivered(all_taken && statistics::all_delivered(&stats)))
     }
 }
 
-/// Says what did not become a delivered point, and why; nothing when everything did.
-fn tell(output: &Output, taken: &Summary, stats: &Stats) {
+/// Says which lines did not become a point, and why; nothing when all did.
+fn tell(output: &Output, taken: &Summary) {
     if taken.bad > 0 {
         output.note(format_args!(
             "{} of {} bad",
@@ -126,36 +135,62 @@ fn tell(output: &Output, taken: &Summary, stats: &Stats) {
             statistics::plural(taken.unsent, "line")
         ));
     }
-    for line in statistics::undelivered(stats) {
-        output.note(line);
+    if taken.repeated > 0 {
+        output.note(format_args!(
+            "{} not sent: the series has a point at that time already (repeats=first)",
+            statistics::plural(taken.repeated, "line")
+        ));
     }
 }
 
-/// After the end of the input: until everything is delivered, or as long as was said.
-fn drain(client: &Client, timeout: Option<Duration>, event: &mpsc::Receiver<Event>, watch: &Watch<'_>) -> Stats {
+/// After the end of the input: until everything is delivered, or as long as was said. Returns why it ended, too.
+fn drain(
+    client: &Client,
+    timeout: Option<Duration>,
+    event: &mpsc::Receiver<Event>,
+    watch: &Watch<'_>,
+) -> (Stats, String) {
     client.begin_close();
+    let mut ended = timeout.map_or(INTERRUPTED.to_owned(), |timeout| format!("gave up after {timeout:?}"));
     if let Ok(Event::Interrupted) = event.try_recv() {
         // The signal came before the close, so that its thread saw none to give a deadline to.
         client.end_by(client.options().close_grace);
+        ended = INTERRUPTED.to_owned();
     } else if let Some(timeout) = timeout {
         client.end_by(timeout);
     }
     while !client.wait_closed(Watch::PERIOD) {
         watch.look();
     }
-    client.stats()
+    if let Ok(Event::Interrupted) = event.try_recv() {
+        ended = INTERRUPTED.to_owned();
+    }
+    (client.stats(), ended)
 }
 
 /// After a signal: the lines in hand go on to the client, and the grace covers that and their delivery.
-fn interrupted(client: &Client, reader: &Reader) -> Stats {
-    let deadline = Instant::now() + client.options().close_grace;
+fn interrupted(client: &Client, reader: &Reader, output: &Output) -> Stats {
+    let grace = client.options().close_grace;
+    let deadline = Instant::now() + grace;
     let left = || deadline.saturating_duration_since(Instant::now());
     reader.stop(left());
+    client.end_by(left());
+    if !client.wait_closed(SOON) && !left().is_zero() {
+        output.note(format_args!(
+            "interrupted: what was read is delivered for up to {grace:?}; a second signal ends that"
+        ));
+    }
     let stats = client.close(left());
     // The close ended its wait for room, if there was one; what it then had left is counted.
     reader.stop(LAST_TURN);
     stats
 }
+
+/// After how long a person may wonder why it has not ended.
+const SOON: Duration = Duration::from_millis(500);
+
+/// Why a pipe ends that a signal ended.
+const INTERRUPTED: &str = "interrupted";
 
 /// Time the reader gets to count what it has in hand once nothing keeps it from doing so.
 const LAST_TURN: Duration = Duration::from_secs(1);

@@ -1,27 +1,33 @@
 //! The reader: its thread takes lines from the inputs and hands them to the client.
 //!
+//! An input that cannot be read is reported, and the next one is read.
+//!
 //! It is always in one of two places: waiting for input, where nothing is in hand and the thread may be left behind,
 //! or handing lines to the client, which may wait for room. `stop` waits for the end of the second only, and from then
 //! on no further line is taken.
 
-use std::fs::File;
-use std::io::{self, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
-use flate2::read::MultiGzDecoder;
 use potsdb::Client;
 
 use super::badlines::BadLines;
 use super::input::{Input, Piece};
+use super::source::{self, BytesRead};
 use crate::output::Output;
+use crate::statistics::plural;
 
 /// Takes lines from inputs and hands them to a client.
 pub(super) struct Reader {
     client: Client,
     output: Output,
+    files: Vec<PathBuf>,
+    read: BytesRead,
+    /// How many bytes there are to read, if that is known.
+    size: Option<u64>,
     state: Mutex<State>,
     /// Notified when the lines in hand have gone on.
     idle: Condvar,
@@ -30,12 +36,16 @@ pub(super) struct Reader {
 /// What the reader has taken so far, in lines.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Summary {
-    /// All there were.
+    /// All there were but blank ones and comments.
     pub(super) lines: u64,
     /// No points.
     pub(super) bad: u64,
     /// Points that the client did not take because it was closed while they waited for room.
     pub(super) unsent: u64,
+    /// Points that were not sent because their series had one at that time.
+    pub(super) repeated: u64,
+    /// Files that were not read to their end.
+    pub(super) unread: u64,
 }
 
 #[derive(Default)]
@@ -46,35 +56,64 @@ struct State {
 }
 
 impl Reader {
-    pub(super) fn new(client: Client, output: Output) -> Reader {
+    /// Reads files, or standard input if there are none.
+    pub(super) fn new(client: Client, output: Output, files: Vec<PathBuf>) -> Reader {
+        let standard_input = || vec![PathBuf::from("-")];
+        let files = if files.is_empty() { standard_input() } else { files };
         Reader {
             client,
             output,
+            read: BytesRead::default(),
+            size: source::size(&files),
+            files,
             state: Mutex::default(),
             idle: Condvar::new(),
         }
     }
 
-    /// Reads each file in turn, standard input where there is none, until the end or `stop`.
-    pub(super) fn read_all(&self, files: &[PathBuf]) -> anyhow::Result<()> {
-        let standard_input = [PathBuf::from("-")];
-        let files = if files.is_empty() { &standard_input } else { files };
+    /// Reads one after the other, until the end or `stop`.
+    pub(super) fn read_all(&self) {
         let mut bad = BadLines::new(&self.output);
-        for file in files {
-            let name = if file == Path::new("-") {
-                "stdin".into()
-            } else {
-                file.display().to_string()
-            };
-            let source = open(file).with_context(|| format!("cannot open {name}"))?;
-            if !self
-                .read(source, &name, &mut bad)
-                .with_context(|| format!("cannot read {name}"))?
-            {
-                break;
+        for (index, file) in self.files.iter().enumerate() {
+            let name = source::name(file);
+            let before = self.summary().lines;
+            let whole = source::open(file, &self.read).and_then(|source| self.read(source, &name, &mut bad));
+            match whole {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.leave_unread(&self.files[index + 1..]);
+                    return;
+                }
+                Err(error) => {
+                    self.output.note(format_args!("{name}: {error}"));
+                    let lines = self.summary().lines - before;
+                    if lines > 0 {
+                        let lines = plural(lines, "line");
+                        self.output
+                            .note(format_args!("{name}: the {lines} before that were read"));
+                    }
+                    self.state().taken.unread += 1;
+                }
             }
         }
-        Ok(())
+    }
+
+    pub(super) fn reads_standard_input(&self) -> bool {
+        self.files.iter().any(|file| source::is_standard_input(file))
+    }
+
+    /// How much of everything has been read, from 0 to 1, if its size is known.
+    pub(super) fn progress(&self) -> Option<f64> {
+        let read = self.read.load(Ordering::Relaxed);
+        self.size.map(|size| (read as f64 / size as f64).min(1.0))
+    }
+
+    fn leave_unread(&self, files: &[PathBuf]) {
+        if !files.is_empty() {
+            let names: Vec<_> = files.iter().map(|file| source::name(file)).collect();
+            self.output.note(format_args!("not read: {}", names.join(", ")));
+            self.state().taken.unread += files.len() as u64;
+        }
     }
 
     /// Takes no further line from here on, and waits until none is in hand, at most `timeout`.
@@ -105,6 +144,7 @@ impl Reader {
             state.taken.lines += taken.lines;
             state.taken.bad += taken.bad;
             state.taken.unsent += taken.unsent;
+            state.taken.repeated += taken.repeated;
             self.idle.notify_all();
             if taken.unsent > 0 {
                 return Ok(false);
@@ -125,25 +165,28 @@ impl Reader {
                 return Summary {
                     lines: 1,
                     bad: 1,
-                    unsent: 0,
+                    ..Summary::default()
                 };
             }
         };
-        match self.client.send_lines(text, None) {
+        // It is `send_lines` unless repeats=first was asked for.
+        match self.client.send_lines_once(text, None) {
             Ok(sent) => {
                 for line in &sent.bad {
                     bad.tell(name, first + line.number - 1, &line.error);
                 }
                 Summary {
-                    lines: count,
+                    lines: count - sent.passed_over,
                     bad: sent.bad.len() as u64,
                     unsent: count - sent.lines,
+                    repeated: sent.repeated,
+                    ..Summary::default()
                 }
             }
             Err(_) => Summary {
                 lines: count,
-                bad: 0,
                 unsent: count,
+                ..Summary::default()
             },
         }
     }
@@ -152,24 +195,3 @@ impl Reader {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Opens a file, or standard input for `-`, and takes gzip off it.
-fn open(file: &Path) -> io::Result<Box<dyn Read>> {
-    let mut source: Box<dyn Read> = if file == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(File::open(file)?)
-    };
-    let mut start = Vec::new();
-    source.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
-    let is_gzip = start == GZIP_MAGIC;
-    let source = Cursor::new(start).chain(source);
-    Ok(if is_gzip {
-        Box::new(MultiGzDecoder::new(source))
-    } else {
-        Box::new(source)
-    })
-}
-
-/// How a gzip stream begins, and no line can.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];

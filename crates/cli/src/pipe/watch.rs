@@ -6,13 +6,15 @@
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use potsdb::Client;
+use potsdb::{Client, Stats};
 
+use super::reader::Reader;
 use crate::output::Output;
 
 /// Looks at the client now and then.
 pub(super) struct Watch<'a> {
     client: &'a Client,
+    reader: &'a Reader,
     output: &'a Output,
     started: Instant,
     to_terminal: bool,
@@ -22,11 +24,13 @@ impl<'a> Watch<'a> {
     /// How often to look.
     pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
-    pub(super) fn new(client: &'a Client, output: &'a Output) -> Watch<'a> {
+    pub(super) fn new(client: &'a Client, reader: &'a Reader, output: &'a Output) -> Watch<'a> {
         // Where points are typed in, the line would be in the way of the typing.
-        let to_terminal = io::stderr().is_terminal() && !io::stdin().is_terminal();
+        let is_typed = reader.reads_standard_input() && io::stdin().is_terminal();
+        let to_terminal = io::stderr().is_terminal() && !is_typed;
         Watch {
             client,
+            reader,
             output,
             started: Instant::now(),
             to_terminal,
@@ -39,17 +43,34 @@ impl<'a> Watch<'a> {
             self.output.note(report);
         }
         if self.to_terminal {
-            let (stats, seconds) = (self.client.stats(), self.started.elapsed().as_secs());
-            let (delivered, pending) = (stats.delivered(), stats.pending());
-            let rate = stats.rate;
-            self.output.progress(&format!(
-                "{seconds} s: {delivered} delivered, {pending} pending, {rate:.0} points/s"
-            ));
+            let seconds = self.started.elapsed().as_secs();
+            self.output
+                .progress(&state(&self.client.stats(), self.reader.progress(), seconds));
         }
     }
 
     /// Takes the line away.
     pub(super) fn end(&self) {
         self.output.progress("");
+    }
+}
+
+/// `3 s: 42 % read, 1000 delivered, 24 pending, 500 points/s`.
+fn state(stats: &Stats, read: Option<f64>, seconds: u64) -> String {
+    let (delivered, pending, rate) = (stats.delivered(), stats.pending(), stats.rate);
+    let read = read.map_or(String::new(), |read| format!("{:.0} % read, ", (read * 100.0).floor()));
+    format!("{seconds} s: {read}{delivered} delivered, {pending} pending, {rate:.0} points/s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stats, state};
+
+    #[test]
+    fn how_much_has_been_read_is_said_where_the_size_is_known() {
+        let stats = Stats::default();
+        assert_eq!(state(&stats, None, 3), "3 s: 0 delivered, 0 pending, 0 points/s");
+        let almost = state(&stats, Some(0.999), 3);
+        assert_eq!(almost, "3 s: 99 % read, 0 delivered, 0 pending, 0 points/s");
     }
 }

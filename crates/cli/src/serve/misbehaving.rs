@@ -63,11 +63,11 @@ pub(super) struct Misbehaving {
 
     /// Tell telnet so after the next answer to version
     #[arg(long, requires = "throttle")]
-    throttle_late: bool,
+    pub(super) throttle_late: bool,
 
     /// Answer HTTP requests with this status, and store nothing
     #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(100..600))]
-    status: Option<u16>,
+    pub(super) status: Option<u16>,
 
     /// Answer these HTTP requests so
     #[arg(long, value_name = "WHICH", default_value = "always", requires = "status")]
@@ -81,9 +81,9 @@ pub(super) struct Misbehaving {
     #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
     wrong_length: Occasions,
 
-    /// By how many bytes too long; negative is too short
-    #[arg(long, value_name = "BYTES", default_value_t = 10, allow_negative_numbers = true)]
-    length_error: i64,
+    /// By how many bytes too long; negative is too short [default: 10]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, requires = "wrong_length")]
+    length_error: Option<i64>,
 
     /// Restart when these points have come: reset all connections, forget what --forget says, listen again
     #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
@@ -103,6 +103,14 @@ pub(super) struct Misbehaving {
 }
 
 impl Misbehaving {
+    pub(super) fn gives_wrong_lengths(&self) -> bool {
+        !matches!(self.wrong_length, Occasions::Never)
+    }
+
+    pub(super) fn restarts(&self) -> bool {
+        !matches!(self.restart, Occasions::Never)
+    }
+
     pub(super) fn faults(self) -> Faults {
         let status_on = self.status.map_or(Occasions::Never, |_| self.status_on);
         Faults {
@@ -122,7 +130,7 @@ impl Misbehaving {
             status: self.status.unwrap_or_default(),
             retry_after: self.retry_after,
             wrong_length: self.wrong_length,
-            length_error: self.length_error,
+            length_error: self.length_error.unwrap_or(10),
             restart: self.restart,
             down: self.down.unwrap_or_default(),
             slow_start: self.slow_start.unwrap_or_default(),

@@ -3,8 +3,9 @@
 //! For development and tests: it is one of four servers on the wire, answers queries, and misbehaves on request. The first line says where it listens, so that `--port 0` is of use to a script; the last line says what
 //! came.
 
+use std::fs::OpenOptions;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use misbehaving::{GRAMMAR, Misbehaving};
 /// It takes points over telnet and HTTP on one port as the server it is told to be, answers OpenTSDB's queries whichever
 /// that is, and misbehaves on request.
 #[derive(Debug, Args)]
-#[command(after_help = GRAMMAR)]
+#[command(after_help = format!("{EXAMPLES}\n\n{GRAMMAR}"))]
 pub(crate) struct Serve {
     /// The address to listen on
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDRESS")]
@@ -54,6 +55,12 @@ pub(crate) struct Serve {
     misbehaving: Misbehaving,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  potsdb serve
+  potsdb serve --port 0 --json --journal points.log
+  potsdb serve --as influxdb --cut-answers 5%";
+
 /// How the server is set up.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How it is set up")]
@@ -67,12 +74,12 @@ struct Settings {
     read_only: bool,
 
     /// Take HTTP bodies of more than 8192 bytes, up to this many, as OpenTSDB with enable_chunked
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(8193..))]
     max_chunk: Option<u64>,
 
-    /// Have the database from the start, as InfluxDB; without it the first put over telnet creates it
+    /// Have no database until the first put over telnet creates it, as a fresh InfluxDB
     #[arg(long)]
-    database_exists: bool,
+    no_database: bool,
 
     /// Serve HTTP below this path, as behind a proxy
     #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true)]
@@ -110,12 +117,17 @@ struct Keeping {
 
 impl Serve {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
+        self.check()?;
         let (json, stopping) = (self.json, self.misbehaving.stopping);
         let address = SocketAddr::new(self.listen, self.port);
         let (events, signal) = mpsc::channel();
         signals::on_signal(move |_| {
             let _ = events.send(());
         })?;
+        let journal = self.keeping.journal.clone();
+        if let Some(journal) = &journal {
+            check_journal(journal).with_context(|| format!("cannot keep a journal in {}", journal.display()))?;
+        }
         let receiver = Receiver::start(self.config(address)).with_context(|| format!("cannot serve on {address}"))?;
         let (url, address) = (receiver.url(), receiver.address());
         if json {
@@ -137,12 +149,44 @@ impl Serve {
             output.say(words(&counts));
         }
         if counts.journal_errors > 0 {
-            output.note(format_args!(
-                "{} to the journal failed",
-                plural(counts.journal_errors, "write")
-            ));
+            let (writes, journal) = (plural(counts.journal_errors, "write"), journal.unwrap_or_default());
+            output.note(format_args!("{writes} to the journal {} failed", journal.display()));
         }
         Ok(Outcome::delivered(counts.journal_errors == 0))
+    }
+
+    /// Refuses options that this server, or this set of options, does not heed.
+    fn check(&self) -> anyhow::Result<()> {
+        use Personality::{InfluxDb, KairosDb, OpenTsdb};
+        let (personality, settings) = (self.personality, &self.settings);
+        let (opentsdb, influxdb) = (&[OpenTsdb][..], &[InfluxDb][..]);
+        let over_http = Personality::ALL.map(|known| (known != KairosDb).then_some(known));
+        let over_http: Vec<Personality> = over_http.into_iter().flatten().collect();
+        let of_servers = [
+            ("--known-metrics", settings.known_metrics.is_some(), opentsdb),
+            ("--read-only", settings.read_only, opentsdb),
+            ("--max-chunk", settings.max_chunk.is_some(), opentsdb),
+            ("--throttle-late", self.misbehaving.throttle_late, opentsdb),
+            ("--no-database", settings.no_database, influxdb),
+            ("--stopping", self.misbehaving.stopping.is_some(), influxdb),
+            ("--base-path", !settings.base_path.is_empty(), &over_http),
+            ("--auth-header", settings.auth_header.is_some(), &over_http),
+            ("--wrong-length", self.misbehaving.gives_wrong_lengths(), &over_http),
+            ("--status", self.misbehaving.status.is_some(), &over_http),
+        ];
+        for (option, is_given, servers) in of_servers {
+            if is_given && !servers.contains(&personality) {
+                let names: Vec<_> = servers.iter().map(|server| server.name()).collect();
+                anyhow::bail!(
+                    "{option} has no effect with --as {personality}: it is for {}",
+                    names.join(", ")
+                );
+            }
+        }
+        if self.keeping.forget.is_some() && self.keeping.journal.is_none() && !self.misbehaving.restarts() {
+            anyhow::bail!("--forget has no effect without --journal or --restart: nothing else loses points");
+        }
+        Ok(())
     }
 
     fn config(self, listen: SocketAddr) -> Config {
@@ -157,7 +201,7 @@ impl Serve {
             known_metrics: settings.known_metrics.map(|names| names.into_iter().collect()),
             read_only: settings.read_only,
             max_chunk: settings.max_chunk,
-            database_exists: settings.database_exists,
+            database_exists: !settings.no_database,
             base_path: settings.base_path,
             auth_line: settings.auth_line,
             auth_header: settings.auth_header,
@@ -165,6 +209,18 @@ impl Serve {
             ..Config::default()
         }
     }
+}
+
+/// Whether points can be appended to a file, which is made if it does not exist.
+fn check_journal(journal: &Path) -> std::io::Result<()> {
+    // What is neither a file nor missing is the receiver's to name: opening a pipe would wait for its other end.
+    if journal
+        .metadata()
+        .is_ok_and(|there| !there.is_file() && !there.is_dir())
+    {
+        return Ok(());
+    }
+    OpenOptions::new().append(true).create(true).open(journal).map(|_| ())
 }
 
 /// The counts that say what came and what became of it, for a script.

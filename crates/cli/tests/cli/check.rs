@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
 use std::thread;
 
 use potsdb_receiver::Personality;
 
-use crate::command::{nobody, potsdb, receiver, receiver_with};
+use crate::command::{Running, command, nobody, potsdb, receiver, receiver_with};
 
 #[test]
 fn a_server_is_recognised_without_sending_a_point() {
@@ -22,7 +23,7 @@ fn a_test_point_is_acknowledged() {
     let receiver = receiver();
     let ended = potsdb(&["check", "--send", &receiver.url()]).with_code(0);
     assert!(
-        ended.out.contains("test point potsdb.check: acknowledged in "),
+        ended.out.contains("test point potsdb.check: acknowledged in ") && ended.out.contains(", and a query finds it"),
         "{}",
         ended.out
     );
@@ -62,8 +63,26 @@ fn a_name_that_does_not_resolve_is_exit_code_1_in_plain_words() {
 
 #[test]
 fn a_url_that_is_none_is_exit_code_2() {
-    potsdb(&["check", "localhost"]).with_code(2);
     potsdb(&["check", "ftp://localhost"]).with_code(2);
+    potsdb(&["check", "local host"]).with_code(2);
+}
+
+#[test]
+fn the_server_is_named_with_or_without_the_flag_or_a_scheme_but_once() {
+    let receiver = receiver();
+    let (url, address) = (receiver.url(), receiver.address().to_string());
+    for arguments in [
+        &["check", &address][..],
+        &["check", "--url", &url],
+        &["check", "-u", &address],
+    ] {
+        potsdb(arguments).with_code(0);
+    }
+    let ended = potsdb(&["check", "--url", &url, &url]).with_code(2);
+    assert!(ended.err.contains("named twice"), "{}", ended.err);
+    let mut check = command();
+    check.env("POTSDB_URL", "tsdb://127.0.0.1:1").args(["check", &url]);
+    Running::spawn(check.stdout(Stdio::piped())).end().with_code(0);
 }
 
 #[test]
@@ -116,10 +135,138 @@ fn each_server_is_recognised_and_its_setting_advised() {
 }
 
 #[test]
-fn a_server_that_is_none_of_those_known_is_shown_with_its_answer() {
-    let url = answering("HTTP/1.0 200 OK\r\n\r\n<html>Welcome to nginx!");
-    let ended = potsdb(&["check", &url]).with_code(0);
-    assert!(ended.out.contains("Welcome to nginx"), "{}", ended.out);
-    let ended = potsdb(&["check", &answering("220 mail.example.com ESMTP\r\n")]).with_code(0);
-    assert!(ended.out.contains("answers, but not HTTP"), "{}", ended.out);
+fn what_is_no_server_of_points_fails_with_a_verdict() {
+    for (answer, words) in [
+        ("HTTP/1.0 200 OK\r\n\r\n<html>Welcome to nginx!", "Welcome to nginx"),
+        ("HTTP/1.0 404 Not Found\r\n\r\n<html>", "status 404"),
+        (
+            "HTTP/1.0 302 Found\r\nLocation: /login\r\n\r\n",
+            "it sends its visitors to /login",
+        ),
+        ("HTTP/1.0 401 Unauthorized\r\n\r\n", "it wants a login"),
+        ("220 mail.example.com ESMTP\r\n", "it answers, but not HTTP"),
+    ] {
+        let url = answering(answer);
+        for url in [&url, &url.replace("tsdb", "http")] {
+            let ended = potsdb(&["check", url]).with_code(1);
+            let verdict = ended.out.lines().last().unwrap_or_default();
+            assert!(verdict.starts_with("verdict: no points can be sent: "), "{}", ended.out);
+            assert!(
+                ended.out.contains(words),
+                "{url}: {words:?} is missing in {}",
+                ended.out
+            );
+        }
+    }
+}
+
+#[test]
+fn a_port_that_says_nothing_fails_after_the_time_that_was_given() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    for scheme in ["tsdb", "http"] {
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let ended = potsdb(&["check", "--timeout", "300ms", &url]).with_code(1);
+        assert!(ended.out.contains("no answer within 300ms"), "{}", ended.out);
+    }
+}
+
+#[test]
+fn a_wrong_path_and_a_login_are_found_out() {
+    let receiver = receiver_with(|config| {
+        config.base_path = "/base".into();
+        config.auth_header = Some("Basic dTpw".into());
+    });
+    let address = receiver.address();
+    let ended = potsdb(&["check", &format!("http://u:p@{address}/base")]).with_code(0);
+    assert!(ended.out.contains("login: not refused"), "{}", ended.out);
+    let ended = potsdb(&["check", &format!("http://{address}/base")]).with_code(1);
+    assert!(ended.out.contains("it wants a login, or another one"), "{}", ended.out);
+    potsdb(&["check", &format!("http://u:p@{address}/wrong")]).with_code(1);
+    let receiver = receiver_with(|config| config.auth_line = Some("auth me".into()));
+    let url = receiver.url();
+    potsdb(&["check", "--send", &format!("{url}?auth=line:auth%20me")]).with_code(0);
+    let ended = potsdb(&["check", &format!("{url}?auth=line:auth%20canary")]).with_code(1);
+    assert!(
+        ended.out.contains("not AUTH_SUCCESS") && !ended.out.contains("canary"),
+        "{}",
+        ended.out
+    );
+}
+
+#[test]
+fn a_server_without_tls_is_said_to_be_one() {
+    let receiver = receiver();
+    let ended = potsdb(&["check", &format!("tsdbs://{}", receiver.address())]).with_code(1);
+    assert!(ended.out.contains("the server does not speak TLS"), "{}", ended.out);
+}
+
+#[test]
+fn every_host_is_checked_and_the_point_goes_through_those_that_live() {
+    let receiver = receiver();
+    let dead = nobody();
+    let (_, dead) = dead.split_once("://").unwrap();
+    let url = format!("tsdb://{dead},{}", receiver.address());
+    let ended = potsdb(&["check", "--send", &url]).with_code(1);
+    let verdict = ended.out.lines().last().unwrap_or_default();
+    assert!(
+        verdict.contains("points get through to opentsdb")
+            && verdict.contains(&format!("but not by every host: tsdb://{dead}")),
+        "{}",
+        ended.out
+    );
+    assert_eq!(receiver.points().len(), 1);
+    // A client begins with any of its hosts: none of the points goes to the web server.
+    let web = answering("HTTP/1.0 200 OK\r\n\r\n<html>");
+    let url = format!("{web},{}", receiver.address());
+    for sent in 2..8 {
+        potsdb(&["check", "--send", &url]).with_code(1);
+        assert_eq!(receiver.counts().accepted, sent);
+    }
+}
+
+#[test]
+fn what_is_said_is_about_the_wire_of_the_url() {
+    let victoria = receiver_with(|config| config.personality = Personality::VictoriaMetrics);
+    let address = victoria.address();
+    let said = |url: String| potsdb(&["check", &url]).with_code(0).out;
+    assert!(said(format!("tsdb://{address}")).contains("points are unconfirmed"));
+    assert!(said(format!("http://{address}")).contains("it confirms each request"));
+    let kairos = receiver_with(|config| config.personality = Personality::KairosDb);
+    let url = format!("http://{}", kairos.address());
+    let ended = potsdb(&["check", "--timeout", "2s", &url]).with_code(1);
+    assert!(ended.out.contains("over telnet only: use tsdb://"), "{}", ended.out);
+}
+
+#[test]
+fn the_configuration_of_opentsdb_is_told() {
+    let receiver = receiver_with(|config| config.known_metrics = Some(["other".to_string()].into()));
+    let address = receiver.address();
+    let found = potsdb(&["check", "--json", &format!("http://{address}")])
+        .with_code(0)
+        .json();
+    let found = &found["endpoints"][0]["addresses"][0];
+    assert_eq!(found["longest_body"], 8192);
+    assert_eq!(found["auto_create_metrics"], false);
+}
+
+#[test]
+fn options_without_effect_are_errors() {
+    let receiver = receiver();
+    let url = receiver.url();
+    let ended = potsdb(&["check", "--metric", "m", &url]).with_code(2);
+    assert!(ended.err.contains("--send"), "{}", ended.err);
+    let ended = potsdb(&["check", "--timeout", "0", &url]).with_code(2);
+    assert!(ended.err.contains("--timeout 0"), "{}", ended.err);
+    let ended = potsdb(&["check", "--send", "--metric", "a b", &url]).with_code(2);
+    assert!(ended.err.contains("metric") && ended.out.is_empty(), "{ended:?}");
+    // What the server is said to be is held against what it is.
+    potsdb(&["check", "--server", "opentsdb", &url]).with_code(0);
+    let ended = potsdb(&["check", "--server", "influxdb", &url]).with_code(1);
+    assert!(
+        ended
+            .out
+            .contains("it is opentsdb, and the option server says influxdb"),
+        "{}",
+        ended.out
+    );
 }

@@ -113,13 +113,6 @@ impl Running {
         assert!(status.expect("kill is everywhere").success());
     }
 
-    /// Sends it a signal again and again until it ends: two sent at once may count as one.
-    pub(crate) fn insist(&mut self, name: &str) {
-        while matches!(self.child.try_wait(), Ok(None)) {
-            self.signal(name);
-        }
-    }
-
     /// Closes its input and waits for its end.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ended {

@@ -1,6 +1,8 @@
 //! `potsdb demo`.
 
-use crate::command::{potsdb, receiver, receiver_with};
+use std::process::Stdio;
+
+use crate::command::{Running, command, potsdb, receiver, receiver_with};
 
 #[test]
 fn what_is_sent_is_what_is_stored() {
@@ -35,11 +37,33 @@ fn it_goes_to_another_server_too() {
 }
 
 #[test]
+fn the_server_comes_from_the_environment_too() {
+    let receiver = receiver();
+    let mut demo = command();
+    demo.env("POTSDB_URL", receiver.address().to_string())
+        .args(["demo", "--seconds", "0.5"]);
+    Running::spawn(demo.stdout(Stdio::piped())).end().with_code(0);
+    assert!(!receiver.points().is_empty());
+}
+
+#[test]
 fn a_server_that_stores_only_some_is_found_out() {
     let receiver = receiver_with(|config| config.known_metrics = Some(["load.1m".to_string()].into()));
     let ended = potsdb(&["demo", "--seconds", "0.5", "--json", "--url", &receiver.url()]).with_code(1);
     let outcome = ended.json();
     assert!(outcome["stored"].as_u64().unwrap() > 0, "{outcome}");
     assert!(outcome["stored"].as_u64() < outcome["sent"].as_u64(), "{outcome}");
-    assert!(ended.err.contains("rejected by the server"), "{}", ended.err);
+    assert!(
+        ended.err.contains("points refused by the server: put: unknown metric"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn a_time_that_is_none_is_exit_code_2() {
+    for wrong in ["1e19", "-1", "nan", "x"] {
+        let ended = potsdb(&["demo", "--seconds", wrong]).with_code(2);
+        assert!(ended.err.contains("from 0 to 86400"), "{wrong}: {}", ended.err);
+    }
 }

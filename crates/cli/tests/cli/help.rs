@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::command::potsdb;
+use crate::command::{nobody, potsdb};
 
 /// Compares what the command says with the snapshot of that name.
 #[track_caller]
@@ -69,6 +69,51 @@ fn help_is_a_subcommand_too() {
 }
 
 #[test]
+fn every_help_has_three_examples() {
+    for subcommand in SUBCOMMANDS {
+        for flag in ["-h", "--help"] {
+            let said = potsdb(&[subcommand, flag]).with_code(0).out;
+            let (_, examples) = said.split_once("\nExamples:\n").expect("it has examples");
+            let count = examples.lines().take_while(|row| row.starts_with("  ")).count();
+            assert_eq!(count, 3, "{subcommand} {flag}: {said}");
+        }
+    }
+}
+
+#[test]
+fn every_error_has_the_same_prefix() {
+    for wrong in [
+        &["send"][..],
+        &["sned"],
+        &["pipe", "--nope"],
+        &["send", "m", "x", "a=b"],
+        &["check", "ftp://h"],
+    ] {
+        let ended = potsdb(wrong).with_code(2);
+        assert!(
+            ended.err.starts_with("potsdb: ") && !ended.err.contains("error: "),
+            "{}",
+            ended.err
+        );
+    }
+}
+
+#[test]
+fn quiet_says_nothing_but_why_it_could_not_run() {
+    let url = nobody();
+    for arguments in [
+        &["send", "--quiet", "--timeout", "100ms", "-u", &url, "m", "1", "a=b"][..],
+        &["-q", "check", &url],
+    ] {
+        let ended = potsdb(arguments).with_code(1);
+        assert_eq!((ended.out, ended.err), (String::new(), String::new()));
+    }
+    let ended = potsdb(&["check", "-q", "--json", &url]).with_code(1);
+    assert_eq!(ended.json()["ok"], false);
+    assert_ne!(potsdb(&["send", "-q", "m", "x", "a=b"]).with_code(2).err, "");
+}
+
+#[test]
 fn a_misspelt_subcommand_is_exit_code_2_and_suggests_the_nearest() {
     let ended = potsdb(&["sned"]).with_code(2);
     assert!(ended.err.contains("'send'"), "{}", ended.err);
@@ -87,12 +132,24 @@ fn completions_know_every_subcommand() {
 #[test]
 fn the_manual_has_a_page_for_every_subcommand() {
     assert!(potsdb(&["man"]).with_code(0).out.contains(".TH potsdb 1"));
+    let first = potsdb(&["man"]).with_code(0).out;
+    for section in ["EXIT STATUS", "ENVIRONMENT", "EXAMPLES"] {
+        assert!(
+            first.contains(&format!(".SH \"{section}\"")),
+            "{section} is missing in {first}"
+        );
+    }
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("man1");
     potsdb(&["man", pages.to_str().unwrap()]).with_code(0);
     for subcommand in SUBCOMMANDS {
         let page = std::fs::read_to_string(pages.join(format!("potsdb-{subcommand}.1"))).unwrap();
         assert!(page.contains(&format!("potsdb\\-{subcommand}")), "{subcommand}: {page}");
+        let (_, examples) = page.split_once(".SH \"EXAMPLES\"\n.nf\n").unwrap();
+        assert!(
+            examples.lines().nth(2).is_some_and(|row| row.contains("potsdb")),
+            "{subcommand}: {page}"
+        );
     }
     assert_eq!(std::fs::read_dir(&pages).unwrap().count(), SUBCOMMANDS.len() + 1);
 }

@@ -141,27 +141,116 @@ fn files_are_read_in_order_and_gzip_is_recognised() {
     assert_eq!(receiver.lines(), expected);
 }
 
+fn zipped(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
 #[test]
-fn a_file_that_cannot_be_read_is_exit_code_2_after_the_others_were_delivered() {
+fn a_file_that_cannot_be_read_is_named_and_stops_no_other() {
     let receiver = receiver();
     let folder = tempfile::tempdir().unwrap();
-    let there = folder.path().join("there");
-    std::fs::write(&there, lines(3)).unwrap();
-    let missing = folder.path().join("missing");
-    let arguments = [
-        "pipe",
-        "--url",
-        &receiver.url(),
-        there.to_str().unwrap(),
-        missing.to_str().unwrap(),
-    ];
-    let ended = potsdb(&arguments).with_code(2);
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let whole = zipped(lines(2000).as_bytes());
+    std::fs::write(file("cut.gz"), &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(file("damaged.gz"), [&whole[..10], &[0xff; 100]].concat()).unwrap();
+    std::fs::write(file("good.txt"), "other 1767225600 1 a=b\n").unwrap();
+    std::fs::create_dir(file("folder")).unwrap();
+    let files = ["missing", "cut.gz", "damaged.gz", "folder", "good.txt"].map(file);
+    let arguments = ["pipe", "--json", "--url", &receiver.url()];
+    let ended = potsdb(&[&arguments[..], &files.each_ref().map(String::as_str)].concat()).with_code(1);
+    for words in [
+        "missing: No such file",
+        "cut.gz: the compressed data is cut off",
+        "damaged.gz: the compressed data is damaged",
+        "folder: Is a directory",
+    ] {
+        assert!(ended.err.contains(words), "{words:?} is missing in {}", ended.err);
+    }
+    assert_eq!(ended.json()["unread_files"], 4);
+    let arrived = receiver.lines();
+    assert_eq!(arrived.last().map(String::as_str), Some("put other 1767225600 1 a=b"));
+    assert_eq!(ended.json()["acknowledged"], arrived.len());
     assert!(
-        ended.err.contains("missing") && ended.err.contains("No such file"),
+        arrived.len() > 100,
+        "what there is of cut.gz is sent: {}",
+        arrived.len()
+    );
+}
+
+#[test]
+fn zeros_behind_a_gzip_member_are_no_part_of_it() {
+    let receiver = receiver();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("padded.gz");
+    let (one, two) = (zipped(b"m 1767225600 1 a=b\n"), zipped(b"m 1767225601 2 a=b\n"));
+    std::fs::write(&file, [one, vec![0; 70_000], two, vec![0; 512]].concat()).unwrap();
+    let ended = potsdb(&["pipe", "--url", &receiver.url(), file.to_str().unwrap()]).with_code(0);
+    assert_eq!(ended.err, "");
+    assert_eq!(receiver.counts().accepted, 2);
+}
+
+#[test]
+fn what_is_no_line_is_not_counted_and_what_can_mean_one_thing_only_is_rewritten() {
+    let receiver = receiver();
+    let input = "\u{feff}m 1356998400.123 1 h=a\n\n# comment\nm 1767225600 2 h=a h=a\n   \nbad\n";
+    let ended = potsdb_fed(input.as_bytes(), &["pipe", "--json", "--url", &receiver.url()]).with_code(1);
+    assert!(ended.err.contains("stdin:6: "), "{}", ended.err);
+    assert!(ended.err.contains("1 of 3 lines bad"), "{}", ended.err);
+    assert_eq!(ended.json()["lines"], 3);
+    assert_eq!(
+        receiver.lines(),
+        ["put m 1356998400123 1 h=a", "put m 1767225600 2 h=a"]
+    );
+}
+
+#[test]
+fn prefix_tags_host_and_repeats_are_obeyed_and_nothing_is_added_by_default() {
+    let receiver = receiver();
+    let input = b"m 1767225600 1 h=a\nm 1767225600 2 h=a\nm 1767225601 1\n";
+    let url = format!("{}?prefix=stage.", receiver.url());
+    let options = ["-o", "tags=dc=eu", "-o", "host_tag=web09", "-o", "repeats=first"];
+    let ended = potsdb_fed(input, &[&["pipe", "--url", &url], &options[..]].concat()).with_code(0);
+    assert!(
+        ended.err.contains("1 line not sent: the series has a point"),
         "{}",
         ended.err
     );
-    assert_eq!(receiver.counts().accepted, 3);
+    let expected = [
+        "put stage.m 1767225600 1 h=a dc=eu host=web09",
+        "put stage.m 1767225601 1 dc=eu host=web09",
+    ];
+    assert_eq!(receiver.lines(), expected);
+    let ended = potsdb_fed(input, &["pipe", "--url", &receiver.url()]).with_code(1);
+    assert!(
+        ended.err.contains("stdin:3: tags: Need at least one tag"),
+        "{}",
+        ended.err
+    );
+    let expected = ["put m 1767225600 1 h=a", "put m 1767225600 2 h=a"];
+    assert_eq!(receiver.lines()[2..], expected);
+}
+
+#[test]
+fn options_that_cannot_mean_anything_for_lines_are_errors_that_say_so() {
+    let receiver = receiver();
+    for (option, why) in [
+        (
+            "overflow=drop_oldest",
+            "option overflow: \"drop_oldest\" has no effect on pipe: it waits for room",
+        ),
+        ("overflow=block:5s", "option overflow: \"block:5s\" has no effect"),
+        (
+            "precision=milliseconds",
+            "option precision: \"milliseconds\" has no effect on pipe: lines have their own times",
+        ),
+    ] {
+        let ended = potsdb(&["pipe", "-o", option, "--url", &receiver.url()]).with_code(2);
+        assert!(ended.err.contains(why), "{option}: {}", ended.err);
+        potsdb(&["pipe", "--url", &format!("{}?{option}", receiver.url())]).with_code(2);
+    }
+    potsdb(&["pipe", "-o", "overflow=block", "--url", &receiver.url()]).with_code(0);
 }
 
 #[test]
@@ -169,7 +258,9 @@ fn a_server_that_is_not_there_is_exit_code_1_after_the_timeout() {
     let arguments = ["pipe", "--timeout", "300ms", "--url", &nobody()];
     let ended = potsdb_fed(lines(100).as_bytes(), &arguments).with_code(1);
     assert!(
-        ended.err.contains("100 points not delivered: 100 dropped (closed)"),
+        ended
+            .err
+            .contains("100 points not delivered: gave up after 300ms: tsdb://127.77.77.77:"),
         "{}",
         ended.err
     );
@@ -181,7 +272,13 @@ fn a_server_that_is_not_there_is_said_while_it_is_waited_for() {
     running.feed(b"m 1767225600 1 a=b\n");
     running.notes("lost tsdb://127.77.77.77:");
     running.signal("TERM");
-    running.wait().with_code(1);
+    let ended = running.wait().with_code(1);
+    assert!(
+        ended.err.ends_with("1 point not delivered: interrupted\n"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(ended.err.matches("refused").count(), 1, "{}", ended.err);
 }
 
 #[test]
@@ -227,7 +324,7 @@ fn sigterm_ends_within_the_grace_and_says_what_was_not_delivered() {
     running.signal("TERM");
     let ended = running.wait().with_code(1);
     assert!(
-        ended.err.contains("1000 points not delivered: 1000 dropped (closed)"),
+        ended.err.contains("1000 points not delivered: interrupted: "),
         "{}",
         ended.err
     );
@@ -236,8 +333,10 @@ fn sigterm_ends_within_the_grace_and_says_what_was_not_delivered() {
 #[test]
 fn a_second_ctrl_c_ends_at_once() {
     let receiver = receiver();
-    let mut running = stuck(&receiver, &["-o", "close_grace=1h"]);
-    running.insist("INT");
+    let running = stuck(&receiver, &["-o", "close_grace=1h"]);
+    running.signal("INT");
+    running.notes("a second signal ends that");
+    running.signal("INT");
     let ended = running.wait().with_code(1);
     assert!(ended.err.contains("1000 points not delivered"), "{}", ended.err);
 }

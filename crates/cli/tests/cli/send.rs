@@ -2,7 +2,9 @@
 
 use std::process::Stdio;
 
-use crate::command::{Running, command, nobody, potsdb, receiver, receiver_with};
+use potsdb_receiver::Personality;
+
+use crate::command::{LONG, Running, command, nobody, potsdb, receiver, receiver_with};
 
 const POINT: [&str; 6] = [
     "web.latency",
@@ -39,17 +41,16 @@ fn the_url_comes_from_the_environment_too() {
 #[test]
 fn a_negative_value_is_a_value_and_not_a_flag() {
     let receiver = receiver();
-    potsdb(&[
-        "send",
-        "--url",
-        &receiver.url(),
-        "outside.degrees",
-        "-12.5",
-        "where=roof",
-    ])
-    .with_code(0);
-    let points = receiver.points();
-    assert_eq!(points[0].value, "-12.5");
+    let url = receiver.url();
+    for (value, stored) in [("-12.5", "-12.5"), ("-.5", "-0.5"), ("-1.5e-7", "-1.5e-7"), ("-0", "0")] {
+        // Options stand before and behind it.
+        let point = ["-o", "host_tag=false", "outside.degrees", "-t", "1767225600", value];
+        potsdb(&[&["send", "--url", &url], &point[..], &["where=roof", "--timeout", "9s"]].concat()).with_code(0);
+        assert_eq!(
+            receiver.lines().last(),
+            Some(&format!("put outside.degrees 1767225600 {stored} where=roof"))
+        );
+    }
 }
 
 #[test]
@@ -84,11 +85,70 @@ fn a_server_that_is_not_there_is_exit_code_1_and_says_so() {
     let url = nobody();
     let ended = potsdb(&[&["send", "--timeout", "300ms", "--url", &url], &POINT[..]].concat()).with_code(1);
     assert!(
-        ended.err.contains("1 point not delivered: 1 dropped (closed)"),
+        ended
+            .err
+            .contains("1 point not delivered: gave up after 300ms: tsdb://127.77.77.77:"),
         "{}",
         ended.err
     );
     assert!(ended.err.contains("refused"), "{}", ended.err);
+}
+
+#[test]
+fn a_host_without_a_scheme_is_a_telnet_server() {
+    let receiver = receiver();
+    let address = receiver.address().to_string();
+    potsdb(&[&["send", "--url", &address], &POINT[..]].concat()).with_code(0);
+    let local = format!("localhost:{}?host_tag=false", receiver.address().port());
+    potsdb(&[&["send", "-u", &local, "-t", "1767225601"], &POINT[..4]].concat()).with_code(0);
+    assert_eq!(receiver.counts().accepted, 2);
+    let ended = potsdb(&[&["send", "-u", "ftp://localhost"], &POINT[..]].concat()).with_code(2);
+    assert!(ended.err.contains("the scheme is tsdb"), "{}", ended.err);
+}
+
+#[test]
+fn a_signal_ends_the_wait_with_one_line_and_its_own_exit_code() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let receiver = receiver();
+        receiver.faults().stall_answers(true);
+        let running = Running::start(&[&["send", "--timeout", "1h", "--url", &receiver.url()], &POINT[..]].concat());
+        assert!(receiver.wait_for(1, LONG));
+        running.signal(signal);
+        let ended = running.wait().with_code(code);
+        assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+        assert!(
+            ended.err.contains("1 point not delivered: interrupted: "),
+            "{}",
+            ended.err
+        );
+    }
+}
+
+#[test]
+fn a_server_that_never_answers_is_told_unless_that_is_as_it_should_be() {
+    let receiver = receiver_with(|config| config.personality = Personality::VictoriaMetrics);
+    let url = receiver.url();
+    let ended = potsdb(&[&["send", "--url", &url], &POINT[..]].concat()).with_code(0);
+    assert!(ended.err.contains("the server never answered"), "{}", ended.err);
+    for option in ["server=victoriametrics", "ack=none"] {
+        let ended = potsdb(&[&["send", "-o", option, "--url", &url], &POINT[..]].concat()).with_code(0);
+        assert_eq!(ended.err, "", "{option}");
+    }
+}
+
+#[test]
+fn a_point_that_an_error_after_its_answer_may_mean_is_exit_code_1() {
+    let receiver = receiver_with(|config| {
+        config.faults.throttle = "always".parse().unwrap();
+        config.faults.throttle_late = true;
+    });
+    let ended = potsdb(&[&["send", "--url", &receiver.url()], &POINT[..]].concat()).with_code(1);
+    assert!(
+        ended.err.contains("1 point acknowledged, and perhaps not stored"),
+        "{}",
+        ended.err
+    );
+    assert!(ended.err.contains("Please throttle writes"), "{}", ended.err);
 }
 
 #[test]
@@ -102,7 +162,11 @@ fn a_host_that_does_not_exist_is_exit_code_1_and_named() {
 fn a_point_the_server_refuses_is_exit_code_1_with_the_servers_words() {
     let receiver = receiver_with(|config| config.known_metrics = Some(["other".to_string()].into()));
     let ended = potsdb(&[&["send", "--url", &receiver.url()], &POINT[..]].concat()).with_code(1);
-    assert!(ended.err.contains("1 rejected by the server"), "{}", ended.err);
+    assert!(
+        ended.err.contains("1 point refused by the server: put: unknown metric"),
+        "{}",
+        ended.err
+    );
     assert!(ended.err.contains("unknown metric"), "{}", ended.err);
 }
 
@@ -123,6 +187,18 @@ fn what_is_no_point_is_exit_code_2_and_names_the_field() {
 }
 
 #[test]
+fn an_option_without_effect_or_given_twice_in_a_url_is_exit_code_2_and_says_why() {
+    for (url, words) in [
+        ("tsd?gzip=true", "option gzip: \"true\" has no effect over tsdb"),
+        ("http://tsd?ack=none", "option ack: \"none\" has no effect over http"),
+        ("tsd?mps=1&mps=2", "option mps: it stands in the URL twice"),
+    ] {
+        let ended = potsdb(&[&["send", "--url", url], &POINT[..]].concat()).with_code(2);
+        assert!(ended.err.contains(words), "{url}: {}", ended.err);
+    }
+}
+
+#[test]
 fn an_unknown_option_is_exit_code_2_and_suggests_the_nearest() {
     let ended = potsdb(&[&["send", "-o", "queue_point=5"], &POINT[..]].concat()).with_code(2);
     assert!(ended.err.contains("queue_points"), "{}", ended.err);
@@ -132,7 +208,13 @@ fn an_unknown_option_is_exit_code_2_and_suggests_the_nearest() {
 fn a_point_that_an_option_drops_is_exit_code_1() {
     let arguments = ["send", "-o", "test_mode=true", "--url", &nobody()];
     let ended = potsdb(&[&arguments[..], &POINT[..]].concat()).with_code(1);
-    assert!(ended.err.contains("1 dropped (test_mode)"), "{}", ended.err);
+    assert!(
+        ended
+            .err
+            .contains("1 point not delivered: test_mode touches no network"),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]

@@ -84,6 +84,8 @@ fn a_journal_that_the_disk_has_no_room_for_is_said_and_exit_code_1() {
 fn a_journal_that_is_no_file_is_exit_code_2() {
     let ended = potsdb(&["serve", "--port", "0", "--journal", "/dev/full"]).with_code(2);
     assert!(ended.err.contains("/dev/full is not a file"), "{}", ended.err);
+    let ended = potsdb(&["serve", "--port", "0", "--journal", "/no/such/folder/j"]).with_code(2);
+    assert!(ended.err.contains("/no/such/folder/j: No such file"), "{}", ended.err);
 }
 
 #[test]
@@ -169,6 +171,50 @@ fn a_stopping_influxdb_goes_on_answering_and_throws_the_points_away() {
     let ended = server.wait().with_code(0);
     let counts: Value = serde_json::from_str(ended.out.lines().last().unwrap()).unwrap();
     assert_eq!((&counts["accepted"], &counts["discarded"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn the_example_of_the_manual_works_over_http() {
+    let (server, url) = serve(&["--as", "influxdb", "--cut-answers", "5%"]);
+    let url = url.replace("tsdb://", "http://");
+    for second in 0..20 {
+        let time = format!("{}", 1_767_225_600 + second);
+        potsdb(&["send", "--url", &url, "-t", &time, "m", "1", "a=b"]).with_code(0);
+    }
+    counts(server, 0);
+    // A fresh one has no database, and says so.
+    let (server, url) = serve(&["--as", "influxdb", "--no-database"]);
+    let url = url.replace("tsdb://", "http://");
+    let ended = potsdb(&["send", "--timeout", "300ms", "--url", &url, "m", "1", "a=b"]).with_code(1);
+    assert!(ended.err.contains("database not found"), "{}", ended.err);
+    counts(server, 0);
+}
+
+#[test]
+fn options_that_this_server_does_not_heed_are_errors() {
+    for (arguments, words) in [
+        (
+            &["--as", "influxdb", "--read-only"][..],
+            "--read-only has no effect with --as influxdb: it is for opentsdb",
+        ),
+        (
+            &["--no-database"],
+            "--no-database has no effect with --as opentsdb: it is for influxdb",
+        ),
+        (
+            &["--as", "kairosdb", "--status", "503"],
+            "--status has no effect with --as kairosdb",
+        ),
+        (
+            &["--forget", "1s"],
+            "--forget has no effect without --journal or --restart",
+        ),
+        (&["--max-chunk", "100"], "8193"),
+        (&["--length-error", "3"], "--wrong-length"),
+    ] {
+        let ended = potsdb(&[&["serve", "--port", "0"], arguments].concat()).with_code(2);
+        assert!(ended.err.contains(words), "{arguments:?}: {}", ended.err);
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ options! {
     ///
     /// `None`: [`Options::queue_bytes`](method@Options::queue_bytes) derives it.
     queue_bytes: Option<usize> as usize = None, SIZE_IF_GIVEN,
-        "most bytes in the queue; unless given 64MiB, or 1GiB with more points than usual or any number of them";
+        "most bytes in the queue, at least 64KiB; unless given 64MiB, or 1GiB with more points than usual or any number of them";
 
     /// What `send` does when the queue is full: drops the oldest point or the new one, which it counts, or waits.
     ///
@@ -97,7 +97,7 @@ options! {
     ///
     /// More of them keep a distant server busy, and are what goes again when the connection dies.
     window_bytes: usize = 4 * MIB, SIZE,
-        "bytes written and unanswered at most, per connection";
+        "bytes written and unanswered at most, per connection, at least 64KiB";
 
     /// How long points that were answered for stay re-sendable, on telnet; none: not at all.
     ///
@@ -108,7 +108,7 @@ options! {
 
     /// Most bytes settling, at least 64 KiB. What does not fit is let go early, and counted.
     settle_bytes: usize = 32 * MIB, SIZE,
-        "most bytes settling";
+        "most bytes settling, at least 64KiB";
 
     /// Points older than that are given up instead of written; none, or a time of 0, is never.
     ///
@@ -119,27 +119,27 @@ options! {
 
     /// For a connection to be made, TLS included. At least a millisecond.
     connect_timeout: Duration = Duration::from_secs(3), TIMEOUT,
-        "longest time for a connection to be made";
+        "longest time for a connection to be made, at least 1ms";
 
     /// Without progress while writing; then the connection is ended. At least a millisecond.
     write_timeout: Duration = Duration::from_secs(10), TIMEOUT,
-        "longest time without progress while writing; then the connection is ended";
+        "longest time without progress while writing, at least 1ms; then the connection is ended";
 
     /// Without progress while an answer is due; then the connection is ended. At least a millisecond.
     answer_timeout: Duration = Duration::from_secs(10), TIMEOUT,
-        "longest time without progress while an answer is due; then the connection is ended";
+        "longest time without progress while an answer is due, at least 1ms; then the connection is ended";
 
     /// The least and the greatest wait between two attempts to connect, at least a millisecond. It doubles, and is chosen
     /// at random below that.
     backoff: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30)), RANGE,
-        "least and greatest wait between two attempts to connect: 100ms..30s";
+        "least and greatest wait between two attempts to connect, at least 1ms: 100ms..30s";
 
     /// Connections per endpoint at most, 1 to 64.
     ///
     /// `None`: [`Options::connections`](method@Options::connections) derives it. Each takes memory for
     /// [`window_bytes`](field@Options::window_bytes).
     connections: Option<usize> as usize = None, CONNECTIONS,
-        "connections per endpoint at most; unless given 1, or 8 with ack=stored";
+        "connections per endpoint at most, 1 to 64; unless given 1, or 8 with ack=stored";
 
     /// A connection this old ends in good order and is made anew; none, or a time of 0, is no limit.
     ///

@@ -227,7 +227,13 @@ impl Encrypted {
     /// Tells the peer what was wrong, where it still listens.
     fn failed(&mut self, socket: &mut impl Write, failure: rustls::Error) -> io::Error {
         let _ = self.make().and_then(|()| self.flush(socket));
-        io::Error::other(failure)
+        match failure {
+            // Before anything else was agreed on, what is no record of TLS is another protocol.
+            rustls::Error::InvalidMessage(_) if self.session.is_handshaking() => {
+                io::Error::other("the server does not speak TLS")
+            }
+            failure => io::Error::other(failure),
+        }
     }
 }
 

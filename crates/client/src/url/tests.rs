@@ -101,6 +101,15 @@ fn a_user_and_password_are_basic_auth() {
 }
 
 #[test]
+fn an_option_that_stands_there_twice_is_refused() {
+    for url in ["tsdb://h?mps=1&mps=2", "http://h?mps=1&x=y&mps=1"] {
+        let error = parse(url).unwrap_err();
+        assert_eq!(error.to_string(), "option mps: it stands in the URL twice", "{url}");
+    }
+    parse("http://h?x=1&x=2").expect("what is the server's own may stand there twice");
+}
+
+#[test]
 fn what_is_no_url_is_refused_with_the_rule() {
     for (url, rule) in [
         ("localhost", "starts with its scheme"),

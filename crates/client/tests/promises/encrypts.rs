@@ -1,6 +1,6 @@
 //! Over TLS everything is as without it, and nobody is talked to who is not who he should be.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -399,4 +399,40 @@ fn check_host_shakes_hands() {
     let plain = Client::builder(&format!("tsdbs://{}", receiver.address())).ca(ca.0.clone());
     let error = plain.set("check_host", "true").build().map(|_| ()).unwrap_err();
     assert!(error.unreachable_by().is_some(), "{error}");
+}
+
+#[test]
+fn a_server_without_tls_is_said_to_be_one() {
+    let receiver = receiver(Config::default());
+    let address = receiver.address();
+    let client = Client::open(&format!("tsdbs://{address}")).unwrap();
+    let endpoint = client.endpoints()[0].clone();
+    for error in [
+        client.check(&endpoint, LONG).unwrap_err(),
+        client.visit(&endpoint, address, LONG).err().unwrap(),
+    ] {
+        assert_eq!(error.to_string(), "the server does not speak TLS");
+    }
+}
+
+#[test]
+fn a_visit_asks_over_tls_with_the_login_of_the_points() {
+    let authority = Authority::new();
+    let ca = authority.pem();
+    let identity = authority.signs(&["localhost"], |_| {});
+    let receiver = receiver(Config {
+        auth_header: Some("Basic dTpw".into()),
+        ..Config::default()
+    });
+    let gate = Gate::encrypted(receiver.address(), server(&identity, None, TLS13));
+    for (user, status) in [("u:p@", "200"), ("", "401")] {
+        let url = format!("https://{user}localhost:{}", gate.address().port());
+        let client = Client::builder(&url).ca(ca.0.clone()).build().unwrap();
+        let endpoint = &client.endpoints()[0];
+        let mut visit = client.visit(endpoint, gate.address(), LONG).unwrap();
+        visit.request("GET", "/api/version", b"").unwrap();
+        let mut first = [0; 12];
+        visit.read_exact(&mut first).unwrap();
+        assert_eq!(String::from_utf8_lossy(&first), format!("HTTP/1.1 {status}"));
+    }
 }

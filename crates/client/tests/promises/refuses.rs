@@ -118,3 +118,22 @@ fn a_limit_of_no_time_is_no_limit_when_typed_too() {
     ended(&stats);
     assert_eq!((stats.acknowledged, stats.connects), (100, 1));
 }
+
+#[test]
+fn an_option_that_has_no_effect_on_the_wire_is_refused_with_the_reason() {
+    for (url, rule) in [
+        (
+            "tsdb://h?gzip=true",
+            "option gzip: \"true\" has no effect over tsdb: only http and https have bodies",
+        ),
+        (
+            "http://h?ack=none",
+            "option ack: \"none\" has no effect over http: the answer comes unasked",
+        ),
+    ] {
+        assert_eq!(Client::open(url).unwrap_err().to_string(), rule);
+    }
+    // What is off has no effect anywhere.
+    let client = Client::open("tsdb://h?gzip=false&test_mode=true").unwrap();
+    ended(&client.close(LONG));
+}

@@ -1,0 +1,91 @@
+//! Whether the test point came back: OpenTSDB is asked for it until it has it.
+//!
+//! A point that was answered for is in the store up to a second later.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::request::Asked;
+
+/// Whether a query finds the point.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Yes,
+    /// Why not.
+    No(String),
+}
+
+/// Asks for the point of a line until it is there, as long as the server is asked at all.
+pub(super) fn look_for(line: &str, asked: &Asked) -> Stored {
+    let mut fields = line.split_whitespace().skip(1);
+    let (Some(metric), Some(time)) = (fields.next(), fields.next()) else {
+        return Stored::No("there is no line".into());
+    };
+    let tags: Vec<String> = fields.skip(1).map(encoded).collect();
+    let metric = encoded(metric);
+    // The end of a query is after its start.
+    let end = time.parse::<u64>().unwrap_or_default() + 1;
+    let path = format!(
+        "/api/query?start={time}&end={end}&m=sum:{metric}%7B{}%7D",
+        tags.join(",")
+    );
+    let deadline = Instant::now() + asked.timeout;
+    loop {
+        let why = match asked.get(&path) {
+            Ok(answer) if answer.status == 200 && holds(&answer.body, time) => return Stored::Yes,
+            Ok(answer) if answer.status == 200 || answer.status == 400 => {
+                format!("a query does not find it within {:?}", asked.timeout)
+            }
+            Ok(answer) => format!("a query is answered with status {}", answer.status),
+            Err(error) => format!("a query is not answered: {error}"),
+        };
+        if Instant::now() + AGAIN > deadline {
+            return Stored::No(why);
+        }
+        thread::sleep(AGAIN);
+    }
+}
+
+/// A part of a query: whatever has a meaning in one, and what is not ASCII, as `%41`.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' | b'=' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// Whether an answer to a query has a point at that time.
+fn holds(body: &[u8], time: &str) -> bool {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let series = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    series.iter().any(|series| series["dps"].get(time).is_some())
+}
+
+/// Between two questions.
+const AGAIN: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::{encoded, holds};
+
+    #[test]
+    fn what_has_a_meaning_in_a_query_is_encoded() {
+        assert_eq!(encoded("dc=eu/1"), "dc=eu/1");
+        assert_eq!(encoded("z\u{fc}&{}"), "z%C3%BC%26%7B%7D");
+    }
+
+    #[test]
+    fn a_point_is_found_by_its_time() {
+        let body = br#"[{"metric":"m","tags":{},"dps":{"1767225600":1}}]"#;
+        assert!(holds(body, "1767225600"));
+        assert!(!holds(body, "1767225601") && !holds(b"[]", "1767225600") && !holds(b"<html>", "1"));
+    }
+}

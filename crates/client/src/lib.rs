@@ -72,6 +72,7 @@ mod settling;
 // It plays both wires.
 #[cfg(all(test, feature = "http"))]
 mod simulation;
+pub mod source;
 mod sync;
 #[cfg(feature = "tls")]
 mod tls;

@@ -37,7 +37,7 @@ mod _potsdb {
     #[pymodule_export]
     use crate::frame::SentFrame;
     #[pymodule_export]
-    use crate::instruments::{Counter, Gauge, Timer};
+    use crate::instruments::{Counter, Gauge, Histogram, Instruments, Running, Timer};
     #[pymodule_export]
     use crate::options::option_names;
     #[pymodule_export]

@@ -62,7 +62,7 @@ thread_local! {
 ///
 /// ```no_run
 /// let client = potsdb::Client::open("tsdb://localhost:4242")?;
-/// client.send("web.requests", 1, [("path", "/login")])?;
+/// client.send("host.load", 0.7, [("core", "1")])?;
 /// let stats = client.close(std::time::Duration::from_secs(5));
 /// assert_eq!(stats.delivered(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -235,7 +235,8 @@ impl Instruments {
         let mut sent = Vec::new();
         let outputs = self.outputs(&key, &mut sent)?;
         let bounds = &self.handle.settings.bounds;
-        let (slot, words) = home.registry().insert(key, outputs, sent, bounds)?;
+        let line = format!("{:?}", outputs.first());
+        let (slot, words) = home.registry().insert(key, outputs, line, sent, bounds)?;
         self.report(words);
         Ok(slot)
     }
@@ -268,18 +269,20 @@ impl Instruments {
     #[cold]
     pub(crate) fn begin(&self, key: &Key) -> Arc<Cell> {
         let home = self.handle.home();
+        let mut key = key.clone();
         loop {
-            let begun = home.registry().begin(key, ticker::now());
+            let begun = home.registry().begin(&key, ticker::now());
             if let Some(cell) = begun {
                 home.start_ticker();
                 return cell;
             }
-            match self.register(key.clone()) {
+            match self.register(key) {
                 Ok(slot) => {
                     // There may be no room for it here.
                     if let Some(Cell::Beyond(updates)) = slot.existing() {
                         return Arc::new(Cell::Beyond(Arc::clone(updates)));
                     }
+                    key = slot.key.clone();
                 }
                 // Another kind has taken its metric in this process.
                 Err(error) => {

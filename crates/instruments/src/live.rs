@@ -228,6 +228,13 @@ impl Live {
 }
 
 impl<S> Outputs<S> {
+    pub(crate) fn first(&self) -> &S {
+        match self {
+            Outputs::Counter(series) | Outputs::Gauge(series) => series,
+            Outputs::Histogram(series) => &series.count,
+        }
+    }
+
     /// The series that begin with a zero.
     fn zeros(&self, mut zero: impl FnMut(&S)) {
         match self {

@@ -18,6 +18,8 @@ pub(crate) struct Registry<S> {
     /// The most instruments of a metric; 0: no limit.
     limit: usize,
     items: HashMap<Arc<str>, Item<S>>,
+    /// The line of an instrument's first series: the client may repair names, or add tags, so that two have one.
+    lines: HashMap<String, Arc<str>>,
     metrics: HashMap<String, Metric>,
     /// The metrics that are sent, and of which instrument.
     owners: HashMap<String, String>,
@@ -33,6 +35,7 @@ struct Item<S> {
     slot: Arc<Slot>,
     cell: Arc<Cell>,
     outputs: Outputs<S>,
+    line: String,
     /// From the first update on.
     live: Option<Live>,
     /// Other ways of writing that came to the same.
@@ -46,6 +49,9 @@ struct Metric {
     warned: bool,
     full: bool,
 }
+
+/// An instrument's slot, and what is to be reported.
+type Registered = (Arc<Slot>, Option<String>);
 
 /// What a look-up found.
 pub(crate) enum Found {
@@ -67,6 +73,7 @@ impl<S: Clone> Registry<S> {
         Registry {
             limit,
             items: HashMap::new(),
+            lines: HashMap::new(),
             metrics: HashMap::new(),
             owners: HashMap::new(),
             refused: HashSet::new(),
@@ -77,27 +84,8 @@ impl<S: Clone> Registry<S> {
 
     /// Looks an instrument up, and what is to be reported.
     pub(crate) fn find(&mut self, key: &Key) -> Result<(Found, Option<String>), InstrumentError> {
-        if let Some(metric) = self.metrics.get(&key.metric)
-            && metric.kind != key.kind
-        {
-            return Err(InstrumentError::Kind {
-                metric: key.metric.clone(),
-                is: metric.kind,
-                asked: key.kind,
-            });
-        }
-        if let Some(item) = self.items.get_mut(&key.identity) {
-            let (first, spelled) = (&item.slot.key.spelled, &key.spelled);
-            let is_new = first != spelled && item.others.len() < SPELLINGS && item.others.insert(Arc::clone(spelled));
-            let words = is_new.then(|| {
-                self.merged += 1;
-                let [one, other] = [first, spelled].map(|name| name.replace('\n', " "));
-                format!(
-                    "names fall together: {one:?} and {other:?} are one series of the metric {:?}",
-                    key.metric
-                )
-            });
-            return Ok((Found::Here(Arc::clone(&item.slot)), words));
+        if let Some((slot, words)) = self.here(&key.identity, key)? {
+            return Ok((Found::Here(slot), words));
         }
         match self.metrics.get_mut(&key.metric) {
             Some(metric) if self.limit > 0 && metric.instruments >= self.limit => {
@@ -120,11 +108,13 @@ impl<S: Clone> Registry<S> {
         &mut self,
         key: Key,
         outputs: Outputs<S>,
+        line: String,
         sent: Vec<String>,
         bounds: &Arc<[f64]>,
-    ) -> Result<(Arc<Slot>, Option<String>), InstrumentError> {
-        if let Some(item) = self.items.get(&key.identity) {
-            return Ok((Arc::clone(&item.slot), None));
+    ) -> Result<Registered, InstrumentError> {
+        let identity = self.lines.get(&line).unwrap_or(&key.identity);
+        if let Some(here) = self.here(&Arc::clone(identity), &key)? {
+            return Ok(here);
         }
         if let Some((series, by)) = sent
             .iter()
@@ -157,9 +147,11 @@ impl<S: Clone> Registry<S> {
             slot: Arc::clone(&slot),
             cell,
             outputs,
+            line: line.clone(),
             live: None,
             others: HashSet::new(),
         };
+        self.lines.insert(line, Arc::clone(&identity));
         self.items.insert(identity, item);
         let words = warn.then(|| {
             let grows = self.grows(&name);
@@ -241,10 +233,36 @@ impl<S: Clone> Registry<S> {
         self.metrics.get(metric).map(|metric| metric.kind)
     }
 
+    /// The instrument of that identity, asked for by `key`, and what is to be reported.
+    fn here(&mut self, identity: &str, key: &Key) -> Result<Option<Registered>, InstrumentError> {
+        let is = self.items.get(identity).map(|item| item.slot.key.kind);
+        let is = is.or_else(|| self.kind(&key.metric));
+        if let Some(is) = is.filter(|is| *is != key.kind) {
+            return Err(InstrumentError::Kind {
+                metric: key.metric.clone(),
+                is,
+                asked: key.kind,
+            });
+        }
+        let Some(item) = self.items.get_mut(identity) else {
+            return Ok(None);
+        };
+        let (first, spelled) = (&item.slot.key.spelled, &key.spelled);
+        let is_new = first != spelled && item.others.len() < SPELLINGS && item.others.insert(Arc::clone(spelled));
+        let words = is_new.then(|| {
+            self.merged += 1;
+            let [one, other] = [first, spelled].map(|name| name.replace('\n', " "));
+            let metric = &item.slot.key.metric;
+            format!("names fall together: {one:?} and {other:?} are one series of the metric {metric:?}")
+        });
+        Ok(Some((Arc::clone(&item.slot), words)))
+    }
+
     fn forget(&mut self, identity: &str) {
         let Some(item) = self.items.remove(identity) else {
             return;
         };
+        self.lines.remove(&item.line);
         if let Some(metric) = self.metrics.get_mut(&item.slot.key.metric) {
             metric.instruments -= 1;
         }
@@ -302,8 +320,10 @@ mod tests {
             Found::Here(slot) => Some(slot),
             Found::Beyond(_) => None,
             Found::Absent => {
-                let sent = vec!["hits".to_owned()];
-                let (slot, words) = registry.insert(key, Outputs::Counter(()), sent, &[].into()).unwrap();
+                let (line, sent) = (key.identity.to_string(), vec!["hits".to_owned()]);
+                let (slot, words) = registry
+                    .insert(key, Outputs::Counter(()), line, sent, &[].into())
+                    .unwrap();
                 said.extend(words);
                 Some(slot)
             }
@@ -360,7 +380,7 @@ mod tests {
         let clash = key(Kind::Counter, "hi", &[("a", "1")]);
         let sent = vec!["hits".to_owned()];
         let error = registry
-            .insert(clash, Outputs::Counter(()), sent, &[].into())
+            .insert(clash, Outputs::Counter(()), String::new(), sent, &[].into())
             .err()
             .unwrap();
         assert_eq!(

@@ -91,14 +91,14 @@ impl Builder {
     }
 
     /// The quantiles of histograms. [`DEFAULT_QUANTILES`] unless said.
-    pub fn quantiles(mut self, quantiles: &[f64]) -> Builder {
-        self.quantiles = quantiles.to_vec();
+    pub fn quantiles(mut self, quantiles: impl Into<Vec<f64>>) -> Builder {
+        self.quantiles = quantiles.into();
         self
     }
 
     /// Counts, in histograms, values that are at most as large as each of these, in a series with the tag `le` for each.
-    pub fn buckets(mut self, bounds: &[f64]) -> Builder {
-        self.buckets = bounds.to_vec();
+    pub fn buckets(mut self, bounds: impl Into<Vec<f64>>) -> Builder {
+        self.buckets = bounds.into();
         self
     }
 

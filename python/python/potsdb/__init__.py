@@ -3,18 +3,31 @@
     import potsdb
 
     metrics = potsdb.Client("localhost")
-    metrics.send("web.requests", 1, path="/login")
+    requests = metrics.counter("web.requests", path="/login")
+    requests.add()
     metrics.wait()
 
-Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.series`, `gauge`,
-`counter`, `timer`, `send_frame`, `flush`, `stats`,
+Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.counter`, `gauge`,
+`histogram`, `timer`, `series`, `send_frame`, `flush`, `stats`,
 `close(timeout)`, `with`, and every option of the client as a keyword.
 """
 
 from __future__ import annotations
 
-from . import client, exit, records
-from ._potsdb import Counter, EndpointState, Gauge, SentFrame, Series, Stats, Timer, __version__
+from . import client, exit, instruments, records
+from ._potsdb import (
+    Counter,
+    EndpointState,
+    Gauge,
+    Histogram,
+    Instruments,
+    Running,
+    SentFrame,
+    Series,
+    Stats,
+    Timer,
+    __version__,
+)
 from .client import Client
 from .exceptions import Closed, ConfigError, InvalidOverflow, InvalidPoint, PotsdbError, QueueFull
 
@@ -25,16 +38,20 @@ __all__ = [
     "Counter",
     "EndpointState",
     "Gauge",
+    "Histogram",
+    "Instruments",
     "InvalidOverflow",
     "InvalidPoint",
     "PotsdbError",
     "QueueFull",
+    "Running",
     "SentFrame",
     "Series",
     "Stats",
     "Timer",
     "__version__",
     "client",
+    "instruments",
 ]
 
 records.install()

@@ -39,7 +39,7 @@ fn buckets_are_there_if_they_were_asked_for() {
     let client = open(&receiver);
     let instruments = Instruments::builder(&client)
         .style(Style::Prometheus)
-        .buckets(&[0.1, 1.0])
+        .buckets([0.1, 1.0])
         .build()
         .unwrap();
     let took = instruments.histogram("took", tag()).unwrap();
@@ -72,6 +72,19 @@ fn illegal_names_are_refused_unless_they_are_to_be_replaced_or_escaped() {
     let said: Vec<String> = client.take_reports().iter().map(ToString::to_string).collect();
     let wanted = "names fall together: \"r user ann lee\" and \"r user ann:lee\" are one series of the metric \"r\"";
     assert_eq!(said, [wanted]);
+}
+
+#[test]
+fn names_that_the_client_repairs_to_the_same_are_one_series() {
+    let receiver = receiver();
+    let client = Client::open(&format!("{}?host_tag=false&invalid=replace", receiver.url())).unwrap();
+    let instruments = instruments(&client);
+    instruments.counter("hits", [("user", "ann lee")]).unwrap().add(1);
+    instruments.counter("hits", [("user", "ann?lee")]).unwrap().add(2);
+    instruments.counter("hits", [("user", "ann_lee")]).unwrap().add(4);
+    assert_eq!(instruments.stats().merged, 2);
+    ended(&client.close(LONG));
+    assert_eq!(values(&receiver, "hits user=ann_lee").last().unwrap(), "7");
 }
 
 #[test]

@@ -37,9 +37,9 @@ fn intervals_are_whole_seconds() {
             .build();
         assert_eq!(built.unwrap_err().to_string(), said);
     }
-    let built = Instruments::builder(&client).quantiles(&[1.5]).build();
+    let built = Instruments::builder(&client).quantiles([1.5]).build();
     assert_eq!(built.unwrap_err().to_string(), "quantiles: 1.5 is not from 0 to 1");
-    let built = Instruments::builder(&client).buckets(&[2.0, 1.0]).build();
+    let built = Instruments::builder(&client).buckets([2.0, 1.0]).build();
     assert_eq!(
         built.unwrap_err().to_string(),
         "buckets: bounds are finite and increase"

@@ -273,9 +273,19 @@ impl Client {
 
     /// Marks this place in the order of sending, to wait for it in slices or from elsewhere.
     pub fn barrier(&self) -> Barrier {
+        self.barrier_on(Occasion::Flush)
+    }
+
+    /// As [`barrier`](Client::barrier), at the program's end: what counts in the process has its last word before it. For
+    /// exit hooks of bindings, which drain and do not close.
+    pub fn exit_barrier(&self) -> Barrier {
+        self.barrier_on(Occasion::Exit)
+    }
+
+    fn barrier_on(&self, occasion: Occasion) -> Barrier {
         let home = self.existing_home();
         if let Some(home) = home {
-            home.sources().call(Occasion::Flush);
+            home.sources().call(occasion);
         }
         let to = home.map_or(0, |home| home.queue().barrier());
         Barrier::new(self.clone(), home.map(Home::id), to)

@@ -29,6 +29,8 @@ pub trait Source: Send + Sync {
 pub enum Occasion {
     /// A flush is about to take its barrier. What is sent now is behind that barrier.
     Flush,
+    /// The program ends, and a barrier is about to be taken. Threads may go on for a moment.
+    Exit,
     /// The client is about to close. What is sent now still goes out; nothing after it does.
     Close,
     /// The client gives everything up.
@@ -67,4 +69,54 @@ impl fmt::Debug for Sources {
 /// The system has no thread left.
 pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<thread::JoinHandle<()>> {
     without_signals(|| thread::Builder::new().name(name.to_owned()).spawn(run))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::Client;
+
+    /// Sends a point whenever it is called, and flushes, which must not come back to it for ever.
+    struct Sends {
+        client: Client,
+        called: Mutex<Vec<Occasion>>,
+    }
+
+    impl Source for Sends {
+        fn on(&self, occasion: Occasion) {
+            let number = {
+                let mut called = self.called.lock().unwrap();
+                called.push(occasion);
+                called.len()
+            };
+            let _ = self.client.send("m", number, [("h", number.to_string())]);
+            if number == 1 {
+                let _ = self.client.barrier();
+            }
+        }
+    }
+
+    #[test]
+    fn a_source_sends_before_each_flush_and_close_until_it_is_gone() {
+        use Occasion::{Close, Exit, Flush, Stop};
+        let client = Client::open("tsdb://127.0.0.1:1?test_mode=true").unwrap();
+        let source = Arc::new(Sends {
+            client: client.clone(),
+            called: Mutex::default(),
+        });
+        let weak: Weak<dyn Source> = Arc::<Sends>::downgrade(&source);
+        client.attach(weak);
+        assert!(client.barrier().wait(std::time::Duration::from_secs(60)));
+        let stats = client.stats();
+        assert_eq!((stats.accepted, stats.pending()), (2, 0));
+        let _ = client.exit_barrier();
+        client.close(std::time::Duration::from_secs(60));
+        assert_eq!(client.stats().accepted, 4);
+        client.stop();
+        assert_eq!(*source.called.lock().unwrap(), [Flush, Flush, Exit, Close, Stop]);
+        drop(source);
+        client.close(std::time::Duration::from_secs(60));
+    }
 }

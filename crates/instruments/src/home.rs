@@ -119,6 +119,7 @@ impl Source for Home {
     fn on(&self, occasion: Occasion) {
         match occasion {
             Occasion::Flush => self.emit(Moment::Flush(ticker::now())),
+            Occasion::Exit => self.emit(Moment::Last(ticker::now())),
             Occasion::Close => {
                 self.emit(Moment::Last(ticker::now()));
                 self.signal.end();

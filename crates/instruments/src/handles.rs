@@ -202,7 +202,15 @@ impl Timer {
     /// Measures a call.
     #[inline]
     pub fn time<T>(&self, call: impl FnOnce() -> T) -> T {
-        let _block = self.start();
+        /// Records also when the call panics.
+        struct Call<'a>(&'a Timer, Instant);
+        impl Drop for Call<'_> {
+            #[inline]
+            fn drop(&mut self) {
+                self.0.record(self.1.elapsed());
+            }
+        }
+        let _call = Call(self, Instant::now());
         call()
     }
 

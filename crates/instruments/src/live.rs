@@ -272,7 +272,7 @@ impl State {
 
 impl Totals {
     fn absorb(&mut self, part: Part) {
-        self.count += part.count;
+        self.count += part.sketch.count();
         self.sum += part.sum;
         self.within.resize(part.within.len(), 0);
         self.within
@@ -300,20 +300,17 @@ impl Totals {
         if let Some(all) = series.buckets.last() {
             point(all, whole(self.count));
         }
-        if self.interval.is_empty() {
+        // None of an interval without a value.
+        let (Some(min), Some(max)) = (self.min, self.max) else {
             return;
-        }
-        // An extreme may be missing where a value was counted before it was told: then its bucket tells.
-        let [min, max] =
-            [(self.min, 0.0), (self.max, 1.0)].map(|(told, end)| told.or_else(|| self.interval.quantile(end)));
+        };
         if let Some(series) = &series.min {
-            point(series, min.and_then(finite));
+            point(series, finite(min));
         }
-        point(&series.max, max.and_then(finite));
+        point(&series.max, finite(max));
         for (quantile, series) in &series.quantiles {
             let told = self.interval.quantile(*quantile);
-            let within = told.map(|told| told.max(min.unwrap_or(told)).min(max.unwrap_or(told)));
-            point(series, within.and_then(finite));
+            point(series, told.and_then(|told| finite(told.clamp(min, max))));
         }
     }
 }

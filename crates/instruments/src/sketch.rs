@@ -14,7 +14,8 @@
 //! same error, and a logarithm per value, which costs more than everything else an update does.
 //!
 //! Values nearer to 0 than 2^-64 count as 0. Values of 2^64 and more share the last bucket. So a sketch has at most
-//! 2 x 128 octaves. [`Sketch`] is plain memory, for one owner; [`AtomicSketch`] is filled by many threads at once.
+//! 2 x 128 octaves. [`Sketch`] is what quantiles are asked of; a [`SharedSketch`] is what updates fill, quickly, until it is
+//! emptied into one.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -164,26 +165,27 @@ fn buckets(octaves: &Octaves) -> impl DoubleEndedIterator<Item = (usize, u64)> {
     })
 }
 
-/// A sketch that any number of threads fill at once, without a lock.
+/// A sketch in places that are found without a search. Of its users one at a time writes, which is theirs to see to: its
+/// numbers are atomics for want of anything else that may be shared, and are loaded and stored like plain ones.
 #[derive(Debug, Default)]
-pub(crate) struct AtomicSketch {
+pub(crate) struct SharedSketch {
     zeros: AtomicU64,
-    positive: AtomicOctaves,
+    positive: SharedOctaves,
     /// Most histograms never see a negative value.
-    negative: OnceLock<Box<AtomicOctaves>>,
+    negative: OnceLock<Box<SharedOctaves>>,
 }
 
 /// An octave has memory from its first value on.
 #[derive(Debug)]
-struct AtomicOctaves([OnceLock<Box<[AtomicU64; SUBS]>>; OCTAVES]);
+struct SharedOctaves([OnceLock<Box<[AtomicU64; SUBS]>>; OCTAVES]);
 
-impl Default for AtomicOctaves {
-    fn default() -> AtomicOctaves {
-        AtomicOctaves(std::array::from_fn(|_| OnceLock::new()))
+impl Default for SharedOctaves {
+    fn default() -> SharedOctaves {
+        SharedOctaves(std::array::from_fn(|_| OnceLock::new()))
     }
 }
 
-impl AtomicOctaves {
+impl SharedOctaves {
     #[inline]
     fn bucket(&self, index: usize) -> &AtomicU64 {
         let octave = self.0[index / SUBS].get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU64::new(0))));
@@ -192,18 +194,18 @@ impl AtomicOctaves {
 
     fn take(&self, mut counted: impl FnMut(usize, u64)) {
         for (octave, counts) in self.0.iter().enumerate() {
-            let Some(counts) = counts.get() else { continue };
-            for (sub, count) in counts.iter().enumerate() {
-                if count.load(Ordering::Relaxed) != 0 {
-                    counted(octave * SUBS + sub, count.swap(0, Ordering::Acquire));
+            for (sub, count) in counts.get().into_iter().flat_map(|counts| counts.iter()).enumerate() {
+                let taken = take(count);
+                if taken > 0 {
+                    counted(octave * SUBS + sub, taken);
                 }
             }
         }
     }
 }
 
-impl AtomicSketch {
-    /// Counts a finite value. What the thread wrote before it is seen by who takes the count.
+impl SharedSketch {
+    /// Counts a finite value.
     #[inline]
     pub(crate) fn record(&self, value: f64) {
         let bucket = match place(value) {
@@ -211,25 +213,30 @@ impl AtomicSketch {
             Place::Positive(index) => self.positive.bucket(index),
             Place::Negative(index) => self.negative.get_or_init(Box::default).bucket(index),
         };
-        bucket.fetch_add(1, Ordering::Release);
+        bucket.store(bucket.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// Moves what was counted so far into `sketch`, and returns how much that was.
-    pub(crate) fn take_into(&self, sketch: &mut Sketch) -> u64 {
-        let mut taken = self.zeros.swap(0, Ordering::Acquire);
-        sketch.zeros += taken;
-        self.positive.take(|index, count| {
-            taken += count;
-            sketch.add(Place::Positive(index), count);
-        });
+    /// Moves what was counted so far into a sketch.
+    pub(crate) fn take(&self) -> Sketch {
+        let mut sketch = Sketch {
+            zeros: take(&self.zeros),
+            ..Sketch::default()
+        };
+        self.positive
+            .take(|index, count| sketch.add(Place::Positive(index), count));
         if let Some(negative) = self.negative.get() {
-            negative.take(|index, count| {
-                taken += count;
-                sketch.add(Place::Negative(index), count);
-            });
+            negative.take(|index, count| sketch.add(Place::Negative(index), count));
         }
-        taken
+        sketch
     }
+}
+
+fn take(count: &AtomicU64) -> u64 {
+    let taken = count.load(Ordering::Relaxed);
+    if taken > 0 {
+        count.store(0, Ordering::Relaxed);
+    }
+    taken
 }
 
 #[cfg(test)]
@@ -343,20 +350,12 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_record_at_once_lose_nothing() {
-        let (shared, mut taken) = (AtomicSketch::default(), Sketch::default());
-        std::thread::scope(|scope| {
-            for thread in 0..4 {
-                let shared = &shared;
-                scope.spawn(move || (0..10_000).for_each(|n| shared.record(f64::from(n * 4 + thread - 20_000))));
-            }
-            for _ in 0..100 {
-                shared.take_into(&mut taken);
-            }
-        });
-        shared.take_into(&mut taken);
-        let all: Vec<f64> = (0..40_000).map(|n| f64::from(n - 20_000)).collect();
-        assert_eq!(taken, sketch(&all));
+    fn a_shared_sketch_is_emptied_into_what_it_was_given() {
+        let shared = SharedSketch::default();
+        let values: Vec<f64> = (0..40_000).map(|n| f64::from(n - 20_000)).collect();
+        values.iter().for_each(|value| shared.record(*value));
+        assert_eq!(shared.take(), sketch(&values));
+        assert!(shared.take().is_empty());
     }
 
     proptest! {

@@ -63,7 +63,7 @@ HEAD = """
         pytest.param("del client, counter", id="that-lets-go"),
         pytest.param("client.flush(10); os._exit(0)", id="that-flushes-and-leaves"),
         pytest.param("sys.exit()", id="that-exits"),
-        pytest.param("for _ in range(20): client.flush(10); counter.add()", id="that-flushes-all-the-time"),
+        pytest.param("[(client.flush(10), counter.add()) for _ in range(20)]", id="that-flushes-all-the-time"),
         pytest.param(
             "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); os.kill(os.getpid(), signal.SIGTERM)",
             id="that-is-terminated",

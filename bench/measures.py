@@ -33,6 +33,7 @@ OTHERS = ["questdb `Sender.row`", "datadog statsd", "statsd TCP", "influxdb-clie
 CALLS = ["cadence", "metrics, no point per call", "questdb-rs"]
 SERIES = ["1 series", "1 000 series", "300 000 series"]
 ATOMIC = "an atomic addition"
+PYTHONS = ["prometheus_client", "opentelemetry-sdk"]
 REGISTRIES = ["metrics, its Prometheus exporter", "prometheus", "opentelemetry_sdk"]
 HANDLES = ["cadence, the client's own tags", "metrics, no point per call"]
 MEASURES = [
@@ -44,6 +45,11 @@ MEASURES = [
     Measure("Python `series.send(value)`, automatic time, `repeats=keep` (ns)", OLD, None, True),
     *(Measure("Python `send(name, value, 3 tags)` beside others (ns)", name, None, True) for name in OTHERS),
     Measure("Python `send(name, value, 3 tags)` beside others (ns)", "opentsdb-py", None, True, "opentsdb-py, which pip could not install"),
+    Measure("Python `counter.add()` (ns)", "", 60, True),
+    *(Measure("Python `counter.add()` (ns)", name, None, True) for name in PYTHONS),
+    Measure("Python `histogram.record(value)` (ns)", "", 60, True),
+    *(Measure("Python `histogram.record(value)` (ns)", name, None, True) for name in PYTHONS),
+    Measure("Python `with timer:` of nothing (ns)", "prometheus_client", None, True),
     Measure("Python `send_frame`, a point of 2 tags (ns)", DATAFRAME, 1 / 5, True),
     Measure("Python `send_frame` to the socket, a point of 2 tags (ns)", DATAFRAME, None, True),
     Measure("Python end to end, to a socket that is read (points/s)", OLD, 35, False),

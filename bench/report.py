@@ -49,6 +49,7 @@ def main() -> None:
             python(figures, options, few)
         if options.others:
             others(figures, options, few)
+        updates(figures, options, 1_000_000 // few)
         if options.ours:
             imported(figures, options.ours)
         if options.wheel:
@@ -92,6 +93,12 @@ def others(figures: Figures, options: argparse.Namespace, few: int) -> None:
     ]:
         with reader(options.bench) as port:
             collect(figures, run(side, ROOT / "bench" / script, measure, points, port))
+
+
+def updates(figures: Figures, options: argparse.Namespace, updates: int) -> None:
+    for side in (options.ours, options.others):
+        if side:
+            collect(figures, run(side, ROOT / "bench/updates.py", updates))
 
 
 def peers(figures: Figures, options: argparse.Namespace, points: int) -> None:

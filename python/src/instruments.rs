@@ -436,13 +436,14 @@ impl Timer {
     }
 
     fn __enter__(this: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
-        let var = entered(this.py())?;
+        let py = this.py();
+        let stack = Stack::of(py)?;
         let block = Entered {
             timer: this.get().id,
+            under: stack.top(py)?.unbind(),
             since: Instant::now(),
-            under: var.call_method0("get")?.unbind(),
         };
-        var.call_method1("set", (block,))?;
+        stack.set(py, block)?;
         Ok(this)
     }
 
@@ -514,7 +515,7 @@ impl Held<crates::Timer> {
 }
 
 /// A block that is being measured: what `timer.time()` returns. It is measured once.
-#[pyclass(frozen, module = "potsdb")]
+#[pyclass(frozen, module = "potsdb.instruments")]
 pub(crate) struct Running {
     held: Arc<Held<crates::Timer>>,
     since: Instant,
@@ -586,24 +587,43 @@ struct Entered {
     under: Py<PyAny>,
 }
 
-/// The context variable where the stack lies. One for all timers: a context keeps every variable that was set in it.
-fn entered(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let variable = VARIABLE.get_or_try_init(py, || {
-        let keywords = PyDict::new(py);
-        keywords.set_item("default", py.None())?;
-        // Part of every interpreter: nothing is loaded for it.
-        let class = py.import("_contextvars")?.getattr("ContextVar")?;
-        class.call(("potsdb.timers",), Some(&keywords)).map(Bound::unbind)
-    })?;
-    Ok(variable.bind(py))
+/// The context variable where the stack lies: its methods, bound. One for all timers, because a context keeps every variable
+/// that was ever set in it.
+struct Stack {
+    get: Py<PyAny>,
+    set: Py<PyAny>,
+}
+
+impl Stack {
+    fn of(py: Python<'_>) -> PyResult<&Stack> {
+        static STACK: PyOnceLock<Stack> = PyOnceLock::new();
+        STACK.get_or_try_init(py, || {
+            let keywords = PyDict::new(py);
+            keywords.set_item("default", py.None())?;
+            // Part of every interpreter: nothing is loaded for it.
+            let class = py.import("_contextvars")?.getattr("ContextVar")?;
+            let variable = class.call(("potsdb.timers",), Some(&keywords))?;
+            Ok(Stack {
+                get: variable.getattr("get")?.unbind(),
+                set: variable.getattr("set")?.unbind(),
+            })
+        })
+    }
+
+    fn top<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.get.bind(py).call0()
+    }
+
+    fn set(&self, py: Python<'_>, top: impl for<'py> IntoPyObject<'py>) -> PyResult<()> {
+        self.set.bind(py).call1((top,)).map(drop)
+    }
 }
 
 /// Takes the newest block of a timer off the stack; returns since when it runs.
 fn leave(py: Python<'_>, timer: u64) -> PyResult<Option<Instant>> {
-    let variable = entered(py)?;
+    let stack = Stack::of(py)?;
     let mut above = Vec::new();
-    let mut top = variable.call_method0("get")?;
+    let mut top = stack.top(py)?;
     let since = loop {
         let Ok(block) = top.cast_into::<Entered>() else {
             return Ok(None);
@@ -620,7 +640,7 @@ fn leave(py: Python<'_>, timer: u64) -> PyResult<Option<Instant>> {
         let under = top.unbind();
         top = Bound::new(py, Entered { timer, since, under })?.into_any();
     }
-    variable.call_method1("set", (top,))?;
+    stack.set(py, top.unbind())?;
     Ok(Some(since))
 }
 

@@ -31,7 +31,7 @@
 //! **When.** Every interval (10 s), at times that are multiples of it, all instruments with one timestamp: OpenTSDB
 //! interpolates between series whose times differ, so only aligned ones add up exactly. [`potsdb::Client::flush`] and
 //! `close` send what changed since, and so does dropping the last handle. A series never has two values for one second: the
-//! second of two flushes within one second has the next one. A program that flushes much more often than that is ten seconds ahead
+//! second of two flushes within one second has the next one. A program that flushes much more often than that is five seconds ahead
 //! at most; then a flush leaves the newest state to a later one, a tick or the close.
 //!
 //! **Fork.** A child starts at zero, with what it updates itself. It sends the same series as its parent if it has the same

@@ -25,7 +25,7 @@ use crate::sketch::Sketch;
 use crate::style::HistogramSeries;
 
 /// How far ahead of the clock the points of flushes may be, in seconds.
-pub(crate) const AHEAD: u64 = 10;
+pub(crate) const AHEAD: u64 = 5;
 
 /// When points are made, in seconds since 1970.
 #[derive(Clone, Copy, Debug)]

@@ -405,6 +405,9 @@ def test_illegal_names_are_refused_as_a_series_are(client, caplog):
     counter.add()
     assert client.stats().invalid == 3 and counter.total == 0
     assert "b c" in caplog.text
+    with potsdb.Client("localhost", check_host=False, test_mode=True, invalid="raise") as strict:
+        with pytest.raises(potsdb.InvalidPoint):
+            strict.counter("m", a="b c")
 
 
 def test_updates_after_the_close_go_nowhere_and_raise_nothing(client, server):

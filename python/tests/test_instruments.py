@@ -77,6 +77,47 @@ def test_the_total_of_a_program_arrives(run, server, end):
     assert (values[0], values[-1]) == (0, 120 if "range" in end else 100)
 
 
+def test_one_thread_ticks_from_the_first_update_until_the_client_ends(run, server):
+    script = HEAD + """
+    import time
+    def tickers():
+        names = []
+        for task in os.listdir("/proc/self/task"):
+            try:
+                names.append(open(f"/proc/self/task/{task}/comm").read())
+            except OSError:
+                pass  # It has ended meanwhile.
+        return names.count("potsdb-ticker\\n")
+    def wait_for(number):
+        end = time.monotonic() + 20
+        while tickers() != number:
+            assert time.monotonic() < end, (tickers(), number)
+    client.gauge("load", a=1)
+    assert tickers() == 0
+    count()
+    client.gauge("load", a=1).set(1)
+    wait_for(1)
+    child = os.fork()
+    if child == 0:
+        assert tickers() == 0
+        counter.add()
+        wait_for(1)
+        client.wait()
+        wait_for(0)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    other = potsdb.Client("127.0.0.1", int(sys.argv[1]), host_tag=None, check_host=False)
+    hits = other.counter("hits", of="other")
+    hits.add()
+    wait_for(2)
+    other.stop()
+    wait_for(1)
+    del client, counter
+    wait_for(0)
+    """
+    run(script, server.port, options=("-W", "ignore"))
+
+
 FORKS = ("-W", "ignore:This process:DeprecationWarning")
 
 

@@ -27,6 +27,9 @@ use crate::style::HistogramSeries;
 /// How far ahead of the clock the points of flushes may be, in seconds.
 pub(crate) const AHEAD: u64 = 5;
 
+/// A last point so many seconds ahead of the clock, which no flush or close gets to, means that the clock was set back.
+const SET_BACK: u64 = 120;
+
 /// When points are made, in seconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Moment {
@@ -214,8 +217,8 @@ impl Live {
     /// The time of a point made now, if one is.
     fn next(&mut self, moment: Moment, changed: bool) -> Option<u64> {
         let (Moment::Tick(now) | Moment::Flush(now) | Moment::Last(now)) = moment;
-        if self.last > now.saturating_add(AHEAD) {
-            // The clock was set back. Waiting until it is there again could take for ever.
+        if self.last > now.saturating_add(SET_BACK) {
+            // Waiting until the clock is there again could take for ever.
             self.last = 0;
         }
         let free = now.max(self.last + 1);

@@ -192,6 +192,8 @@ enum Step {
     Add(u64),
     Pass(u64),
     Flush,
+    /// The program ends, and goes on for a moment.
+    Exit,
     /// A point was not taken.
     Refuse,
 }
@@ -201,6 +203,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0..5_u64).prop_map(Step::Add),
         (0..25_u64).prop_map(Step::Pass),
         Just(Step::Flush),
+        Just(Step::Exit),
         Just(Step::Refuse),
     ]
 }
@@ -212,7 +215,7 @@ proptest! {
         start in 1000..1020_u64,
         steps in prop::collection::vec(step(), 0..60),
     ) {
-        let (mut now, mut count) = (start, 1);
+        let (mut now, mut count, mut exits) = (start, 1, 0);
         let mut hits = Told::counter(now);
         for step in steps {
             match step {
@@ -230,6 +233,11 @@ proptest! {
                     let said = last.is_some_and(|last| last.value == Value::try_from(count).unwrap());
                     prop_assert!(said || last.is_some_and(|last| last.at >= now + AHEAD));
                 }
+                Step::Exit => {
+                    exits += 1;
+                    hits.at(Moment::Last(now), total(count));
+                    prop_assert_eq!(hits.points.last().unwrap().value, Value::try_from(count).unwrap());
+                }
                 Step::Refuse => hits.live.unsent(),
             }
         }
@@ -238,7 +246,7 @@ proptest! {
         prop_assert!(points.windows(2).all(|pair| pair[0].at < pair[1].at));
         prop_assert_eq!(points[0].value, Value::from(0));
         prop_assert_eq!(points.last().unwrap().value, Value::try_from(count).unwrap());
-        prop_assert!(points.iter().all(|point| point.at <= now + AHEAD + 1));
+        prop_assert!(points.iter().all(|point| point.at <= now + AHEAD + 1 + exits));
         // Every tick that the instrument lived to see is a point's time, unless flushes went ahead of it.
         let ahead = points.iter().filter(|point| point.at % INTERVAL != 0).count() > 2;
         for tick in start / INTERVAL + 1..=now / INTERVAL {

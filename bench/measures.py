@@ -32,6 +32,9 @@ HEADERS = "a C compiler and Python's headers"
 OTHERS = ["questdb `Sender.row`", "datadog statsd", "statsd TCP", "influxdb-client, its `Point` alone"]
 CALLS = ["cadence", "metrics, no point per call", "questdb-rs"]
 SERIES = ["1 series", "1 000 series", "300 000 series"]
+ATOMIC = "an atomic addition"
+PYTHONS = ["prometheus_client", "opentelemetry-sdk"]
+REGISTRIES = ["metrics, its Prometheus exporter", "prometheus", "opentelemetry_sdk"]
 HANDLES = ["cadence, the client's own tags", "metrics, no point per call"]
 MEASURES = [
     Measure("Python `send(name, value, 3 tags)` (ns)", OLD, 1 / 60, True),
@@ -42,6 +45,11 @@ MEASURES = [
     Measure("Python `series.send(value)`, automatic time, `repeats=keep` (ns)", OLD, None, True),
     *(Measure("Python `send(name, value, 3 tags)` beside others (ns)", name, None, True) for name in OTHERS),
     Measure("Python `send(name, value, 3 tags)` beside others (ns)", "opentsdb-py", None, True, "opentsdb-py, which pip could not install"),
+    Measure("Python `counter.add()` (ns)", "", 60, True),
+    *(Measure("Python `counter.add()` (ns)", name, None, True) for name in PYTHONS),
+    Measure("Python `histogram.record(value)` (ns)", "", 60, True),
+    *(Measure("Python `histogram.record(value)` (ns)", name, None, True) for name in PYTHONS),
+    Measure("Python `with timer:` of nothing (ns)", "prometheus_client", None, True),
     Measure("Python `send_frame`, a point of 2 tags (ns)", DATAFRAME, 1 / 5, True),
     Measure("Python `send_frame` to the socket, a point of 2 tags (ns)", DATAFRAME, None, True),
     Measure("Python end to end, to a socket that is read (points/s)", OLD, 35, False),
@@ -59,6 +67,16 @@ MEASURES = [
     Measure("Rust `client.send_at`, float, 3 tags, queue to memory (ns)", COPY, None, True),
     *(Measure("Rust `client.send_at`, 3 tags, beside others (ns)", name, None, True) for name in CALLS),
     *(Measure("Rust `series.send_at`, beside others made once (ns)", name, None, True) for name in HANDLES),
+    Measure("Rust `counter.add(1)` (ns)", "", 20, True),
+    Measure("Rust `gauge.set` (ns)", "", 20, True),
+    Measure("Rust `histogram.record` (ns)", "", 20, True),
+    Measure("Rust `counter.add(1)` (ns)", ATOMIC, None, True),
+    Measure("Rust `gauge.set` (ns)", ATOMIC, None, True),
+    Measure("Rust `histogram.record` (ns)", ATOMIC, None, True),
+    Measure("Rust `timer.time` of nothing (ns)", ATOMIC, None, True),
+    *(Measure("Rust `counter.add(1)` (ns)", name, None, True) for name in REGISTRIES),
+    *(Measure("Rust `histogram.record` (ns)", name, None, True) for name in REGISTRIES),
+    Measure("Rust `counter.add(1)`, 4 threads on one counter, for all of them (ns)", "", None, True),
     Measure("Rust end to end, float, to a socket that is read (MB/s)", PLAIN, 0.4, False),
     Measure("Rust end to end, integer, to a socket that is read (MB/s)", PLAIN, 0.4, False),
     Measure("Rust end to end, float, acknowledged by `version` (MB/s)", PLAIN, None, False),

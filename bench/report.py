@@ -49,13 +49,14 @@ def main() -> None:
             python(figures, options, few)
         if options.others:
             others(figures, options, few)
+        updates(figures, options, 1_000_000 // few)
         if options.ours:
             imported(figures, options.ours)
         if options.wheel:
             figures["Python, the module's wheel (MiB)"]["ours"].append(options.wheel.stat().st_size / 2**20)
         if options.command:
             command(figures, options)
-        for name, points in [("memory", 1_000_000), ("wire", 8_000_000), ("threads", 4_000_000), ("stalls", 900_000)]:
+        for name, points in [("memory", 1_000_000), ("instruments", 20_000_000), ("wire", 8_000_000), ("threads", 4_000_000), ("stalls", 900_000)]:
             collect(figures, run(options.bench, name, 1, points // few))
         collect(figures, run(options.bench, "endpoints", 1))
         peers(figures, options, 1_000_000 // few)
@@ -92,6 +93,12 @@ def others(figures: Figures, options: argparse.Namespace, few: int) -> None:
     ]:
         with reader(options.bench) as port:
             collect(figures, run(side, ROOT / "bench" / script, measure, points, port))
+
+
+def updates(figures: Figures, options: argparse.Namespace, updates: int) -> None:
+    for side in (options.ours, options.others):
+        if side:
+            collect(figures, run(side, ROOT / "bench/updates.py", updates))
 
 
 def peers(figures: Figures, options: argparse.Namespace, points: int) -> None:

@@ -17,6 +17,7 @@ mod burst;
 mod count;
 mod endpoints;
 mod growth;
+mod instruments;
 mod memory;
 mod path;
 mod processor;
@@ -40,6 +41,7 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some("reader") => reader::run(arguments.get(1).map_or("reads", String::as_str)),
         Some("memory") => memory::run(number(1, 7), number(2, 1_000_000)),
+        Some("instruments") => instruments::run(number(1, 7), number(2, 20_000_000)),
         Some("wire") => wire::run(number(1, 7), number(2, 8_000_000)),
         Some("threads") => threads::run(number(1, 7), number(2, 4_000_000)),
         Some("stalls") => stalls::run(number(1, 7), number(2, 900_000)),
@@ -61,7 +63,7 @@ fn main() {
         // One side alone, once: for counting its system calls, and for profiles.
         Some("send") => threads::once(number(1, 1), number(2, 1_000_000)),
         _ => panic!(
-            "potsdb-bench reader [reads|answers|http|stalls|datagrams] | memory | wire | threads | stalls [ROUNDS [POINTS]] | endpoints [ROUNDS] | growth PLOT [PLACE [POINTS]] | beside [POINTS] | path [PATH [POINTS [PORT]]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
+            "potsdb-bench reader [reads|answers|http|stalls|datagrams] | memory | instruments | wire | threads | stalls [ROUNDS [POINTS]] | endpoints [ROUNDS] | growth PLOT [PLACE [POINTS]] | beside [POINTS] | path [PATH [POINTS [PORT]]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
         ),
     }
 }

@@ -13,7 +13,7 @@ use crate::core::{Core, Door, Origin};
 use crate::errors::{self, Refusal};
 use crate::fastcall::{self, Arguments};
 use crate::frame::{self, SentFrame};
-use crate::instruments::{Counter, Gauge, Timer};
+use crate::instruments::{Counter, Gauge, Histogram, Instruments, Timer};
 use crate::series::Series;
 use crate::sites::Sites;
 use crate::stats::Stats;
@@ -28,6 +28,7 @@ use crate::{options, values};
 pub(crate) struct Client {
     door: OnceLock<Arc<Door>>,
     sites: TryLock<Sites>,
+    instruments: OnceLock<Instruments>,
 }
 
 #[pymethods]
@@ -38,6 +39,7 @@ impl Client {
         Client {
             door: OnceLock::new(),
             sites: TryLock::default(),
+            instruments: OnceLock::new(),
         }
     }
 
@@ -118,22 +120,39 @@ impl Client {
         frame::send(py, self.door()?, table, columns, timeout)
     }
 
-    /// Makes a gauge: a series whose value is set.
-    #[pyo3(signature = (name, /, **tags))]
-    fn gauge(&self, py: Python<'_>, name: &Bound<'_, PyAny>, tags: Option<&Bound<'_, PyDict>>) -> PyResult<Gauge> {
-        self.series(py, name, tags).map(Gauge)
+    /// The client's own instruments: those of `counter`, `gauge`, `histogram` and `timer`.
+    #[getter]
+    fn instruments(&self) -> PyResult<Instruments> {
+        Ok(self.own_instruments()?.clone())
     }
 
-    /// Makes a counter, from 0: a series whose total is sent whenever something is added.
+    /// Hands out a counter: a total that grows, sent at each tick and at the end.
     #[pyo3(signature = (name, /, **tags))]
     fn counter(&self, py: Python<'_>, name: &Bound<'_, PyAny>, tags: Option<&Bound<'_, PyDict>>) -> PyResult<Counter> {
-        self.series(py, name, tags).map(Counter::new)
+        self.own_instruments()?.counter(py, name, tags)
     }
 
-    /// Makes a timer: a series of the seconds that `with` blocks take.
+    /// Hands out a gauge: a value that goes up and down, sent at each tick and at the end.
+    #[pyo3(signature = (name, /, **tags))]
+    fn gauge(&self, py: Python<'_>, name: &Bound<'_, PyAny>, tags: Option<&Bound<'_, PyDict>>) -> PyResult<Gauge> {
+        self.own_instruments()?.gauge(py, name, tags)
+    }
+
+    /// Hands out a histogram: a distribution of values, sent as count, sum, extremes and percentiles.
+    #[pyo3(signature = (name, /, **tags))]
+    fn histogram(
+        &self,
+        py: Python<'_>,
+        name: &Bound<'_, PyAny>,
+        tags: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Histogram> {
+        self.own_instruments()?.histogram(py, name, tags)
+    }
+
+    /// Hands out a timer: a histogram of the seconds that blocks and functions take.
     #[pyo3(signature = (name, /, **tags))]
     fn timer(&self, py: Python<'_>, name: &Bound<'_, PyAny>, tags: Option<&Bound<'_, PyDict>>) -> PyResult<Timer> {
-        self.series(py, name, tags).map(Timer::new)
+        self.own_instruments()?.timer(py, name, tags)
     }
 
     /// Waits until every point sent before has its verdict; False when `timeout` seconds came first.
@@ -328,8 +347,13 @@ impl Client {
         Ok(line)
     }
 
+    fn own_instruments(&self) -> PyResult<&Instruments> {
+        let door = self.door()?;
+        Ok(self.instruments.get_or_init(|| Instruments::of(door)))
+    }
+
     #[inline]
-    fn door(&self) -> PyResult<&Arc<Door>> {
+    pub(crate) fn door(&self) -> PyResult<&Arc<Door>> {
         self.door
             .get()
             .ok_or_else(|| PyRuntimeError::new_err("the client is not open: call Client.__init__ first"))

@@ -88,7 +88,7 @@ fn drain(py: Python<'_>, core: &Core, began: Instant) -> PyResult<()> {
         // The end of the worker is later than the last verdict: it says good-bye to the server.
         waits::until(py, Some(left), |slice| core.client.wait_closed(slice))?;
     } else {
-        let barrier = core.client.barrier();
+        let barrier = core.client.exit_barrier();
         waits::until(py, Some(left), |slice| barrier.wait(slice))?;
     }
     Ok(())

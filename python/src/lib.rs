@@ -63,9 +63,12 @@ fn _potsdb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     module.add_class::<client::Client>()?;
     module.add_class::<series::Series>()?;
+    module.add_class::<instruments::Instruments>()?;
     module.add_class::<instruments::Gauge>()?;
     module.add_class::<instruments::Counter>()?;
+    module.add_class::<instruments::Histogram>()?;
     module.add_class::<instruments::Timer>()?;
+    module.add_class::<instruments::Running>()?;
     module.add_class::<frame::SentFrame>()?;
     module.add_class::<stats::Stats>()?;
     module.add_class::<stats::EndpointState>()?;

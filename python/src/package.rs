@@ -22,6 +22,8 @@ pub(crate) struct Package {
     pub(crate) refused: Py<PyAny>,
     /// `_tables.lean`: a table and the columns of it that are sent.
     pub(crate) lean: Py<PyAny>,
+    /// `instruments._measured`: a timer and a function whose calls it is to measure.
+    pub(crate) measured: Py<PyAny>,
 }
 
 /// Read where something was refused or is to be told, never on the way of a point that is sent. No Python code runs
@@ -30,7 +32,7 @@ static PACKAGE: Mutex<Option<Arc<Package>>> = Mutex::new(None);
 
 /// Takes over what the package brings.
 #[pyfunction]
-#[pyo3(signature = (*, invalid_point, invalid_overflow, closed, queue_full, config_error, report, refused, lean))]
+#[pyo3(signature = (*, invalid_point, invalid_overflow, closed, queue_full, config_error, report, refused, lean, measured))]
 #[expect(clippy::too_many_arguments, reason = "Python's keywords, each with a name there")]
 pub(crate) fn install(
     invalid_point: Py<PyType>,
@@ -41,6 +43,7 @@ pub(crate) fn install(
     report: Py<PyAny>,
     refused: Py<PyAny>,
     lean: Py<PyAny>,
+    measured: Py<PyAny>,
 ) {
     let package = Package {
         invalid_point,
@@ -51,6 +54,7 @@ pub(crate) fn install(
         report,
         refused,
         lean,
+        measured,
     };
     let before = PACKAGE
         .lock()

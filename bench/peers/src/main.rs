@@ -8,6 +8,8 @@
 //! potsdb-peers POINTS TCP_PORT UDP_PORT
 //! ```
 
+mod instruments;
+
 use std::hint::black_box;
 use std::net::UdpSocket;
 use std::time::Instant;
@@ -27,6 +29,7 @@ fn main() {
     cadence(points, udp);
     dogstatsd(points, udp);
     questdb(points, tcp);
+    instruments::run(points);
 }
 
 /// As its documentation has it for programs that must not wait: a thread of its own behind a queue without limit.

@@ -46,7 +46,7 @@ impl Destination {
         as_they_are.overflow = Overflow::Block(None);
         let client = self
             .options
-            .open(Client::builder_over(as_they_are, &self.server.or_default()))?;
+            .open(Client::builder_over(as_they_are, &self.server.or_default(), None))?;
         let options = client.options();
         match (options.overflow, options.precision) {
             (Overflow::Block(None), Precision::Seconds) => Ok(client),

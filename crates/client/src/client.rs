@@ -7,8 +7,8 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use potsdb_wire::{Additions, InvalidPoint, MAX_LINE, Rules, SeriesText, Timestamp, Value, line};
@@ -27,6 +27,7 @@ use crate::queue::{Sent, Wait};
 use crate::repeat::Known;
 use crate::report::Report;
 use crate::series::{IntoValue, Series};
+use crate::source::{Occasion, Source};
 use crate::sync::is_worker;
 use crate::visit::Visit;
 
@@ -62,7 +63,7 @@ thread_local! {
 ///
 /// ```no_run
 /// let client = potsdb::Client::open("tsdb://localhost:4242")?;
-/// client.send("web.requests", 1, [("path", "/login")])?;
+/// client.send("host.load", 0.7, [("core", "1")])?;
 /// let stats = client.close(std::time::Duration::from_secs(5));
 /// assert_eq!(stats.delivered(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -316,7 +317,20 @@ impl Client {
 
     /// Marks this place in the order of sending, to wait for it in slices or from elsewhere.
     pub fn barrier(&self) -> Barrier {
+        self.barrier_on(Occasion::Flush)
+    }
+
+    /// As [`barrier`](Client::barrier), at the program's end: what counts in the process has its last word before it. For
+    /// exit hooks of bindings, which drain and do not close.
+    pub fn exit_barrier(&self) -> Barrier {
+        self.barrier_on(Occasion::Exit)
+    }
+
+    fn barrier_on(&self, occasion: Occasion) -> Barrier {
         let home = self.existing_home();
+        if let Some(home) = home {
+            home.sources().call(occasion);
+        }
         let to = home.map_or(0, |home| home.queue().barrier());
         Barrier::new(self.clone(), home.map(Home::id), to)
     }
@@ -327,6 +341,7 @@ impl Client {
     /// All clones are closed with it. A second close returns the statistics as they are.
     pub fn close(&self, timeout: Duration) -> Stats {
         if let Some(home) = self.existing_home() {
+            home.sources().call(Occasion::Close);
             close(home, timeout);
         }
         self.stats()
@@ -335,13 +350,16 @@ impl Client {
     /// Stops accepting and returns at once; the worker writes what is queued, however long that
     /// takes, and ends.
     pub fn begin_close(&self) {
-        self.home().queue().close(None);
+        let home = self.home();
+        home.sources().call(Occasion::Close);
+        home.queue().close(None);
     }
 
     /// Closes as [`begin_close`](Client::begin_close), with a deadline from now: what is pending then is dropped, with the
     /// reason `closed`. Of several deadlines the earliest counts. A forked child that has not sent has nothing to close.
     pub fn end_by(&self, timeout: Duration) {
         if let Some(home) = self.existing_home() {
+            home.sources().call(Occasion::Close);
             home.queue().close(clock::deadline(timeout));
         }
     }
@@ -356,7 +374,9 @@ impl Client {
     /// Gives up what is queued and in flight, with the reason `stopped`, and returns at once. Points
     /// sent from then on are accepted and dropped for the same reason.
     pub fn stop(&self) {
-        self.home().queue().stop();
+        let home = self.home();
+        home.queue().stop();
+        home.sources().call(Occasion::Stop);
     }
 
     /// Gives up what is left at the program's end, and returns at once. Points sent from then on, by
@@ -365,6 +385,7 @@ impl Client {
     pub fn abandon(&self) {
         if let Some(home) = self.existing_home() {
             home.queue().abandon();
+            home.sources().call(Occasion::Stop);
         }
     }
 
@@ -380,6 +401,18 @@ impl Client {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.existing_home().is_none_or(|home| !home.queue().lock().has_ended())
+    }
+
+    /// Attaches what sends points on its own: from now on flush and close call it first, in this process. It is
+    /// forgotten when it is gone.
+    pub fn attach(&self, source: Weak<dyn Source>) {
+        self.home().sources().attach(source);
+    }
+
+    /// Tells the program of something, as the worker does: to the `log` facade, and to [`take_reports`](Client::take_reports).
+    /// For crates that build on this one; nothing here limits how often.
+    pub fn report(&self, report: Report) {
+        self.home().shared().reports.publish(report);
     }
 
     /// Counts a point that was refused before it came here: for bindings whose numbers and times can

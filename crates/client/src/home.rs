@@ -25,11 +25,12 @@ use crate::options::Options;
 use crate::publish::Shared;
 use crate::queue::Queue;
 use crate::repeat::{Known, Registry};
+use crate::source::Sources;
 use crate::worker::Worker;
 
 mod next;
 
-use next::Next;
+pub use next::Next;
 
 /// Numbers homes, so that a series can tell whose timestamps it remembers.
 static HOMES: AtomicU64 = AtomicU64::new(1);
@@ -40,6 +41,7 @@ pub(crate) struct Home {
     queue: Arc<Queue>,
     shared: Arc<Shared>,
     registry: Registry,
+    sources: Sources,
     next: Next<Box<Home>>,
 }
 
@@ -74,6 +76,7 @@ impl Home {
             queue: Arc::new(queue),
             shared: Arc::default(),
             registry: Registry::default(),
+            sources: Sources::default(),
             next: Next::default(),
         }
     }
@@ -144,6 +147,10 @@ impl Home {
 
     pub(crate) fn queue(&self) -> &Arc<Queue> {
         &self.queue
+    }
+
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     pub(crate) fn shared(&self) -> &Shared {

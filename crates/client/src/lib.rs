@@ -5,7 +5,7 @@
 //! use std::time::Duration;
 //!
 //! let client = potsdb::Client::open("tsdb://localhost:4242")?;
-//! client.send("web.requests", 1, [("path", "/login")])?;
+//! client.send("host.load", 0.7, [("core", "1")])?;
 //!
 //! let latency = client.series("web.latency", [("path", "/login")])?; // checked and rendered once
 //! latency.send(0.0123)?;
@@ -22,6 +22,8 @@
 //!   + pending`, always.
 //! - [`InvalidPoint`], [`SendError`] and [`FlushError`] are what calls return; trouble with the server
 //!   is never among them.
+//!
+//! OpenTSDB keeps one value per series and second. Count with the counters of `potsdb-instruments`, which send totals.
 //!
 //! Not here: aggregation, queries, an async runtime. One background thread per client does everything
 //! that can block.
@@ -72,6 +74,7 @@ mod settling;
 // It plays both wires.
 #[cfg(all(test, feature = "http"))]
 mod simulation;
+pub mod source;
 mod sync;
 #[cfg(feature = "tls")]
 mod tls;

@@ -95,6 +95,11 @@ pub enum Report {
         /// What the server said of them last.
         words: String,
     },
+    /// What counts in the process, a source of points, has something to say.
+    Source {
+        /// What, in words.
+        words: String,
+    },
     /// The worker panicked; the client is closed. A defect of potsdb.
     Panicked {
         /// The panic's message.
@@ -191,6 +196,7 @@ impl fmt::Display for Report {
             Report::Throttled { words } => write!(f, "the server asks to slow down: {words}"),
             Report::Failing { words } => write!(f, "the server fails, trying again: {words}"),
             Report::GivenUp { words } => write!(f, "points are given up that the server did not take: {words}"),
+            Report::Source { words } => f.write_str(words),
             Report::Panicked { why } => write!(f, "the worker panicked, the client is closed: {why}"),
         }
     }

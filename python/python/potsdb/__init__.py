@@ -3,16 +3,30 @@
     import potsdb
 
     metrics = potsdb.Client("localhost")
-    metrics.send("web.requests", 1, path="/login")
+    requests = metrics.counter("web.requests", path="/login")
+    requests.add()
     metrics.wait()
 
-Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.series`, `gauge`,
-`counter`, `timer`, `send_frame`, `flush`, `stats`,
+Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.counter`, `gauge`,
+`histogram`, `timer`, `series`, `send_frame`, `flush`, `stats`,
 `close(timeout)`, `with`, and every option of the client as a keyword.
 """
 
-from . import _conflict, _exit, _potsdb, _records, client
-from ._potsdb import Counter, EndpointState, Gauge, SentFrame, Series, Stats, Timer, __version__
+from __future__ import annotations
+
+from . import _conflict, _exit, _potsdb, _records, client, instruments
+from ._potsdb import (
+    Counter,
+    EndpointState,
+    Gauge,
+    Histogram,
+    Instruments,
+    SentFrame,
+    Series,
+    Stats,
+    Timer,
+    __version__,
+)
 from .client import Client
 from .exceptions import Closed, ConfigError, InvalidOverflow, InvalidPoint, PotsdbError, QueueFull
 
@@ -23,6 +37,8 @@ __all__ = [
     "Counter",
     "EndpointState",
     "Gauge",
+    "Histogram",
+    "Instruments",
     "InvalidOverflow",
     "InvalidPoint",
     "PotsdbError",
@@ -33,6 +49,7 @@ __all__ = [
     "Timer",
     "__version__",
     "client",
+    "instruments",
 ]
 
 
@@ -51,6 +68,7 @@ _potsdb.install(
     report=_records.report,
     refused=_records.invalid,
     lean=_lean,
+    measured=instruments._measured,
 )
 _records.install()
 _exit.install()

@@ -1,7 +1,7 @@
 """The extension module: the Rust client. Use it through the package `potsdb`."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, SupportsFloat, SupportsIndex, SupportsInt, final, overload
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol, SupportsFloat, SupportsIndex, SupportsInt, TypeVar, final, overload
 
 from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
 
@@ -11,6 +11,9 @@ __all__ = [
     "Counter",
     "EndpointState",
     "Gauge",
+    "Histogram",
+    "Instruments",
+    "Running",
     "SentFrame",
     "Series",
     "Stats",
@@ -24,6 +27,8 @@ __all__ = [
 __version__: str
 
 _Value: TypeAlias = SupportsFloat | SupportsIndex | str | Buffer
+_Number: TypeAlias = SupportsFloat | SupportsIndex
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _Time: TypeAlias = SupportsInt | SupportsIndex | str | Buffer
 
 class _Table(Protocol):
@@ -74,12 +79,21 @@ class Client:
         is full, at most `timeout` seconds; `rows` says how many rows were sent. Null and NaN make no point, a
         null tag is left out; illegal cells are counted, and told by row and column as `invalid` has it.
         """
-    def gauge(self, name: str, /, **tags: object) -> Gauge:
-        """Makes a gauge: a series whose value is set."""
+    @property
+    def instruments(self) -> Instruments:
+        """The client's own instruments: those of `counter`, `gauge`, `histogram` and `timer`."""
     def counter(self, name: str, /, **tags: object) -> Counter:
-        """Makes a counter, from 0: a series whose total is sent whenever something is added."""
+        """Hands out a counter: a total that grows, sent at each tick and at the end.
+
+        The same name and tags give the same counter. Illegal names raise as those of `series` do; with
+        `invalid="drop"` each update of such a counter is counted as invalid.
+        """
+    def gauge(self, name: str, /, **tags: object) -> Gauge:
+        """Hands out a gauge: a value that goes up and down, sent at each tick and at the end."""
+    def histogram(self, name: str, /, **tags: object) -> Histogram:
+        """Hands out a histogram: a distribution of values, sent as count, sum, extremes and percentiles."""
     def timer(self, name: str, /, **tags: object) -> Timer:
-        """Makes a timer: a series of the seconds that `with` blocks take."""
+        """Hands out a timer: a histogram of the seconds that blocks and functions take."""
     def flush(self, timeout: float | None = None) -> bool:
         """Waits until every point sent before has its verdict; False when `timeout` seconds came first."""
     def stats(self) -> Stats:
@@ -144,31 +158,119 @@ class SentFrame:
         """The first ten cells refused: row, column, and what is illegal."""
 
 @final
-class Gauge:
-    """A value that goes up and down."""
+class Instruments:
+    """Counters, gauges, histograms and timers of one client, which are sent together.
 
-    def set(self, value: _Value, timestamp: _Time | None = None) -> bool:
-        """Sends the value; True when it was queued, False for a repeat or an illegal point."""
+    Every `interval` seconds, at times that are multiples of it, all have a point with the same timestamp. `flush`, `close`,
+    `wait` and the program's end send the last state first. A forked child starts at zero.
+    """
+
+    def __new__(
+        cls,
+        client: Client,
+        /,
+        *,
+        interval: float = 10.0,
+        style: Literal["dotted", "prometheus"] = "dotted",
+        names: Literal["refuse", "replace", "escape"] = "refuse",
+        max_series: int = 10000,
+        idle_timeout: float | None = None,
+        quantiles: Sequence[float] = (0.5, 0.9, 0.99, 0.999),
+        buckets: Sequence[float] = (),
+    ) -> Self:
+        """Makes instruments with settings of their own.
+
+        `interval`: whole seconds. `style`: `dotted` sends histograms as `.count .sum .min .max .p50 .p90 .p99 .p999`,
+        `prometheus` as `_count _sum _max` and by a tag `quantile`. `names`: what becomes of characters that OpenTSDB
+        does not allow; `escape` can be undone. `max_series`: of a metric, 0 for no limit; a report at 80 % names the tag
+        that grows, and updates beyond it are counted and not sent. `idle_timeout`: seconds without an update after
+        which a series ends; never, unless said. `quantiles`: 0.5, 0.9, 0.99 and 0.999, unless said. `buckets`: bounds
+        of which histograms count the values up to each, in series with the tag `le`.
+        """
+    def counter(self, name: str, /, **tags: object) -> Counter:
+        """Hands out a counter: a total that grows, sent at each tick and at the end."""
+    def gauge(self, name: str, /, **tags: object) -> Gauge:
+        """Hands out a gauge: a value that goes up and down, sent at each tick and at the end."""
+    def histogram(self, name: str, /, **tags: object) -> Histogram:
+        """Hands out a histogram: a distribution of values, sent as count, sum, extremes and percentiles."""
+    def timer(self, name: str, /, **tags: object) -> Timer:
+        """Hands out a timer: a histogram of the seconds that blocks and functions take."""
+    def describe(self, name: str, /, unit: str = "", text: str = "") -> None:
+        """Says what a metric is measured in and means; kept for `descriptions`, as OpenTSDB's `put` has no place for it."""
+    def descriptions(self) -> dict[str, dict[str, str | None]]:
+        """What was said about metrics: a dict of kind, unit and text for each."""
+    def stats(self) -> dict[str, int]:
+        """What was not sent, as a dict: instruments, refused, beyond_limit, merged."""
 
 @final
 class Counter:
-    """A total that grows."""
+    """A total that grows. What is sent is the total in this process, at each tick and at the end."""
 
-    def add(self, more: int = 1) -> bool:
-        """Adds to the total and sends it; True when it was queued. What is not sent is in the total all the same."""
+    def add(self, n: _Number = 1) -> None:
+        """Adds to the total. Adding 0 makes the counter known to the server.
+
+        What is negative raises `ValueError`; NaN and infinity are refused and counted.
+        """
     @property
-    def total(self) -> int:
-        """What was added so far."""
+    def total(self) -> int | float:
+        """What was added in this process."""
+
+@final
+class Gauge:
+    """A value that goes up and down. What is sent is the value, at each tick and at the end."""
+
+    def set(self, value: _Number) -> None:
+        """Sets the value. NaN and infinity are refused and counted."""
+    def add(self, n: _Number = 1) -> None:
+        """Adds to the value, which is 0 at first."""
+    def sub(self, n: _Number = 1) -> None:
+        """Subtracts from the value."""
+    @property
+    def value(self) -> float | None:
+        """The value in this process; None before it was set."""
+
+@final
+class Histogram:
+    """A distribution of values: `.count` and `.sum`, which only grow, and `.min .max .p50 .p90 .p99 .p999` of the interval.
+
+    The percentiles are within 0.8 %.
+    """
+
+    def record(self, value: _Number) -> None:
+        """Records a value. NaN and infinity are refused and counted."""
 
 @final
 class Timer:
-    """Measures how long a `with` block takes, on any number of threads at once and nested.
+    """A histogram of the seconds that blocks and functions take.
 
-    Tasks of one event loop that are to overlap need a timer each.
+    `with timer:` and `async with timer:` measure a block, `with timer.time() as block:` one with a token of its own,
+    and `@timer` every call of a function or coroutine. Blocks may overlap in any number of threads, tasks and
+    greenlets. Generators that take turns within one of them want `timer.time()`.
     """
 
+    def time(self) -> Running:
+        """Begins to measure, and returns the token: `with timer.time() as block:`, or `block.stop()`."""
+    def record(self, seconds: _Number) -> None:
+        """Records seconds that were measured elsewhere."""
     def __enter__(self) -> Self: ...
-    def __exit__(self, _kind: object, _error: object, _traceback: object, /) -> bool: ...
+    def __exit__(self, _kind: object, _error: object, _traceback: object, /) -> Literal[False]: ...
+    def __aenter__(self) -> Awaitable[Self]: ...
+    def __aexit__(self, kind: object, error: object, traceback: object, /) -> Awaitable[None]: ...
+    def __call__(self, function: _Function, /) -> _Function:
+        """Makes a function, or a coroutine, that measures each of its calls."""
+
+@final
+class Running:
+    """A block that is being measured: what `timer.time()` returns. It is measured once."""
+
+    def stop(self) -> float:
+        """Records how many seconds it took, and returns them."""
+    def discard(self) -> None:
+        """Records nothing."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, _kind: object, _error: object, _traceback: object, /) -> Literal[False]: ...
+    def __aenter__(self) -> Awaitable[Self]: ...
+    def __aexit__(self, kind: object, error: object, traceback: object, /) -> Awaitable[None]: ...
 
 @final
 class Stats:
@@ -336,6 +438,7 @@ def install(
     report: Callable[[int, str], None],
     refused: Callable[[str, str], None],
     lean: Callable[[Any, list[str]], object],
+    measured: Callable[[Timer, Callable[..., Any]], Callable[..., Any]],
 ) -> None:
     """Takes over what the package brings."""
 

@@ -34,6 +34,24 @@ def new_program() -> potsdb.Stats:
     return stats
 
 
+def counting_program(metrics: Client) -> float:
+    requests = metrics.counter("web.requests", path="/login")
+    requests.add()
+    slow = potsdb.Instruments(metrics, interval=60, style="prometheus", buckets=[0.1, 1])
+    timer = slow.timer("web.render")
+
+    @timer
+    def render(name: str) -> int:
+        return len(name)
+
+    with timer, timer.time() as block:
+        size: int = render("login")
+    metrics.gauge("web.size").set(size)
+    metrics.histogram("web.sizes").record(size)
+    seconds: float = block.stop()
+    return seconds + requests.total
+
+
 async def async_program() -> bool:
     async with potsdb.Client.from_url("tsdb://localhost", host_tag="web1") as metrics:
         await metrics.aflush(5)

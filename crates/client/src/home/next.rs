@@ -20,7 +20,8 @@ use std::thread;
 /// Forks in the middle of a move, one after the other, that are survived.
 const PLACES: usize = 4;
 
-pub(super) struct Next<T>([Place<T>; PLACES]);
+/// A place that is written once per process, whatever forks meanwhile.
+pub struct Next<T>([Place<T>; PLACES]);
 
 struct Place<T> {
     /// The process that fills it; 0: none.
@@ -38,12 +39,15 @@ impl<T> Default for Next<T> {
 }
 
 impl<T> Next<T> {
-    pub(super) fn get(&self) -> Option<&T> {
+    /// What is here, in this process or one it was forked from.
+    #[inline]
+    #[must_use]
+    pub fn get(&self) -> Option<&T> {
         self.0.iter().find_map(|place| place.value.get())
     }
 
     /// Puts a value here if there is none. Returns the one that is here, and what was given if it came too late.
-    pub(super) fn put(&self, value: T) -> (&T, Option<T>) {
+    pub fn put(&self, value: T) -> (&T, Option<T>) {
         let own = process::id();
         let mut value = Some(value);
         for place in &self.0 {

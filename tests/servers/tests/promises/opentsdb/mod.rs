@@ -2,6 +2,7 @@
 
 mod answers;
 mod deaths;
+mod instruments;
 mod storage;
 
 use std::time::Instant;

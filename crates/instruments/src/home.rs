@@ -1,0 +1,156 @@
+//! The instruments of one process: registry, ticker, and the way to the client.
+//!
+//! ```text
+//! ticker thread --tick-------.
+//! flush, close --hook--------+--> emit: collect under the registry's lock, then send with only `sending` held
+//! last handle goes --finish--'
+//! ```
+//!
+//! Two locks. `registry` is held for look-ups and while points are collected, never while something is called. `sending` is held from
+//! collecting until everything is queued: a flush that finds nothing new must not take its barrier before a tick has
+//! queued what it took. Nothing that is called under it comes back to it but from the same thread, which is sent away
+//! ([`INSIDE`]), and no send waits for room longer than [`ROOM`].
+
+use std::cell::Cell as Flag;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use potsdb::source::{Occasion, Source};
+use potsdb::{SendError, Series, Timestamp, Wait};
+
+use crate::live::{Moment, Point};
+use crate::registry::Registry;
+use crate::settings::Settings;
+use crate::ticker::{self, Signal};
+
+/// How long a flush or close waits for room in a full queue, all its points together, where the client would wait
+/// (`overflow=block`). The caller may hold a lock of a language's interpreter.
+const ROOM: Duration = Duration::from_millis(100);
+
+thread_local! {
+    /// Whether this thread is sending: a log handler may flush.
+    static INSIDE: Flag<bool> = const { Flag::new(false) };
+}
+
+pub(crate) struct Home {
+    idle: Option<u64>,
+    interval: u64,
+    registry: Mutex<Registry<Series>>,
+    sending: Mutex<()>,
+    ticking: AtomicBool,
+    signal: Arc<Signal>,
+    pub(crate) refused: AtomicU64,
+}
+
+impl Home {
+    pub(crate) fn new(settings: &Settings) -> Home {
+        Home {
+            idle: settings.idle,
+            interval: settings.interval,
+            registry: Mutex::new(Registry::new(settings.max_series)),
+            sending: Mutex::default(),
+            ticking: AtomicBool::new(false),
+            signal: Arc::default(),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn registry(&self) -> MutexGuard<'_, Registry<Series>> {
+        lock(&self.registry)
+    }
+
+    /// Starts the ticker, unless it runs.
+    pub(crate) fn start_ticker(self: &Arc<Self>) {
+        if self.ticking.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = ticker::start(self, Arc::clone(&self.signal), self.interval) {
+            // Flush and close still send.
+            log::error!(target: "potsdb", "the ticker of the instruments could not be started: {error}");
+        }
+    }
+
+    /// Sends the points of a moment.
+    pub(crate) fn emit(&self, moment: Moment) {
+        let Some(_inside) = Inside::enter() else { return };
+        let _sending = lock(&self.sending);
+        if self.signal.has_ended() {
+            return;
+        }
+        let wait = match moment {
+            Moment::Tick(_) => Wait::No,
+            Moment::Flush(_) | Moment::Last(_) => Wait::Until(Instant::now() + ROOM),
+        };
+        let collected = self.registry().collect(moment, self.idle);
+        let mut ends = collected.ends.into_iter().peekable();
+        let mut unsent: Vec<Arc<str>> = Vec::new();
+        for (index, point) in collected.points.iter().enumerate() {
+            while ends.next_if(|(end, _)| *end <= index).is_some() {}
+            match send(point, wait) {
+                Ok(()) => {}
+                Err(SendError::Closed) => {
+                    self.signal.end();
+                    return;
+                }
+                Err(_) => {
+                    let of = ends.peek().map(|(_, identity)| Arc::clone(identity));
+                    unsent.extend(of.filter(|identity| unsent.last() != Some(identity)));
+                }
+            }
+        }
+        if !unsent.is_empty() {
+            self.registry().unsent(&unsent);
+        }
+    }
+
+    /// Sends the last state, ends the ticker and lets go of the client.
+    pub(crate) fn finish(&self) {
+        self.emit(Moment::Last(ticker::now()));
+        self.signal.end();
+        // Whoever ticks at this moment is done first: what it holds of the client must not be the last.
+        drop(lock(&self.sending));
+        let all = self.registry().clear();
+        drop(all);
+    }
+}
+
+impl Source for Home {
+    fn on(&self, occasion: Occasion) {
+        match occasion {
+            Occasion::Flush => self.emit(Moment::Flush(ticker::now())),
+            Occasion::Exit => self.emit(Moment::Last(ticker::now())),
+            Occasion::Close => {
+                self.emit(Moment::Last(ticker::now()));
+                self.signal.end();
+            }
+            _ => self.signal.end(),
+        }
+    }
+}
+
+fn send(point: &Point<Series>, wait: Wait) -> Result<(), SendError> {
+    let at = Timestamp::from_clock_secs(point.at.cast_signed()).map_err(SendError::Invalid)?;
+    point.series.send_with(point.value, Some(at), wait, |_| ()).map(|_| ())
+}
+
+/// Takes a lock. What a panic left behind is numbers, each of which is right.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Inside;
+
+impl Inside {
+    fn enter() -> Option<Inside> {
+        // A thread whose locals are gone is at its end and sends nothing else.
+        let outside = INSIDE.try_with(|inside| !inside.replace(true)).unwrap_or(true);
+        outside.then_some(Inside)
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        let _ = INSIDE.try_with(|inside| inside.set(false));
+    }
+}

@@ -1,0 +1,346 @@
+//! The instruments of a client: made by name, sent together.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, Weak};
+
+use potsdb::source::Source;
+use potsdb::{Client, InvalidPoint, Report, Series};
+
+use crate::cell::Cell;
+use crate::error::InstrumentError;
+use crate::handles::{Counter, Gauge, Histogram, Timer};
+use crate::home::{Home, lock};
+use crate::live::Outputs;
+use crate::process::PerProcess;
+use crate::registry::Found;
+use crate::settings::{Builder, Settings};
+use crate::slot::{Key, Kind, Slot, identity};
+use crate::ticker;
+
+/// Counters, gauges, histograms and timers that are added up in the process, and sent through a client at aligned ticks.
+///
+/// Cheap to clone, usable from any number of threads. Asked twice for the same metric and tags it hands out the same
+/// instrument. [`Client::flush`] and [`Client::close`] send the last state first, and so does dropping the last handle, this or an
+/// instrument's. After a fork the child starts at zero.
+///
+/// ```no_run
+/// use potsdb_instruments::Instruments;
+///
+/// let client = potsdb::Client::open("tsdb://localhost:4242")?;
+/// let instruments = Instruments::new(&client);
+/// let requests = instruments.counter("web.requests", [("path", "/login")])?;
+/// requests.add(1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Instruments {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    client: Client,
+    settings: Settings,
+    home: PerProcess<Arc<Home>>,
+    described: PerProcess<Mutex<BTreeMap<String, Description>>>,
+}
+
+/// What a metric is, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Description {
+    /// The metric.
+    pub metric: String,
+    /// Its kind, if it has instruments.
+    pub kind: Option<Kind>,
+    /// What it is measured in, like `seconds` or `bytes`.
+    pub unit: String,
+    /// What it means.
+    pub text: String,
+}
+
+/// What instruments did not send, in this process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Instruments there are.
+    pub instruments: usize,
+    /// Updates that were refused: with what is no finite number, or would make a counter fall.
+    pub refused: u64,
+    /// Updates of series beyond the limit.
+    pub beyond_limit: u64,
+    /// Names that fell together with others.
+    pub merged: u64,
+}
+
+impl Instruments {
+    /// Instruments of a client, with the defaults.
+    #[must_use]
+    pub fn new(client: &Client) -> Instruments {
+        Instruments::start(client.clone(), Settings::unsaid())
+    }
+
+    /// Begins to build instruments of a client.
+    pub fn builder(client: &Client) -> Builder {
+        Builder::new(client)
+    }
+
+    pub(crate) fn start(client: Client, settings: Settings) -> Instruments {
+        Instruments {
+            handle: Arc::new(Handle {
+                client,
+                settings,
+                home: PerProcess::default(),
+                described: PerProcess::default(),
+            }),
+        }
+    }
+
+    /// Hands out a counter, made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Illegal names; a metric that is another kind of instrument, or one of another's series.
+    pub fn counter<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Counter, InstrumentError> {
+        Ok(Counter::new(self.slot(Kind::Counter, metric, tags)?, self.clone()))
+    }
+
+    /// Hands out a gauge, made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// See [`counter`](Instruments::counter).
+    pub fn gauge<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Gauge, InstrumentError> {
+        Ok(Gauge::new(self.slot(Kind::Gauge, metric, tags)?, self.clone()))
+    }
+
+    /// Hands out a histogram, made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// See [`counter`](Instruments::counter).
+    pub fn histogram<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Histogram, InstrumentError> {
+        Ok(Histogram::new(self.slot(Kind::Histogram, metric, tags)?, self.clone()))
+    }
+
+    /// Hands out a timer, made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// See [`counter`](Instruments::counter).
+    pub fn timer<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Timer, InstrumentError> {
+        Ok(Timer::new(self.slot(Kind::Histogram, metric, tags)?, self.clone()))
+    }
+
+    /// Says what a metric is measured in and means; the last word counts. OpenTSDB's `put` has no place for it, so it
+    /// is kept, for [`descriptions`](Instruments::descriptions).
+    pub fn describe(&self, metric: &str, unit: &str, text: &str) {
+        let metric = self.handle.settings.names.apply(metric).into_owned();
+        let description = Description {
+            metric: metric.clone(),
+            kind: None,
+            unit: unit.to_owned(),
+            text: text.to_owned(),
+        };
+        lock(self.handle.described.get_or_make(Mutex::default)).insert(metric, description);
+    }
+
+    /// What was said about metrics in this process, by name.
+    #[must_use]
+    pub fn descriptions(&self) -> Vec<Description> {
+        let Some(described) = self.handle.described.get() else {
+            return Vec::new();
+        };
+        let mut descriptions: Vec<_> = lock(described).values().cloned().collect();
+        if let Some(home) = self.handle.home.get() {
+            let registry = home.registry();
+            for description in &mut descriptions {
+                description.kind = registry.kind(&description.metric);
+            }
+        }
+        descriptions
+    }
+
+    /// What was not sent, and why.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let Some(home) = self.handle.home.get() else {
+            return Stats::default();
+        };
+        let registry = home.registry();
+        Stats {
+            instruments: registry.len(),
+            refused: home.refused.load(Ordering::Relaxed),
+            beyond_limit: registry.beyond().load(Ordering::Relaxed),
+            merged: registry.merged(),
+        }
+    }
+
+    /// The client they are sent through.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.handle.client
+    }
+
+    fn slot<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        kind: Kind,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Arc<Slot>, InstrumentError> {
+        let names = self.handle.settings.names;
+        let tags: Vec<(K, V)> = tags.into_iter().collect();
+        let written = tags.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        let sent = written
+            .clone()
+            .map(|(name, value)| (names.apply(name), names.apply(value)));
+        let owned = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into_owned(), value.into_owned());
+        let sent: Vec<(String, String)> = sent.map(owned).collect();
+        let spelled: Vec<(String, String)> = written
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let spelled = identity(metric, &spelled).into();
+        self.register(Key::new(kind, names.apply(metric).into_owned(), sent, spelled))
+    }
+
+    /// Finds the slot, or makes it.
+    fn register(&self, key: Key) -> Result<Arc<Slot>, InstrumentError> {
+        let home = self.handle.home();
+        let (found, words) = home.registry().find(&key)?;
+        self.report(words);
+        match found {
+            Found::Here(slot) => return Ok(slot),
+            Found::Beyond(updates) => return Ok(Arc::new(Slot::with(key, Cell::Beyond(updates)))),
+            Found::Absent => {}
+        }
+        // With no lock held: the client looks its own series up.
+        let mut sent = Vec::new();
+        let outputs = self.outputs(&key, &mut sent)?;
+        let bounds = &self.handle.settings.bounds;
+        let line = format!("{:?}", outputs.first());
+        let (slot, words) = home.registry().insert(key, outputs, line, sent, bounds)?;
+        self.report(words);
+        Ok(slot)
+    }
+
+    /// The series of an instrument, and the metrics that they are of.
+    fn outputs(&self, key: &Key, sent: &mut Vec<String>) -> Result<Outputs<Series>, InvalidPoint> {
+        let settings = &self.handle.settings;
+        let mut series = |metric: &str, extra: Option<(&str, String)>| {
+            let own = key.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let more = extra.as_ref().map(|(name, value)| (*name, value.as_str()));
+            let series = self.handle.client.series(metric, own.chain(more))?;
+            if !sent.iter().any(|before| before == metric) {
+                sent.push(metric.to_owned());
+            }
+            Ok::<_, InvalidPoint>(series)
+        };
+        Ok(match key.kind {
+            Kind::Counter => Outputs::Counter(series(&key.metric, None)?),
+            Kind::Gauge => Outputs::Gauge(series(&key.metric, None)?),
+            Kind::Histogram => {
+                let (quantiles, bounds) = (&settings.quantiles, &settings.bounds);
+                let series = settings.style.histogram(&key.metric, quantiles, bounds, series)?;
+                Outputs::Histogram(Box::new(series))
+            }
+        })
+    }
+
+    /// The cell of an instrument that is updated for the first time in this process: its birth. In a forked child it is
+    /// registered first.
+    #[cold]
+    pub(crate) fn begin(&self, key: &Key) -> Arc<Cell> {
+        let home = self.handle.home();
+        let mut key = key.clone();
+        loop {
+            let begun = home.registry().begin(&key, ticker::now());
+            if let Some(cell) = begun {
+                home.start_ticker();
+                return cell;
+            }
+            match self.register(key) {
+                Ok(slot) => {
+                    // There may be no room for it here.
+                    if let Some(Cell::Beyond(updates)) = slot.existing() {
+                        return Arc::new(Cell::Beyond(Arc::clone(updates)));
+                    }
+                    key = slot.key.clone();
+                }
+                // Another kind has taken its metric in this process.
+                Err(error) => {
+                    self.report(Some(error.to_string()));
+                    return Arc::new(Cell::Beyond(Arc::clone(home.registry().beyond())));
+                }
+            }
+        }
+    }
+
+    /// Counts an update that is refused.
+    #[cold]
+    pub(crate) fn refuse(&self, key: &Key, value: f64) {
+        let home = self.handle.home();
+        home.refused.fetch_add(1, Ordering::Relaxed);
+        if home.registry().refuse(&key.metric) {
+            let rule = if value.is_finite() {
+                "less than a total that only grows"
+            } else {
+                "no finite number"
+            };
+            self.report(Some(format!(
+                "metric {:?}: {value} is {rule}: refused, like others to come",
+                key.metric
+            )));
+        }
+    }
+
+    fn report(&self, words: Option<String>) {
+        if let Some(words) = words {
+            self.handle.client.report(Report::Source { words });
+        }
+    }
+}
+
+impl Handle {
+    /// The running process's home, attached to the client.
+    fn home(&self) -> &Arc<Home> {
+        self.home.get_or_make(|| {
+            let home = Arc::new(Home::new(&self.settings));
+            let source: Weak<dyn Source> = Arc::<Home>::downgrade(&home);
+            self.client.attach(source);
+            home
+        })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // A home inherited by fork is the parent's.
+        if let Some(home) = self.home.get() {
+            home.finish();
+        }
+    }
+}
+
+impl fmt::Debug for Instruments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Instruments({:?})", self.handle.client)
+    }
+}

@@ -6,7 +6,7 @@
 //! only to methods whose keywords are known, and there sorts them into places first. So these two methods
 //! are put into their classes by hand.
 //!
-//! Everything unsafe of the binding is here and in `try_lock.rs`, and nothing else is: what a call means is in `client.rs` and `series.rs`.
+//! Everything unsafe of the binding is here, and nothing else is: what a call means is in `client.rs` and `series.rs`.
 #![expect(
     unsafe_code,
     reason = "the calling convention is made of pointers; the two dicts cost 700 ns of 1 000"

@@ -53,6 +53,9 @@ const PARTS: u64 = 4;
 /// A line that failed so often by itself is given up when the client closes.
 const HOPELESS: u8 = 16;
 
+/// A sick series is given up then once it was tried in vain for so long: about five times.
+const HOPELESS_AFTER: Duration = Duration::from_millis(3_200);
+
 /// A precaution that failed so often is waited for by nobody. Its line has its verdict, and in a storage that never takes
 /// one series no precaution ever settles.
 const NOT_WAITED_FOR: u8 = 4;
@@ -176,7 +179,8 @@ impl Retries {
         for held in &mut batch.lines {
             held.count_failure(taken);
             let others_were_taken = held.failures > 1 && taken > held.taken_then;
-            if others_were_taken && matches!(blame, Blame::Some | Blame::Ended) {
+            // The end of a connection may have had nothing to do with its lines.
+            if others_were_taken && blame == Blame::Some {
                 held.failures = held.failures.max(PART_AT);
             }
         }
@@ -517,7 +521,7 @@ impl Retries {
         lines.chain(sick.drain()).collect()
     }
 
-    /// Takes out the points of series that were tried once more in vain since [`hurry`](Retries::hurry), and those that
+    /// Takes out the points of series that were tried in vain for long, and since [`hurry`](Retries::hurry), and those that
     /// failed by themselves for about a minute, though it may be that the server takes nothing at all.
     pub(crate) fn drain_failing(&mut self, now: Duration) -> Vec<(Outstanding, Arc<str>)> {
         // Several lines that failed so often together were named, each of them.

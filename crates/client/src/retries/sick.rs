@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{EACH, PART_AT, PAUSE};
+use super::{EACH, HOPELESS_AFTER, PART_AT, PAUSE};
 use crate::outstanding::Outstanding;
 
 /// More sick series than that are not told apart: their lines rest one by one.
@@ -226,10 +226,12 @@ impl Sick {
         old
     }
 
-    /// Takes out the points of series that were tried in vain, and not ready since.
+    /// Takes out the points of series that were tried in vain for long, and not ready since. An innocent series may be here for a
+    /// moment, if connections end for another reason.
     pub(super) fn drain_tried(&mut self, now: Duration) -> Vec<(Outstanding, Arc<str>)> {
         let mut drained = Vec::new();
-        let resting = |series: &&mut SickSeries| !series.tried && series.ready_at > now;
+        let resting =
+            |series: &&mut SickSeries| !series.tried && series.ready_at > now && series.pause >= HOPELESS_AFTER;
         for series in self.series.values_mut().filter(resting) {
             let words = series.words.clone();
             drained.extend(series.points.drain(..).zip(std::iter::repeat(words)));

@@ -324,10 +324,8 @@ impl Engine {
             return self.verdicts.end(held, Verdict::Dropped(Reason::TestMode));
         }
         self.precautions_ahead = (self.precautions_ahead - held.lines.len() as i64).max(0);
-        let Link {
-            door, state, given_at, ..
-        } = &mut self.links[link];
-        *given_at = self.now;
+        self.links[link].takes_new_lines(self.now);
+        let Link { door, state, .. } = &mut self.links[link];
         for held in self.retries.sift(held) {
             self.doors[*door].overload.take(self.now, held.lines.points());
             match state {

@@ -359,10 +359,15 @@ impl Retries {
                 let may_try = now >= self.not_before;
                 may_try && (!self.parted.is_empty() || sick()) || self.trying.is_due(now)
             }
-            // Most likely it fails for what is being looked for.
-            Kind::Failed => self.failed.is_due(now) && self.parted.is_empty(),
+            Kind::Failed => self.failed.is_due(now) && !self.is_searching(),
             Kind::Precautions => self.precautions.is_due(now),
         }
+    }
+
+    /// Whether a line is looked for that fails: most likely whatever failed once fails for the same. But why a connection ended
+    /// is a guess, and nothing else waits for it.
+    fn is_searching(&self) -> bool {
+        self.parted.last().is_some_and(|part| !part.ends)
     }
 
     /// When something that waits will be ready that is not now, though something else may be.
@@ -373,7 +378,7 @@ impl Retries {
     fn ready_times(&self) -> impl Iterator<Item = Duration> {
         let parted = (!self.parted.is_empty()).then_some(self.not_before);
         let sick = self.sick.ready_at().map(|at| at.max(self.not_before));
-        let failed = self.failed.ready_at().filter(|_| self.parted.is_empty());
+        let failed = self.failed.ready_at().filter(|_| !self.is_searching());
         let resting = [self.trying.ready_at(), failed, self.precautions.ready_at()];
         [parted, sick].into_iter().chain(resting).flatten()
     }

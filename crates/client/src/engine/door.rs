@@ -144,6 +144,8 @@ pub(super) struct Link {
     pub(super) batch_since: Option<Duration>,
     /// Until then it is left to new lines, if some wait.
     pub(super) gives_way_until: Duration,
+    /// The same once it was given some.
+    pub(super) fair_until: Duration,
     /// Its connection was given lines that had failed before.
     pub(super) tried: bool,
     /// Its connection is about to end because of its age, and takes no more lines.
@@ -171,9 +173,16 @@ impl Link {
             given_at: Duration::ZERO,
             batch_since: None,
             gives_way_until: Duration::ZERO,
+            fair_until: Duration::ZERO,
             tried: false,
             retiring: false,
         }
+    }
+
+    /// It is given lines that did not fail before.
+    pub(super) fn takes_new_lines(&mut self, now: Duration) {
+        self.given_at = now;
+        self.gives_way_until = self.fair_until;
     }
 
     /// Whether it is a connection that lines may be given to, or is about to be one.

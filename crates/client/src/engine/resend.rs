@@ -17,7 +17,8 @@ use crate::verdicts::{Done, Reason};
 /// requests hold.
 const LEAST_FAILED: usize = 1 << 20;
 
-/// After a batch that had failed, a link is left to new lines for so long, and for at least as long as the batch took it.
+/// After a batch that had failed, a link is left to new lines until some came, but for so long at most; and for as long as the
+/// batch took it.
 const GIVES_WAY: Duration = Duration::from_millis(10);
 
 /// Into how many looks at least a `max_age` is parted.
@@ -43,6 +44,7 @@ impl Engine {
             let Some(held) = self.verdicts.again.split_front(room.bytes, points) else {
                 return;
             };
+            self.links[link].takes_new_lines(self.now);
             for held in self.retries.sift(held) {
                 self.count_given(link, &held, None);
                 if let Some(exchange) = self.links[link].exchange_mut() {
@@ -119,7 +121,9 @@ impl Engine {
         for link in &mut self.links {
             let free = link.exchange().is_some_and(|exchange| exchange.room(false).is_some());
             if let Some(since) = link.batch_since.take_if(|_| free) {
-                link.gives_way_until = self.now + GIVES_WAY.max(self.now.saturating_sub(since));
+                let took = self.now.saturating_sub(since);
+                link.fair_until = self.now + took;
+                link.gives_way_until = self.now + took.max(GIVES_WAY);
             }
         }
     }

@@ -85,7 +85,9 @@ def test_help_names_every_option_with_its_default_and_meaning():
 def test_the_defaults_told_are_those_of_a_client():
     told = {name: default for name, default, _ in _potsdb.options()}
     assert (told["names"], told["max_tags"], told["invalid"], told["close_grace"]) == ("ascii", "0", "drop", "5s")
-    text = "&".join(f"{name}={default}" for name, default in told.items() if default and name != "host_tag")
+    # There is no text for the machine's name, and telnet has no bodies to compress.
+    spoken = {name: default for name, default in told.items() if default and name not in ("host_tag", "gzip")}
+    text = "&".join(f"{name}={default}" for name, default in spoken.items())
     potsdb.Client.from_url(f"tsdb://localhost?{text}").stop()
 
 

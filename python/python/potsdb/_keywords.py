@@ -23,7 +23,7 @@ class Options(TypedDict, total=False):
     queue_points: int | str
     """Most points in the queue; 0: no limit but queue_bytes. Default: `100000`."""
     queue_bytes: int | str
-    """Most bytes in the queue; unless given 64MiB, or 1GiB with more points than usual or any number of them."""
+    """Most bytes in the queue, at least 64KiB; unless given 64MiB, or 1GiB with more points than usual or any number of them."""
     overflow: str
     """When the queue is full: drop_oldest, drop_newest, block, block:5s. Default: `drop_oldest`."""
     tags: Mapping[str, object] | str
@@ -43,23 +43,23 @@ class Options(TypedDict, total=False):
     ack: str
     """Which answers are asked for: auto, none, accepted, stored (http). Default: `auto`."""
     window_bytes: int | str
-    """Bytes written and unanswered at most, per connection. Default: `4MiB`."""
+    """Bytes written and unanswered at most, per connection, at least 64KiB. Default: `4MiB`."""
     settle: _Duration
     """How long answered points stay re-sendable; 0: not at all. Default: `2s`."""
     settle_bytes: int | str
-    """Most bytes settling. Default: `32MiB`."""
+    """Most bytes settling, at least 64KiB. Default: `32MiB`."""
     max_age: _Duration
     """Points older than that are given up instead of written; 0: never."""
     connect_timeout: _Duration
-    """Longest time for a connection to be made. Default: `3s`."""
+    """Longest time for a connection to be made, at least 1ms. Default: `3s`."""
     write_timeout: _Duration
-    """Longest time without progress while writing; then the connection is ended. Default: `10s`."""
+    """Longest time without progress while writing, at least 1ms; then the connection is ended. Default: `10s`."""
     answer_timeout: _Duration
-    """Longest time without progress while an answer is due; then the connection is ended. Default: `10s`."""
+    """Longest time without progress while an answer is due, at least 1ms; then the connection is ended. Default: `10s`."""
     backoff: str
-    """Least and greatest wait between two attempts to connect: 100ms..30s. Default: `100ms..30s`."""
+    """Least and greatest wait between two attempts to connect, at least 1ms: 100ms..30s. Default: `100ms..30s`."""
     connections: int | str
-    """Connections per endpoint at most; unless given 1, or 8 with ack=stored."""
+    """Connections per endpoint at most, 1 to 64; unless given 1, or 8 with ack=stored."""
     connection_max_age: _Duration
     """A connection this old ends in good order and is made anew; 0: no limit."""
     gzip: bool | str

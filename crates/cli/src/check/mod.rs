@@ -113,7 +113,11 @@ impl Check {
                 "server": server.map(|server| server.to_string()),
                 "endpoints": findings.iter().map(Finding::object).collect::<Vec<_>>(),
                 "test_point": test_point,
-                "stored": tested.as_ref().and_then(|tested| Some(*tested.stored.as_ref()? == Stored::Yes)),
+                "stored": tested.as_ref().and_then(|tested| match tested.stored.as_ref()? {
+                    Stored::Yes => Some(true),
+                    Stored::No(_) => Some(false),
+                    Stored::Unknown(_) => None,
+                }),
                 "statistics": tested.as_ref().map(|tested| statistics::object(&tested.stats)),
                 "advice": advice,
             }));
@@ -227,7 +231,7 @@ impl Tested {
         let Tested { stats, stored, .. } = self;
         let stored = match stored {
             Some(Stored::Yes) => ", and a query finds it".to_owned(),
-            Some(Stored::No(why)) => format!(", but {why}"),
+            Some(Stored::No(why) | Stored::Unknown(why)) => format!(", but {why}"),
             None => String::new(),
         };
         if stats.acknowledged > 0 {

@@ -15,6 +15,8 @@ pub(super) enum Stored {
     Yes,
     /// Why not.
     No(String),
+    /// Nobody answers queries there, a proxy for telnet for one: and why it is not known.
+    Unknown(String),
 }
 
 /// Asks for the point of a line until it is there, as long as the server is asked at all.
@@ -33,16 +35,16 @@ pub(super) fn look_for(line: &str, asked: &Asked) -> Stored {
     );
     let deadline = Instant::now() + asked.timeout;
     loop {
-        let why = match asked.get(&path) {
+        let stored = match asked.get(&path) {
             Ok(answer) if answer.status == 200 && holds(&answer.body, time) => return Stored::Yes,
             Ok(answer) if answer.status == 200 || answer.status == 400 => {
-                format!("a query does not find it within {:?}", asked.timeout)
+                Stored::No(format!("a query does not find it within {:?}", asked.timeout))
             }
-            Ok(answer) => format!("a query is answered with status {}", answer.status),
-            Err(error) => format!("a query is not answered: {error}"),
+            Ok(answer) => Stored::No(format!("a query is answered with status {}", answer.status)),
+            Err(error) => Stored::Unknown(format!("a query is not answered: {error}")),
         };
         if Instant::now() + AGAIN > deadline {
-            return Stored::No(why);
+            return stored;
         }
         thread::sleep(AGAIN);
     }

@@ -12,8 +12,6 @@ Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.counter`, `g
 `close(timeout)`, `with`, and every option of the client as a keyword.
 """
 
-from __future__ import annotations
-
 from . import _conflict, _exit, _potsdb, _records, client, instruments
 from ._potsdb import (
     Counter,

@@ -4,7 +4,6 @@
 //! refuses or fails a batch without saying which line is to blame gets its halves, down to the one line.
 
 use crate::outstanding::Outstanding;
-use crate::retries::PART_AT;
 
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
@@ -31,7 +30,7 @@ impl Batch {
 
     /// Whether its lines are being found out about.
     pub(crate) fn is_apart(&self) -> bool {
-        !self.is_posted() && self.failures() >= PART_AT
+        self.lines.iter().any(Outstanding::is_apart)
     }
 
     /// How often a server has failed the line of it that was failed most.

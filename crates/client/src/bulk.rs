@@ -147,12 +147,9 @@ impl Batch {
     fn append(&mut self, queue: &Queue, deadline: Option<Instant>) -> Result<(u64, bool), SendError> {
         let mut is_repeat = false;
         if self.points > 0 {
-            let sent = match self.repeat.take() {
-                Some((known, home, timestamp)) => {
-                    queue.append_line_once(&self.bytes, (&known, home, timestamp), deadline)?
-                }
-                None => queue.append_lines(&self.bytes, self.points, deadline)?,
-            };
+            let repeat = self.repeat.take();
+            let repeat = repeat.as_ref().map(|(known, home, time)| (known, *home, *time));
+            let sent = queue.append_lines(&self.bytes, self.points, repeat, deadline)?;
             is_repeat = sent == Sent::Repeated;
         }
         if self.bad > 0 || self.replaced > 0 {

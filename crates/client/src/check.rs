@@ -10,16 +10,12 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::endpoint::Endpoint;
-use crate::resolver;
 use crate::tls::{Encrypted, Opening};
 
 /// Connects to the first address of an endpoint that accepts.
 pub(crate) fn check(endpoint: &Endpoint, opening: Option<&Opening>, timeout: Duration) -> io::Result<SocketAddr> {
     let until = Until::new(timeout);
-    let addresses = match endpoint.literal() {
-        Some(address) => vec![address],
-        None => resolver::lookup_within(endpoint.host(), endpoint.port(), timeout)?,
-    };
+    let addresses = endpoint.resolve(timeout)?;
     let mut last = None;
     for (index, address) in addresses.iter().enumerate() {
         let share = until.left() / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
@@ -28,17 +24,23 @@ pub(crate) fn check(endpoint: &Endpoint, opening: Option<&Opening>, timeout: Dur
         }
         let connected = TcpStream::connect_timeout(address, share);
         match connected.and_then(|stream| shake_hands(&stream, opening, Until::new(share))) {
-            Ok(()) => return Ok(*address),
+            Ok(_) => return Ok(*address),
             Err(error) => last = Some(error),
         }
     }
     Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "no address answered in time")))
 }
 
-fn shake_hands(stream: &TcpStream, opening: Option<&Opening>, until: Until) -> io::Result<()> {
-    let Some(opening) = opening else { return Ok(()) };
-    match Encrypted::new(opening)?.handshake(&mut Bounded::new(stream, until))? {
-        true => Ok(()),
+/// Begins TLS, if there is to be any.
+pub(crate) fn shake_hands(
+    stream: &TcpStream,
+    opening: Option<&Opening>,
+    until: Until,
+) -> io::Result<Option<Encrypted>> {
+    let Some(opening) = opening else { return Ok(None) };
+    let mut encrypted = Encrypted::new(opening)?;
+    match encrypted.handshake(&mut Bounded::new(stream, until))? {
+        true => Ok(Some(encrypted)),
         false => Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")),
     }
 }

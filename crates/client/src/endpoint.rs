@@ -174,11 +174,22 @@ impl Endpoint {
         }
     }
 
-    /// Host and port, as a header has them.
-    pub(crate) fn authority(&self) -> String {
+    /// What the header `Host` says: the scheme's own port is left out, as everybody does.
+    pub(crate) fn host_header(&self) -> String {
+        match self.scheme.is_http() && self.port == self.scheme.default_port() {
+            true => self.bracketed(),
+            false => self.authority(),
+        }
+    }
+
+    fn authority(&self) -> String {
+        format!("{}:{}", self.bracketed(), self.port)
+    }
+
+    fn bracketed(&self) -> String {
         match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
+            true => format!("[{}]", self.host),
+            false => self.host.clone(),
         }
     }
 

@@ -168,10 +168,8 @@ impl Engine {
                     exchange.wrote(now, bytes);
                     self.verdicts.tally.bytes_written += bytes;
                     let repeated = exchange.take_repeated();
-                    if repeated > 0 {
-                        self.pace.take(self.now, repeated);
-                        self.doors[*door].overload.take(self.now, repeated);
-                    }
+                    self.pace.take(self.now, repeated);
+                    self.doors[*door].overload.take_again(self.now, repeated);
                 }
             }
             Input::Received { link, bytes } => {

@@ -153,7 +153,7 @@ impl Overload {
         self.pace.ready_at().filter(|at| *at > now)
     }
 
-    /// Points were given to the endpoint.
+    /// New points were given to the endpoint.
     pub(crate) fn take(&mut self, now: Duration, points: u64) {
         self.take_again(now, points);
         if self.is_failing() {
@@ -161,7 +161,7 @@ impl Overload {
         }
     }
 
-    /// Points were given that it had failed before: it rests no longer for them.
+    /// Points were given that it had been given before: they prolong no rest, or new ones might never have their turn.
     pub(crate) fn take_again(&mut self, now: Duration, points: u64) {
         self.pace.take(now, points);
         self.fade(now);
@@ -185,7 +185,6 @@ impl Overload {
             let part = complaint.points as f64 / self.given.max(1.0);
             self.get_less(now, part.min(1.0));
         }
-        // What goes again during a rest must not prolong it: new points would never have their turn.
         if self.is_failing() && !rests && complaint.fresh {
             self.resting_until = now + self.rest;
             let most = if complaint.less { REST.2 } else { REST.1 };
@@ -257,7 +256,7 @@ impl Overload {
     }
 
     /// Whether the endpoint fails, and not some points.
-    pub(crate) fn is_failing(&self) -> bool {
+    fn is_failing(&self) -> bool {
         self.share() >= FAILING
     }
 
@@ -317,10 +316,8 @@ mod tests {
 
     fn less(points: u64) -> Complaint {
         Complaint {
-            points,
             less: true,
-            fresh: true,
-            ..Complaint::default()
+            ..Complaint::of(points, None)
         }
     }
 
@@ -343,6 +340,28 @@ mod tests {
         let limit = overload.limit().unwrap();
         assert!((4500.0..=5500.0).contains(&limit), "{limit}");
         assert!(overload.allowance(secs(11)) <= 280);
+    }
+
+    #[test]
+    fn what_goes_again_prolongs_no_rest_and_a_second_failure_begins_none() {
+        let mut overload = busy();
+        overload.complained(secs(10), Complaint::of(100_000, None));
+        let rested = secs(10) + REST.0;
+        for millis in [10, 50, 90] {
+            let now = secs(10) + Duration::from_millis(millis);
+            assert!(overload.allowance_again(now) > 0, "it goes on meanwhile");
+            overload.take_again(now, 1_000);
+            overload.take_to_try(now, 1_000);
+        }
+        assert_eq!(overload.ready_at(secs(10)), Some(rested));
+        let again = Complaint {
+            fresh: false,
+            ..Complaint::of(1_000, None)
+        };
+        overload.complained(rested, again);
+        assert_eq!(overload.allowance(rested), u64::MAX, "new points have their turn");
+        overload.take(rested, 1_000);
+        assert_eq!(overload.allowance(rested), 0, "and the next wait");
     }
 
     #[test]
@@ -384,12 +403,7 @@ mod tests {
     #[test]
     fn a_server_that_fails_without_asking_for_less_gets_as_much_as_before_after_a_rest() {
         let mut overload = busy();
-        let complaint = Complaint {
-            points: 100_000,
-            fresh: true,
-            ..Complaint::default()
-        };
-        overload.complained(secs(10), complaint);
+        overload.complained(secs(10), Complaint::of(100_000, None));
         assert_eq!((overload.allowance(secs(10)), overload.limit()), (0, None));
         assert_eq!(overload.allowance(secs(10) + REST.0), u64::MAX);
         assert_eq!(overload.bytes(), BLOCK_BYTES, "and shows with one block that it works");
@@ -449,10 +463,8 @@ mod tests {
                     overload.complained(
                         now,
                         Complaint {
-                            points,
                             less,
-                            fresh: true,
-                            ..Complaint::default()
+                            ..Complaint::of(points, None)
                         },
                     );
                     let until = overload.ready_at(now).unwrap();
@@ -466,10 +478,8 @@ mod tests {
             overload.complained(
                 now,
                 Complaint {
-                    points: 9_000_000,
                     less,
-                    fresh: true,
-                    ..Complaint::default()
+                    ..Complaint::of(9_000_000, None)
                 },
             );
             assert_eq!(overload.ready_at(now), Some(now + REST.0));

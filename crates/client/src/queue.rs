@@ -149,7 +149,7 @@ impl Queue {
         let state = self.lock();
         let new = repeat.is_none_or(|(known, home, timestamp)| !known.recent.holds(home, timestamp));
         if new && state.phase == Phase::Open && self.has_room(&state, 1, line.len()) && state.open.fits(line.len()) {
-            self.push(state, line, repeat);
+            self.push(state, line, 1, repeat);
             return Ok(Sent::Queued);
         }
         self.append_slowly(state, line, repeat, wait)
@@ -173,11 +173,7 @@ impl Queue {
             if let Some(done) = state.without_queueing()? {
                 return Ok(done);
             }
-            if let Some((known, home, timestamp)) = repeat
-                && known.recent.holds(home, timestamp)
-            {
-                state.ledger.repeated += 1;
-                state.repeated.get_or_insert_with(|| known.clone());
+            if is_repeat(&mut state, repeat) {
                 return Ok(Sent::Repeated);
             }
             if !self.has_room(&state, 1, bytes) {
@@ -222,14 +218,14 @@ impl Queue {
             fresh = Some(Memory::new(spare));
             state = self.lock();
         }
-        self.push(state, line, repeat);
+        self.push(state, line, 1, repeat);
         Ok(Sent::Queued)
     }
 
-    /// Appends a line there is a block for, remembers its time, and releases the lock.
+    /// Appends lines there is a block for, remembers the time of a single one, and releases the lock.
     #[inline]
-    fn push(&self, mut state: MutexGuard<'_, State>, line: &[u8], repeat: Option<Repeat<'_>>) {
-        state.push(line, 1);
+    fn push(&self, mut state: MutexGuard<'_, State>, lines: &[u8], points: u32, repeat: Option<Repeat<'_>>) {
+        state.push(lines, points);
         if let Some((known, home, timestamp)) = repeat {
             known.recent.remember(home, timestamp);
         }
@@ -237,22 +233,8 @@ impl Queue {
     }
 
     /// Appends whole canonical lines, at most 8 KiB and a queueful of them, waiting for room
-    /// until `deadline`.
-    pub(crate) fn append_lines(&self, lines: &[u8], points: u32, deadline: Option<Instant>) -> Result<Sent, SendError> {
-        self.append_bulk(lines, points, None, deadline)
-    }
-
-    /// The same for one line, unless it is a repeat.
-    pub(crate) fn append_line_once(
-        &self,
-        line: &[u8],
-        repeat: Repeat<'_>,
-        deadline: Option<Instant>,
-    ) -> Result<Sent, SendError> {
-        self.append_bulk(line, 1, Some(repeat), deadline)
-    }
-
-    fn append_bulk(
+    /// until `deadline`. With `repeat` it is one line, which is not appended if it is a repeat.
+    pub(crate) fn append_lines(
         &self,
         lines: &[u8],
         points: u32,
@@ -271,11 +253,7 @@ impl Queue {
                     return Ok(Sent::Dropped);
                 }
             }
-            if let Some((known, home, timestamp)) = repeat
-                && known.recent.holds(home, timestamp)
-            {
-                state.ledger.repeated += 1;
-                state.repeated.get_or_insert_with(|| known.clone());
+            if is_repeat(&mut state, repeat) {
                 return Ok(Sent::Repeated);
             }
             if !self.has_room(&state, u64::from(points), lines.len()) && state.ledger.queued > 0 {
@@ -290,11 +268,7 @@ impl Queue {
                 state = self.lock();
             }
         }
-        state.push(lines, points);
-        if let Some((known, home, timestamp)) = repeat {
-            known.recent.remember(home, timestamp);
-        }
-        self.release(state);
+        self.push(state, lines, points, repeat);
         Ok(Sent::Queued)
     }
 
@@ -546,4 +520,14 @@ impl Queue {
             self.changed.notify_all();
         }
     }
+}
+
+/// Whether a point is a repeat, which is counted and told of then.
+fn is_repeat(state: &mut State, repeat: Option<Repeat<'_>>) -> bool {
+    let found = repeat.filter(|(known, home, timestamp)| known.recent.holds(*home, *timestamp));
+    if let Some((known, ..)) = found {
+        state.ledger.repeated += 1;
+        state.repeated.get_or_insert_with(|| known.clone());
+    }
+    found.is_some()
 }

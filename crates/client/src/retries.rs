@@ -9,12 +9,13 @@
 //! A storage that never takes one series must not stop the others, so what a server failed never stands in front of new
 //! lines: it rests, each time twice as long, while they pass. What fails three times, or twice while others were taken, is
 //! parted, each quarter by itself, until the line that fails is alone; where the server can say of each line whether it
-//! fails, all of them at once. Quarters take no more tries than halves, and half as many of them fail: a failure may be slow
-//! to come. Once
-//! the endpoint has taken others between that line's failures, its *series* is sick: later lines of it come here at once
-//! instead of failing a batch of good ones, and one of them is tried now and then, the oldest and the newest in turn. When
-//! one is taken, all of them go again; a line that had failed by itself goes on alone from then on, as it is that line and
-//! not its series.
+//! fails, all of them at once. Quarters take no more tries than halves, and half as many of them fail, which matters when a
+//! failure is slow to come.
+//!
+//! Once the endpoint has taken others between that line's failures, its *series* is sick: later lines of it come here at
+//! once instead of failing a batch of good ones, and one of them is tried now and then, the oldest and the newest in turn.
+//! When one is taken, all of them go again; a line that had failed by itself goes on alone from then on, as it is that line
+//! and not its series.
 //!
 //! Lines that may be why their connection ended count as failed. Other lines without a verdict whose connection ended are
 //! not here: they go again at once ([`Again`]). Precautions, which have their verdict, are: they go again together, each
@@ -53,7 +54,7 @@ const PARTS: u64 = 4;
 /// A line that failed so often by itself is given up when the client closes.
 const HOPELESS: u8 = 16;
 
-/// A sick series is given up then once it was tried in vain for so long: about five times.
+/// When the client closes, a sick series is given up if its pause has grown so long: after five tries in vain.
 const HOPELESS_AFTER: Duration = Duration::from_millis(3_200);
 
 /// A precaution that failed so often is waited for by nobody. Its line has its verdict, and in a storage that never takes
@@ -249,18 +250,22 @@ impl Retries {
 
     fn rest_until(&mut self, ready_at: Duration, resting: Resting) {
         self.count(&resting.batch);
-        match resting.batch.is_apart() {
-            _ if resting.batch.is_posted() => self.precautions.insert(ready_at, resting),
-            true => self.trying.insert(ready_at, resting),
-            false => self.failed.insert(ready_at, resting),
-        }
+        let batches = if resting.batch.is_posted() {
+            &mut self.precautions
+        } else if resting.batch.is_apart() {
+            &mut self.trying
+        } else {
+            &mut self.failed
+        };
+        batches.insert(ready_at, resting);
     }
 
+    /// Parts a batch. One is looked into after the other: a new one comes last.
     fn part(&mut self, mut batch: Batch, words: &Arc<str>, ends: bool) {
         self.count(&batch);
         let share = batch.points().div_ceil(PARTS);
-        // One batch after the other. Siblings go first: most of them are taken, and then it is known that the server takes
-        // something. But if each failure costs a connection, the first line to blame is looked for before anything else.
+        // Siblings go before parts of a part: most of them are taken, and then it is known that the server takes something.
+        // But if each failure costs a connection, the first line to blame is looked for before anything else.
         let others = self.parted.iter().rposition(|part| part.siblings != self.tried_of);
         let place = match batch.failures() {
             PART_AT => 0,
@@ -352,6 +357,7 @@ impl Retries {
         }
     }
 
+    /// Whether lines of that kind are ready.
     pub(crate) fn is_ready(&self, now: Duration, kind: Kind) -> bool {
         let sick = || self.sick.ready_at().is_some_and(|at| at <= now);
         match kind {
@@ -364,8 +370,8 @@ impl Retries {
         }
     }
 
-    /// Whether a line is looked for that fails: most likely whatever failed once fails for the same. But why a connection ended
-    /// is a guess, and nothing else waits for it.
+    /// Whether a line is looked for that fails. What failed once waits for it: most likely it failed for the same line. For lines
+    /// that may have ended a connection nothing waits, as that is a guess.
     fn is_searching(&self) -> bool {
         self.parted.last().is_some_and(|part| !part.ends)
     }
@@ -400,19 +406,16 @@ impl Retries {
 
     fn take_tries(&mut self, now: Duration, bytes: usize, points: u64, each: bool) -> Batch {
         let points = if each { points.min(EACH) } else { points };
-        let may_try = now >= self.not_before;
-        if may_try && self.parted.is_empty() && !self.trying.is_due(now) {
+        let batch = if now >= self.not_before && !self.parted.is_empty() {
+            self.tried(now);
+            self.take_parted(bytes, points, each)
+        } else if self.trying.is_due(now) {
+            self.trying.take(now, bytes, points, |resting| !each || resting.ends)
+        } else {
             self.tried(now);
             return Batch {
                 lines: self.sick.take(now, points, each),
             };
-        }
-        let batch = match may_try && !self.parted.is_empty() {
-            true => {
-                self.tried(now);
-                self.take_parted(bytes, points, each)
-            }
-            false => self.trying.take(now, bytes, points, |resting| !each || resting.ends),
         };
         self.uncount(&batch.lines);
         batch

@@ -8,7 +8,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::check::{Bounded, Until};
+use crate::check::{Bounded, Until, shake_hands};
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::files::Secrets;
@@ -36,20 +36,13 @@ impl Visit {
         let opening = secrets.opening(endpoint).map_err(io::Error::other)?;
         let until = Until::new(timeout);
         let stream = TcpStream::connect_timeout(&address, timeout)?;
-        let encrypted = opening.as_ref().map(Encrypted::new).transpose()?;
-        let mut visit = Visit {
+        Ok(Visit {
+            encrypted: shake_hands(&stream, opening.as_ref(), until)?,
             stream,
             until,
-            encrypted,
             credentials: secrets.credentials(),
-            host: endpoint.authority(),
-        };
-        if let Some(encrypted) = &mut visit.encrypted
-            && !encrypted.handshake(&mut Bounded::new(&visit.stream, until))?
-        {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time"));
-        }
-        Ok(visit)
+            host: endpoint.host_header(),
+        })
     }
 
     /// Writes a request of HTTP/1.1 that asks for the connection to be closed behind the answer, with the headers and the

@@ -140,11 +140,11 @@ pub(super) struct Link {
     pub(super) since: Duration,
     /// When it was last given lines.
     pub(super) given_at: Duration,
-    /// When it was given the batch that had failed before, and that it has not come to the end of.
+    /// When it was given a batch that had failed before, until it is through with that.
     pub(super) batch_since: Option<Duration>,
-    /// Until then it is left to new lines, if some wait.
+    /// New lines go first until then, if some wait.
     pub(super) gives_way_until: Duration,
-    /// The same once it was given some.
+    /// They do so even after some went: they have as much time as the last batch took.
     pub(super) fair_until: Duration,
     /// Its connection was given lines that had failed before.
     pub(super) tried: bool,

@@ -17,8 +17,7 @@ use crate::verdicts::{Done, Reason};
 /// requests hold.
 const LEAST_FAILED: usize = 1 << 20;
 
-/// After a batch that had failed, a link is left to new lines until some came, but for so long at most; and for as long as the
-/// batch took it.
+/// After a batch that had failed, a link waits so long for new lines. It is left to them for at least as long as the batch took.
 const GIVES_WAY: Duration = Duration::from_millis(10);
 
 /// Into how many looks at least a `max_age` is parted.

@@ -136,7 +136,7 @@ impl<'a> Page<'a> {
     pub(super) fn append_part(&mut self) -> Result<(), SendError> {
         let queue = self.client.home().queue();
         if self.points > 0 {
-            queue.append_lines(&self.buffer[..self.len], self.points, self.deadline)?;
+            queue.append_lines(&self.buffer[..self.len], self.points, None, self.deadline)?;
         }
         let noted = std::mem::take(&mut self.noted);
         if noted.invalid > 0 || noted.replaced > 0 {

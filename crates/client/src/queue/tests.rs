@@ -91,7 +91,7 @@ impl History {
         }
         match self
             .queue
-            .append_lines(&bytes, lines.len() as u32, Some(Instant::now()))
+            .append_lines(&bytes, lines.len() as u32, None, Some(Instant::now()))
         {
             Ok(Sent::Queued) => {
                 for line in lines {
@@ -231,7 +231,10 @@ fn only_a_call_of_send_that_found_no_room_is_counted_as_full() {
     queue.append(&line, None, Wait::Configured).unwrap();
     // A bulk call may wait in slices, and its lines can be given again.
     for _ in 0..3 {
-        assert_eq!(queue.append_lines(&line, 1, Some(Instant::now())), Err(SendError::Full));
+        assert_eq!(
+            queue.append_lines(&line, 1, None, Some(Instant::now())),
+            Err(SendError::Full)
+        );
     }
     let slice = Wait::Slice(Instant::now());
     assert_eq!(queue.append(&line, None, slice), Err(SendError::WouldBlock));
@@ -247,7 +250,7 @@ fn a_full_list_of_blocks_does_not_grow() {
     let queue = queue(0, bytes, Overflow::Block(Some(Duration::ZERO)));
     let places = queue.lock().full.capacity();
     let batch: Vec<u8> = (0..8).flat_map(|n| line(n, 1000)).collect();
-    while queue.append_lines(&batch, 8, Some(Instant::now())).is_ok() {}
+    while queue.append_lines(&batch, 8, None, Some(Instant::now())).is_ok() {}
     let state = queue.lock();
     assert!(state.full.len() >= 60 && state.full.len() + 32 < places);
     assert_eq!(state.full.capacity(), places);

@@ -29,18 +29,8 @@ pub(crate) struct Address {
 
 impl Address {
     pub(crate) fn of(endpoint: &Endpoint) -> Address {
-        let (host, port) = (endpoint.host(), endpoint.port());
-        let host = if host.contains(':') {
-            format!("[{host}]")
-        } else {
-            host.to_owned()
-        };
         Address {
-            // The scheme's own port is left out, as everybody does.
-            host: match port == endpoint.scheme().default_port() {
-                true => host,
-                false => format!("{host}:{port}"),
-            },
+            host: endpoint.host_header(),
             target: endpoint.target().to_owned(),
         }
     }

@@ -9,8 +9,8 @@
 //! | `completions`, `man` | for the shell and the manual |
 //! | `options`, `statistics`, `output`, `signals`, `request` | what the subcommands share |
 //!
-//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run, 128 and a
-//! signal's number if that ended it.
+//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run. `send`
+//! ends with 128 and a signal's number if that came before its point was delivered.
 
 #![forbid(unsafe_code)]
 
@@ -47,7 +47,8 @@ struct Potsdb {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 all delivered, 1 some points were not, 2 could not run, 128 + N ended by signal N.
+Exit codes: 0 all delivered, 1 some points were not, 2 could not run.
+For send: 128 + N if signal N came before its point was delivered.
 For check: 0 points can be sent, 1 they cannot.";
 
 #[derive(Debug, Subcommand)]

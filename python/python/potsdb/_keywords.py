@@ -23,7 +23,7 @@ class Options(TypedDict, total=False):
     queue_points: int | str
     """Most points in the queue; 0: no limit but queue_bytes. Default: `100000`."""
     queue_bytes: int | str
-    """Most bytes in the queue, at least 64KiB; unless given 64MiB, or 1GiB with more points than usual or any number of them."""
+    """Most bytes in the queue, at least 64KiB; if not given 64MiB, or 1GiB if queue_points is 0 or above its default."""
     overflow: str
     """When the queue is full: drop_oldest, drop_newest, block, block:5s. Default: `drop_oldest`."""
     tags: Mapping[str, object] | str
@@ -59,7 +59,7 @@ class Options(TypedDict, total=False):
     backoff: str
     """Least and greatest wait between two attempts to connect, at least 1ms: 100ms..30s. Default: `100ms..30s`."""
     connections: int | str
-    """Connections per endpoint at most, 1 to 64; unless given 1, or 8 with ack=stored."""
+    """Connections per endpoint at most, 1 to 64; if not given 1, or 8 with ack=stored."""
     connection_max_age: _Duration
     """A connection this old ends in good order and is made anew; 0: no limit."""
     gzip: bool | str
@@ -75,7 +75,7 @@ class Options(TypedDict, total=False):
     key: PathLike[str] | str
     """A PEM file of the client certificate's key."""
     linger: _Duration
-    """How long the worker gathers points between two writes; unless given 10ms to 80ms, and 250ms over http."""
+    """How long the worker gathers points between two writes; if not given 10ms to 80ms, and 250ms over http."""
     close_grace: _Duration
     """Longest time for draining when the last handle goes or the program ends; 0: none. Default: `5s`."""
 

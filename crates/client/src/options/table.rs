@@ -36,7 +36,7 @@ options! {
     ///
     /// `None`: [`Options::queue_bytes`](method@Options::queue_bytes) derives it.
     queue_bytes: Option<usize> as usize = None, SIZE_IF_GIVEN,
-        "most bytes in the queue, at least 64KiB; unless given 64MiB, or 1GiB with more points than usual or any number of them";
+        "most bytes in the queue, at least 64KiB; if not given 64MiB, or 1GiB if queue_points is 0 or above its default";
 
     /// What `send` does when the queue is full: drops the oldest point or the new one, which it counts, or waits.
     ///
@@ -139,7 +139,7 @@ options! {
     /// `None`: [`Options::connections`](method@Options::connections) derives it. Each takes memory for
     /// [`window_bytes`](field@Options::window_bytes).
     connections: Option<usize> as usize = None, CONNECTIONS,
-        "connections per endpoint at most, 1 to 64; unless given 1, or 8 with ack=stored";
+        "connections per endpoint at most, 1 to 64; if not given 1, or 8 with ack=stored";
 
     /// A connection this old ends in good order and is made anew; none, or a time of 0, is no limit.
     ///
@@ -177,7 +177,7 @@ options! {
     /// points come. Longer costs a trickle fewer wake-ups, and points are on their way later by as much. Who flushes or
     /// closes does not wait for it.
     linger: Option<Duration> as Duration = None, TIME_IF_GIVEN,
-        "how long the worker gathers points between two writes; unless given 10ms to 80ms, and 250ms over http";
+        "how long the worker gathers points between two writes; if not given 10ms to 80ms, and 250ms over http";
 
     /// For draining when the last handle goes or the program ends; none: what is pending then is dropped.
     close_grace: Duration = Duration::from_secs(5), TIME,

@@ -71,6 +71,12 @@ impl Client {
         defaults.check_host = old;
         let mut builder = potsdb::Client::builder_over(defaults, &url, port.transpose()?);
         options::apply(builder.options(), keywords, old)?;
+        for name in keywords.keys() {
+            builder = builder.mention(name.cast::<PyString>()?.to_str()?);
+        }
+        if builder.options().worker_tag.is_some() {
+            builder = builder.program(&options::program(py)?);
+        }
         let client = build(py, builder)?;
         // Two threads opening one client: the second client closes again, unused.
         let _ = self.door.set(Door::open(client));
@@ -217,6 +223,11 @@ impl Client {
     #[getter]
     fn _is_running(&self) -> PyResult<bool> {
         Ok(self.door()?.client.is_running())
+    }
+
+    #[getter]
+    fn worker(&self) -> PyResult<Option<String>> {
+        Ok(self.door()?.client.worker().map(str::to_owned))
     }
 
     #[getter]

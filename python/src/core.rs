@@ -247,7 +247,8 @@ impl Origin<'_> {
             Err(_) => return None,
             Ok(()) => {}
         }
-        let tagless = !self.tagged && options.tags.is_empty() && core.client.host_tag().is_none();
+        let own = !options.tags.is_empty() || core.client.host_tag().is_some() || options.worker_tag.is_some();
+        let tagless = !self.tagged && !own;
         if tagless { series.finish(&rules).err() } else { None }
     }
 }

@@ -3,6 +3,8 @@
 //! The crate knows the names, the rules and the messages; here numbers, booleans, `timedelta` and
 //! mappings become the text it reads.
 
+use std::path::Path;
+
 use potsdb::{HostTag, OPTIONS, OptionSpec, Options};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -83,6 +85,20 @@ pub(crate) fn apply(options: &mut Options, keywords: &Bound<'_, PyDict>, old: bo
         }
     }
     Ok(())
+}
+
+/// The name of the program that the interpreter runs, whose processes `worker_tag` numbers.
+pub(crate) fn program(py: Python<'_>) -> PyResult<String> {
+    let script = PyModule::import(py, "sys")?.getattr("argv")?.get_item(0);
+    // An embedding program may have set no arguments.
+    let script = script.and_then(|script| script.extract::<String>()).unwrap_or_default();
+    let script = Path::new(&script);
+    // `python -m package` runs the package's `__main__.py`.
+    let named = match script.file_name() {
+        Some(file) if file == "__main__.py" => script.parent().and_then(Path::file_name).or(Some(file)),
+        file => file,
+    };
+    Ok(named.map_or_else(|| "python".to_owned(), |name| name.to_string_lossy().into_owned()))
 }
 
 /// potsdb 1.0.3's rule: what equals `True` is the machine's name, text is itself, the rest nothing.

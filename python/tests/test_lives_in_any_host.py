@@ -9,22 +9,16 @@ test_takes_signals.py. A host that is not installed is skipped, by name; scripts
 from __future__ import annotations
 
 import collections
-import http.client
-import os
-import re
-import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import books
 import pytest
+from hosts import CELERY, REQUESTS, ask, celery_worker, host, installed, listener, program
 from server import PATIENCE
 
-HERE = Path(__file__).parent
+__all__ = ["host"]
 
 OPEN = """
 import os, sys
@@ -35,78 +29,11 @@ client = books.of(potsdb.Client("127.0.0.1", int(os.environ["PORT"]), 0, None, c
 """
 
 
-def installed(module: str) -> None:
-    pytest.importorskip(module, reason=f"{module} is not installed: python/test-requirements.txt names it")
-
-
-def program(name: str) -> str:
-    """A command of the environment the tests run in."""
-    path = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if path is None:
-        pytest.skip(f"{name} is not installed: python/test-requirements.txt names it")
-    return path
-
-
 def count(server) -> collections.Counter[str]:
     """Points per metric; a line that came twice is an error."""
     twice = [line for line, times in collections.Counter(server.lines).items() if times > 1]
     assert not twice, f"{len(twice)} lines came more than once: {twice[:3]}"
     return collections.Counter(line.split()[1] for line in server.text)
-
-
-class Host:
-    """A program of others, with one of ours in it; its output is one stream of lines."""
-
-    def __init__(self, folder: Path, port: int, *command: str, listener: int | None = None) -> None:
-        self.said: list[str] = []
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            pass_fds=() if listener is None else (listener,),
-            # PYTHONPATH: the program's own folder, and that of `books`.
-            env={**os.environ, "BOOKS": str(folder), "PORT": str(port), "PYTHONPATH": f"{folder}:{HERE}"},
-        )
-
-    def wait_for(self, pattern: str) -> re.Match[str]:
-        """The line that says so; the end of the output, or of the test's time, if none does."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.said.append(line)
-            if found := re.search(pattern, line):
-                return found
-        pytest.fail(f"it ended and never said {pattern!r}:\n{''.join(self.said)}")
-
-    def ends(self) -> str:
-        """Waits for its end, however it comes; what it said."""
-        assert self.process.stdout is not None
-        if not self.process.stdout.closed:
-            self.said.append(self.process.communicate(timeout=PATIENCE)[0])
-        return "".join(self.said)
-
-    def end(self, how: signal.Signals = signal.SIGTERM) -> str:
-        self.process.send_signal(how)
-        return self.ends()
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[object]:
-    """Starts a host in a folder with our program in it: `host(server, sources, *command)`."""
-    hosts: list[Host] = []
-
-    def host(server, sources: dict[str, str], *command: str, listener: int | None = None) -> Host:
-        for name, source in sources.items():
-            (tmp_path / name).write_text(source)
-        hosts.append(Host(tmp_path, server.port, *command, listener=listener))
-        return hosts[-1]
-
-    yield host
-    for each in hosts:
-        each.process.kill()
-        # Shown if the test failed.
-        print(each.ends())
 
 
 # -- web servers that fork
@@ -121,30 +48,6 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "0")])
     return [b""]
 """
-
-REQUESTS = 400
-
-
-def ask(port: int) -> None:
-    """Requests, each a point, from several connections at once, so that every worker gets some."""
-
-    def some(first: int) -> None:
-        for n in range(first, REQUESTS, 8):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-            connection.request("GET", f"/?{n}", headers={"Connection": "close"})
-            assert connection.getresponse().status == 200
-            connection.close()
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(some, range(8)))
-
-
-def listener():
-    """A socket for a server to inherit: whoever asks early waits in its backlog."""
-    import socket
-
-    return socket.create_server(("127.0.0.1", 0), backlog=128)
-
 
 def every_worker_runs(server, points: int) -> None:
     """Waits for what the program sends when it is imported: a server is not asked to end while it still begins."""
@@ -199,16 +102,7 @@ def test_uwsgi_and_its_workers_deliver_when_it_is_terminated(host, server, tmp_p
 
 # -- Celery
 
-TASKS = OPEN + """
-import celery
-from celery import signals
-
-app = celery.Celery("tasks", broker="filesystem://", backend=None)
-app.conf.update(
-    broker_transport_options={"data_folder_in": "queue", "data_folder_out": "queue", "control_folder": "control"},
-    task_ignore_result=True, worker_hijack_root_logger=False, worker_prefetch_multiplier=1,
-    broker_connection_retry_on_startup=True, worker_enable_remote_control=False,
-)
+TASKS = OPEN + CELERY + """
 client.send("parent", 1, a=1, timestamp=1500000000)
 
 @app.task
@@ -228,28 +122,9 @@ def begin(**_):
     signals.worker_process_shutdown.connect(books.write, weak=False)
 """
 
-QUEUE = """
-import os, sys
-os.makedirs("queue", exist_ok=True), os.makedirs("control", exist_ok=True)
-import celery
-app = celery.Celery("tasks", broker="filesystem://")
-app.conf.broker_transport_options = {"data_folder_in": "queue", "data_folder_out": "queue", "control_folder": "control"}
-for n in range(int(sys.argv[1])):
-    app.send_task("tasks.work", (n * int(sys.argv[2]), int(sys.argv[2])))
-"""
-
-
-def worker(host, server, tmp_path: Path, tasks: int, points: int):
-    installed("celery")
-    (tmp_path / "enqueue.py").write_text(QUEUE)
-    subprocess.run([sys.executable, "enqueue.py", str(tasks), str(points)], cwd=tmp_path, check=True, timeout=PATIENCE)
-    command = ["-m", "celery", "-A", "tasks", "worker", "--pool", "prefork", "--concurrency", "2", "--loglevel", "WARNING"]
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return host(server, {"tasks.py": TASKS}, sys.executable, *command, *quiet)
-
 
 def test_celery_and_its_pool_deliver_each_tasks_points(host, server, tmp_path):
-    celery = worker(host, server, tmp_path, 8, 125)
+    celery = celery_worker(host, server, tmp_path, TASKS, 8, 125)
     for _ in range(8):
         celery.wait_for("done")
     said = celery.end()
@@ -260,7 +135,7 @@ def test_celery_and_its_pool_deliver_each_tasks_points(host, server, tmp_path):
 
 def test_celery_drains_its_pool_before_os_exit(host, late_server, tmp_path):
     # More than the kernel holds for a server that does not read: os._exit at once would lose most of it.
-    celery = worker(host, late_server, tmp_path, 2, 100_000)
+    celery = celery_worker(host, late_server, tmp_path, TASKS, 2, 100_000)
     celery.wait_for("done"), celery.wait_for("done")
     celery.process.send_signal(signal.SIGTERM)
     celery.wait_for("leaving"), celery.wait_for("leaving")

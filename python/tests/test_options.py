@@ -222,3 +222,8 @@ def test_ipv6_addresses_need_no_brackets():
     client = potsdb.Client("::1", 4242, check_host=False, test_mode=True)
     assert (client.host, client.port) == ("::1", 4242)
     client.stop()
+
+
+def test_a_default_that_is_asked_for_by_name_has_an_effect_or_is_refused():
+    with pytest.raises(potsdb.ConfigError, match='option gzip: "true" has no effect over tsdb'):
+        potsdb.Client("tsdb://localhost", gzip=True)

@@ -1,5 +1,6 @@
 //! Building a client: a URL, options over it, and the one step that can fail.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use potsdb_wire::{Rules, SeriesText};
@@ -9,6 +10,7 @@ use crate::client::Client;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::error::ConfigError;
 use crate::files;
+use crate::home::Setup;
 use crate::options::{Ack, HostTag, Invalid, Options};
 use crate::tls::Opening;
 use crate::url;
@@ -24,6 +26,7 @@ pub struct Builder {
     options: Options,
     /// The names of what was set by name: a default that somebody asks for is to have its effect, too.
     given: Vec<String>,
+    program: Option<String>,
     /// The first thing that was wrong; `build` returns it.
     error: Option<ConfigError>,
 }
@@ -51,6 +54,7 @@ impl Builder {
             endpoints: Vec::new(),
             options: Options::default(),
             given: Vec::new(),
+            program: None,
             error: Some(error),
         }
     }
@@ -61,6 +65,7 @@ impl Builder {
             endpoints,
             options,
             given: Vec::new(),
+            program: None,
             error: None,
         }
     }
@@ -73,6 +78,20 @@ impl Builder {
         } else {
             self.given.push(name.to_owned());
         }
+        self
+    }
+
+    /// Notes that an option was asked for by name, where its value was put into [`options`](Builder::options) by other means:
+    /// a default that has no effect is refused only if somebody asked for it.
+    pub fn mention(mut self, name: &str) -> Builder {
+        self.given.push(name.to_owned());
+        self
+    }
+
+    /// Names the program whose processes [`worker_tag`](field@Options::worker_tag) numbers. By default the name of the file
+    /// that was started. For bindings, where that is the interpreter.
+    pub fn program(mut self, program: &str) -> Builder {
+        self.program = Some(program.to_owned());
         self
     }
 
@@ -110,8 +129,21 @@ impl Builder {
         if options.check_host {
             check_hosts(&self.endpoints, &openings)?;
         }
-        Client::start(self.endpoints, options, rules, host_tag)
+        Client::start(Setup {
+            endpoints: self.endpoints,
+            options,
+            rules,
+            host_tag,
+            program: self.program.unwrap_or_else(started),
+        })
     }
+}
+
+/// The name of the file that was started.
+fn started() -> String {
+    let first = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&first).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// All endpoints are doors to one store, and speak one wire.
@@ -213,6 +245,13 @@ fn check_tags(rules: &Rules, options: &Options, host_tag: Option<&str>) -> Resul
     }
     if let Some(host) = host_tag {
         text.tag(&strict, "host", host).map_err(ConfigError::tag)?;
+    }
+    if let Some(worker_tag) = &options.worker_tag {
+        if cfg!(not(target_os = "linux")) {
+            return Err(ConfigError::option("worker_tag", "numbers of processes need Linux"));
+        }
+        let checked = text.tag(&strict, worker_tag, "0");
+        checked.map_err(|error| ConfigError::option("worker_tag", error.to_string()))?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use potsdb_wire::{Additions, InvalidPoint, MAX_LINE, Rules, SeriesText, Timestamp, Value, line};
+use potsdb_wire::{InvalidPoint, MAX_LINE, SeriesText, Timestamp, Value, line};
 
 use crate::barrier::Barrier;
 use crate::builder::Builder;
@@ -20,7 +20,7 @@ use crate::check;
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::error::{ConfigError, FlushError, SendError};
-use crate::home::Home;
+use crate::home::{Home, Setup};
 use crate::ledger::Stats;
 use crate::options::{Options, Repeats};
 use crate::queue::{Sent, Wait};
@@ -74,12 +74,7 @@ pub struct Client {
 }
 
 struct Handle {
-    endpoints: Vec<Endpoint>,
-    options: Options,
-    rules: Rules,
-    host_tag: Option<String>,
-    /// Prefix, tags and host, for lines.
-    additions: Additions,
+    setup: Setup,
     home: Home,
     detached: AtomicBool,
 }
@@ -117,26 +112,11 @@ impl Client {
         Builder::over(defaults, url, port)
     }
 
-    pub(crate) fn start(
-        endpoints: Vec<Endpoint>,
-        options: Options,
-        rules: Rules,
-        host_tag: Option<String>,
-    ) -> Result<Client, ConfigError> {
-        let home = Home::start(&options, &endpoints).map_err(ConfigError::start)?;
+    pub(crate) fn start(setup: Setup) -> Result<Client, ConfigError> {
+        let home = Home::start(&setup).map_err(ConfigError::start)?;
         let detached = AtomicBool::new(false);
-        let host = host_tag.iter().map(|host| ("host".to_owned(), host.clone()));
-        let additions = Additions::new(&options.prefix, options.tags.iter().cloned().chain(host));
         Ok(Client {
-            handle: Arc::new(Handle {
-                endpoints,
-                options,
-                rules,
-                host_tag,
-                additions,
-                home,
-                detached,
-            }),
+            handle: Arc::new(Handle { setup, home, detached }),
         })
     }
 
@@ -211,8 +191,8 @@ impl Client {
     ) -> Result<Sent, SendError> {
         let home = self.home();
         let value = value.into_value().map_err(|error| self.invalid(home, error))?;
-        let sent = self.rendered(home, metric, tags, |text| {
-            let known = (self.handle.options.repeats == Repeats::First).then(|| home.intern(text));
+        let sent = self.rendered(home, metric, tags, |text, _| {
+            let known = (self.options().repeats == Repeats::First).then(|| home.intern(text));
             self.append(home, text, known.as_ref(), value, timestamp, wait, queued)
         });
         sent.map_err(SendError::Invalid)?
@@ -229,10 +209,11 @@ impl Client {
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Series, InvalidPoint> {
         let home = self.home();
-        self.rendered(home, metric, tags, |text| Series {
+        self.rendered(home, metric, tags, |text, ends_in_worker| Series {
             client: self.clone(),
             known: home.intern(text),
             home: home.id(),
+            ends_in_worker,
         })
     }
 
@@ -260,7 +241,7 @@ impl Client {
     /// See [`send_lines`](Client::send_lines).
     pub fn send_lines_once(&self, lines: &[u8], timeout: Option<Duration>) -> Result<SentLines, SendError> {
         let home = self.home();
-        let repeats = (self.handle.options.repeats == Repeats::First).then_some(home);
+        let repeats = (self.options().repeats == Repeats::First).then_some(home);
         self.send_bulk(home, repeats, lines, timeout)
     }
 
@@ -271,10 +252,9 @@ impl Client {
         lines: &[u8],
         timeout: Option<Duration>,
     ) -> Result<SentLines, SendError> {
-        let Handle { rules, additions, .. } = &*self.handle;
         let manner = bulk::Manner {
-            rules,
-            additions,
+            rules: &self.handle.setup.rules,
+            additions: home.own(),
             repeats,
         };
         bulk::send(home.queue(), manner, lines, timeout.and_then(clock::deadline))
@@ -430,19 +410,26 @@ impl Client {
     /// The options the client was built with.
     #[must_use]
     pub fn options(&self) -> &Options {
-        &self.handle.options
+        &self.handle.setup.options
     }
 
     /// Where it sends to.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
-        &self.handle.endpoints
+        &self.handle.setup.endpoints
     }
 
     /// The value of the tag `host` that points without one get.
     #[must_use]
     pub fn host_tag(&self) -> Option<&str> {
-        self.handle.host_tag.as_deref()
+        self.handle.setup.host_tag.as_deref()
+    }
+
+    /// This process's value of the tag that [`worker_tag`](field@Options::worker_tag) names. In a forked child that has not
+    /// sent yet it is taken now.
+    #[must_use]
+    pub fn worker(&self) -> Option<&str> {
+        self.home().worker()
     }
 
     /// Makes dropping the last handle return at once: it begins to close and does not wait. What is queued is still
@@ -469,25 +456,26 @@ impl Client {
 
     #[inline]
     pub(crate) fn home(&self) -> &Home {
-        self.handle.home.current(&self.handle.options, &self.handle.endpoints)
+        self.handle.home.current(&self.handle.setup)
     }
 
     pub(crate) fn existing_home(&self) -> Option<&Home> {
         self.handle.home.existing()
     }
 
-    /// Renders metric and tags, and calls `with` on the result. Counts what is illegal.
+    /// Renders metric and tags, and calls `with` on the result, and on whether its last tag is `worker_tag`'s. Counts what
+    /// is illegal.
     fn rendered<K: AsRef<str>, V: AsRef<str>, T>(
         &self,
         home: &Home,
         metric: &str,
         tags: impl IntoIterator<Item = (K, V)>,
-        with: impl FnOnce(&SeriesText) -> T,
+        with: impl FnOnce(&SeriesText, bool) -> T,
     ) -> Result<T, InvalidPoint> {
         let mut text = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
         text.clear();
-        let rendered = self.render(&mut text, metric, tags);
-        let result = rendered.map(|()| with(&text));
+        let rendered = self.render(home, &mut text, metric, tags);
+        let result = rendered.map(|ends_in_worker| with(&text, ends_in_worker));
         match &result {
             Ok(_) if text.replaced() > 0 => home.queue().count_replaced(text.replaced()),
             Ok(_) => {}
@@ -498,29 +486,28 @@ impl Client {
         result
     }
 
+    /// Returns whether the last tag is `worker_tag`'s.
     pub(crate) fn render<K: AsRef<str>, V: AsRef<str>>(
         &self,
+        home: &Home,
         text: &mut SeriesText,
         metric: &str,
         tags: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<(), InvalidPoint> {
-        let Handle {
-            rules,
-            options,
-            host_tag,
-            ..
-        } = &*self.handle;
+    ) -> Result<bool, InvalidPoint> {
+        let Setup { rules, options, .. } = &self.handle.setup;
         text.metric(rules, &options.prefix, metric)?;
         for (name, value) in tags {
             text.tag(rules, name.as_ref(), value.as_ref())?;
         }
-        let own = options.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in own.chain(host_tag.as_deref().map(|host| ("host", host))) {
+        let mut added = None;
+        for (name, value) in home.own().tags() {
             if !text.has_tag(name) {
                 text.tag(rules, name, value)?;
+                added = Some(name);
             }
         }
-        text.finish(rules)
+        text.finish(rules)?;
+        Ok(home.worker().is_some() && added == options.worker_tag.as_deref())
     }
 
     /// Appends one point of a rendered series to the queue.
@@ -578,7 +565,7 @@ impl Client {
         buffer: &mut [u8; ROOM],
     ) -> Result<Sent, SendError> {
         let line = line::write(text, timestamp, value, buffer).map_err(|error| self.invalid(home, error))?;
-        let repeat = match (known, self.handle.options.repeats) {
+        let repeat = match (known, self.options().repeats) {
             (Some(known), Repeats::First) => Some((known, home.id(), timestamp)),
             _ => None,
         };
@@ -599,18 +586,18 @@ impl Client {
     /// Whether times are written as milliseconds.
     #[cfg(feature = "frames")]
     pub(crate) fn writes_millis(&self) -> bool {
-        self.handle.options.precision == crate::options::Precision::Milliseconds
+        self.options().precision == crate::options::Precision::Milliseconds
     }
 
     /// The present, as the option `precision` has it.
     pub(crate) fn now(&self) -> Result<Timestamp, InvalidPoint> {
-        clock::now(self.handle.options.precision)
+        clock::now(self.options().precision)
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let endpoints: Vec<String> = self.handle.endpoints.iter().map(ToString::to_string).collect();
+        let endpoints: Vec<String> = self.endpoints().iter().map(ToString::to_string).collect();
         write!(f, "Client({})", endpoints.join(","))
     }
 }
@@ -630,7 +617,7 @@ impl Drop for Handle {
         if self.detached.load(Ordering::Relaxed) || is_worker() {
             home.queue().close(clock::deadline(DETACHED_GRACE));
         } else {
-            close(home, self.options.close_grace);
+            close(home, self.setup.options.close_grace);
         }
     }
 }

@@ -17,27 +17,41 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use potsdb_wire::SeriesText;
+use potsdb_wire::{Additions, Rules, SeriesText};
 
 use crate::endpoint::Endpoint;
 use crate::ledger::{Stats, Tally};
 use crate::options::Options;
+use crate::process::Next;
 use crate::publish::Shared;
 use crate::queue::Queue;
 use crate::repeat::{Known, Registry};
+use crate::report::Report;
+use crate::sibling;
 use crate::source::Sources;
 use crate::worker::Worker;
-
-mod next;
-
-pub use next::Next;
 
 /// Numbers homes, so that a series can tell whose timestamps it remembers.
 static HOMES: AtomicU64 = AtomicU64::new(1);
 
+/// What a client was built with: what each of its homes is made of.
+pub(crate) struct Setup {
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) options: Options,
+    pub(crate) rules: Rules,
+    /// The value of the tag `host`.
+    pub(crate) host_tag: Option<String>,
+    /// The program whose processes `worker_tag` numbers.
+    pub(crate) program: String,
+}
+
 pub(crate) struct Home {
     guard: forkguard::Guard,
     id: u64,
+    /// What goes into every line: the prefix, and the client's own tags.
+    own: Additions,
+    /// The value of `worker_tag` in this process.
+    worker: Option<String>,
     queue: Arc<Queue>,
     shared: Arc<Shared>,
     registry: Registry,
@@ -45,15 +59,47 @@ pub(crate) struct Home {
     next: Next<Box<Home>>,
 }
 
+impl Setup {
+    /// The value of `worker_tag` in this process, and what is to be reported of it.
+    fn worker(&self) -> (Option<String>, Option<String>) {
+        let Some(tag) = &self.options.worker_tag else {
+            return (None, None);
+        };
+        match sibling::number(&self.program) {
+            Ok(number) => (Some(number.to_string()), None),
+            Err(error) => {
+                // As good as a number to tell processes apart, but not used again.
+                let value = format!("p{}", std::process::id());
+                let words = format!("option worker_tag: no number ({error}): this process has {tag}={value}");
+                (Some(value), Some(words))
+            }
+        }
+    }
+
+    /// What goes into every line of a process with that value of `worker_tag`.
+    fn own(&self, worker: Option<&str>) -> Additions {
+        let Options {
+            prefix,
+            tags,
+            worker_tag,
+            ..
+        } = &self.options;
+        let tags = tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let host = self.host_tag.as_deref().map(|host| ("host", host));
+        let worker = worker_tag.as_deref().zip(worker);
+        Additions::new(prefix, tags.chain(host).chain(worker))
+    }
+}
+
 impl Home {
-    pub(crate) fn start(options: &Options, endpoints: &[Endpoint]) -> io::Result<Home> {
+    pub(crate) fn start(setup: &Setup) -> io::Result<Home> {
         let (poll, waker) = Worker::waker()?;
         // A full pipe of wake-ups is a wake-up; nothing else can fail here.
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || drop(waker.wake()));
-        let home = Home::silent(options, wake.clone());
+        let home = Home::silent(setup, wake.clone());
         Worker::start(
-            options,
-            endpoints.to_vec(),
+            &setup.options,
+            setup.endpoints.clone(),
             home.queue.clone(),
             home.shared.clone(),
             poll,
@@ -63,7 +109,13 @@ impl Home {
     }
 
     /// A home whose worker does not run.
-    fn silent(options: &Options, wake: Arc<dyn Fn() + Send + Sync>) -> Home {
+    fn silent(setup: &Setup, wake: Arc<dyn Fn() + Send + Sync>) -> Home {
+        let options = &setup.options;
+        let (worker, no_number) = setup.worker();
+        let shared: Arc<Shared> = Arc::default();
+        if let Some(words) = no_number {
+            shared.reports.publish(Report::Source { words });
+        }
         let queue = Queue::new(
             options.queue_points,
             options.queue_bytes(),
@@ -73,8 +125,10 @@ impl Home {
         Home {
             guard: forkguard::new(),
             id: HOMES.fetch_add(1, Ordering::Relaxed),
+            own: setup.own(worker.as_deref()),
+            worker,
             queue: Arc::new(queue),
-            shared: Arc::default(),
+            shared,
             registry: Registry::default(),
             sources: Sources::default(),
             next: Next::default(),
@@ -89,33 +143,33 @@ impl Home {
 
     /// The running process's home, made if it has none yet.
     #[inline]
-    pub(crate) fn current(&self, options: &Options, endpoints: &[Endpoint]) -> &Home {
+    pub(crate) fn current(&self, setup: &Setup) -> &Home {
         if self.is_current() {
             self
         } else {
-            self.after_fork(options, endpoints)
+            self.after_fork(setup)
         }
     }
 
     #[cold]
-    fn after_fork(&self, options: &Options, endpoints: &[Endpoint]) -> &Home {
+    fn after_fork(&self, setup: &Setup) -> &Home {
         let mut home = self;
         while !home.is_current() {
             home = match home.next.get() {
                 Some(next) => next,
-                None => home.make_next(options, endpoints),
+                None => home.make_next(setup),
             };
         }
         home
     }
 
     /// Makes a home for the process that this one's was forked into, unless another thread is quicker.
-    fn make_next(&self, options: &Options, endpoints: &[Endpoint]) -> &Home {
-        let (own, failed) = match Home::start(options, endpoints) {
+    fn make_next(&self, setup: &Setup) -> &Home {
+        let (own, failed) = match Home::start(setup) {
             Ok(own) => (own, None),
             Err(error) => {
                 // No thread, no descriptors: the points of this process are dropped, and counted.
-                let own = Home::silent(options, Arc::new(|| {}));
+                let own = Home::silent(setup, Arc::new(|| {}));
                 own.queue.stop();
                 own.queue.end(&Tally::default());
                 (own, Some(error))
@@ -143,6 +197,17 @@ impl Home {
 
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// What goes into every line of this process.
+    #[inline]
+    pub(crate) fn own(&self) -> &Additions {
+        &self.own
+    }
+
+    /// The value of `worker_tag` in this process.
+    pub(crate) fn worker(&self) -> Option<&str> {
+        self.worker.as_deref()
     }
 
     pub(crate) fn queue(&self) -> &Arc<Queue> {

@@ -62,6 +62,7 @@ mod options;
 mod outstanding;
 mod overload;
 mod pace;
+mod process;
 mod publish;
 mod queue;
 mod repeat;
@@ -71,6 +72,7 @@ mod retries;
 mod secret;
 mod series;
 mod settling;
+mod sibling;
 // It plays both wires.
 #[cfg(all(test, feature = "http"))]
 mod simulation;

@@ -20,6 +20,8 @@ pub struct Series {
     pub(crate) known: Arc<Known>,
     /// The home it was made in: a forked child knows its series by itself.
     pub(crate) home: u64,
+    /// Whether the last tag has the number of that home's process.
+    pub(crate) ends_in_worker: bool,
 }
 
 impl Series {
@@ -98,7 +100,10 @@ impl Series {
         wait: Wait,
         queued: impl FnOnce(&[u8]),
     ) -> Result<Sent, SendError> {
-        let known = home.intern(&self.known.text);
+        let known = match home.worker() {
+            Some(worker) if self.ends_in_worker => home.intern(&self.known.text.with_last_value(worker)),
+            _ => home.intern(&self.known.text),
+        };
         self.client
             .append(home, &known.text, Some(&known), value, timestamp, wait, queued)
     }

@@ -7,14 +7,14 @@
 //! A client knows its sources weakly and per process: one that is gone is forgotten, and a forked child has none until it
 //! attaches its own. No lock is held while a source is called, so it may send, attach or flush.
 //!
-//! For crates that build on this one, like `potsdb-instruments`; so are [`spawn`] and [`Next`].
+//! For crates that build on this one, like `potsdb-instruments`; so are [`spawn`] and [`PerProcess`].
 
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::{fmt, io};
 
-pub use crate::home::Next;
 use crate::kernel::without_signals;
+pub use crate::process::PerProcess;
 use crate::sync::{Mutex, lock};
 
 /// What sends points on its own: see [`Client::attach`](crate::Client::attach).

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 
-use potsdb::source::Source;
+use potsdb::source::{PerProcess, Source};
 use potsdb::{Client, InvalidPoint, Report, Series};
 
 use crate::cell::Cell;
@@ -14,7 +14,6 @@ use crate::error::InstrumentError;
 use crate::handles::{Counter, Gauge, Histogram, Timer};
 use crate::home::{Home, lock};
 use crate::live::Outputs;
-use crate::process::PerProcess;
 use crate::registry::Found;
 use crate::settings::{Builder, Settings};
 use crate::slot::{Key, Kind, Slot, identity};

@@ -34,8 +34,8 @@
 //! second of two flushes within one second has the next one. A program that flushes much more often than that is five seconds ahead
 //! at most; then a flush leaves the newest state to a later one, a tick or the close.
 //!
-//! **Fork.** A child starts at zero, with what it updates itself. It sends the same series as its parent if it has the same
-//! tags: give each process a tag of its own.
+//! **Fork.** A child starts at zero, with what it updates itself. It sends the same series as its parent unless
+//! a tag tells them apart: the client's option `worker_tag`.
 //!
 //! Not here: queries, and functions that are called at each tick. One thread, `potsdb-ticker`, sends; it starts with
 //! the first update.
@@ -49,7 +49,6 @@ mod home;
 mod instruments;
 mod live;
 mod names;
-mod process;
 mod registry;
 mod settings;
 mod sketch;

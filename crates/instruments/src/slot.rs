@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use potsdb::source::PerProcess;
+
 use crate::cell::Cell;
 use crate::instruments::Instruments;
-use crate::process::PerProcess;
 
 /// What kind of instrument a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

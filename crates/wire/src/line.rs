@@ -150,6 +150,12 @@ impl Additions {
         }
     }
 
+    /// Returns the tags by name and value, in their order.
+    #[inline]
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Returns whether every line stays as it is.
     pub fn is_empty(&self) -> bool {
         self.prefix.is_empty() && self.tags.is_empty()

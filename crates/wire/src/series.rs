@@ -102,6 +102,17 @@ impl SeriesText {
         self.head_len
     }
 
+    /// Returns the same finished text with another value of its last tag, which has to be legal.
+    #[must_use]
+    pub fn with_last_value(&self, value: &str) -> Self {
+        let mut text = self.clone();
+        let start = memchr::memrchr(b'=', &text.bytes).map_or(text.bytes.len(), |equals| equals + 1);
+        text.bytes.truncate(start);
+        text.bytes.extend_from_slice(value.as_bytes());
+        text.bytes.push(b'\n');
+        text
+    }
+
     /// Returns how many characters were replaced and names cut since the text was begun.
     #[inline]
     pub fn replaced(&self) -> u32 {

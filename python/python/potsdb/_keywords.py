@@ -28,6 +28,8 @@ class Options(TypedDict, total=False):
     """When the queue is full: drop_oldest, drop_newest, block, block:5s. Default: `drop_oldest`."""
     tags: Mapping[str, object] | str
     """Tags of every point: k=v,k2=v2."""
+    worker_tag: str
+    """A tag with a small number that tells the processes of one program on this host apart: worker."""
     prefix: str
     """Text that goes before every metric."""
     names: str

@@ -100,6 +100,9 @@ class Client:
         """Every point accounted for, at this instant."""
     def stop(self) -> None:
         """Gives up what is queued; the worker ends as soon as it can. Returns at once."""
+    @property
+    def worker(self) -> str | None:
+        """This process's value of the tag that `worker_tag` names; None without that option."""
     def _open(
         self, url: str | None, keywords: Mapping[str, Any], *, port: int | None = None, old: bool = False
     ) -> None: ...

@@ -221,7 +221,7 @@ fn render(keys: &[Key], columns: &[Column<'_>], row: usize, metric: Option<&str>
     }
     let mut text = SeriesText::new();
     client
-        .render(&mut text, metric.or(of_column).unwrap_or_default(), tags)
+        .render(client.home(), &mut text, metric.or(of_column).unwrap_or_default(), tags)
         .map_err(|error| (column_of(&error, keys), error))?;
     Ok(text)
 }

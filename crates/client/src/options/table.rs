@@ -9,8 +9,8 @@ use std::time::Duration;
 use potsdb_wire::{Names, Server};
 
 use super::text::{
-    AUTH, CONNECTIONS, COUNT, FILE, Form, HEADERS, HOST_TAG, LIMIT, MIB, NAMES, OVERFLOW, RANGE, RATE, SERVER, SIZE,
-    SIZE_IF_GIVEN, SWITCH, TAGS, TEXT, TIME, TIME_IF_GIVEN, TIMEOUT, words,
+    AUTH, CONNECTIONS, COUNT, FILE, Form, HEADERS, HOST_TAG, LIMIT, MIB, NAME_IF_GIVEN, NAMES, OVERFLOW, RANGE, RATE,
+    SERVER, SIZE, SIZE_IF_GIVEN, SWITCH, TAGS, TEXT, TIME, TIME_IF_GIVEN, TIMEOUT, words,
 };
 use super::{Ack, HostTag, Invalid, OptionSpec, Overflow, Precision, Repeats, refused};
 use crate::auth::Auth;
@@ -51,6 +51,15 @@ options! {
     /// Tags of every point that has none of the same name.
     tags: Vec<(String, String)> = Vec::new(), TAGS,
         "tags of every point: k=v,k2=v2";
+
+    /// A tag whose value tells the processes of one program apart: 0, 1, 2 and so on, the smallest number that no other
+    /// process on this host has. None, or an empty name: no such tag.
+    ///
+    /// Two processes that send one series overwrite each other's values in the store. A process keeps its number until it
+    /// ends, then another one takes it, so a restart makes no new series. A forked child gets a number of its own. Linux
+    /// only.
+    worker_tag: Option<String> as String = None, NAME_IF_GIVEN,
+        "a tag with a small number that tells the processes of one program on this host apart: worker";
 
     /// Goes before every metric.
     prefix: String = String::new(), TEXT,

@@ -135,6 +135,16 @@ pub(super) const TEXT: Form<String> = Form {
     check: |_| Ok(()),
 };
 
+/// A name, or none. What is legal in it depends on the option `names`.
+pub(super) const NAME_IF_GIVEN: Form<Option<String>> = Form {
+    read: |text| Ok(Some(text.to_owned())),
+    show: |name| name.clone().unwrap_or_default(),
+    check: |name| {
+        *name = name.take().filter(|name| !name.is_empty());
+        Ok(())
+    },
+};
+
 /// A file. Whether it can be used is found where it is read.
 pub(super) const FILE: Form<Option<PathBuf>> = Form {
     read: |text| Ok(Some(text.into())),

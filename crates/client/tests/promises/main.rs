@@ -26,6 +26,7 @@ mod speaks_http;
 mod survives_faults;
 #[cfg(feature = "frames")]
 mod takes_tables;
+mod tells_siblings_apart;
 
 /// Longer than anything here takes on a busy machine; a test that needs it has failed.
 const LONG: Duration = Duration::from_secs(60);

@@ -8,9 +8,12 @@
 //! once per process and read without a lock. Whether a value is this process's own is one load, kept up to date by a handler
 //! that the fork itself runs (crate `forkguard`).
 
-use potsdb::source::Next;
+mod next;
 
-pub(crate) struct PerProcess<T>(Next<Box<Link<T>>>);
+pub(crate) use next::Next;
+
+/// A value per process, made when the process first asks for it.
+pub struct PerProcess<T>(Next<Box<Link<T>>>);
 
 struct Link<T> {
     guard: forkguard::Guard,
@@ -20,14 +23,20 @@ struct Link<T> {
 
 impl<T> Default for PerProcess<T> {
     fn default() -> PerProcess<T> {
-        PerProcess(Next::default())
+        PerProcess::new()
     }
 }
 
 impl<T> PerProcess<T> {
+    /// No value in any process yet.
+    #[must_use]
+    pub const fn new() -> PerProcess<T> {
+        PerProcess(Next::new())
+    }
+
     /// This process's value, if it has one.
     #[inline]
-    pub(crate) fn get(&self) -> Option<&T> {
+    pub fn get(&self) -> Option<&T> {
         let first = self.0.get()?;
         if first.is_current() {
             return Some(&first.value);
@@ -37,11 +46,20 @@ impl<T> PerProcess<T> {
 
     /// This process's value. Where it has none, that which `make` makes, unless another thread is quicker.
     #[inline]
-    pub(crate) fn get_or_make(&self, make: impl FnOnce() -> T) -> &T {
+    pub fn get_or_make(&self, make: impl FnOnce() -> T) -> &T {
         match self.get() {
             Some(value) => value,
             None => self.put(make()),
         }
+    }
+
+    /// The values of the processes that this one was forked from, oldest first. A thread that this process does not have
+    /// may hold a lock in one of them.
+    pub(crate) fn inherited(&self) -> impl Iterator<Item = &T> {
+        let first = self.0.get().map(|link| &**link);
+        std::iter::successors(first, |link| link.next.get().map(|link| &**link))
+            .filter(|link| !link.is_current())
+            .map(|link| &link.value)
     }
 
     #[cold]

@@ -21,7 +21,7 @@ use std::thread;
 const PLACES: usize = 4;
 
 /// A place that is written once per process, whatever forks meanwhile.
-pub struct Next<T>([Place<T>; PLACES]);
+pub(crate) struct Next<T>([Place<T>; PLACES]);
 
 struct Place<T> {
     /// The process that fills it; 0: none.
@@ -31,23 +31,31 @@ struct Place<T> {
 
 impl<T> Default for Next<T> {
     fn default() -> Next<T> {
-        Next(std::array::from_fn(|_| Place {
-            claimed: AtomicU32::new(0),
-            value: OnceLock::new(),
-        }))
+        Next::new()
     }
 }
 
 impl<T> Next<T> {
+    /// Nothing is here yet.
+    pub(crate) const fn new() -> Next<T> {
+        Next(
+            [const {
+                Place {
+                    claimed: AtomicU32::new(0),
+                    value: OnceLock::new(),
+                }
+            }; PLACES],
+        )
+    }
+
     /// What is here, in this process or one it was forked from.
     #[inline]
-    #[must_use]
-    pub fn get(&self) -> Option<&T> {
+    pub(crate) fn get(&self) -> Option<&T> {
         self.0.iter().find_map(|place| place.value.get())
     }
 
     /// Puts a value here if there is none. Returns the one that is here, and what was given if it came too late.
-    pub fn put(&self, value: T) -> (&T, Option<T>) {
+    pub(crate) fn put(&self, value: T) -> (&T, Option<T>) {
         let own = process::id();
         let mut value = Some(value);
         for place in &self.0 {

@@ -171,6 +171,8 @@ pub(crate) struct EndpointState {
     limit: Option<f64>,
     /// Bytes of lines its connections may have without an answer, now.
     window_bytes: usize,
+    /// How many seconds its clock is ahead of this machine's at least, less than 0 if it is behind; over HTTP.
+    clock_skew: Option<i64>,
 }
 
 impl From<&potsdb::EndpointState> for EndpointState {
@@ -182,6 +184,7 @@ impl From<&potsdb::EndpointState> for EndpointState {
             last_error: endpoint.last_error.clone(),
             limit: endpoint.limit,
             window_bytes: endpoint.window_bytes,
+            clock_skew: endpoint.clock_skew,
         }
     }
 }
@@ -198,6 +201,7 @@ impl EndpointState {
             last_error: field(fields, "last_error")?,
             limit: field(fields, "limit")?,
             window_bytes: field(fields, "window_bytes")?,
+            clock_skew: field(fields, "clock_skew")?,
         })
     }
 
@@ -210,6 +214,7 @@ impl EndpointState {
         all.set_item("last_error", &self.last_error)?;
         all.set_item("limit", self.limit)?;
         all.set_item("window_bytes", self.window_bytes)?;
+        all.set_item("clock_skew", self.clock_skew)?;
         Ok(all)
     }
 
@@ -257,7 +262,16 @@ macro_rules! plain_as_it_is {
     };
 }
 
-plain_as_it_is!(u64, usize, f64, String, Option<f64>, Option<String>, Vec<String>);
+plain_as_it_is!(
+    u64,
+    usize,
+    f64,
+    String,
+    Option<i64>,
+    Option<f64>,
+    Option<String>,
+    Vec<String>
+);
 
 impl Plain for Vec<(String, u64)> {
     fn plain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

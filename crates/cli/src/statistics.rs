@@ -30,6 +30,7 @@ pub(crate) fn object(stats: &Stats) -> Map<String, Value> {
             "state": endpoint.state,
             "server": endpoint.server.map(|server| server.to_string()),
             "last_error": endpoint.last_error,
+            "clock_skew_seconds": endpoint.clock_skew,
             "limit": endpoint.limit,
             "window_bytes": endpoint.window_bytes,
         })

@@ -304,12 +304,13 @@ impl Engine {
         live.chain(self.verdicts.again.low()).chain(self.retries.low()).min()
     }
 
-    pub(crate) fn endpoint_states(&self) -> Vec<EndpointState> {
+    /// `zero` is what the wall clock showed at the time 0, in milliseconds since 1970.
+    pub(crate) fn endpoint_states(&self, zero: i64) -> Vec<EndpointState> {
         let links = |door| self.links.iter().filter(move |link| link.door == door);
         self.doors
             .iter()
             .enumerate()
-            .map(|(index, door)| door.state(self.now, links(index)))
+            .map(|(index, door)| door.state(self.now, zero, links(index)))
             .collect()
     }
 

@@ -254,6 +254,9 @@ pub struct EndpointState {
     pub limit: Option<f64>,
     /// Bytes of lines its connections may have without an answer, now.
     pub window_bytes: usize,
+    /// How many seconds its clock is ahead of this machine's at least, less than 0 if it is behind. From the `Date` of its last
+    /// answer over HTTP; `None`: none had one.
+    pub clock_skew: Option<i64>,
 }
 
 /// What [`Stats`] says beyond the counters: a whole, published by the worker beside them, under the same lock.

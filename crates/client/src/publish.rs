@@ -7,8 +7,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::engine::Engine;
-use crate::ledger::Status;
+use crate::ledger::{EndpointState, Status};
 use crate::queue::{Counts, Queue, State};
 use crate::repeat::Known;
 use crate::report::{Limiter, Report, Reports, Told};
@@ -19,6 +20,9 @@ pub(crate) const STATUS_EVERY: Duration = Duration::from_millis(20);
 
 /// How often although nothing was said to have changed: the rate of points is of a second.
 const RATE_EVERY: Duration = Duration::from_secs(1);
+
+/// From how many seconds on a difference of clocks is worth a word.
+const CLOCKS_APART: u64 = 5;
 
 /// What the worker shares with the handles, beside the queue.
 #[derive(Default)]
@@ -36,6 +40,8 @@ pub(crate) struct Publisher {
     /// The status published before the last, to be freed without the lock.
     replaced: Option<Arc<Status>>,
     limiter: Limiter,
+    /// The endpoints whose clocks were far from this machine's when last compared.
+    apart: Vec<bool>,
     /// The queue's counts at the last post, and as of the last report of each.
     counts: Counts,
     reported: Counts,
@@ -54,6 +60,7 @@ impl Publisher {
             words: Arc::default(),
             replaced: None,
             limiter: Limiter::default(),
+            apart: Vec::new(),
             counts: Counts::default(),
             reported: Counts::default(),
             repeated: None,
@@ -118,7 +125,9 @@ impl Publisher {
             self.rate_since = now;
             self.points = 0;
         }
-        let endpoints = engine.endpoint_states();
+        let zero = clock::millis().cast_signed() - i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        let endpoints = engine.endpoint_states(zero);
+        self.compare_clocks(now, &endpoints);
         let verdicts = engine.verdicts();
         // What is given up is given up with the server's words.
         if verdicts.tally.has_errors() || verdicts.tally.dropped.total() > 0 {
@@ -131,6 +140,20 @@ impl Publisher {
             rate: self.rate,
             rated_at: Some(Instant::now()),
         })
+    }
+
+    /// Reports a clock that is far from this machine's, once until it is near again.
+    fn compare_clocks(&mut self, now: Duration, endpoints: &[EndpointState]) {
+        self.apart.resize(endpoints.len(), false);
+        for (endpoint, told) in endpoints.iter().zip(&mut self.apart) {
+            let seconds = endpoint.clock_skew.unwrap_or_default();
+            let apart = seconds.unsigned_abs() > CLOCKS_APART;
+            if apart && !*told {
+                let endpoint = endpoint.name.clone();
+                self.limiter.note(Report::ClockSkew { endpoint, seconds }, now);
+            }
+            *told = apart;
+        }
     }
 
     /// Passes on what there is to report as of the last post, as far as it is time to.

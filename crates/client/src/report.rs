@@ -95,7 +95,14 @@ pub enum Report {
         /// What the server said of them last.
         words: String,
     },
-    /// What counts in the process, a source of points, has something to say.
+    /// A server's clock is far from this machine's: points may lie where no query looks for them.
+    ClockSkew {
+        /// The endpoint's URL.
+        endpoint: String,
+        /// How many seconds it is ahead at least, less than 0 if it is behind.
+        seconds: i64,
+    },
+    /// What counts in the process, or the process itself, has something to say.
     Source {
         /// What, in words.
         words: String,
@@ -125,7 +132,8 @@ impl Report {
         match self {
             Report::ServerLost { endpoint, .. }
             | Report::ServerFound { endpoint }
-            | Report::Unauthorized { endpoint, .. } => Subject::Endpoint(endpoint.clone()),
+            | Report::Unauthorized { endpoint, .. }
+            | Report::ClockSkew { endpoint, .. } => Subject::Endpoint(endpoint.clone()),
             Report::UnknownMetric { words } => Subject::Unknown(words.clone()),
             _ => Subject::Kind(discriminant(self)),
         }
@@ -196,6 +204,14 @@ impl fmt::Display for Report {
             Report::Throttled { words } => write!(f, "the server asks to slow down: {words}"),
             Report::Failing { words } => write!(f, "the server fails, trying again: {words}"),
             Report::GivenUp { words } => write!(f, "points are given up that the server did not take: {words}"),
+            Report::ClockSkew { endpoint, seconds } => {
+                let (way, seconds) = if *seconds > 0 {
+                    ("ahead of", *seconds)
+                } else {
+                    ("behind", -*seconds)
+                };
+                write!(f, "the clock of {endpoint} is {seconds} s {way} this machine's")
+            }
             Report::Source { words } => f.write_str(words),
             Report::Panicked { why } => write!(f, "the worker panicked, the client is closed: {why}"),
         }

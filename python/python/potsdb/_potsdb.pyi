@@ -421,6 +421,9 @@ class EndpointState:
     @property
     def window_bytes(self) -> int:
         """Bytes of lines its connections may have without an answer, now."""
+    @property
+    def clock_skew(self) -> int | None:
+        """How many seconds its clock is ahead of this machine's at least, less than 0 if it is behind; None over telnet."""
     def as_dict(self) -> dict[str, Any]:
         """The same as a plain dict."""
 

@@ -103,7 +103,7 @@ impl Door {
     }
 
     /// How it is doing, in words, given its links.
-    pub(super) fn state<'a>(&self, now: Duration, links: impl Iterator<Item = &'a Link>) -> EndpointState {
+    pub(super) fn state<'a>(&self, now: Duration, zero: i64, links: impl Iterator<Item = &'a Link>) -> EndpointState {
         let mut doing = if self.lost { "lost" } else { "idle" };
         let mut knowledge = self.knowledge;
         let mut window_bytes = 0;
@@ -128,6 +128,7 @@ impl Door {
             last_error: self.last_error.clone(),
             limit: self.overload.limit(),
             window_bytes,
+            clock_skew: knowledge.clock_ahead(zero),
         }
     }
 }

@@ -33,7 +33,7 @@ mod learned;
 mod part;
 mod request;
 
-pub(crate) use learned::Learned;
+pub(crate) use learned::{Clock, Learned};
 use part::{Part, reject};
 pub(crate) use request::Address;
 use request::{Request, Requests};
@@ -239,6 +239,12 @@ impl Http {
             self.cut = Some(Cut::Finished);
         }
         verdicts.last_answer = Some(now.saturating_sub(flight.since));
+        let clock = answer.date.map(|date| Clock {
+            date,
+            asked: flight.since,
+            answered: now,
+        });
+        self.learned.clock = clock.or(self.learned.clock);
         let length = flight.request.body.len();
         let reply = answer.put();
         let Some(mut part) = flight.part else {

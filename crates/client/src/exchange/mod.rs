@@ -99,6 +99,15 @@ impl Knowledge {
         }
     }
 
+    /// How many seconds its clock is ahead at least, where it tells its time: see `Clock::ahead`.
+    pub(crate) fn clock_ahead(self, _zero: i64) -> Option<i64> {
+        match self {
+            #[cfg(feature = "http")]
+            Knowledge::Http(learned) => learned.clock.map(|clock| clock.ahead(_zero)),
+            _ => None,
+        }
+    }
+
     /// What it is like to talk to, in words.
     pub(crate) fn manner(self) -> &'static str {
         match self {

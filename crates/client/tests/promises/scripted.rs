@@ -66,6 +66,13 @@ pub(super) fn with_header(status: u16, header: &str, body: &str) -> Answer {
     }
 }
 
+/// The points are taken, and the answer has a date.
+pub(super) fn taken_at(request: &Request, date: &str) -> Answer {
+    let Answer { text, ends } = taken(request);
+    let text = text.map(|text| text.replacen("\r\n", &format!("\r\nDate: {date}\r\n"), 1));
+    Answer { text, ends }
+}
+
 /// The connection is closed without an answer.
 pub(super) fn hang_up() -> Answer {
     Answer {

@@ -1,13 +1,16 @@
 //! An HTTP date, as seconds: `Sun, 06 Nov 1994 08:49:37 GMT`.
 //!
-//! Only to tell how far apart two dates of one answer are. The two obsolete forms of RFC 9110 are not read.
+//! To tell how far apart two dates are, or two clocks. The two obsolete forms of RFC 9110 are not read.
 
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// Returns the seconds since a day before all of them.
-pub(super) fn seconds(text: &str) -> Option<u64> {
+/// The days from the calendar's first to 1970.
+const EPOCH: i64 = 719_469;
+
+/// Returns the seconds since 1970.
+pub(super) fn seconds(text: &str) -> Option<i64> {
     // The day of the week says nothing that the rest does not.
     let (_, text) = text.split_once(", ")?;
     let [day, month, year, time, "GMT"] = text.split(' ').collect::<Vec<_>>()[..] else {
@@ -16,7 +19,7 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
     let [hour, minute, second] = time.split(':').collect::<Vec<_>>()[..] else {
         return None;
     };
-    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
+    let month = MONTHS.iter().position(|name| *name == month)? as i64 + 1;
     let (day, year) = (digits(day, 2, 1..=31)?, digits(year, 4, 1..=9999)?);
     // 60 is a leap second.
     let (hour, minute, second) = (
@@ -30,11 +33,11 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
     } else {
         (year - 1, month + 9)
     };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day;
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - EPOCH;
     Some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }
 
-fn digits(text: &str, len: usize, within: std::ops::RangeInclusive<u64>) -> Option<u64> {
+fn digits(text: &str, len: usize, within: std::ops::RangeInclusive<i64>) -> Option<i64> {
     let is_number = text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|number| is_number && within.contains(number))
 }
@@ -60,6 +63,7 @@ mod tests {
             let at = |text: &str| seconds(&format!("Sun, {text} GMT")).unwrap();
             assert_eq!(at(to) - at(from), apart, "{from} to {to}");
         }
+        assert_eq!(seconds("Thu, 01 Jan 1970 00:00:01 GMT"), Some(1));
     }
 
     #[test]

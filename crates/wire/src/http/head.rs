@@ -19,6 +19,7 @@ pub(super) const NO_STATUS_LINE: &str = "it does not begin with a status line of
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) framing: Framing,
+    pub(super) date: Option<i64>,
     pub(super) retry_after: Option<Duration>,
     pub(super) location: Option<String>,
     pub(super) keeps: bool,
@@ -54,6 +55,7 @@ impl Head {
         Ok(Self {
             status,
             framing,
+            date: sent(headers),
             retry_after: retry_after(headers),
             location: value(headers, "location").and_then(host),
             // A connection whose end is the body's is over, and one of HTTP/1.0 with chunks is not to be trusted.
@@ -119,14 +121,19 @@ fn keeps(headers: &[Header<'_>], is_1_1: bool) -> bool {
     !says("close") && (is_1_1 || says("keep-alive"))
 }
 
+/// When the server sent it, in seconds since 1970 by its own clock.
+fn sent(headers: &[Header<'_>]) -> Option<i64> {
+    value(headers, "date").and_then(date::seconds)
+}
+
 /// Reads seconds, or a date, which only says something beside the server's own.
 fn retry_after(headers: &[Header<'_>]) -> Option<Duration> {
     let text = value(headers, "retry-after")?;
     let seconds = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().unwrap_or(u64::MAX)
     } else {
-        let sent = value(headers, "date").and_then(date::seconds)?;
-        date::seconds(text)?.saturating_sub(sent)
+        let wait = date::seconds(text)? - sent(headers)?;
+        u64::try_from(wait).unwrap_or(0)
     };
     Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }

@@ -36,6 +36,8 @@ pub struct Response {
     pub status: u16,
     /// The body, its chunks put together.
     pub body: Vec<u8>,
+    /// When the server sent it, in whole seconds since 1970 by its own clock.
+    pub date: Option<i64>,
     /// How long the server wants to be left alone, at most [`MAX_RETRY_AFTER`]. A date counts from the server's own.
     pub retry_after: Option<Duration>,
     /// Where a redirection leads: host and port. Only to be told; nobody goes there.
@@ -276,6 +278,7 @@ impl Responses {
         Response {
             status: head.status,
             body: std::mem::take(&mut self.body),
+            date: head.date,
             retry_after: head.retry_after,
             location: head.location,
             keeps: head.keeps,

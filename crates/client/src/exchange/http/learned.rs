@@ -26,11 +26,43 @@ const LEAST: usize = 1024;
 /// So long after a refusal longer bodies are tried again: what stood in the way may be gone.
 const FORGET: Duration = Duration::from_secs(300);
 
+/// What a server's clock showed while it answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Clock {
+    /// In whole seconds since 1970.
+    pub(crate) date: i64,
+    /// When it was asked, and when its answer was there.
+    pub(crate) asked: Duration,
+    pub(crate) answered: Duration,
+}
+
+impl Clock {
+    /// How many seconds the server's clock is ahead at least. `zero` is what this machine's clock showed at the time 0, in
+    /// milliseconds since 1970.
+    pub(crate) fn ahead(&self, zero: i64) -> i64 {
+        let here = |at: Duration| zero.saturating_add(i64::try_from(at.as_millis()).unwrap_or(i64::MAX));
+        let (first, last) = (
+            self.date.saturating_mul(1000),
+            self.date.saturating_mul(1000).saturating_add(999),
+        );
+        let (asked, answered) = (here(self.asked), here(self.answered));
+        // The answer came from some moment in between, and the date is of some moment of its second.
+        let apart = match (first > answered, last < asked) {
+            (true, _) => first.saturating_sub(answered),
+            (_, true) => last.saturating_sub(asked),
+            _ => 0,
+        };
+        apart / 1000
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Learned {
     pub(crate) server: Option<Server>,
     /// The server's configuration was asked for, or needs no asking.
     asked: bool,
+    /// What its clock showed in its newest answer.
+    pub(crate) clock: Option<Clock>,
     /// A body was taken: this is a place for points.
     took: bool,
     proven: usize,
@@ -54,6 +86,7 @@ impl Learned {
         Learned {
             server,
             asked: server.is_some_and(|server| server != Server::OpenTsdb),
+            clock: None,
             took: false,
             proven: 0,
             limit,
@@ -154,6 +187,11 @@ impl Learned {
         Learned {
             server: self.server.or(other.server),
             asked: self.asked || other.asked,
+            clock: self
+                .clock
+                .into_iter()
+                .chain(other.clock)
+                .max_by_key(|clock| clock.answered),
             took: self.took || other.took,
             refused_at: later.refused_at,
             moves: later.moves,
@@ -168,6 +206,23 @@ impl Learned {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_is_apart_by_what_neither_the_way_nor_the_whole_second_explains() {
+        let zero = 1_700_000_000_500;
+        for (date, asked, answered, ahead) in [
+            (1_700_000_000, 0, 100, 0),
+            (1_700_000_001, 100, 700, 0),
+            (1_700_000_009, 0, 100, 8),
+            (1_700_000_009, 0, 8_000, 0),
+            (1_699_999_000, 0, 100, -999),
+            (i64::MAX, 0, 0, i64::MAX / 1000 - 1_700_000_000),
+        ] {
+            let (asked, answered) = (Duration::from_millis(asked), Duration::from_millis(answered));
+            let clock = Clock { date, asked, answered };
+            assert_eq!(clock.ahead(zero), ahead, "{clock:?}");
+        }
+    }
 
     #[test]
     fn opentsdbs_configuration_says_what_it_takes() {

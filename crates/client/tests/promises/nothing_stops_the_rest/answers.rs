@@ -244,6 +244,32 @@ fn a_server_that_repeats_what_it_was_told_brings_no_secret_into_reports() {
 }
 
 #[test]
+fn a_server_whose_clock_is_wrong_is_reported_once_and_stands_in_the_statistics() {
+    let server = Scripted::http(|request| taken_at(request, "Thu, 01 Jan 2026 00:00:00 GMT"));
+    let client = client_of(&server, "http", &[]);
+    for first in 0..3 {
+        send_good(&client, first, 1);
+        client.flush(LONG).unwrap();
+    }
+    wait_until(&client, "nothing is reported", |_| client.has_reports());
+    let reports = client.take_reports();
+    let stats = close(&client);
+    let skew = stats.endpoints[0].clock_skew.expect("the server tells its time");
+    let text = reports.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(text.len(), 1, "{text:?}");
+    assert!(
+        text[0].starts_with("the clock of http://") && text[0].contains(" s behind this machine's"),
+        "{text:?}"
+    );
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let ago = now.cast_signed() - 1_767_225_600;
+    assert!((ago - 60..=ago).contains(&-skew), "{skew} and {ago}");
+}
+
+#[test]
 fn what_a_telnet_server_says_is_told_in_one_line_of_text() {
     let long = format!(
         "put: illegal argument: \u{1b}]0;owned\u{7}\u{1b}[2J{}",

@@ -153,6 +153,10 @@ stats! {
     last_answer: Option<f64> = |stats| stats.last_answer.as_ref().map(Duration::as_secs_f64);
     /// Points written in the last second.
     rate: f64 = |stats| stats.rate;
+    /// Of each metric its name, points and bytes, where the option `by_metric` asks for it.
+    by_metric: Vec<(String, u64, u64)> = |stats| {
+        stats.by_metric.iter().map(|count| (count.metric.clone(), count.points, count.bytes)).collect()
+    };
 }
 
 /// How one endpoint is doing: a value, made by a client or of what `as_dict` gave.
@@ -285,6 +289,34 @@ impl Plain for Vec<(String, u64)> {
     fn read(given: &Bound<'_, PyAny>) -> PyResult<Vec<(String, u64)>> {
         let items = given.cast::<PyMapping>()?.items()?;
         items.iter().map(|item| item.extract()).collect()
+    }
+}
+
+impl Plain for Vec<(String, u64, u64)> {
+    fn plain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let all = self.iter().map(|(metric, points, bytes)| {
+            let count = PyDict::new(py);
+            count.set_item("metric", metric)?;
+            count.set_item("points", points)?;
+            count.set_item("bytes", bytes)?;
+            Ok(count)
+        });
+        all.collect::<PyResult<Vec<_>>>()?
+            .into_pyobject(py)
+            .map(Bound::into_any)
+    }
+
+    fn read(given: &Bound<'_, PyAny>) -> PyResult<Vec<(String, u64, u64)>> {
+        let all = given.try_iter()?.map(|count| {
+            let count = count?;
+            let field = |name| count.get_item(name);
+            Ok((
+                field("metric")?.extract()?,
+                field("points")?.extract()?,
+                field("bytes")?.extract()?,
+            ))
+        });
+        all.collect()
     }
 }
 

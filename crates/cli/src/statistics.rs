@@ -36,6 +36,14 @@ pub(crate) fn object(stats: &Stats) -> Map<String, Value> {
         })
     });
     object.insert("endpoints".into(), Value::Array(endpoints.collect()));
+    let metrics = stats.by_metric.iter().map(|count| {
+        json!({
+            "metric": count.metric,
+            "points": count.points,
+            "bytes": count.bytes,
+        })
+    });
+    object.insert("by_metric".into(), Value::Array(metrics.collect()));
     object.insert(
         "last_answer_seconds".into(),
         json!(stats.last_answer.map(|latency| latency.as_secs_f64())),

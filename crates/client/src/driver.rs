@@ -402,6 +402,7 @@ impl<N: Network> Driver<N> {
             self.linger.took(lines.len());
             self.lingers_until = self.now.saturating_add(self.linger.time());
             self.publisher.took(lines.points());
+            self.shared.census.count(lines.bytes());
             let lines = lines.compact(&mut self.engine.verdicts().spare);
             self.step(Input::Lines { link, lines });
             if !queued {

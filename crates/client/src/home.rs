@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use potsdb_wire::{Additions, Rules, SeriesText};
 
+use crate::census::Census;
 use crate::endpoint::Endpoint;
 use crate::ledger::{Stats, Tally};
 use crate::options::Options;
@@ -112,7 +113,10 @@ impl Home {
     fn silent(setup: &Setup, wake: Arc<dyn Fn() + Send + Sync>) -> Home {
         let options = &setup.options;
         let (worker, no_number) = setup.worker();
-        let shared: Arc<Shared> = Arc::default();
+        let shared = Arc::new(Shared {
+            census: Census::new(options.by_metric),
+            ..Shared::default()
+        });
         if let Some(words) = no_number {
             shared.reports.publish(Report::Source { words });
         }
@@ -241,6 +245,7 @@ impl Home {
                 .map(|since| Instant::now().saturating_duration_since(since)),
             last_answer: status.last_answer,
             rate: if fresh { status.rate } else { 0.0 },
+            by_metric: self.shared.census.by_metric(),
             ..stats
         }
     }

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use potsdb_wire::Server;
 use potsdb_wire::reply::ErrorKind;
 
+use crate::census::MetricCount;
+
 /// Points that were accepted and given up, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -236,6 +238,9 @@ pub struct Stats {
     pub last_answer: Option<Duration>,
     /// Points written in the last second.
     pub rate: f64,
+    /// What was sent of each metric, that with most points first, where [`by_metric`](field@crate::Options::by_metric) asks
+    /// for it.
+    pub by_metric: Vec<MetricCount>,
 }
 
 /// One endpoint, as [`Stats`] reports it.

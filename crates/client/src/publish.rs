@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::census::Census;
 use crate::clock;
 use crate::engine::Engine;
 use crate::ledger::{EndpointState, Status};
@@ -28,6 +29,7 @@ const CLOCKS_APART: u64 = 5;
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) reports: Reports,
+    pub(crate) census: Census,
 }
 
 /// The worker's side: what was published last, to tell what is new.

@@ -78,6 +78,8 @@ class Options(TypedDict, total=False):
     """A PEM file of the client certificate's key."""
     linger: _Duration
     """How long the worker gathers points between two writes; if not given 10ms to 80ms, and 250ms over http."""
+    by_metric: int | str
+    """x"""
     close_grace: _Duration
     """Longest time for draining when the last handle goes or the program ends; 0: none. Default: `5s`."""
 

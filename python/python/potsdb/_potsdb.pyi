@@ -393,6 +393,10 @@ class Stats:
     @property
     def rate(self) -> float:
         """Points written in the last second."""
+    @property
+    def by_metric(self) -> list[tuple[str, int, int]]:
+        """Of each metric its name, points and bytes, most points first, where the option `by_metric` asks for it. The empty
+        name is that of all metrics beyond its number."""
     def as_dict(self) -> dict[str, Any]:
         """Everything by name, as plain numbers, strings, lists and dicts."""
 

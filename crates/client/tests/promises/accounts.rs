@@ -7,6 +7,39 @@ use potsdb::{SendError, Sent, Wait};
 
 use super::*;
 
+#[test]
+fn who_sends_how_much_is_counted_if_asked_for_also_of_lines_and_once_a_point() {
+    let receiver = recording();
+    let client = builder(&receiver).set("by_metric", "2").build().unwrap();
+    send(&client, 0, 3);
+    client
+        .send_lines(b"b 1700000000 1 h=x\nc 1700000000 1 h=x\nd 1700000000 1 h=x\n", None)
+        .unwrap();
+    let stats = client.close(LONG);
+    ended(&stats);
+    let told: Vec<_> = stats
+        .by_metric
+        .iter()
+        .map(|count| (&*count.metric, count.points, count.bytes))
+        .collect();
+    let lines = receiver.lines();
+    let bytes = |metric: &str| {
+        lines
+            .iter()
+            .filter(|line| line.contains(metric))
+            .map(|line| line.len() as u64 + 1)
+            .sum::<u64>()
+    };
+    assert_eq!(
+        told,
+        [
+            ("test.points", 3, bytes("test.points")),
+            ("b", 1, bytes(" b ")),
+            ("", 2, bytes(" c ") + bytes(" d "))
+        ]
+    );
+}
+
 /// A server that accepts nothing: the port is bound and nobody listens behind it for long.
 fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

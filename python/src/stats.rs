@@ -153,7 +153,7 @@ stats! {
     last_answer: Option<f64> = |stats| stats.last_answer.as_ref().map(Duration::as_secs_f64);
     /// Points written in the last second.
     rate: f64 = |stats| stats.rate;
-    /// Of each metric its name, points and bytes, where the option `by_metric` asks for it.
+    /// Of each metric its name, points and bytes, if `by_metric` is given; the empty name is all others.
     by_metric: Vec<(String, u64, u64)> = |stats| {
         stats.by_metric.iter().map(|count| (count.metric.clone(), count.points, count.bytes)).collect()
     };

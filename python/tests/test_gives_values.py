@@ -15,8 +15,9 @@ import potsdb
 
 TOLD = {"accepted": 10, "acknowledged": 7, "delivered": 7, "dropped": 2, "dropped_expired": 2, "pending": 1, "queued": 1,
         "invalid": 3, "repeated": 49, "full": 4, "rejections": {"unknown metric": 2}, "last_rejections": ["put: no"],
-        "oldest_pending": 1.5, "rate": 0.5,
-        "endpoints": [{"name": "tsdb://h:4242", "state": "connected", "server": "OpenTSDB", "limit": 2.5, "window_bytes": 9}]}
+        "oldest_pending": 1.5, "rate": 0.5, "by_metric": [{"metric": "m", "points": 7, "bytes": 300}],
+        "endpoints": [{"name": "tsdb://h:4242", "state": "connected", "server": "OpenTSDB", "limit": 2.5, "window_bytes": 9,
+                       "clock_skew": -7}]}
 
 STATS = potsdb.Stats(TOLD)
 STATE = STATS.endpoints[0]

@@ -135,7 +135,9 @@ impl Builder {
             rules,
             host_tag,
             program: self.program.unwrap_or_else(started),
+            quiet: false,
         })
+        .map_err(ConfigError::start)
     }
 }
 

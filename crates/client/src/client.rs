@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use potsdb_wire::{InvalidPoint, MAX_LINE, SeriesText, Timestamp, Value, line};
 
@@ -112,8 +112,8 @@ impl Client {
         Builder::over(defaults, url, port)
     }
 
-    pub(crate) fn start(setup: Setup) -> Result<Client, ConfigError> {
-        let home = Home::start(&setup).map_err(ConfigError::start)?;
+    pub(crate) fn start(setup: Setup) -> io::Result<Client> {
+        let home = Home::start(&setup)?;
         let detached = AtomicBool::new(false);
         Ok(Client {
             handle: Arc::new(Handle { setup, home, detached }),
@@ -608,6 +608,10 @@ fn close(home: &Home, timeout: Duration) {
     home.queue().close(deadline);
     home.queue()
         .wait_ended(deadline.and_then(|deadline| deadline.checked_add(LAST_TURN)));
+    if let Some(client) = home.self_metrics() {
+        let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let _ = client.wait_closed(left);
+    }
 }
 
 impl Drop for Handle {
@@ -625,7 +629,6 @@ impl Drop for Handle {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-    use std::time::Instant;
 
     use super::*;
     use crate::queue::Phase;

@@ -20,6 +20,7 @@ use std::time::Instant;
 use potsdb_wire::{Additions, Rules, SeriesText};
 
 use crate::census::Census;
+use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::ledger::{Stats, Tally};
 use crate::options::Options;
@@ -27,7 +28,8 @@ use crate::process::Next;
 use crate::publish::Shared;
 use crate::queue::Queue;
 use crate::repeat::{Known, Registry};
-use crate::report::Report;
+use crate::report::{Report, Reports};
+use crate::self_metrics;
 use crate::sibling;
 use crate::source::Sources;
 use crate::worker::Worker;
@@ -36,6 +38,7 @@ use crate::worker::Worker;
 static HOMES: AtomicU64 = AtomicU64::new(1);
 
 /// What a client was built with: what each of its homes is made of.
+#[derive(Clone)]
 pub(crate) struct Setup {
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) options: Options,
@@ -44,6 +47,8 @@ pub(crate) struct Setup {
     pub(crate) host_tag: Option<String>,
     /// The program whose processes `worker_tag` numbers.
     pub(crate) program: String,
+    /// It tells nobody of what happens to it.
+    pub(crate) quiet: bool,
 }
 
 pub(crate) struct Home {
@@ -57,6 +62,8 @@ pub(crate) struct Home {
     shared: Arc<Shared>,
     registry: Registry,
     sources: Sources,
+    /// What its statistics are sent through.
+    self_metrics: Option<Client>,
     next: Next<Box<Home>>,
 }
 
@@ -97,7 +104,7 @@ impl Home {
         let (poll, waker) = Worker::waker()?;
         // A full pipe of wake-ups is a wake-up; nothing else can fail here.
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || drop(waker.wake()));
-        let home = Home::silent(setup, wake.clone());
+        let mut home = Home::silent(setup, wake.clone());
         Worker::start(
             &setup.options,
             setup.endpoints.clone(),
@@ -106,6 +113,10 @@ impl Home {
             poll,
             wake,
         )?;
+        if let Some(every) = setup.options.self_metrics {
+            let (queue, shared) = (home.queue.clone(), home.shared.clone());
+            home.self_metrics = Some(self_metrics::start(setup, every, home.id, queue, shared)?);
+        }
         Ok(home)
     }
 
@@ -114,8 +125,8 @@ impl Home {
         let options = &setup.options;
         let (worker, no_number) = setup.worker();
         let shared = Arc::new(Shared {
+            reports: Reports::new(setup.quiet),
             census: Census::new(options.by_metric),
-            ..Shared::default()
         });
         if let Some(words) = no_number {
             shared.reports.publish(Report::Source { words });
@@ -135,6 +146,7 @@ impl Home {
             shared,
             registry: Registry::default(),
             sources: Sources::default(),
+            self_metrics: None,
             next: Next::default(),
         }
     }
@@ -222,6 +234,11 @@ impl Home {
         &self.sources
     }
 
+    /// What its statistics are sent through, if they are.
+    pub(crate) fn self_metrics(&self) -> Option<&Client> {
+        self.self_metrics.as_ref()
+    }
+
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
@@ -231,22 +248,27 @@ impl Home {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let (ledger, oldest, status) = {
-            let state = self.queue.lock();
-            (state.ledger(), state.oldest(), state.status())
-        };
-        let fresh = status.rated_at.is_some_and(|at| at.elapsed().as_secs() < 2);
-        let stats = ledger.stats();
-        Stats {
-            endpoints: status.endpoints.clone(),
-            last_rejections: status.words.to_vec(),
-            oldest_pending: oldest
-                .filter(|_| stats.pending() > 0)
-                .map(|since| Instant::now().saturating_duration_since(since)),
-            last_answer: status.last_answer,
-            rate: if fresh { status.rate } else { 0.0 },
-            by_metric: self.shared.census.by_metric(),
-            ..stats
-        }
+        stats_of(&self.queue, &self.shared)
+    }
+}
+
+/// The statistics of a client in this process, at this instant.
+pub(crate) fn stats_of(queue: &Queue, shared: &Shared) -> Stats {
+    let (ledger, oldest, status) = {
+        let state = queue.lock();
+        (state.ledger(), state.oldest(), state.status())
+    };
+    let fresh = status.rated_at.is_some_and(|at| at.elapsed().as_secs() < 2);
+    let stats = ledger.stats();
+    Stats {
+        endpoints: status.endpoints.clone(),
+        last_rejections: status.words.to_vec(),
+        oldest_pending: oldest
+            .filter(|_| stats.pending() > 0)
+            .map(|since| Instant::now().saturating_duration_since(since)),
+        last_answer: status.last_answer,
+        rate: if fresh { status.rate } else { 0.0 },
+        by_metric: shared.census.by_metric(),
+        ..stats
     }
 }

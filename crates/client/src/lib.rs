@@ -71,6 +71,7 @@ mod report;
 mod resolver;
 mod retries;
 mod secret;
+mod self_metrics;
 mod series;
 mod settling;
 mod sibling;

@@ -221,12 +221,24 @@ impl fmt::Display for Report {
 /// Where reports go: written by the worker, read by whoever owns the client.
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
+    /// Nobody is told of anything.
+    quiet: bool,
     waiting: AtomicBool,
     kept: Mutex<VecDeque<Report>>,
 }
 
 impl Reports {
+    pub(crate) fn new(quiet: bool) -> Reports {
+        Reports {
+            quiet,
+            ..Reports::default()
+        }
+    }
+
     pub(crate) fn publish(&self, report: Report) {
+        if self.quiet {
+            return;
+        }
         log::log!(target: "potsdb", report.level(), "{report}");
         self.keep(report);
         self.waiting.store(true, Ordering::Relaxed);

@@ -79,7 +79,9 @@ class Options(TypedDict, total=False):
     linger: _Duration
     """How long the worker gathers points between two writes; if not given 10ms to 80ms, and 250ms over http."""
     by_metric: int | str
-    """x"""
+    """Count points and bytes of each metric, of so many at most; 0: of none. Default: `0`."""
+    self_metrics: _Duration
+    """Send the statistics as points under potsdb. this often, in whole seconds: 60s; 0: not at all."""
     close_grace: _Duration
     """Longest time for draining when the last handle goes or the program ends; 0: none. Default: `5s`."""
 

@@ -395,8 +395,7 @@ class Stats:
         """Points written in the last second."""
     @property
     def by_metric(self) -> list[tuple[str, int, int]]:
-        """Of each metric its name, points and bytes, most points first, where the option `by_metric` asks for it. The empty
-        name is that of all metrics beyond its number."""
+        """Of each metric its name, points and bytes, if `by_metric` is given; the empty name is all others."""
     def as_dict(self) -> dict[str, Any]:
         """Everything by name, as plain numbers, strings, lists and dicts."""
 
@@ -427,7 +426,7 @@ class EndpointState:
         """Bytes of lines its connections may have without an answer, now."""
     @property
     def clock_skew(self) -> int | None:
-        """How many seconds its clock is ahead of this machine's at least, less than 0 if it is behind; None over telnet."""
+        """How many seconds its clock is ahead of this machine's at least, less than 0 if it is behind; over HTTP."""
     def as_dict(self) -> dict[str, Any]:
         """The same as a plain dict."""
 

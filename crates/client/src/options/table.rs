@@ -10,7 +10,7 @@ use potsdb_wire::{Names, Server};
 
 use super::text::{
     AUTH, CONNECTIONS, COUNT, FILE, Form, HEADERS, HOST_TAG, LIMIT, MIB, NAME_IF_GIVEN, NAMES, OVERFLOW, RANGE, RATE,
-    SERVER, SIZE, SIZE_IF_GIVEN, SWITCH, TAGS, TEXT, TIME, TIME_IF_GIVEN, TIMEOUT, words,
+    SERVER, SIZE, SIZE_IF_GIVEN, SWITCH, TAGS, TEXT, TICK, TIME, TIME_IF_GIVEN, TIMEOUT, words,
 };
 use super::{Ack, HostTag, Invalid, OptionSpec, Overflow, Precision, Repeats, refused};
 use crate::auth::Auth;
@@ -193,6 +193,13 @@ options! {
     /// [`Stats::by_metric`](crate::Stats::by_metric) says who sends how much. Costs the worker some ten nanoseconds a point.
     by_metric: usize = 0, COUNT,
         "count points and bytes of each metric, of so many at most; 0: of none";
+
+    /// How often the statistics are sent as points, under `potsdb.`, in whole seconds; none, or a time of 0, is not at all.
+    ///
+    /// They go through a client of their own, so they are not counted in themselves, take another connection, and have the
+    /// tags of every point and `client`, which numbers the clients of a process. The last ones go out when the client closes.
+    self_metrics: Option<Duration> as Duration = None, TICK,
+        "send the statistics as points under potsdb. this often, in whole seconds: 60s; 0: not at all";
 
     /// For draining when the last handle goes or the program ends; none: what is pending then is dropped.
     close_grace: Duration = Duration::from_secs(5), TIME,

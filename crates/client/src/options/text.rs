@@ -114,6 +114,19 @@ pub(super) const LIMIT: Form<Option<Duration>> = Form {
     },
 };
 
+/// How often something is done at times that are multiples of it. No time at all is never.
+pub(super) const TICK: Form<Option<Duration>> = Form {
+    read: |text| duration(text).map(Some),
+    show: |every| every.map(shown_time).unwrap_or_default(),
+    check: |every| {
+        *every = every.filter(|every| !every.is_zero()).map(|every| every.min(FAR));
+        rule(
+            every.is_none_or(|every| every.subsec_nanos() == 0),
+            "0, or a whole number of seconds",
+        )
+    },
+};
+
 /// The least time and the greatest.
 pub(super) const RANGE: Form<(Duration, Duration)> = Form {
     read: |text| {

@@ -8,6 +8,34 @@ use potsdb::{SendError, Sent, Wait};
 use super::*;
 
 #[test]
+fn statistics_are_points_that_are_not_counted_in_themselves_and_the_last_go_out_at_the_close() {
+    let receiver = recording();
+    let client = builder(&receiver).set("self_metrics", "1s").build().unwrap();
+    send(&client, 0, 3);
+    assert!(receiver.wait_until(LONG, |counts| counts.accepted > 3));
+    send(&client, 3, 4);
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.accepted, stats.acknowledged, stats.connects), (7, 7, 1));
+    let lines = receiver.lines();
+    let last = |metric: &str| {
+        let start = format!("put potsdb.{metric} ");
+        let line = lines
+            .iter()
+            .rev()
+            .find(|line| line.starts_with(&start))
+            .expect("every counter is sent");
+        let (value, tags) = line[start.len() + 11..].split_once(' ').unwrap();
+        assert!(tags.starts_with("client="), "{line}");
+        value.to_owned()
+    };
+    assert_eq!(
+        (&*last("accepted"), &*last("acknowledged"), &*last("pending")),
+        ("7", "7", "0")
+    );
+}
+
+#[test]
 fn who_sends_how_much_is_counted_if_asked_for_also_of_lines_and_once_a_point() {
     let receiver = recording();
     let client = builder(&receiver).set("by_metric", "2").build().unwrap();

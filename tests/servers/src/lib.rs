@@ -1,7 +1,7 @@
 //! Real servers, as processes: how each starts, what it says it has, how it dies.
 //!
 //! [`Tsd`] is OpenTSDB on an [`Hbase`], they and [`KairosDb`] from Maven's artifacts; [`VictoriaMetrics`] and [`InfluxDb`] are
-//! Debian's packages; [`Receiver`] is `potsdb serve`. Each listens on free ports of loopback, keeps its files in a folder that
+//! Debian's packages; [`Receiver`] is `potsdb serve`, and [`Gunicorn`] a web program that counts. Each listens on free ports of loopback, keeps its files in a folder that
 //! goes with it, counts as ready when its own health address says so, and is read back by its own query API. Each ends by its
 //! process id, with the value that stands for it, or with the test process.
 //!
@@ -15,6 +15,7 @@
 
 mod ask;
 pub mod conversation;
+mod gunicorn;
 mod hbase;
 mod influxdb;
 mod kairosdb;
@@ -27,6 +28,7 @@ mod transcript;
 mod victoriametrics;
 
 pub use ask::{http, until};
+pub use gunicorn::Gunicorn;
 pub use hbase::Hbase;
 pub use influxdb::InfluxDb;
 pub use kairosdb::KairosDb;

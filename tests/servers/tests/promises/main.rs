@@ -13,3 +13,4 @@ mod load;
 mod opentsdb;
 mod transcripts;
 mod victoriametrics;
+mod workers;

@@ -54,6 +54,14 @@ fn stores_what_each_face_sends_over_http() {
     assert_eq!(stats.acknowledged, POINTS, "it answers");
 }
 
+#[test]
+#[ignore = "needs victoria-metrics: scripts/test-servers runs it"]
+fn what_gunicorns_workers_count_adds_up() {
+    let server = VictoriaMetrics::start(&[]);
+    let url = server.http().expect("it has one");
+    crate::workers::of_gunicorn_add_up(&server, &url, "x.requests");
+}
+
 /// Its own rule: what it took is in memory for some seconds, then on disk. So each death comes when everything before it has
 /// been there for longer, while the next points are on their way: those in its memory are lost, and no others.
 #[test]

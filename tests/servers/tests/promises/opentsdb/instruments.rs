@@ -60,6 +60,13 @@ fn the_sum_over_all_who_count_is_exact_at_every_tick() {
     }
 }
 
+#[test]
+#[ignore = "needs java: scripts/test-servers runs it"]
+fn what_gunicorns_workers_count_adds_up() {
+    let tsd = Tsd::start(Hbase::shared(), &[]);
+    crate::workers::of_gunicorn_add_up(&tsd, &tsd.telnet(), "x.requests");
+}
+
 /// The ticks at which every worker has a point, with the sum of these.
 fn common(stored: &Stored) -> BTreeMap<u64, f64> {
     let mut ticks: BTreeMap<u64, (usize, f64)> = BTreeMap::new();

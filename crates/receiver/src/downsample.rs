@@ -78,6 +78,14 @@ impl Downsample {
         }
     }
 
+    /// How many values its fill makes of a series at most: `1ms-sum-zero` over a year would not fit into memory.
+    pub(crate) fn filled(self, scan: &Range<i64>) -> usize {
+        match (self.fill, self.interval()) {
+            (Fill::None, _) | (_, None) => 0,
+            (_, Some(interval)) => usize::try_from((scan.end - scan.start) / interval).unwrap_or(usize::MAX),
+        }
+    }
+
     /// Downsamples the values of a scan; `query` is the range asked for, which only an interval of everything looks at.
     pub(crate) fn apply(self, run: &Run, scan: Range<i64>, query: Range<i64>) -> Run {
         let Some(interval) = self.interval() else {
@@ -110,15 +118,12 @@ impl Downsample {
             Fill::Nan | Fill::Null => f64::NAN,
             Fill::Zero => 0.0,
         };
-        while *expected < until && buckets.len() < MAX_BUCKETS {
+        while *expected < until {
             buckets.push((*expected, Number::Float(filling)));
             *expected += interval;
         }
     }
 }
-
-/// A fill makes no more values than this: `1ms-sum-zero` over a year would not fit into memory.
-const MAX_BUCKETS: usize = 10_000_000;
 
 /// `rate`, `rate{counter,max,reset}`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -20,7 +20,7 @@ use crate::personality::{Asked, not_allowed};
 use crate::query::Query;
 use crate::receiver::Shared;
 use crate::reply::Reply;
-use crate::result;
+use crate::result::{self, MOST_VALUES, Unanswered};
 
 /// How many names or series come back unless asked otherwise.
 const DEFAULT_MOST: usize = 25;
@@ -76,6 +76,11 @@ async fn query(asked: &Asked, shared: &Arc<Shared>) -> Reply {
         return Reply::exception(400, "Unable to parse the given JSON", None);
     };
     let (body, shared) = (body.into_owned(), Arc::clone(shared));
+    // The others wait for their turn: each takes memory.
+    let Ok(_turn) = shared.queries.acquire().await else {
+        return Reply::error(500, "the server ends", None, None);
+    };
+    let state = Arc::clone(&shared);
     let answer = tokio::task::spawn_blocking(move || {
         let query = if is_get {
             Query::from_parameters(&parameters, now)
@@ -83,12 +88,21 @@ async fn query(asked: &Asked, shared: &Arc<Shared>) -> Reply {
             let body = parse(&body).map_err(|_| "Unable to parse the given JSON")?;
             Query::from_json(&body, parameters.flag("arrays"), now)
         };
-        result::answer(&query?, &shared.store)
+        result::answer(&query?, &state.store)
     });
     match answer.await {
-        Ok(answer) => Reply::json_or_400(answer),
+        Ok(Ok(answer)) => Reply::json(answer),
+        Ok(Err(Unanswered::Bad(words))) => Reply::exception(400, &words, None),
+        Ok(Err(Unanswered::TooMuch)) => Reply::exception(413, &too_much(), None),
         Err(_) => Reply::error(500, "the query panicked", None, None),
     }
+}
+
+fn too_much() -> String {
+    format!(
+        "Sorry, you have attempted to fetch more than our limit of {MOST_VALUES} data points. Please try filtering using \
+         more tags or decrease your time range."
+    )
 }
 
 /// Parameters in the URL, or the same fields in a JSON body.

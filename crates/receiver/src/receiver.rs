@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::config::Config;
 use crate::counts::Counts;
@@ -54,7 +54,12 @@ pub(crate) struct Shared {
     pub(crate) auth_line: Option<String>,
     pub(crate) auth_header: Option<String>,
     pub(crate) base_path: String,
+    /// Queries that may be answered at one time.
+    pub(crate) queries: Semaphore,
 }
+
+/// Each query has memory of its own: see `result.rs`.
+const QUERIES_AT_ONCE: usize = 2;
 
 impl Receiver {
     /// Loads the journal, listens, and serves from a thread of its own.
@@ -198,6 +203,7 @@ impl Shared {
             manners,
             auth_line: config.auth_line,
             auth_header: config.auth_header,
+            queries: Semaphore::new(QUERIES_AT_ONCE),
             base_path: config.base_path.trim_end_matches('/').to_ascii_lowercase(),
         })
     }

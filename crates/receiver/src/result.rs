@@ -25,10 +25,11 @@ use crate::store::Store;
 use crate::time;
 
 /// Answers a query as the body of a 200, or says why it cannot be answered.
-pub(crate) fn answer(query: &Query, store: &Store) -> Result<Vec<u8>, String> {
+pub(crate) fn answer(query: &Query, store: &Store) -> Result<Vec<u8>, Unanswered> {
     let mut out = vec![b'['];
+    let mut budget = Budget(MOST_VALUES);
     for part in &query.parts {
-        for group in groups(part, query, store)? {
+        for group in groups(part, query, store, &mut budget)? {
             if out.len() > 1 {
                 out.push(b',');
             }
@@ -37,6 +38,34 @@ pub(crate) fn answer(query: &Query, store: &Store) -> Result<Vec<u8>, String> {
     }
     out.push(b']');
     Ok(out)
+}
+
+/// Why a query has no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// What is wrong with it: 400.
+    Bad(String),
+    /// It takes more than [`MOST_VALUES`]: 413.
+    TooMuch,
+}
+
+impl<S: Into<String>> From<S> for Unanswered {
+    fn from(words: S) -> Unanswered {
+        Unanswered::Bad(words.into())
+    }
+}
+
+/// The values a query may read and make in all, over its parts and their series: some 100 MB while it is answered.
+pub(crate) const MOST_VALUES: usize = 2_000_000;
+
+/// What is left of [`MOST_VALUES`].
+struct Budget(usize);
+
+impl Budget {
+    fn spend(&mut self, values: usize) -> Result<(), Unanswered> {
+        self.0 = self.0.checked_sub(values).ok_or(Unanswered::TooMuch)?;
+        Ok(())
+    }
 }
 
 /// One object of the answer.
@@ -48,10 +77,13 @@ struct Group {
 }
 
 /// Computes a part's groups, in the order of their group tags' values.
-fn groups(part: &Part, query: &Query, store: &Store) -> Result<Vec<Group>, String> {
+fn groups(part: &Part, query: &Query, store: &Store, budget: &mut Budget) -> Result<Vec<Group>, Unanswered> {
     let scan = scan(part, query);
     let mut grouped: BTreeMap<Vec<String>, Vec<(Arc<SeriesName>, Run)>> = BTreeMap::new();
-    for (name, run) in select(part, &scan, store)? {
+    for (name, run) in select(part, &scan, store, budget)? {
+        if let Some(downsample) = part.downsample {
+            budget.spend(downsample.filled(&scan))?;
+        }
         grouped.entry(key(part, &name)).or_default().push((name, run));
     }
     let groups = grouped.into_values().map(|series| {
@@ -82,16 +114,27 @@ fn scan(part: &Part, query: &Query) -> Range<i64> {
 }
 
 /// Copies out the series that match, sorted by name; a name nobody ever put is an error.
-fn select(part: &Part, scan: &Range<i64>, store: &Store) -> Result<Vec<(Arc<SeriesName>, Run)>, String> {
+fn select(
+    part: &Part,
+    scan: &Range<i64>,
+    store: &Store,
+    budget: &mut Budget,
+) -> Result<Vec<(Arc<SeriesName>, Run)>, Unanswered> {
     let mut unknown = Unknown::of(part);
     let mut selected = store.read(|all| {
         let all = all.inspect(|series| unknown.meet(&series.name));
         let matching = all.filter(|series| series.name.metric == part.metric && accepts(part, &series.name));
-        let copies = matching.map(|series| (Arc::clone(&series.name), copy(series, scan)));
-        copies.filter(|(_, run)| !run.is_empty()).collect::<Vec<_>>()
-    });
+        let copies = matching.map(|series| {
+            let run = copy(series, scan);
+            budget.spend(run.len())?;
+            Ok((Arc::clone(&series.name), run))
+        });
+        copies
+            .filter(|copied| !copied.as_ref().is_ok_and(|(_, run)| run.is_empty()))
+            .collect::<Result<Vec<_>, Unanswered>>()
+    })?;
     if let Some((kind, name)) = unknown.0.first() {
-        return Err(format!("No such name for '{kind}': '{name}'"));
+        return Err(format!("No such name for '{kind}': '{name}'").into());
     }
     selected.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(selected)

@@ -73,30 +73,42 @@ impl<'a> Stream<'a> {
     pub(crate) async fn body(&mut self, head: &Head, most: usize) -> Result<Vec<u8>, Over> {
         let mut body = Vec::new();
         if !head.is_chunked() {
-            let length = usize::try_from(head.length()).unwrap_or(usize::MAX);
-            self.take(length, most, &mut body).await?;
+            self.take(head.length(), most, &mut body).await?;
             return Ok(body);
         }
-        loop {
-            let line = self.line().await?;
-            let length = line.split(';').next().unwrap_or_default().trim();
-            let length = usize::from_str_radix(length, 16).map_err(|_| Over::Gone)?;
-            if length == 0 {
-                // Trailers, up to the empty line.
-                while !self.line().await?.is_empty() {}
-                return Ok(body);
-            }
+        while let Some(length) = self.chunk().await? {
             self.take(length, most, &mut body).await?;
             self.line().await?;
         }
+        Ok(body)
     }
 
-    /// Reads a body that nobody wants to its end.
+    /// Reads a body that nobody wants to its end, and keeps nothing of it.
     pub(crate) async fn leave_out(&mut self, head: &Head) -> Result<(), Over> {
-        if head.is_chunked() {
-            return self.body(head, usize::MAX).await.map(drop);
+        if !head.is_chunked() {
+            return self.skip(head.length()).await;
         }
-        let mut left = head.length();
+        while let Some(length) = self.chunk().await? {
+            self.skip(length).await?;
+            self.line().await?;
+        }
+        Ok(())
+    }
+
+    /// How long the next chunk is; `None` at the end of the body, whose trailers are read then.
+    async fn chunk(&mut self) -> Result<Option<u64>, Over> {
+        let line = self.line().await?;
+        let length = line.split(';').next().unwrap_or_default().trim();
+        let length = u64::from_str_radix(length, 16).map_err(|_| Over::Gone)?;
+        if length == 0 {
+            // Up to the empty line.
+            while !self.line().await?.is_empty() {}
+            return Ok(None);
+        }
+        Ok(Some(length))
+    }
+
+    async fn skip(&mut self, mut left: u64) -> Result<(), Over> {
         loop {
             let used = self.read.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             self.read.drain(..used);
@@ -140,10 +152,10 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    async fn take(&mut self, length: usize, most: usize, body: &mut Vec<u8>) -> Result<(), Over> {
-        if length > most - body.len().min(most) {
-            return Err(Over::Gone);
-        }
+    async fn take(&mut self, length: u64, most: usize, body: &mut Vec<u8>) -> Result<(), Over> {
+        let room = most - body.len().min(most);
+        let length = usize::try_from(length).ok().filter(|length| *length <= room);
+        let length = length.ok_or(Over::Gone)?;
         while self.read.len() < length {
             if !self.more().await? {
                 return Err(Over::Gone);

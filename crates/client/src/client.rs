@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use potsdb_wire::{InvalidPoint, MAX_LINE, SeriesText, Timestamp, Value, line};
 
@@ -608,9 +608,8 @@ fn close(home: &Home, timeout: Duration) {
     home.queue().close(deadline);
     home.queue()
         .wait_ended(deadline.and_then(|deadline| deadline.checked_add(LAST_TURN)));
-    if let Some(client) = home.self_metrics() {
-        let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
-        let _ = client.wait_closed(left);
+    if let Some(through) = home.self_metrics() {
+        through.queue().wait_ended(deadline);
     }
 }
 
@@ -629,6 +628,7 @@ impl Drop for Handle {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::time::Instant;
 
     use super::*;
     use crate::queue::Phase;

@@ -15,21 +15,20 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::Duration;
 
 use potsdb_wire::{Additions, Rules, SeriesText};
 
 use crate::census::Census;
-use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::ledger::{Stats, Tally};
 use crate::options::Options;
 use crate::process::Next;
-use crate::publish::Shared;
+use crate::publish::{Shared, stats_of};
 use crate::queue::Queue;
 use crate::repeat::{Known, Registry};
 use crate::report::{Report, Reports};
-use crate::self_metrics;
+use crate::self_metrics::{self, Through, Watched};
 use crate::sibling;
 use crate::source::Sources;
 use crate::worker::Worker;
@@ -63,7 +62,7 @@ pub(crate) struct Home {
     registry: Registry,
     sources: Sources,
     /// What its statistics are sent through.
-    self_metrics: Option<Client>,
+    self_metrics: Option<Box<Home>>,
     next: Next<Box<Home>>,
 }
 
@@ -114,10 +113,30 @@ impl Home {
             wake,
         )?;
         if let Some(every) = setup.options.self_metrics {
-            let (queue, shared) = (home.queue.clone(), home.shared.clone());
-            home.self_metrics = Some(self_metrics::start(setup, every, home.id, queue, shared)?);
+            home.self_metrics = Some(home.tell_of_itself(setup, every)?);
         }
         Ok(home)
+    }
+
+    /// Starts what sends its statistics.
+    fn tell_of_itself(&self, setup: &Setup, every: Duration) -> io::Result<Box<Home>> {
+        let through = Home::start(&Setup {
+            options: self_metrics::options(&setup.options),
+            quiet: true,
+            ..setup.clone()
+        })?;
+        let watched = Watched {
+            id: self.id,
+            queue: self.queue.clone(),
+            shared: self.shared.clone(),
+        };
+        let sends = Through {
+            queue: through.queue.clone(),
+            rules: setup.rules.clone(),
+            own: through.own.clone(),
+        };
+        self_metrics::start(every, watched, sends)?;
+        Ok(Box::new(through))
     }
 
     /// A home whose worker does not run.
@@ -235,8 +254,8 @@ impl Home {
     }
 
     /// What its statistics are sent through, if they are.
-    pub(crate) fn self_metrics(&self) -> Option<&Client> {
-        self.self_metrics.as_ref()
+    pub(crate) fn self_metrics(&self) -> Option<&Home> {
+        self.self_metrics.as_deref()
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -249,26 +268,5 @@ impl Home {
 
     pub(crate) fn stats(&self) -> Stats {
         stats_of(&self.queue, &self.shared)
-    }
-}
-
-/// The statistics of a client in this process, at this instant.
-pub(crate) fn stats_of(queue: &Queue, shared: &Shared) -> Stats {
-    let (ledger, oldest, status) = {
-        let state = queue.lock();
-        (state.ledger(), state.oldest(), state.status())
-    };
-    let fresh = status.rated_at.is_some_and(|at| at.elapsed().as_secs() < 2);
-    let stats = ledger.stats();
-    Stats {
-        endpoints: status.endpoints.clone(),
-        last_rejections: status.words.to_vec(),
-        oldest_pending: oldest
-            .filter(|_| stats.pending() > 0)
-            .map(|since| Instant::now().saturating_duration_since(since)),
-        last_answer: status.last_answer,
-        rate: if fresh { status.rate } else { 0.0 },
-        by_metric: shared.census.by_metric(),
-        ..stats
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::census::Census;
 use crate::clock;
 use crate::engine::Engine;
-use crate::ledger::{EndpointState, Status};
+use crate::ledger::{EndpointState, Stats, Status};
 use crate::queue::{Counts, Queue, State};
 use crate::repeat::Known;
 use crate::report::{Limiter, Report, Reports, Told};
@@ -30,6 +30,27 @@ const CLOCKS_APART: u64 = 5;
 pub(crate) struct Shared {
     pub(crate) reports: Reports,
     pub(crate) census: Census,
+}
+
+/// The statistics of a client in this process, at this instant.
+pub(crate) fn stats_of(queue: &Queue, shared: &Shared) -> Stats {
+    let (ledger, oldest, status) = {
+        let state = queue.lock();
+        (state.ledger(), state.oldest(), state.status())
+    };
+    let fresh = status.rated_at.is_some_and(|at| at.elapsed().as_secs() < 2);
+    let stats = ledger.stats();
+    Stats {
+        endpoints: status.endpoints.clone(),
+        last_rejections: status.words.to_vec(),
+        oldest_pending: oldest
+            .filter(|_| stats.pending() > 0)
+            .map(|since| Instant::now().saturating_duration_since(since)),
+        last_answer: status.last_answer,
+        rate: if fresh { status.rate } else { 0.0 },
+        by_metric: shared.census.by_metric(),
+        ..stats
+    }
 }
 
 /// The worker's side: what was published last, to tell what is new.

@@ -8,64 +8,80 @@
 //! counted in themselves, and they tell of a queue that is full although it is. A thread waits for the next tick, a multiple of
 //! the interval, or for the end of the first client, whose last statistics it sends.
 
+use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use potsdb_wire::Timestamp;
+use potsdb_wire::{Additions, Rules};
 
-use crate::client::Client;
+use crate::bulk::{self, Manner};
 use crate::clock;
-use crate::home::{Setup, stats_of};
 use crate::ledger::Stats;
 use crate::options::{Options, Repeats};
-use crate::publish::Shared;
+use crate::publish::{Shared, stats_of};
 use crate::queue::Queue;
 use crate::source;
 
-/// How long the last statistics may take to arrive, where the close that waits for them has no other deadline.
+/// How long the last statistics may take to arrive.
 const LAST: Duration = Duration::from_secs(1);
 
-/// Starts the thread that sends them; returns the client that they go through.
-pub(crate) fn start(
-    setup: &Setup,
-    every: Duration,
-    id: u64,
-    queue: Arc<Queue>,
-    shared: Arc<Shared>,
-) -> io::Result<Client> {
-    let options = Options {
+/// The client that is told of.
+pub(crate) struct Watched {
+    /// Its number in the process.
+    pub(crate) id: u64,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What goes to the store for it.
+pub(crate) struct Through {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) rules: Rules,
+    /// The prefix, and the tags of every point.
+    pub(crate) own: Additions,
+}
+
+/// The options of the client that they go through, beside one with these.
+pub(crate) fn options(of: &Options) -> Options {
+    Options {
         self_metrics: None,
         by_metric: 0,
         check_host: false,
         repeats: Repeats::Keep,
         connections: None,
-        // A few hours of them.
-        queue_points: 100_000,
-        close_grace: LAST,
-        ..setup.options.clone()
-    };
-    let own = Setup {
-        options,
-        quiet: true,
-        ..setup.clone()
-    };
-    let client = Client::start(own)?;
-    let through = client.clone();
+        ..of.clone()
+    }
+}
+
+/// Starts the thread that sends them.
+pub(crate) fn start(every: Duration, watched: Watched, through: Through) -> io::Result<()> {
     let every = every.as_secs().max(1);
     let run = move || {
         loop {
             let wait = until_tick(clock::millis(), every);
-            let ended = queue.wait_ended(Instant::now().checked_add(wait));
-            send(&through, id, &stats_of(&queue, &shared));
+            let ended = watched.queue.wait_ended(Instant::now().checked_add(wait));
+            let stats = stats_of(&watched.queue, &watched.shared);
+            through.send(&lines(watched.id, clock::millis() / 1000, &stats));
             if ended {
-                through.close(LAST);
-                return;
+                return through.queue.close(clock::deadline(LAST));
             }
         }
     };
-    source::spawn("potsdb-self", run)?;
-    Ok(client)
+    source::spawn("potsdb-self", run).map(drop)
+}
+
+impl Through {
+    /// What is refused is a prefix that leaves no room, or a clock in 1970, and what is not taken came to an end: there is
+    /// nobody to tell.
+    fn send(&self, lines: &str) {
+        let manner = Manner {
+            rules: &self.rules,
+            additions: &self.own,
+            repeats: None,
+        };
+        let _ = bulk::send(&self.queue, manner, lines.as_bytes(), clock::deadline(LAST));
+    }
 }
 
 /// How long it is until the next multiple of `every` seconds.
@@ -74,27 +90,26 @@ fn until_tick(millis: u64, every: u64) -> Duration {
     Duration::from_millis(every - millis % every)
 }
 
-/// Sends every counter and gauge at one time. What is refused is a prefix that leaves no room, or a clock in 1970: there is
-/// nobody to tell.
-fn send(client: &Client, id: u64, stats: &Stats) {
-    let Ok(now) = Timestamp::from_clock_secs((clock::millis() / 1000).cast_signed()) else {
-        return;
+/// Every counter and gauge at one time.
+fn lines(id: u64, now: u64, stats: &Stats) -> String {
+    let mut lines = String::new();
+    // A string takes everything.
+    let mut line = |name: &str, value: &dyn std::fmt::Display| {
+        let _ = writeln!(lines, "potsdb.{name} {now} {value} client={id}");
     };
-    let id = id.to_string();
-    let tags = [("client", &*id)];
     for (name, count) in stats.pairs() {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let _ = client.send_at(&format!("potsdb.{name}"), count, now, tags);
+        line(name, &count);
     }
+    line("pending", &stats.pending());
     let seconds = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64();
     for (name, value) in [
-        ("pending", stats.pending() as f64),
         ("rate", stats.rate),
         ("oldest_pending", seconds(stats.oldest_pending)),
         ("last_answer", seconds(stats.last_answer)),
     ] {
-        let _ = client.send_at(&format!("potsdb.{name}"), value, now, tags);
+        line(name, &value);
     }
+    lines
 }
 
 #[cfg(test)]

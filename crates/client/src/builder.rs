@@ -267,7 +267,7 @@ fn openings(endpoints: &[Endpoint], options: &Options) -> Result<Vec<Opening>, C
     let trust = files::trust(options).map_err(|(option, rule)| ConfigError::option(option, rule))?;
     let opening = |endpoint: &Endpoint| {
         trust
-            .opening(endpoint)
+            .opening(endpoint.host())
             .map_err(|rule| ConfigError::url(endpoint.host(), rule))
     };
     endpoints.iter().map(opening).collect()

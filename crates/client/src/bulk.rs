@@ -11,9 +11,8 @@ use std::time::Instant;
 use potsdb_wire::{Additions, InvalidPoint, MAX_LINE, Rules, SeriesText, Timestamp, line};
 
 use crate::error::SendError;
-use crate::home::Home;
 use crate::queue::{Queue, Sent};
-use crate::repeat::Known;
+use crate::repeat::{Known, Registry};
 
 /// What became of lines handed to [`Client::send_lines`](crate::Client::send_lines).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,8 +51,8 @@ const BATCH_BYTES: usize = 8 * 1024;
 pub(crate) struct Manner<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) additions: &'a Additions,
-    /// Where repeats are looked for, if they are.
-    pub(crate) repeats: Option<&'a Home>,
+    /// The series whose repeats are looked for, if they are, and whose they are.
+    pub(crate) repeats: Option<(&'a Registry, u64)>,
 }
 
 pub(crate) fn send(
@@ -132,9 +131,9 @@ struct Batch {
 impl Batch {
     fn add(&mut self, scratch: &mut SeriesText, manner: Manner<'_>, text: &[u8]) -> Result<(), InvalidPoint> {
         let Manner { rules, additions, .. } = manner;
-        if let Some(home) = manner.repeats {
+        if let Some((registry, home)) = manner.repeats {
             let timestamp = line::extended_series(scratch, rules, additions, text, &mut self.bytes)?;
-            self.repeat = Some((home.intern(scratch), home.id(), timestamp));
+            self.repeat = Some((registry.intern(scratch), home, timestamp));
             return Ok(());
         }
         match additions.is_empty() {

@@ -10,7 +10,32 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::endpoint::Endpoint;
+use crate::resolver;
 use crate::tls::{Encrypted, Opening};
+
+impl Endpoint {
+    /// Connects to the first of its addresses that accepts, and closes the connection again; without TLS, which needs
+    /// a client's options (`check_host` does the handshake). Takes at most `timeout`, the look-up of the name included.
+    ///
+    /// # Errors
+    ///
+    /// The socket layer's own error: of the name's resolution, or of the last address tried.
+    pub fn check(&self, timeout: Duration) -> io::Result<SocketAddr> {
+        check(self, None, timeout)
+    }
+
+    /// The addresses of its host. Takes at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The resolver's, or that it took too long.
+    pub fn resolve(&self, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
+        match self.literal() {
+            Some(address) => Ok(vec![address]),
+            None => resolver::lookup_within(self.host(), self.port(), timeout),
+        }
+    }
+}
 
 /// Connects to the first address of an endpoint that accepts.
 pub(crate) fn check(endpoint: &Endpoint, opening: Option<&Opening>, timeout: Duration) -> io::Result<SocketAddr> {

@@ -229,7 +229,7 @@ impl Client {
     ///
     /// [`SendError::Closed`] when nothing at all was taken because the client is closed.
     pub fn send_lines(&self, lines: &[u8], timeout: Option<Duration>) -> Result<SentLines, SendError> {
-        self.send_bulk(self.home(), None, lines, timeout)
+        self.send_bulk(self.home(), false, lines, timeout)
     }
 
     /// As [`send_lines`](Client::send_lines), but a second point of a series at one time is counted as repeated and not
@@ -240,22 +240,21 @@ impl Client {
     ///
     /// See [`send_lines`](Client::send_lines).
     pub fn send_lines_once(&self, lines: &[u8], timeout: Option<Duration>) -> Result<SentLines, SendError> {
-        let home = self.home();
-        let repeats = (self.options().repeats == Repeats::First).then_some(home);
-        self.send_bulk(home, repeats, lines, timeout)
+        let once = self.options().repeats == Repeats::First;
+        self.send_bulk(self.home(), once, lines, timeout)
     }
 
     fn send_bulk(
         &self,
         home: &Home,
-        repeats: Option<&Home>,
+        once: bool,
         lines: &[u8],
         timeout: Option<Duration>,
     ) -> Result<SentLines, SendError> {
         let manner = bulk::Manner {
             rules: &self.handle.setup.rules,
             additions: home.own(),
-            repeats,
+            repeats: once.then(|| (home.registry(), home.id())),
         };
         bulk::send(home.queue(), manner, lines, timeout.and_then(clock::deadline))
     }

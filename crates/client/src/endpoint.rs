@@ -8,12 +8,7 @@
 //! Made by `url.rs` from text.
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
-
-use crate::check;
-use crate::resolver;
 
 /// OpenTSDB's port.
 pub const DEFAULT_PORT: u16 = 4242;
@@ -150,28 +145,6 @@ impl Endpoint {
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target
-    }
-
-    /// Connects to the first of its addresses that accepts, and closes the connection again; without TLS, which needs
-    /// a client's options (`check_host` does the handshake). Takes at most `timeout`, the look-up of the name included.
-    ///
-    /// # Errors
-    ///
-    /// The socket layer's own error: of the name's resolution, or of the last address tried.
-    pub fn check(&self, timeout: Duration) -> io::Result<SocketAddr> {
-        check::check(self, None, timeout)
-    }
-
-    /// The addresses of its host. Takes at most `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// The resolver's, or that it took too long.
-    pub fn resolve(&self, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
-        match self.literal() {
-            Some(address) => Ok(vec![address]),
-            None => resolver::lookup_within(&self.host, self.port, timeout),
-        }
     }
 
     /// What the header `Host` says: the scheme's own port is left out, as everybody does.

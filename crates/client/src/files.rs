@@ -43,7 +43,7 @@ impl Secrets {
 
     /// What a connection to this endpoint begins with, over TLS.
     pub(crate) fn opening(&self, endpoint: &Endpoint) -> Result<Option<Opening>, String> {
-        let opening = self.trust.as_ref().map(|trust| trust.1.opening(endpoint));
+        let opening = self.trust.as_ref().map(|trust| trust.1.opening(endpoint.host()));
         opening.transpose().map_err(str::to_owned)
     }
 }
@@ -186,7 +186,7 @@ pub(crate) fn opening(options: &Options, endpoint: &Endpoint) -> io::Result<Opti
         return Ok(None);
     }
     let trust = trust(options).map_err(|(option, rule)| io::Error::other(format!("option {option}: {rule}")))?;
-    trust.opening(endpoint).map(Some).map_err(io::Error::other)
+    trust.opening(endpoint.host()).map(Some).map_err(io::Error::other)
 }
 
 fn pem(option: &'static str, path: Option<&PathBuf>) -> Result<Option<(PathBuf, Vec<u8>)>, Wrong> {

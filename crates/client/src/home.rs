@@ -262,6 +262,10 @@ impl Home {
         &self.shared
     }
 
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     pub(crate) fn intern(&self, text: &SeriesText) -> Arc<Known> {
         self.registry.intern(text)
     }

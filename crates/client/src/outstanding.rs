@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use crate::block::Lines;
-use crate::retries::PART_AT;
+
+/// What has no verdict and failed so often is parted.
+pub(crate) const PART_AT: u8 = 3;
 
 /// Lines the worker took from the queue and is not done with.
 #[derive(Clone, Debug)]

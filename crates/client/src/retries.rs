@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use crate::batch::Batch;
 use crate::block::Lines;
-use crate::outstanding::Outstanding;
+use crate::outstanding::{Outstanding, PART_AT};
 
 mod resting;
 mod sick;
@@ -47,8 +47,7 @@ const PAUSE: (Duration, Duration, Duration) = (
     Duration::from_secs(60),
 );
 
-/// What has no verdict and failed so often is parted, into so many parts.
-pub(crate) const PART_AT: u8 = 3;
+/// What has no verdict and failed [`PART_AT`] times is parted, into so many parts.
 const PARTS: u64 = 4;
 
 /// A line that failed so often by itself is given up when the client closes.

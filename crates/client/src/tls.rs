@@ -14,8 +14,6 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::endpoint::Endpoint;
-
 mod marks;
 mod stream;
 
@@ -70,10 +68,10 @@ impl Trust {
     }
 
     /// The error is the rule that the host's name breaks.
-    pub(crate) fn opening(&self, endpoint: &Endpoint) -> Result<Opening, &'static str> {
+    pub(crate) fn opening(&self, host: &str) -> Result<Opening, &'static str> {
         Ok(Opening {
             config: self.0.clone(),
-            name: ServerName::try_from(endpoint.host().to_owned())
+            name: ServerName::try_from(host.to_owned())
                 .map_err(|_| "a certificate can have no such name: letters, digits, `-` and `.`")?,
         })
     }

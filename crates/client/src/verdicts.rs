@@ -379,7 +379,7 @@ impl Positions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retries::PART_AT;
+    use crate::outstanding::PART_AT;
 
     #[test]
     fn of_anonymous_refusals_each_takes_one_point_and_none_that_has_its_verdict() {

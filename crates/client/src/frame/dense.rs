@@ -8,7 +8,7 @@
 //! The table is of one batch: another's dictionary may have other strings, or the same in other places. It is filled from what
 //! `key.rs` knows by content, when a combination is first met, so it changes what a row costs and nothing else.
 
-use super::key::NULL;
+use super::number::NULL;
 use super::strings::Texts;
 
 pub(super) struct Dense {

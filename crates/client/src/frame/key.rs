@@ -14,6 +14,7 @@ use hashbrown::HashMap;
 use potsdb_wire::{Field, InvalidPoint, SeriesText};
 
 use super::dense::Dense;
+use super::number::NULL;
 use super::ready::{Ready, Rendered, Series};
 use super::strings::Texts;
 use super::{BatchError, Columns, find};
@@ -21,9 +22,6 @@ use crate::client::Client;
 
 /// Strings of one column, and series, that are known at once, but for those new in one chunk of rows.
 pub(super) const KNOWN: usize = 1 << 16;
-
-/// The number of a null; as a row's number: there is no series.
-pub(super) const NULL: u32 = u32::MAX;
 
 /// What is known of the columns that make series.
 pub(super) struct Keys {

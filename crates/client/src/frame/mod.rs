@@ -29,6 +29,7 @@ use crate::error::SendError;
 mod column;
 mod dense;
 mod key;
+mod number;
 mod page;
 mod ready;
 mod send;

@@ -15,7 +15,8 @@ use arrow_array::RecordBatch;
 use potsdb_wire::Timestamp;
 
 use super::column::Numbers;
-use super::key::{Keys, NULL, Rows};
+use super::key::{Keys, Rows};
+use super::number::NULL;
 use super::page::{BUFFER, Page};
 use super::ready::Series;
 use super::text::Text;

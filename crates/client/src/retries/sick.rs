@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{EACH, HOPELESS_AFTER, PART_AT, PAUSE};
-use crate::outstanding::Outstanding;
+use super::{EACH, HOPELESS_AFTER, PAUSE};
+use crate::outstanding::{Outstanding, PART_AT};
 
 /// More sick series than that are not told apart: their lines rest one by one.
 pub(super) const MOST: usize = 4096;

@@ -10,6 +10,9 @@ use crate::load::{LONG, sized};
 /// So many ask at once: each worker of gunicorn serves one at a time.
 const CLIENTS: usize = 8;
 
+/// How long each waits before it asks again.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Eight workers under gunicorn count requests for ten seconds, or for ten minutes, and end. Nothing that they served is missing
 /// in the store, and no worker wrote over another.
 pub(crate) fn of_gunicorn_add_up(server: &impl Server, url: &str, metric: &str) {
@@ -24,7 +27,7 @@ pub(crate) fn of_gunicorn_add_up(server: &impl Server, url: &str, metric: &str) 
                     assert_eq!(status, 200);
                     served.fetch_add(1, Ordering::Relaxed);
                     // Some hundred a second: this is no test of gunicorn's speed.
-                    std::thread::sleep(Duration::from_millis(20));
+                    until(PAUSE, || None::<()>);
                 }
             });
         }

@@ -57,7 +57,7 @@ pub use crate::{
     line::{Additions, Line, Tags},
     name::{Names, Rules, UnknownNames},
     reply::{Class, ErrorKind, Replies, Reply, Server},
-    series::SeriesText,
+    series::{SeriesText, check_length},
     timestamp::Timestamp,
     value::{Value, ValueBuffer},
 };

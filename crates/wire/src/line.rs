@@ -15,7 +15,7 @@ use crate::{
     MAX_LINE, copy,
     error::{Field, InvalidPoint, excerpt},
     name::{Names, Place, Rules, legal_len},
-    series::{NameBits, PUT, SeriesText, has_same_tag, has_tag},
+    series::{NameBits, PUT, SeriesText, has_same_tag, has_tag, too_long},
     timestamp::Timestamp,
     value::{
         Value,
@@ -102,14 +102,6 @@ pub fn write<'a>(
         return Err(too_long(len - 1));
     }
     Ok(&buffer[..len])
-}
-
-/// Checks that a line of parts of these lengths fits [`MAX_LINE`]; the tail's newline does not count.
-#[inline]
-pub fn check_length(head: usize, timestamp: usize, value: usize, tail: usize) -> Result<(), InvalidPoint> {
-    // The space before the value stands for the newline that does not count.
-    let len = head + timestamp + value + tail;
-    if len <= MAX_LINE { Ok(()) } else { Err(too_long(len)) }
 }
 
 /// Reads a canonical line, its newline optional, into its parts, without copying.
@@ -399,11 +391,6 @@ fn not_canonical(line: &[u8]) -> InvalidPoint {
 }
 
 #[cold]
-fn too_long(len: usize) -> InvalidPoint {
-    InvalidPoint::new(Field::Line, format!("{len} bytes long"), "at most 1024 are allowed")
-}
-
-#[cold]
 fn ends_before(line: &[u8], what: &str) -> InvalidPoint {
     let fault = format!("{} ends before the {what}", excerpt(line, 0));
     InvalidPoint::new(
@@ -443,6 +430,7 @@ const COMMANDS: [&[u8]; 10] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::series::check_length;
 
     const ASCII: Rules = Rules {
         names: Names::Ascii,

@@ -11,7 +11,6 @@
 use crate::{
     MAX_LINE,
     error::{Field, InvalidPoint, excerpt},
-    line::check_length,
     name::{Place, Rules, find_illegal, refuse, repair},
     value::Value,
 };
@@ -233,6 +232,14 @@ impl SeriesText {
     }
 }
 
+/// Checks that a line of parts of these lengths fits [`MAX_LINE`]; the tail's newline does not count.
+#[inline]
+pub fn check_length(head: usize, timestamp: usize, value: usize, tail: usize) -> Result<(), InvalidPoint> {
+    // The space before the value stands for the newline that does not count.
+    let len = head + timestamp + value + tail;
+    if len <= MAX_LINE { Ok(()) } else { Err(too_long(len)) }
+}
+
 /// A filter in front of [`has_tag`]: of two names with different bits nobody has to ask whether they are the same.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NameBits(u64);
@@ -296,6 +303,11 @@ fn too_many_tags(tags: usize, max: usize) -> InvalidPoint {
 
 /// What every line begins with.
 pub(crate) const PUT: &[u8] = b"put ";
+
+#[cold]
+pub(crate) fn too_long(len: usize) -> InvalidPoint {
+    InvalidPoint::new(Field::Line, format!("{len} bytes long"), "at most 1024 are allowed")
+}
 
 #[cfg(test)]
 mod tests {

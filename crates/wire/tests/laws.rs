@@ -4,7 +4,7 @@
 use generate::{NAMES, REPLIES, near_json, near_line, point, rules, value, wild_text};
 use judge::{is_legal, is_portable, read_replies, show, to_serde};
 use potsdb_wire::{
-    Additions, Json, Names, Rules, SeriesText, Timestamp, Value,
+    Additions, Json, Names, Rules, SeriesText, Timestamp, Value, check_length,
     json::{self, Tolerance},
     line,
 };
@@ -136,7 +136,7 @@ proptest! {
         series.tag(&rules, &tag.0, &tag.1).unwrap();
         series.finish(&rules).unwrap();
         let (mut out, longest) = (Vec::new(), "-2.2250738585072014e-308");
-        line::check_length(series.head_len(), 13, longest.len(), series.tail().len()).unwrap();
+        check_length(series.head_len(), 13, longest.len(), series.tail().len()).unwrap();
         line::render(series.head(), b"1700000000123", longest.as_bytes(), series.tail(), &mut out);
         prop_assert!(is_legal(&rules, &out), "{}", show(&out));
     }

@@ -1,7 +1,7 @@
 //! Every input OpenTSDB, or a server like it, refuses, misreads or silently drops: refused here with the field and the
 //! byte to blame, or shown what it becomes. One row per case, in the order of the put line.
 
-use potsdb_wire::{Field, InvalidPoint, MAX_LINE, Names, Rules, SeriesText, Timestamp, Value, line};
+use potsdb_wire::{Field, InvalidPoint, MAX_LINE, Names, Rules, SeriesText, Timestamp, Value, check_length, line};
 
 /// What becomes of a line.
 enum Outcome {
@@ -293,9 +293,9 @@ fn a_series_that_fits_a_short_value_may_not_fit_a_long_one() {
         .unwrap();
     series.finish(&rules).unwrap();
     let (head, tail) = (series.head_len(), series.tail().len());
-    line::check_length(head, 10, 1, tail).unwrap();
-    assert_eq!(line::check_length(head, 10, 2, tail).unwrap_err().field(), &Field::Line);
-    assert_eq!(line::check_length(head, 13, 1, tail).unwrap_err().field(), &Field::Line);
+    check_length(head, 10, 1, tail).unwrap();
+    assert_eq!(check_length(head, 10, 2, tail).unwrap_err().field(), &Field::Line);
+    assert_eq!(check_length(head, 13, 1, tail).unwrap_err().field(), &Field::Line);
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //!
 //! Extensions and trailers are read over: they end when the server pleases, so what is not content has a bound too.
 
-use super::response::ResponseError;
+use super::error::ResponseError;
 
 /// What may stand beside the content, and how much more for each byte of it. A chunk of one byte takes five beside it.
 const BESIDE: usize = 64 << 10;

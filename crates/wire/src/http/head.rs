@@ -8,7 +8,10 @@ use core::time::Duration;
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
 use super::date;
-use super::response::{MAX_RETRY_AFTER, ResponseError};
+use super::error::ResponseError;
+
+/// The longest time a server can ask to be left alone: it may be mended sooner than it thought.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 /// How many headers are read. A server's answer has ten, behind a content delivery network forty.
 const HEADERS: usize = 128;

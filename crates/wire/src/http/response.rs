@@ -18,16 +18,13 @@
 //! exchange's.
 
 use core::time::Duration;
-use std::{error::Error, fmt};
 
 use memchr::memchr;
 
 use super::chunks::Chunks;
+use super::error::ResponseError;
 use super::head::{self, Framing, Head};
 use crate::reply::{self, PutReply};
-
-/// The longest time a server can ask to be left alone: it may be mended sooner than it thought.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 /// A whole response.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,41 +56,6 @@ impl Response {
         }
     }
 }
-
-/// Why what came on a connection is no response that anyone needs. After it the connection is of no more use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ResponseError {
-    /// It is not HTTP as it is understood here; this rule is broken.
-    NotHttp(&'static str),
-    /// Its head, with the interim responses and empty lines before it, is longer than [`Responses::MAX_HEAD`].
-    HeadTooLong,
-    /// Its body is longer than this many bytes, which is what [`Responses::expect`] allows.
-    BodyTooLong(usize),
-    /// Its chunks have too many bytes beside their content: sizes, extensions, trailers.
-    TooManyChunks,
-}
-
-impl fmt::Display for ResponseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotHttp(rule) => write!(f, "the answer is not HTTP that is understood: {rule}"),
-            Self::HeadTooLong => write!(f, "the answer's head is longer than {} bytes", Responses::MAX_HEAD),
-            Self::BodyTooLong(limit) => write!(
-                f,
-                "the answer's body is longer than {limit} bytes: 64 KiB, and for each point asked 512 bytes and three \
-                 times its line are allowed"
-            ),
-            Self::TooManyChunks => write!(
-                f,
-                "the answer's chunks take too many bytes beside their content: 64 KiB, and 8 bytes for each of the \
-                 content are allowed"
-            ),
-        }
-    }
-}
-
-impl Error for ResponseError {}
 
 /// The responses of one connection, read as they come.
 ///
@@ -237,7 +199,7 @@ impl Responses {
             return Err(ResponseError::NotHttp(head::NO_STATUS_LINE));
         }
         if len > room {
-            return Err(ResponseError::HeadTooLong);
+            return Err(ResponseError::HeadTooLong(Self::MAX_HEAD));
         }
         if newline.is_none() {
             return Ok(());
@@ -393,14 +355,18 @@ mod tests {
                 failed = responses.read(&mut bytes).err();
                 assert!(responses.held() <= Responses::MAX_HEAD);
             }
-            assert_eq!(failed, Some(ResponseError::HeadTooLong), "{start:?} {piece:?}");
+            assert_eq!(
+                failed,
+                Some(ResponseError::HeadTooLong(Responses::MAX_HEAD)),
+                "{start:?} {piece:?}"
+            );
         }
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ";
         let long = |len: usize| head.to_owned() + &"y".repeat(len - head.len() - 4) + "\r\n\r\n";
         let twice = long(Responses::MAX_HEAD).repeat(2);
         assert_eq!(all(twice.as_bytes(), 1000).unwrap().len(), 2);
         let error = all(long(Responses::MAX_HEAD + 1).as_bytes(), 1000).unwrap_err();
-        assert_eq!(error, ResponseError::HeadTooLong);
+        assert_eq!(error, ResponseError::HeadTooLong(Responses::MAX_HEAD));
     }
 
     #[test]

@@ -81,8 +81,8 @@ mod tests {
     use super::*;
     use crate::{
         MAX_LINE, Value,
-        line::check_length,
         name::{Names, Rules},
+        series::check_length,
     };
 
     fn text(rules: &Rules, metric: &str, tags: &[(&str, &str)]) -> Result<SeriesText, InvalidPoint> {

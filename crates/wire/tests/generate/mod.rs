@@ -1,6 +1,6 @@
 //! What the laws are tried on: legal points, and input that is nearly legal, because what is far off is refused at once.
 
-use potsdb_wire::{InvalidPoint, Names, Rules, SeriesText, Timestamp, Value, line};
+use potsdb_wire::{InvalidPoint, Names, Rules, SeriesText, Timestamp, Value, check_length, line};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::judge::{is_legal, show};
@@ -33,7 +33,7 @@ impl Point {
         let (mut digits, mut buffer) = ([0; 13], [0; Value::MAX_LEN]);
         let (timestamp, value) = (self.timestamp.text(&mut digits), self.value.text(&mut buffer));
         let (head, tail) = (series.head(), series.tail());
-        line::check_length(head.len(), timestamp.len(), value.len(), tail.len())?;
+        check_length(head.len(), timestamp.len(), value.len(), tail.len())?;
         let mut out = Vec::new();
         line::render(head, timestamp, value, tail, &mut out);
         assert!(is_legal(rules, &out), "{}", show(&out));

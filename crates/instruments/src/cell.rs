@@ -53,6 +53,11 @@ impl CounterCell {
         add_float(&self.part, more);
     }
 
+    #[inline]
+    pub(crate) fn raise_to(&self, total: u64) {
+        self.whole.fetch_max(total, Ordering::Relaxed);
+    }
+
     pub(crate) fn total(&self) -> Total {
         Total {
             whole: self.whole.load(Ordering::Relaxed),
@@ -133,20 +138,52 @@ impl HistogramCell {
     pub(crate) fn record(&self, value: f64) {
         let place = ordered(value);
         let _alone = self.alone();
-        if place < self.min.load(Ordering::Relaxed) {
-            self.min.store(place, Ordering::Relaxed);
+        self.extend(place, place);
+        self.sum_up(value);
+        self.count(value, 1);
+    }
+
+    /// Counts a finite value so many times.
+    pub(crate) fn record_many(&self, value: f64, times: u64) {
+        let place = ordered(value);
+        let _alone = self.alone();
+        self.extend(place, place);
+        self.sum_up(value * times as f64);
+        self.count(value, times);
+    }
+
+    /// Counts values that were counted elsewhere, whose sum and extremes are known better than their values.
+    pub(crate) fn merge(&self, values: &[(f64, u64)], sum: f64, min: f64, max: f64) {
+        let _alone = self.alone();
+        self.extend(ordered(min), ordered(max));
+        self.sum_up(sum);
+        values.iter().for_each(|(value, times)| self.count(*value, *times));
+    }
+
+    #[inline]
+    fn extend(&self, min: i64, max: i64) {
+        if min < self.min.load(Ordering::Relaxed) {
+            self.min.store(min, Ordering::Relaxed);
         }
-        if place > self.max.load(Ordering::Relaxed) {
-            self.max.store(place, Ordering::Relaxed);
+        if max > self.max.load(Ordering::Relaxed) {
+            self.max.store(max, Ordering::Relaxed);
         }
-        let sum = (float(&self.sum) + value).to_bits();
+    }
+
+    #[inline]
+    fn sum_up(&self, more: f64) {
+        let sum = (float(&self.sum) + more).to_bits();
         self.sum.store(sum, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn count(&self, value: f64, times: u64) {
         if !self.bounds.is_empty()
             && let Some(within) = self.within.get(self.bounds.partition_point(|bound| *bound < value))
         {
-            within.store(within.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            within.store(within.load(Ordering::Relaxed) + times, Ordering::Relaxed);
         }
-        self.sketch.record(value);
+        self.sketch.record_many(value, times);
     }
 
     /// Takes out what was recorded since the last time.
@@ -267,6 +304,23 @@ mod tests {
         let nothing = cell.take();
         assert_eq!((nothing.sum, nothing.min, nothing.max), (0.0, None, None));
         assert!(nothing.sketch.is_empty());
+    }
+
+    #[test]
+    fn many_values_at_once_are_what_each_of_them_would_be() {
+        let (cell, one_by_one) = (HistogramCell::new([1.0].into()), HistogramCell::new([1.0].into()));
+        cell.record_many(0.5, 3);
+        cell.merge(&[(1.0, 2), (8.0, 1)], 10.0, 1.0, 8.0);
+        [0.5, 0.5, 0.5, 1.0, 1.0, 8.0]
+            .into_iter()
+            .for_each(|value| one_by_one.record(value));
+        assert_eq!(
+            cell.take(),
+            Part {
+                sum: 11.5,
+                ..one_by_one.take()
+            }
+        );
     }
 
     #[test]

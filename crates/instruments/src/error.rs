@@ -4,6 +4,7 @@ use std::fmt;
 
 use potsdb::InvalidPoint;
 
+use crate::settings::BOUNDS;
 use crate::slot::Kind;
 
 /// A setting that makes no sense.
@@ -45,6 +46,11 @@ pub enum InstrumentError {
         /// What was asked for.
         asked: Kind,
     },
+    /// The bounds of its buckets are not finite, or do not increase.
+    Buckets {
+        /// The metric.
+        metric: String,
+    },
     /// One of its series would have the metric of another instrument: a histogram `web` has `web.count`.
     Taken {
         /// The series' metric.
@@ -61,6 +67,7 @@ impl fmt::Display for InstrumentError {
             InstrumentError::Kind { metric, is, asked } => {
                 write!(f, "metric {metric:?} is a {is} already: it cannot be a {asked} too")
             }
+            InstrumentError::Buckets { metric } => write!(f, "metric {metric:?}: {BOUNDS}"),
             InstrumentError::Taken { series, by } => {
                 write!(f, "metric {series:?} is one of the instrument {by:?} already")
             }

@@ -95,6 +95,15 @@ impl Counter {
         }
     }
 
+    /// Raises the total to what was counted elsewhere. A total that is not larger changes nothing.
+    #[inline]
+    pub fn raise_to(&self, total: u64) {
+        match self.0.cell() {
+            Cell::Counter(cell) => cell.raise_to(total),
+            other => beyond(other),
+        }
+    }
+
     /// What was added in this process.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -166,6 +175,31 @@ impl Histogram {
         let value = value.into();
         match self.0.cell() {
             Cell::Histogram(cell) if self.0.is_number(value) => cell.record(value),
+            other => beyond(other),
+        }
+    }
+
+    /// Records the same value so many times, for the price of one.
+    pub fn record_many(&self, value: impl Into<f64>, times: u64) {
+        let value = value.into();
+        match self.0.cell() {
+            _ if times == 0 => {}
+            Cell::Histogram(cell) if self.0.is_number(value) => cell.record_many(value, times),
+            other => beyond(other),
+        }
+    }
+
+    /// Adds values that were counted elsewhere, in buckets. Each value stands for so many of its bucket, and quantiles are as
+    /// exact as that. The sum, the least and the greatest value are usually known better: they are taken as given.
+    pub fn merge(&self, values: &[(f64, u64)], sum: f64, min: f64, max: f64) {
+        let numbers = values.iter().map(|(value, _)| value).chain([&sum, &min, &max]);
+        match self.0.cell() {
+            _ if values.iter().all(|(_, times)| *times == 0) => {}
+            Cell::Histogram(cell) => {
+                if numbers.into_iter().all(|number| self.0.is_number(*number)) {
+                    cell.merge(values, sum, min, max);
+                }
+            }
             other => beyond(other),
         }
     }

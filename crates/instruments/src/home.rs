@@ -21,7 +21,7 @@ use potsdb::{SendError, Series, Timestamp, Wait};
 
 use crate::live::{Moment, Point};
 use crate::registry::Registry;
-use crate::settings::Settings;
+use crate::settings::{Idle, Settings};
 use crate::ticker::{self, Signal};
 
 /// How long a flush or close waits for room in a full queue, all its points together, where the client would wait
@@ -33,9 +33,23 @@ thread_local! {
     static INSIDE: Flag<bool> = const { Flag::new(false) };
 }
 
+/// What came of a tick that the program made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ticked {
+    /// Points that the client accepted.
+    pub points: usize,
+    /// Points that it did not accept. A later tick or flush makes them again.
+    pub refused: usize,
+    /// Whether the client is closed, and nothing more will be sent.
+    pub closed: bool,
+}
+
 pub(crate) struct Home {
-    idle: Option<u64>,
+    idle: Idle,
     interval: u64,
+    /// The last tick that the program made, if it makes them.
+    last_tick: Option<AtomicU64>,
     registry: Mutex<Registry<Series>>,
     sending: Mutex<()>,
     ticking: AtomicBool,
@@ -48,6 +62,7 @@ impl Home {
         Home {
             idle: settings.idle,
             interval: settings.interval,
+            last_tick: settings.ticks_since.map(AtomicU64::new),
             registry: Mutex::new(Registry::new(settings.max_series)),
             sending: Mutex::default(),
             ticking: AtomicBool::new(false),
@@ -62,6 +77,9 @@ impl Home {
 
     /// Starts the ticker, unless it runs.
     pub(crate) fn start_ticker(self: &Arc<Self>) {
+        if self.last_tick.is_some() {
+            return;
+        }
         if self.ticking.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -71,29 +89,52 @@ impl Home {
         }
     }
 
+    /// The second in which an instrument that is new now was still at zero. Between ticks of the program it is that of the last:
+    /// what such a program counts with may have been updated at any time since.
+    pub(crate) fn birth(&self) -> u64 {
+        match &self.last_tick {
+            Some(last) => last.load(Ordering::Relaxed),
+            None => ticker::now(),
+        }
+    }
+
+    /// Sends the points of a tick that the program makes.
+    pub(crate) fn tick(&self, at: u64) -> Ticked {
+        let ticked = self.emit(Moment::Tick(at));
+        if let Some(last) = &self.last_tick {
+            last.fetch_max(at, Ordering::Relaxed);
+        }
+        ticked
+    }
+
     /// Sends the points of a moment.
-    pub(crate) fn emit(&self, moment: Moment) {
-        let Some(_inside) = Inside::enter() else { return };
+    pub(crate) fn emit(&self, moment: Moment) -> Ticked {
+        let mut ticked = Ticked::default();
+        let Some(_inside) = Inside::enter() else { return ticked };
         let _sending = lock(&self.sending);
         if self.signal.has_ended() {
-            return;
+            ticked.closed = true;
+            return ticked;
         }
         let wait = match moment {
             Moment::Tick(_) => Wait::No,
             Moment::Flush(_) | Moment::Last(_) => Wait::Until(Instant::now() + ROOM),
         };
-        let collected = self.registry().collect(moment, self.idle);
+        let collected = self.registry().collect(moment, |kind| self.idle.of(kind));
         let mut ends = collected.ends.into_iter().peekable();
         let mut unsent: Vec<Arc<str>> = Vec::new();
         for (index, point) in collected.points.iter().enumerate() {
             while ends.next_if(|(end, _)| *end <= index).is_some() {}
             match send(point, wait) {
-                Ok(()) => {}
+                Ok(()) => ticked.points += 1,
                 Err(SendError::Closed) => {
                     self.signal.end();
-                    return;
+                    ticked.refused += collected.points.len() - index;
+                    ticked.closed = true;
+                    return ticked;
                 }
                 Err(_) => {
+                    ticked.refused += 1;
                     let of = ends.peek().map(|(_, identity)| Arc::clone(identity));
                     unsent.extend(of.filter(|identity| unsent.last() != Some(identity)));
                 }
@@ -102,6 +143,7 @@ impl Home {
         if !unsent.is_empty() {
             self.registry().unsent(&unsent);
         }
+        ticked
     }
 
     /// Sends the last state, ends the ticker and lets go of the client.
@@ -118,8 +160,12 @@ impl Home {
 impl Source for Home {
     fn on(&self, occasion: Occasion) {
         match occasion {
-            Occasion::Flush => self.emit(Moment::Flush(ticker::now())),
-            Occasion::Exit => self.emit(Moment::Last(ticker::now())),
+            Occasion::Flush => {
+                self.emit(Moment::Flush(ticker::now()));
+            }
+            Occasion::Exit => {
+                self.emit(Moment::Last(ticker::now()));
+            }
             Occasion::Close => {
                 self.emit(Moment::Last(ticker::now()));
                 self.signal.end();

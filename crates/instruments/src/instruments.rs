@@ -12,12 +12,11 @@ use potsdb::{Client, InvalidPoint, Report, Series};
 use crate::cell::Cell;
 use crate::error::InstrumentError;
 use crate::handles::{Counter, Gauge, Histogram, Timer};
-use crate::home::{Home, lock};
+use crate::home::{Home, Ticked, lock};
 use crate::live::Outputs;
 use crate::registry::Found;
-use crate::settings::{Builder, Settings};
+use crate::settings::{Builder, Settings, are_bounds};
 use crate::slot::{Key, Kind, Slot, identity};
-use crate::ticker;
 
 /// Counters, gauges, histograms and timers that are added up in the process, and sent through a client at aligned ticks.
 ///
@@ -136,6 +135,25 @@ impl Instruments {
         Ok(Histogram::new(self.slot(Kind::Histogram, metric, tags)?, self.clone()))
     }
 
+    /// Hands out a histogram that counts in buckets with these bounds, made if there is none. One that is there keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// See [`counter`](Instruments::counter); bounds that are not finite or do not increase.
+    pub fn histogram_with_buckets<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+        bounds: &[f64],
+    ) -> Result<Histogram, InstrumentError> {
+        if !are_bounds(bounds) {
+            let metric = metric.to_owned();
+            return Err(InstrumentError::Buckets { metric });
+        }
+        let key = self.key(Kind::Histogram, metric, tags, bounds.into());
+        Ok(Histogram::new(self.register(key)?, self.clone()))
+    }
+
     /// Hands out a timer, made if there is none.
     ///
     /// # Errors
@@ -147,6 +165,12 @@ impl Instruments {
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Timer, InstrumentError> {
         Ok(Timer::new(self.slot(Kind::Histogram, metric, tags)?, self.clone()))
+    }
+
+    /// Sends everything with the time `at`, seconds since 1970, as a tick does: for a program that makes its
+    /// [ticks itself](Builder::ticks_by_program). An instrument that has a point of that time or a later one is left out.
+    pub fn tick(&self, at: u64) -> Ticked {
+        self.handle.home().tick(at)
     }
 
     /// Says what a metric is measured in and means; the last word counts. OpenTSDB's `put` has no place for it, so it
@@ -205,6 +229,20 @@ impl Instruments {
         metric: &str,
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Arc<Slot>, InstrumentError> {
+        let bounds = match kind {
+            Kind::Histogram => Arc::clone(self.handle.settings.bounds(metric)),
+            _ => [].into(),
+        };
+        self.register(self.key(kind, metric, tags, bounds))
+    }
+
+    fn key<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        kind: Kind,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+        bounds: Arc<[f64]>,
+    ) -> Key {
         let names = self.handle.settings.names;
         let tags: Vec<(K, V)> = tags.into_iter().collect();
         let written = tags.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
@@ -217,7 +255,7 @@ impl Instruments {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         let spelled = identity(metric, &spelled).into();
-        self.register(Key::new(kind, names.apply(metric).into_owned(), sent, spelled))
+        Key::new(kind, names.apply(metric).into_owned(), sent, spelled, bounds)
     }
 
     /// Finds the slot, or makes it.
@@ -233,9 +271,8 @@ impl Instruments {
         // With no lock held: the client looks its own series up.
         let mut sent = Vec::new();
         let outputs = self.outputs(&key, &mut sent)?;
-        let bounds = &self.handle.settings.bounds;
         let line = format!("{:?}", outputs.first());
-        let (slot, words) = home.registry().insert(key, outputs, line, sent, bounds)?;
+        let (slot, words) = home.registry().insert(key, outputs, line, sent)?;
         self.report(words);
         Ok(slot)
     }
@@ -256,8 +293,8 @@ impl Instruments {
             Kind::Counter => Outputs::Counter(series(&key.metric, None)?),
             Kind::Gauge => Outputs::Gauge(series(&key.metric, None)?),
             Kind::Histogram => {
-                let (quantiles, bounds) = (&settings.quantiles, &settings.bounds);
-                let series = settings.style.histogram(&key.metric, quantiles, bounds, series)?;
+                let quantiles = &settings.quantiles;
+                let series = settings.style.histogram(&key.metric, quantiles, &key.bounds, series)?;
                 Outputs::Histogram(Box::new(series))
             }
         })
@@ -270,7 +307,7 @@ impl Instruments {
         let home = self.handle.home();
         let mut key = key.clone();
         loop {
-            let begun = home.registry().begin(&key, ticker::now());
+            let begun = home.registry().begin(&key, home.birth());
             if let Some(cell) = begun {
                 home.start_ticker();
                 return cell;

@@ -37,6 +37,9 @@
 //! **Fork.** A child starts at zero, with what it updates itself. It sends the same series as its parent unless
 //! a tag tells them apart: the client's option `worker_tag`.
 //!
+//! **Bridges.** What is counted elsewhere comes in by [`Counter::raise_to`], [`Histogram::record_many`] and
+//! [`Histogram::merge`], and a library with intervals of its own makes the ticks: [`Builder::ticks_by_program`].
+//!
 //! Not here: queries, and functions that are called at each tick. One thread, `potsdb-ticker`, sends; it starts with
 //! the first update.
 
@@ -58,9 +61,10 @@ mod ticker;
 
 pub use crate::error::{InstrumentError, SettingError};
 pub use crate::handles::{Counter, Gauge, Histogram, Running, Timer};
+pub use crate::home::Ticked;
 pub use crate::instruments::{Description, Instruments, Stats};
 pub use crate::names::{Names, unescape};
-pub use crate::settings::{Builder, DEFAULT_INTERVAL, DEFAULT_MAX_SERIES, DEFAULT_QUANTILES};
+pub use crate::settings::{Builder, DEFAULT_INTERVAL, DEFAULT_MAX_SERIES, DEFAULT_QUANTILES, Matcher};
 pub use crate::sketch::{RELATIVE_ERROR, Sketch};
 pub use crate::slot::Kind;
 pub use crate::style::Style;

@@ -110,7 +110,6 @@ impl<S: Clone> Registry<S> {
         outputs: Outputs<S>,
         line: String,
         sent: Vec<String>,
-        bounds: &Arc<[f64]>,
     ) -> Result<Registered, InstrumentError> {
         let identity = self.lines.get(&line).unwrap_or(&key.identity);
         if let Some(here) = self.here(&Arc::clone(identity), &key)? {
@@ -139,7 +138,7 @@ impl<S: Clone> Registry<S> {
         let cell = Arc::new(match key.kind {
             Kind::Counter => Cell::Counter(CounterCell::default()),
             Kind::Gauge => Cell::Gauge(GaugeCell::default()),
-            Kind::Histogram => Cell::Histogram(Box::new(HistogramCell::new(Arc::clone(bounds)))),
+            Kind::Histogram => Cell::Histogram(Box::new(HistogramCell::new(Arc::clone(&key.bounds)))),
         });
         let identity = Arc::clone(&key.identity);
         let slot = Arc::new(Slot::new(key));
@@ -173,7 +172,7 @@ impl<S: Clone> Registry<S> {
     }
 
     /// Makes the points of a moment. Instruments that are idle and that nobody holds are forgotten.
-    pub(crate) fn collect(&mut self, moment: Moment, idle: Option<u64>) -> Collected<S> {
+    pub(crate) fn collect(&mut self, moment: Moment, idle: impl Fn(Kind) -> Option<u64>) -> Collected<S> {
         let mut collected = Collected {
             points: Vec::with_capacity(self.items.len()),
             ends: Vec::new(),
@@ -182,6 +181,7 @@ impl<S: Clone> Registry<S> {
         for (identity, item) in &mut self.items {
             let Some(live) = &mut item.live else { continue };
             let before = collected.points.len();
+            let idle = idle(item.slot.key.kind);
             live.collect(&item.outputs, read(&item.cell), moment, idle, &mut collected.points);
             if collected.points.len() > before {
                 collected.ends.push((collected.points.len(), Arc::clone(identity)));
@@ -309,7 +309,7 @@ mod tests {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let tags: Vec<_> = tags.iter().map(owned).collect();
         let spelled = crate::slot::identity(metric, &tags).into();
-        Key::new(kind, metric.to_owned(), tags, spelled)
+        Key::new(kind, metric.to_owned(), tags, spelled, [].into())
     }
 
     fn counter(registry: &mut Registry<()>, tags: &[(&str, &str)]) -> (Option<Arc<Slot>>, Vec<String>) {
@@ -321,9 +321,7 @@ mod tests {
             Found::Beyond(_) => None,
             Found::Absent => {
                 let (line, sent) = (key.identity.to_string(), vec!["hits".to_owned()]);
-                let (slot, words) = registry
-                    .insert(key, Outputs::Counter(()), line, sent, &[].into())
-                    .unwrap();
+                let (slot, words) = registry.insert(key, Outputs::Counter(()), line, sent).unwrap();
                 said.extend(words);
                 Some(slot)
             }
@@ -380,7 +378,7 @@ mod tests {
         let clash = key(Kind::Counter, "hi", &[("a", "1")]);
         let sent = vec!["hits".to_owned()];
         let error = registry
-            .insert(clash, Outputs::Counter(()), String::new(), sent, &[].into())
+            .insert(clash, Outputs::Counter(()), String::new(), sent)
             .err()
             .unwrap();
         assert_eq!(
@@ -394,11 +392,11 @@ mod tests {
         let mut registry = Registry::new(1);
         let held = counter(&mut registry, &[("a", "1")]).0;
         registry.begin(&held.as_ref().unwrap().key, 1000).unwrap();
-        registry.collect(Moment::Tick(1010), Some(20));
-        registry.collect(Moment::Tick(1030), Some(20));
+        registry.collect(Moment::Tick(1010), |_| Some(20));
+        registry.collect(Moment::Tick(1030), |_| Some(20));
         assert_eq!(registry.len(), 1, "somebody may go on with it");
         drop(held);
-        registry.collect(Moment::Tick(1040), Some(20));
+        registry.collect(Moment::Tick(1040), |_| Some(20));
         assert_eq!(registry.len(), 0);
         assert!(counter(&mut registry, &[("a", "2")]).0.is_some());
     }

@@ -8,7 +8,9 @@ use potsdb::Client;
 use crate::error::SettingError;
 use crate::instruments::Instruments;
 use crate::names::Names;
+use crate::slot::Kind;
 use crate::style::Style;
+use crate::ticker;
 
 /// How often everything is sent, unless said otherwise.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
@@ -25,9 +27,60 @@ pub(crate) struct Settings {
     pub(crate) style: Style,
     pub(crate) names: Names,
     pub(crate) max_series: usize,
-    pub(crate) idle: Option<u64>,
+    pub(crate) idle: Idle,
     pub(crate) quantiles: Vec<f64>,
     pub(crate) bounds: Arc<[f64]>,
+    bounds_by: Vec<(Matcher, Arc<[f64]>)>,
+    /// The program makes the ticks, from that second on.
+    pub(crate) ticks_since: Option<u64>,
+}
+
+/// After how many seconds without an update a series ends, by kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Idle {
+    counter: Option<u64>,
+    gauge: Option<u64>,
+    histogram: Option<u64>,
+}
+
+impl Idle {
+    pub(crate) fn of(self, kind: Kind) -> Option<u64> {
+        match kind {
+            Kind::Counter => self.counter,
+            Kind::Gauge => self.gauge,
+            Kind::Histogram => self.histogram,
+        }
+    }
+}
+
+/// Which metrics something is for, by their names as the program writes them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Matcher {
+    /// The one of this name.
+    Full(String),
+    /// Those whose name begins so.
+    Prefix(String),
+    /// Those whose name ends so.
+    Suffix(String),
+}
+
+impl Matcher {
+    fn matches(&self, metric: &str) -> bool {
+        match self {
+            Matcher::Full(name) => metric == name,
+            Matcher::Prefix(start) => metric.starts_with(start),
+            Matcher::Suffix(end) => metric.ends_with(end),
+        }
+    }
+
+    /// The whole name goes before a part of it, a longer part before a shorter one.
+    fn rank(&self) -> (bool, usize) {
+        match self {
+            Matcher::Full(name) => (true, name.len()),
+            Matcher::Prefix(part) | Matcher::Suffix(part) => (false, part.len()),
+        }
+    }
 }
 
 /// Instruments to be. From [`Instruments::builder`].
@@ -39,9 +92,11 @@ pub struct Builder {
     style: Style,
     names: Names,
     max_series: usize,
-    idle_timeout: Option<Duration>,
+    idle_timeout: [(Kind, Option<Duration>); 3],
     quantiles: Vec<f64>,
     buckets: Vec<f64>,
+    buckets_by: Vec<(Matcher, Vec<f64>)>,
+    own_ticks: bool,
 }
 
 impl Builder {
@@ -52,9 +107,11 @@ impl Builder {
             style: Style::default(),
             names: Names::default(),
             max_series: DEFAULT_MAX_SERIES,
-            idle_timeout: None,
+            idle_timeout: [Kind::Counter, Kind::Gauge, Kind::Histogram].map(|kind| (kind, None)),
             quantiles: DEFAULT_QUANTILES.into(),
             buckets: Vec::new(),
+            buckets_by: Vec::new(),
+            own_ticks: true,
         }
     }
 
@@ -86,7 +143,14 @@ impl Builder {
     /// Ends a series that was not updated for so long. If no handle of it is left, it is forgotten, and begins from
     /// zero when it is asked for again. Never, unless said: a sum over processes falls when one of them ends.
     pub fn idle_timeout(mut self, timeout: Duration) -> Builder {
-        self.idle_timeout = Some(timeout);
+        self.idle_timeout.iter_mut().for_each(|(_, of)| *of = Some(timeout));
+        self
+    }
+
+    /// As [`idle_timeout`](Builder::idle_timeout), for the instruments of one kind.
+    pub fn idle_timeout_of(mut self, kind: Kind, timeout: Duration) -> Builder {
+        let of_kind = self.idle_timeout.iter_mut().filter(|(of, _)| *of == kind);
+        of_kind.for_each(|(_, of)| *of = Some(timeout));
         self
     }
 
@@ -102,6 +166,20 @@ impl Builder {
         self
     }
 
+    /// As [`buckets`](Builder::buckets), for some metrics. A full name goes before a part of it, a longer part before a
+    /// shorter one.
+    pub fn buckets_for(mut self, metrics: Matcher, bounds: impl Into<Vec<f64>>) -> Builder {
+        self.buckets_by.push((metrics, bounds.into()));
+        self
+    }
+
+    /// Leaves the ticks to the program, which makes them by [`Instruments::tick`], and starts no thread. For libraries that
+    /// have intervals of their own.
+    pub fn ticks_by_program(mut self) -> Builder {
+        self.own_ticks = false;
+        self
+    }
+
     /// Makes the instruments. Nothing runs before the first update.
     ///
     /// # Errors
@@ -113,12 +191,11 @@ impl Builder {
             style: self.style,
             names: self.names,
             max_series: self.max_series,
-            idle: self
-                .idle_timeout
-                .map(|timeout| whole_seconds("idle_timeout", timeout))
-                .transpose()?,
+            idle: idle(self.idle_timeout)?,
             quantiles: self.quantiles,
             bounds: self.buckets.into(),
+            bounds_by: by_rank(self.buckets_by),
+            ticks_since: (!self.own_ticks).then(ticker::now),
         };
         if let Some(quantile) = settings
             .quantiles
@@ -127,12 +204,41 @@ impl Builder {
         {
             return Err(SettingError::new("quantiles", format!("{quantile} is not from 0 to 1")));
         }
-        let increase = settings.bounds.windows(2).all(|pair| pair[0] < pair[1]);
-        if !increase || !settings.bounds.iter().all(|bound| bound.is_finite()) {
-            return Err(SettingError::new("buckets", "bounds are finite and increase"));
+        let all = settings.bounds_by.iter().map(|(_, bounds)| bounds);
+        if !all.chain([&settings.bounds]).all(|bounds| are_bounds(bounds)) {
+            return Err(SettingError::new("buckets", BOUNDS));
         }
         Ok(Instruments::start(self.client, settings))
     }
+}
+
+/// What bounds of buckets are.
+pub(crate) const BOUNDS: &str = "bounds are finite and increase";
+
+pub(crate) fn are_bounds(bounds: &[f64]) -> bool {
+    bounds.windows(2).all(|pair| pair[0] < pair[1]) && bounds.iter().all(|bound| bound.is_finite())
+}
+
+fn by_rank(bounds: Vec<(Matcher, Vec<f64>)>) -> Vec<(Matcher, Arc<[f64]>)> {
+    let shared = |(matcher, bounds): (Matcher, Vec<f64>)| (matcher, bounds.into());
+    let mut ranked: Vec<(Matcher, Arc<[f64]>)> = bounds.into_iter().map(shared).collect();
+    ranked.sort_by_key(|(matcher, _)| std::cmp::Reverse(matcher.rank()));
+    ranked
+}
+
+fn idle(timeouts: [(Kind, Option<Duration>); 3]) -> Result<Idle, SettingError> {
+    let mut idle = Idle::default();
+    for (kind, timeout) in timeouts {
+        let seconds = timeout
+            .map(|timeout| whole_seconds("idle_timeout", timeout))
+            .transpose()?;
+        match kind {
+            Kind::Counter => idle.counter = seconds,
+            Kind::Gauge => idle.gauge = seconds,
+            Kind::Histogram => idle.histogram = seconds,
+        }
+    }
+    Ok(idle)
 }
 
 fn whole_seconds(name: &'static str, duration: Duration) -> Result<u64, SettingError> {
@@ -153,9 +259,17 @@ impl Settings {
             style: Style::default(),
             names: Names::default(),
             max_series: DEFAULT_MAX_SERIES,
-            idle: None,
+            idle: Idle::default(),
             quantiles: DEFAULT_QUANTILES.into(),
             bounds: [].into(),
+            bounds_by: Vec::new(),
+            ticks_since: None,
         }
+    }
+
+    /// The bounds of a metric's buckets.
+    pub(crate) fn bounds(&self, metric: &str) -> &Arc<[f64]> {
+        let matching = self.bounds_by.iter().find(|(matcher, _)| matcher.matches(metric));
+        matching.map_or(&self.bounds, |(_, bounds)| bounds)
     }
 }

@@ -80,8 +80,13 @@ type Octaves = BTreeMap<u8, [u64; SUBS]>;
 impl Sketch {
     /// Counts a finite value. Others are passed over.
     pub fn record(&mut self, value: f64) {
-        if value.is_finite() {
-            self.add(place(value), 1);
+        self.record_many(value, 1);
+    }
+
+    /// Counts a finite value so many times.
+    pub fn record_many(&mut self, value: f64, times: u64) {
+        if value.is_finite() && times > 0 {
+            self.add(place(value), times);
         }
     }
 
@@ -205,15 +210,15 @@ impl SharedOctaves {
 }
 
 impl SharedSketch {
-    /// Counts a finite value.
+    /// Counts a finite value so many times.
     #[inline]
-    pub(crate) fn record(&self, value: f64) {
+    pub(crate) fn record_many(&self, value: f64, times: u64) {
         let bucket = match place(value) {
             Place::Zero => &self.zeros,
             Place::Positive(index) => self.positive.bucket(index),
             Place::Negative(index) => self.negative.get_or_init(Box::default).bucket(index),
         };
-        bucket.store(bucket.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        bucket.store(bucket.load(Ordering::Relaxed) + times, Ordering::Relaxed);
     }
 
     /// Moves what was counted so far into a sketch.
@@ -353,7 +358,7 @@ mod tests {
     fn a_shared_sketch_is_emptied_into_what_it_was_given() {
         let shared = SharedSketch::default();
         let values: Vec<f64> = (0..40_000).map(|n| f64::from(n - 20_000)).collect();
-        values.iter().for_each(|value| shared.record(*value));
+        values.iter().for_each(|value| shared.record_many(*value, 1));
         assert_eq!(shared.take(), sketch(&values));
         assert!(shared.take().is_empty());
     }

@@ -51,10 +51,18 @@ pub(crate) struct Key {
     pub(crate) identity: Arc<str>,
     /// The same of metric and tags as the program wrote them.
     pub(crate) spelled: Arc<str>,
+    /// The bounds of a histogram's buckets, if it has any.
+    pub(crate) bounds: Arc<[f64]>,
 }
 
 impl Key {
-    pub(crate) fn new(kind: Kind, metric: String, tags: Vec<(String, String)>, spelled: Arc<str>) -> Key {
+    pub(crate) fn new(
+        kind: Kind,
+        metric: String,
+        tags: Vec<(String, String)>,
+        spelled: Arc<str>,
+        bounds: Arc<[f64]>,
+    ) -> Key {
         let identity = identity(&metric, &tags).into();
         Key {
             kind,
@@ -62,6 +70,7 @@ impl Key {
             tags,
             identity,
             spelled,
+            bounds,
         }
     }
 }

@@ -46,7 +46,9 @@ pub(crate) fn start(home: &Arc<Home>, signal: Arc<Signal>, interval: u64) -> io:
                 continue;
             }
             match home.upgrade() {
-                Some(home) => home.emit(Moment::Tick(tick)),
+                Some(home) => {
+                    home.emit(Moment::Tick(tick));
+                }
                 None => return,
             }
         }

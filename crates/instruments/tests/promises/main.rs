@@ -7,6 +7,7 @@ use potsdb::Client;
 use potsdb_instruments::Instruments;
 use potsdb_receiver::{Config, Receiver};
 
+mod counts_elsewhere;
 mod ends_well;
 mod keeps_limits;
 mod loses_nothing;

@@ -105,7 +105,8 @@ impl Builder {
     }
 
     /// Which temporality the SDK is asked for. Cumulative unless said. Deltas are added up here: OpenTSDB has no increments. They
-    /// spare the SDK the memory of series that are idle.
+    /// spare the SDK the memory of series that are idle. But if nothing at all changed, its reader does not export, and the totals are
+    /// not said again.
     pub fn temporality(mut self, temporality: Temporality) -> Builder {
         self.temporality = temporality;
         self

@@ -122,14 +122,15 @@ impl Exporter {
         }
         let (time, refused) = (export.time, export.refused);
         let before = self.client().stats();
-        let ticked = match time.map(|time| state.clock.next(time)) {
-            Some(Some(at)) => self.instruments.tick(at),
-            Some(None) => {
+        // Deltas of nothing are no metrics at all: the totals are said again, so that sums over processes are right.
+        let time = time.unwrap_or_else(|| seconds(SystemTime::now()));
+        let ticked = match state.clock.next(time) {
+            Some(at) => self.instruments.tick(at),
+            None => {
                 return failed(
                     "exports come more often than one a second: a later one has the newest state".to_owned(),
                 );
             }
-            None => return Ok(()),
         };
         drop(state);
         if ticked.closed {

@@ -22,8 +22,12 @@ fn open(receiver: &Receiver) -> Client {
     Client::open(&format!("{}?host_tag=false", receiver.url())).expect("the options are right")
 }
 
+/// Without a tick for a day, which would say again what did not change.
 fn recorder(client: &Client) -> Recorder {
-    Builder::new(client).build_recorder().expect("the defaults are right")
+    Builder::new(client)
+        .interval(Duration::from_secs(86_400))
+        .build_recorder()
+        .expect("the defaults are right")
 }
 
 /// The values of each series, in the order of time.

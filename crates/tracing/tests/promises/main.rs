@@ -51,8 +51,12 @@ fn ended(stats: &potsdb::Stats) {
     );
 }
 
+/// Without a tick for a day, which would say again what did not change.
 fn layer(client: &Client) -> MetricsLayer {
-    MetricsLayer::new(&Instruments::new(client))
+    let instruments = Instruments::builder(client)
+        .interval(Duration::from_secs(86_400))
+        .build();
+    MetricsLayer::new(&instruments.expect("a whole number of seconds"))
 }
 
 /// Runs with that layer alone.

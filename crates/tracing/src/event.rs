@@ -1,6 +1,6 @@
 //! What an event says: numbers of metrics, and tags.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use tracing_core::Field;
 use tracing_core::field::Visit;
@@ -76,6 +76,18 @@ impl<'a> Read<'a> {
             numbers: Vec::with_capacity(4),
             tags: Vec::new(),
         }
+    }
+
+    /// The tags as one text. No two lists have the same: lengths stand before what might hold anything.
+    pub(crate) fn spelled(&self) -> String {
+        let mut spelled = String::new();
+        for (name, value) in &self.tags {
+            spelled.push_str(name);
+            // A string takes everything.
+            let _ = write!(spelled, "\n{}\n", value.len());
+            spelled.push_str(value);
+        }
+        spelled
     }
 
     fn number(&mut self, field: &Field, number: Number, text: impl FnOnce() -> String) {

@@ -1,7 +1,7 @@
 //! The instruments of fields, each of the kind that its prefix asks for.
 //!
-//! Those of events without tags are found again by their field, which a program has a limited number of. The lock is never
-//! waited for: the instruments are asked instead. So a process forked while another thread held it works.
+//! They are found again by the field, which a program has a limited number of, and the tags; so is what cannot be had. The lock is
+//! never waited for: the instruments are asked instead. So a process forked while another thread held it works.
 
 use std::collections::HashMap;
 use std::sync::{RwLock, TryLockError};
@@ -11,7 +11,6 @@ use tracing_core::Field;
 
 use crate::event::{Number, Update};
 
-#[derive(Clone)]
 pub(crate) enum Handle {
     Count(Counter),
     Move(Gauge),
@@ -46,18 +45,31 @@ impl Handle {
     }
 }
 
+/// Of a field, so many series are found again; then it begins anew, and what is idle is let go of.
+const FULL: usize = 1024;
+
+/// What cannot be had is `None`.
 #[derive(Default)]
-pub(crate) struct Handles(RwLock<HashMap<Field, Handle>>);
+pub(crate) struct Handles(RwLock<HashMap<Field, OfTags>>);
+
+type OfTags = HashMap<String, Option<Handle>>;
 
 impl Handles {
-    pub(crate) fn get(&self, field: &Field) -> Option<Handle> {
-        now(self.0.try_read())?.get(field).cloned()
+    /// Calls with what is known of a field and tags; returns whether anything is.
+    pub(crate) fn with(&self, field: &Field, tags: &str, call: impl FnOnce(Option<&Handle>)) -> bool {
+        let handles = now(self.0.try_read());
+        let known = handles.as_ref().and_then(|handles| handles.get(field)?.get(tags));
+        known.map(|handle| call(handle.as_ref())).is_some()
     }
 
-    pub(crate) fn put(&self, field: &Field, handle: &Handle) {
-        if let Some(mut handles) = now(self.0.try_write()) {
-            handles.insert(field.clone(), handle.clone());
-        }
+    pub(crate) fn put(&self, field: &Field, tags: String, handle: Option<Handle>) {
+        // Dropped when the lock is not held any more: a handle may be the last of its instruments.
+        let _forgotten = now(self.0.try_write()).and_then(|mut handles| {
+            let of_field = handles.entry(field.clone()).or_default();
+            let forgotten = (of_field.len() >= FULL).then(|| std::mem::take(of_field));
+            of_field.insert(tags, handle);
+            forgotten
+        });
     }
 }
 

@@ -53,7 +53,7 @@ impl MetricsLayer {
         self
     }
 
-    fn update(&self, field: &Field, number: Option<Number>, tags: &[(&str, String)]) {
+    fn update(&self, field: &Field, number: Option<Number>, tags: &[(&str, String)], spelled: &str) {
         let Some((update, metric)) = metric(field.name()) else {
             return;
         };
@@ -61,18 +61,16 @@ impl MetricsLayer {
             self.instruments.client().count_invalid();
             return self.report(field, "what is in it is no number");
         };
-        if tags.is_empty()
-            && let Some(handle) = self.handles.get(field)
-        {
-            return handle.update(number);
+        let is_known = self.handles.with(field, spelled, |handle| match handle {
+            Some(handle) => handle.update(number),
+            None => self.instruments.client().count_invalid(),
+        });
+        if is_known {
+            return;
         }
-        match Handle::new(&self.instruments, update, metric, tags) {
-            Ok(handle) => {
-                handle.update(number);
-                if tags.is_empty() {
-                    self.handles.put(field, &handle);
-                }
-            }
+        let handle = Handle::new(&self.instruments, update, metric, tags);
+        match &handle {
+            Ok(handle) => handle.update(number),
             Err(error) => {
                 // An illegal name was counted where it was found.
                 if !matches!(error, InstrumentError::Invalid(_)) {
@@ -81,6 +79,7 @@ impl MetricsLayer {
                 self.report(field, &error.to_string());
             }
         }
+        self.handles.put(field, spelled.to_owned(), handle.ok());
     }
 
     /// Tells once of a field. A program has a limited number of them.
@@ -109,8 +108,9 @@ impl<S: Subscriber> Layer<S> for MetricsLayer {
         let Some(_inside) = Inside::enter() else { return };
         let mut read = Read::new(&self.chosen);
         event.record(&mut read);
+        let spelled = read.spelled();
         for (field, number) in &read.numbers {
-            self.update(field, *number, &read.tags);
+            self.update(field, *number, &read.tags, &spelled);
         }
     }
 }

@@ -14,20 +14,19 @@ use std::future::{Future, ready};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use opentelemetry::KeyValue;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::data::{ExponentialBucket, ExponentialHistogramDataPoint, HistogramDataPoint};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use potsdb::{Barrier, Client, Report, Stats};
-use potsdb_instruments::{InstrumentError, Instruments};
+use potsdb_instruments::{self as instruments, Counter, Gauge, InstrumentError, Instruments};
 
 use crate::builder::Builder;
 use crate::clock::Clock;
 use crate::distribution::{Distribution, Exported, Histogram};
 use crate::exponential::{Buckets, Exponential};
-use crate::series::{Attributes, Before, Tags};
+use crate::series::{Attributes, Entry, Known, Tags};
 use crate::totals::{Growth, Number, Total};
 
 /// An exporter of the SDK's metrics. From [`Exporter::builder`].
@@ -42,13 +41,31 @@ pub struct Exporter {
 
 struct State {
     clock: Clock,
-    totals: Before<Total>,
-    histograms: Before<Histogram>,
-    exponentials: Before<Exponential>,
+    series: Series,
     described: HashSet<String>,
     /// What could not be sent, and was reported.
     refused: HashSet<String>,
     is_shut_down: bool,
+}
+
+/// What is known of the SDK's series, by what they become.
+#[derive(Default)]
+struct Series {
+    totals: Known<Total, Counter>,
+    balances: Known<Total, Gauge>,
+    gauges: Known<(), Gauge>,
+    histograms: Known<Histogram, instruments::Histogram>,
+    exponentials: Known<Exponential, instruments::Histogram>,
+}
+
+impl Series {
+    fn end_export(&mut self) {
+        self.totals.end_export(false);
+        self.balances.end_export(false);
+        self.gauges.end_export(true);
+        self.histograms.end_export(false);
+        self.exponentials.end_export(false);
+    }
 }
 
 /// So many metrics that cannot be sent are reported, and so many are told apart.
@@ -77,9 +94,7 @@ impl Exporter {
             buckets,
             state: Mutex::new(State {
                 clock: Clock::new(interval, seconds(SystemTime::now())),
-                totals: Before::default(),
-                histograms: Before::default(),
-                exponentials: Before::default(),
+                series: Series::default(),
                 described: HashSet::new(),
                 refused: HashSet::new(),
                 is_shut_down: false,
@@ -121,6 +136,7 @@ impl Exporter {
             }
         }
         let (time, refused) = (export.time, export.refused);
+        state.series.end_export();
         let before = self.client().stats();
         // Deltas of nothing are no metrics at all: the totals are said again, so that sums over processes are right.
         let time = time.unwrap_or_else(|| seconds(SystemTime::now()));
@@ -255,89 +271,110 @@ impl Export<'_> {
 
     fn data<T: Number>(&mut self, scope: &str, name: &str, data: &MetricData<T>) {
         // Two meters may have metrics of one name, which are added up.
-        let source = format!("{scope}\n{name}");
+        let source = &format!("{scope}\n{name}");
         match data {
             MetricData::Gauge(gauge) => {
                 self.is_of(gauge.time());
                 for point in gauge.data_points() {
-                    let gauge = self.exporter.instruments.gauge(name, self.tags(point.attributes()));
-                    self.put(name, gauge, |gauge| gauge.set(point.value().float()));
+                    let entry = self.state.series.gauges.of(source, point.attributes());
+                    let tags = || self.exporter.attributes.tags(point.attributes(), &self.resource);
+                    let made = made(entry, || self.exporter.instruments.gauge(name, tags()));
+                    let put = made.map(|(gauge, ())| gauge.set(point.value().float()));
+                    self.check(name, put);
+                }
+            }
+            MetricData::Sum(sum) if sum.is_monotonic() => {
+                self.is_of(sum.time());
+                for point in sum.data_points() {
+                    let entry = self.state.series.totals.of(source, point.attributes());
+                    let tags = || self.exporter.attributes.tags(point.attributes(), &self.resource);
+                    let made = made(entry, || self.exporter.instruments.counter(name, tags()));
+                    let put = made.map(
+                        |(counter, before)| match before.growth(point.value(), sum.temporality()) {
+                            Growth::Whole(more) => counter.add(more),
+                            Growth::Float(more) => counter.add_float(more),
+                        },
+                    );
+                    self.check(name, put);
                 }
             }
             MetricData::Sum(sum) => {
                 self.is_of(sum.time());
                 for point in sum.data_points() {
-                    let tags = self.tags(point.attributes());
-                    let total = self.state.totals.of(&source, point.attributes());
-                    if sum.is_monotonic() {
-                        let growth = total.growth(point.value(), sum.temporality());
-                        let counter = self.exporter.instruments.counter(name, tags);
-                        self.put(name, counter, |counter| match growth {
-                            Growth::Whole(more) => counter.add(more),
-                            Growth::Float(more) => counter.add_float(more),
-                        });
-                    } else {
-                        let change = total.change(point.value(), sum.temporality());
-                        let gauge = self.exporter.instruments.gauge(name, tags);
-                        self.put(name, gauge, |gauge| gauge.add(change));
-                    }
+                    let entry = self.state.series.balances.of(source, point.attributes());
+                    let tags = || self.exporter.attributes.tags(point.attributes(), &self.resource);
+                    let made = made(entry, || self.exporter.instruments.gauge(name, tags()));
+                    let put = made.map(|(gauge, before)| gauge.add(before.change(point.value(), sum.temporality())));
+                    self.check(name, put);
                 }
             }
             MetricData::Histogram(histogram) => {
                 self.is_of(histogram.time());
                 for point in histogram.data_points() {
+                    let entry = self.state.series.histograms.of(source, point.attributes());
                     let exported = exported(point);
-                    let before = self.state.histograms.of(&source, point.attributes());
-                    let told = before.since(&exported, histogram.temporality());
                     let bounds = if self.exporter.buckets {
-                        exported.bounds
+                        &exported.bounds[..]
                     } else {
-                        Vec::new()
+                        &[]
                     };
-                    self.distribution(name, self.tags(point.attributes()), &bounds, told);
+                    let tags = || self.exporter.attributes.tags(point.attributes(), &self.resource);
+                    let instruments = &self.exporter.instruments;
+                    let made = made(entry, || instruments.histogram_with_buckets(name, tags(), bounds));
+                    let put = made.map(|(into, before)| {
+                        merge(into, before.since(&exported, histogram.temporality()));
+                    });
+                    self.check(name, put);
                 }
             }
             MetricData::ExponentialHistogram(histogram) => {
                 self.is_of(histogram.time());
                 for point in histogram.data_points() {
-                    let before = self.state.exponentials.of(&source, point.attributes());
-                    let range = range(point.min(), point.max());
-                    let told = before.since(buckets(point), point.sum().float(), range, histogram.temporality());
-                    self.distribution(name, self.tags(point.attributes()), &[], told);
+                    let entry = self.state.series.exponentials.of(source, point.attributes());
+                    let tags = || self.exporter.attributes.tags(point.attributes(), &self.resource);
+                    let instruments = &self.exporter.instruments;
+                    let made = made(entry, || instruments.histogram_with_buckets(name, tags(), &[]));
+                    let (sum, range) = (point.sum().float(), range(point.min(), point.max()));
+                    let put = made.map(|(into, before)| {
+                        merge(into, before.since(buckets(point), sum, range, histogram.temporality()));
+                    });
+                    self.check(name, put);
                 }
             }
         }
     }
 
-    fn distribution(&mut self, name: &str, tags: Tags, bounds: &[f64], told: Option<Distribution>) {
-        let Some(told) = told else { return };
-        let histogram = self.exporter.instruments.histogram_with_buckets(name, tags, bounds);
-        self.put(name, histogram, |histogram| {
-            histogram.merge(&told.values, told.sum, told.min, told.max);
-        });
-    }
-
-    /// Updates an instrument, if it can be had. What cannot is reported once.
-    fn put<I>(&mut self, name: &str, instrument: Result<I, InstrumentError>, update: impl FnOnce(&I)) {
-        match instrument {
-            Ok(instrument) => update(&instrument),
-            Err(error) => {
-                let refused = &mut self.state.refused;
-                if refused.len() < REPORTED && refused.insert(name.to_owned()) {
-                    let words = format!("metric {name:?} cannot be sent: {error}");
-                    self.exporter.client().report(Report::Source { words });
-                }
-                self.refused.entry(name.to_owned()).or_insert_with(|| error.to_string());
-            }
+    /// Takes note of an instrument that cannot be had, which is reported once.
+    fn check(&mut self, name: &str, put: Result<(), InstrumentError>) {
+        let Err(error) = put else { return };
+        let refused = &mut self.state.refused;
+        if refused.len() < REPORTED && refused.insert(name.to_owned()) {
+            let words = format!("metric {name:?} cannot be sent: {error}");
+            self.exporter.client().report(Report::Source { words });
         }
-    }
-
-    fn tags<'a>(&self, attributes: impl Iterator<Item = &'a KeyValue>) -> Tags {
-        self.exporter.attributes.tags(attributes, &self.resource)
+        self.refused.entry(name.to_owned()).or_insert_with(|| error.to_string());
     }
 
     fn is_of(&mut self, time: SystemTime) {
         self.time = self.time.max(Some(seconds(time)));
+    }
+}
+
+/// The instrument of a series, made if there is none, and what was counted before.
+fn made<T, I>(
+    entry: &mut Entry<T, I>,
+    make: impl FnOnce() -> Result<I, InstrumentError>,
+) -> Result<(&I, &mut T), InstrumentError> {
+    if entry.instrument.is_none() {
+        entry.instrument = Some(make()?);
+    }
+    let instrument = entry.instrument.as_ref().expect("it was just made if there was none");
+    Ok((instrument, &mut entry.before))
+}
+
+fn merge(histogram: &instruments::Histogram, told: Option<Distribution>) {
+    if let Some(told) = told {
+        histogram.merge(&told.values, told.sum, told.min, told.max);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which attributes become tags, and what tells the SDK's series apart.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
 
 use opentelemetry::{Key, KeyValue, Value};
 use opentelemetry_sdk::Resource;
@@ -58,23 +59,72 @@ impl Attributes {
     }
 }
 
-/// What the SDK counted before, by series as the SDK has them.
+/// The SDK's series of one kind: what it counted before, and the instrument that it goes to.
 #[derive(Debug)]
-pub(crate) struct Before<T>(HashMap<String, T>);
+pub(crate) struct Known<T, I> {
+    series: HashMap<String, Entry<T, I>>,
+    export: u64,
+    /// The name that is looked up, here for its memory.
+    spelled: String,
+}
 
-impl<T> Default for Before<T> {
-    fn default() -> Before<T> {
-        Before(HashMap::new())
+#[derive(Debug)]
+pub(crate) struct Entry<T, I> {
+    pub(crate) before: T,
+    /// `None` if there is none yet, or it cannot be had.
+    pub(crate) instrument: Option<I>,
+    /// The last export that had it.
+    seen: u64,
+}
+
+impl<T, I> Default for Known<T, I> {
+    fn default() -> Known<T, I> {
+        Known {
+            series: HashMap::new(),
+            export: 0,
+            spelled: String::new(),
+        }
     }
 }
 
-impl<T: Default> Before<T> {
-    pub(crate) fn of<'a>(&mut self, metric: &str, attributes: impl Iterator<Item = &'a KeyValue>) -> &mut T {
-        let mut parts: Vec<String> = attributes
-            .map(|attribute| format!("\n{}\n{}", attribute.key, attribute.value))
-            .collect();
-        parts.sort();
-        self.0.entry(metric.to_owned() + &parts.concat()).or_default()
+impl<T: Default, I> Known<T, I> {
+    /// The series of a metric, `source`, with these attributes in any order.
+    pub(crate) fn of<'a>(&mut self, source: &str, attributes: impl Iterator<Item = &'a KeyValue>) -> &mut Entry<T, I> {
+        let mut attributes: Vec<&KeyValue> = attributes.collect();
+        attributes.sort_by(|one, other| one.key.cmp(&other.key));
+        self.spelled.clear();
+        self.spelled.push_str(source);
+        for attribute in attributes {
+            // A string takes everything.
+            let _ = write!(self.spelled, "\n{}\n{}", attribute.key, attribute.value);
+        }
+        if !self.series.contains_key(&self.spelled) {
+            let entry = Entry {
+                before: T::default(),
+                instrument: None,
+                seen: 0,
+            };
+            self.series.insert(self.spelled.clone(), entry);
+        }
+        let entry = self
+            .series
+            .get_mut(&self.spelled)
+            .expect("it was put there if it was not");
+        entry.seen = self.export;
+        entry
+    }
+
+    /// Lets go of the instruments of series that the export did not have, so that they can end. If what they counted
+    /// before is of no use either, they are forgotten.
+    pub(crate) fn end_export(&mut self, forget: bool) {
+        let export = self.export;
+        if forget {
+            self.series.retain(|_, entry| entry.seen == export);
+        }
+        for entry in self.series.values_mut().filter(|entry| entry.seen != export) {
+            entry.instrument = None;
+        }
+        self.export += 1;
     }
 }
 
@@ -126,5 +176,25 @@ mod tests {
             [("service.name".to_owned(), "web".to_owned())]
         );
         assert!(chosen.resource_tags(&resource("unknown_service:web")).is_empty());
+    }
+
+    #[test]
+    fn a_series_is_known_in_any_order_of_its_attributes_and_forgotten_if_it_is_of_no_use() {
+        let mut known: Known<u64, ()> = Known::default();
+        let one = [KeyValue::new("a", 1), KeyValue::new("b", 2)];
+        let same = [KeyValue::new("b", 2), KeyValue::new("a", 1)];
+        let entry = known.of("hits", one.iter());
+        (entry.before, entry.instrument) = (7, Some(()));
+        assert_eq!(known.of("hits", same.iter()).before, 7);
+        assert_eq!(known.of("hits", [].iter()).before, 0);
+        known.end_export(false);
+        assert_eq!(known.of("hits", same.iter()).instrument, Some(()));
+        known.end_export(false);
+        known.end_export(false);
+        let entry = known.of("hits", same.iter());
+        assert_eq!((entry.before, entry.instrument), (7, None));
+        known.end_export(true);
+        known.end_export(true);
+        assert!(known.series.is_empty());
     }
 }

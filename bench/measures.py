@@ -34,7 +34,10 @@ CALLS = ["cadence", "metrics, no point per call", "questdb-rs"]
 SERIES = ["1 series", "1 000 series", "300 000 series"]
 ATOMIC = "an atomic addition"
 PYTHONS = ["prometheus_client", "opentelemetry-sdk"]
-REGISTRIES = ["metrics, its Prometheus exporter", "prometheus", "opentelemetry_sdk"]
+PROMETHEUS = "metrics, its Prometheus exporter"
+REGISTRIES = [PROMETHEUS, "prometheus", "opentelemetry_sdk"]
+MACROS = ["`increment(1)` of a handle", "`counter!(name, 3 labels).increment(1)`", "`record` of a handle"]
+NO_LAYER = "a registry without layers"
 HANDLES = ["cadence, the client's own tags", "metrics, no point per call"]
 MEASURES = [
     Measure("Python `send(name, value, 3 tags)` (ns)", OLD, 1 / 60, True),
@@ -76,6 +79,10 @@ MEASURES = [
     Measure("Rust `timer.time` of nothing (ns)", ATOMIC, None, True),
     *(Measure("Rust `counter.add(1)` (ns)", name, None, True) for name in REGISTRIES),
     *(Measure("Rust `histogram.record` (ns)", name, None, True) for name in REGISTRIES),
+    *(Measure(f"Rust `metrics`, {call} (ns)", PROMETHEUS, None, True) for call in MACROS),
+    Measure("Rust `tracing`, an event that counts (ns)", NO_LAYER, None, True),
+    Measure("Rust `tracing`, an event that counts, with a tag (ns)", NO_LAYER, None, True),
+    Measure("Rust OpenTelemetry, collecting and exporting a point (ns)", "an exporter that does nothing", None, True),
     Measure("Rust `counter.add(1)`, 4 threads on one counter, for all of them (ns)", "", None, True),
     Measure("Rust end to end, float, to a socket that is read (MB/s)", PLAIN, 0.4, False),
     Measure("Rust end to end, integer, to a socket that is read (MB/s)", PLAIN, 0.4, False),

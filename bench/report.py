@@ -56,7 +56,7 @@ def main() -> None:
             figures["Python, the module's wheel (MiB)"]["ours"].append(options.wheel.stat().st_size / 2**20)
         if options.command:
             command(figures, options)
-        for name, points in [("memory", 1_000_000), ("instruments", 20_000_000), ("wire", 8_000_000), ("threads", 4_000_000), ("stalls", 900_000)]:
+        for name, points in [("memory", 1_000_000), ("instruments", 20_000_000), ("bridges", 5_000_000), ("wire", 8_000_000), ("threads", 4_000_000), ("stalls", 900_000)]:
             collect(figures, run(options.bench, name, 1, points // few))
         collect(figures, run(options.bench, "endpoints", 1))
         peers(figures, options, 1_000_000 // few)

@@ -71,7 +71,7 @@ fn round(updates: u64, counter: &Counter, gauge: &Gauge, histogram: &Histogram, 
 }
 
 /// Nanoseconds a call: the loop with it less the loop that only makes its arguments.
-fn timed(updates: u64, mut call: impl FnMut(u64, f64)) -> f64 {
+pub(crate) fn timed(updates: u64, mut call: impl FnMut(u64, f64)) -> f64 {
     let with = lap(updates, &mut call);
     let without = (0..5).map(|_| {
         lap(updates, |n, value| {

@@ -13,6 +13,7 @@
 #![expect(clippy::print_stdout, reason = "the figures are what this command is for")]
 
 mod beside;
+mod bridges;
 mod burst;
 mod count;
 mod endpoints;
@@ -42,6 +43,7 @@ fn main() {
         Some("reader") => reader::run(arguments.get(1).map_or("reads", String::as_str)),
         Some("memory") => memory::run(number(1, 7), number(2, 1_000_000)),
         Some("instruments") => instruments::run(number(1, 7), number(2, 20_000_000)),
+        Some("bridges") => bridges::run(number(1, 7), number(2, 5_000_000)),
         Some("wire") => wire::run(number(1, 7), number(2, 8_000_000)),
         Some("threads") => threads::run(number(1, 7), number(2, 4_000_000)),
         Some("stalls") => stalls::run(number(1, 7), number(2, 900_000)),
@@ -63,7 +65,7 @@ fn main() {
         // One side alone, once: for counting its system calls, and for profiles.
         Some("send") => threads::once(number(1, 1), number(2, 1_000_000)),
         _ => panic!(
-            "potsdb-bench reader [reads|answers|http|stalls|datagrams] | memory | instruments | wire | threads | stalls [ROUNDS [POINTS]] | endpoints [ROUNDS] | growth PLOT [PLACE [POINTS]] | beside [POINTS] | path [PATH [POINTS [PORT]]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
+            "potsdb-bench reader [reads|answers|http|stalls|datagrams] | memory | instruments | bridges | wire | threads | stalls [ROUNDS [POINTS]] | endpoints [ROUNDS] | growth PLOT [PLACE [POINTS]] | beside [POINTS] | path [PATH [POINTS [PORT]]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
         ),
     }
 }

@@ -15,6 +15,11 @@ use crate::TAGS;
 const ADD: &str = "Rust `counter.add(1)` (ns)";
 const RECORD: &str = "Rust `histogram.record` (ns)";
 
+const HANDLE: &str = "Rust `metrics`, `increment(1)` of a handle (ns)";
+const RECORD_OF_HANDLE: &str = "Rust `metrics`, `record` of a handle (ns)";
+const LOOKED_UP: &str = "Rust `metrics`, `counter!(name, 3 labels).increment(1)` (ns)";
+const PROMETHEUS: &str = "metrics, its Prometheus exporter";
+
 pub(crate) fn run(updates: u64) {
     metrics(updates);
     prometheus(updates);
@@ -27,13 +32,15 @@ fn metrics(updates: u64) {
     metrics::with_local_recorder(&recorder, || {
         let tags = [("path", "/login"), ("dc", "eu"), ("host", "web1")];
         let counter = metrics::counter!("bench.requests", &tags);
-        told(ADD, "metrics, its Prometheus exporter", updates, |_| {
-            counter.increment(1)
+        told(ADD, PROMETHEUS, updates, |_| counter.increment(1));
+        told(HANDLE, PROMETHEUS, updates, |_| counter.increment(1));
+        told(LOOKED_UP, PROMETHEUS, updates, |_| {
+            metrics::counter!("bench.requests", "path" => "/login", "dc" => "eu", "host" => "web1").increment(1);
         });
         let histogram = metrics::histogram!("bench.sizes", &tags);
-        told(RECORD, "metrics, its Prometheus exporter", updates, |value| {
-            histogram.record(value)
-        });
+        for measure in [RECORD, RECORD_OF_HANDLE] {
+            told(measure, PROMETHEUS, updates, |value| histogram.record(value));
+        }
     });
 }
 

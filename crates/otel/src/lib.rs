@@ -45,7 +45,8 @@
 //!
 //! **Results are honest.** The SDK's reader calls nothing but `export` to flush, so `export` waits: it is `Ok` when all its points were
 //! delivered within [`Builder::deliver_within`], on the reader's thread. Otherwise the error says how many are pending, rejected
-//! or dropped. What is pending goes on, and the statistics of the client tell what became of it.
+//! or dropped, which metrics cannot be sent, or how many values were beyond the limit of series.
+//! What is pending goes on, and the statistics of the client tell what became of it.
 
 #![forbid(unsafe_code)]
 
@@ -53,6 +54,7 @@ mod builder;
 mod clock;
 mod distribution;
 mod exponential;
+mod export;
 mod exporter;
 mod series;
 mod totals;

@@ -95,10 +95,14 @@ impl Bridge {
 
     /// Plays inputs through it to the client, and ends it as a program would.
     ///
+    /// # Errors
+    ///
+    /// The bridge says at its end that something was not taken.
+    ///
     /// # Panics
     ///
     /// Something does not arrive, or a setting makes no sense.
-    pub fn play(self, client: &Client, settings: &Settings, inputs: &[Input]) {
+    pub fn play(self, client: &Client, settings: &Settings, inputs: &[Input]) -> Result<(), String> {
         match self {
             Bridge::Instruments => instruments(client, settings, inputs),
             Bridge::Metrics => through_metrics(client, settings, inputs),
@@ -114,7 +118,7 @@ impl Bridge {
                     boundaries,
                     record_min_max: true,
                 };
-                otel(client, settings, inputs, temporality, &aggregation);
+                return otel(client, settings, inputs, temporality, &aggregation);
             }
             Bridge::Exponential(temporality) => {
                 let aggregation = Aggregation::Base2ExponentialHistogram {
@@ -122,9 +126,10 @@ impl Bridge {
                     max_scale: 20,
                     record_min_max: true,
                 };
-                otel(client, settings, inputs, temporality, &aggregation);
+                return otel(client, settings, inputs, temporality, &aggregation);
             }
         }
+        Ok(())
     }
 }
 
@@ -212,7 +217,13 @@ fn through_tracing(client: &Client, settings: &Settings, inputs: &[Input]) {
     client.close(LONG);
 }
 
-fn otel(client: &Client, settings: &Settings, inputs: &[Input], temporality: Temporality, aggregation: &Aggregation) {
+fn otel(
+    client: &Client,
+    settings: &Settings,
+    inputs: &[Input],
+    temporality: Temporality,
+    aggregation: &Aggregation,
+) -> Result<(), String> {
     let exporter = Exporter::builder(client)
         .style(settings.style)
         .names(settings.names)
@@ -252,6 +263,7 @@ fn otel(client: &Client, settings: &Settings, inputs: &[Input], temporality: Tem
             Input::Flush => provider.force_flush().expect("the receiver takes it"),
         }
     }
-    provider.shutdown().expect("the receiver takes it");
+    let told = provider.shutdown().map_err(|error| error.to_string());
     client.close(LONG);
+    told
 }

@@ -15,7 +15,7 @@ enum Differs {
     /// Counters of `metrics` have no fractions: the input is not for it.
     NoFractions,
     /// OpenTelemetry's SDK lets a counter fall before the exporter sees it. What is less than zero is refused here, with all that was
-    /// counted since the export before.
+    /// counted since the export before, and the export is an error.
     FallsBefore,
     /// Buckets tell in which bucket a quantile is, and no more: it lies between these bounds.
     QuantilesWithin(f64, f64),
@@ -255,7 +255,12 @@ fn arrived(case: &Case, bridge: Bridge) -> Arrived {
     let receiver = Receiver::start(Config::default()).expect("a free port on loopback");
     let url = format!("{}?prefix=shop.&tags=dc=eu&host_tag=web1", receiver.url());
     let client = Client::open(&url).expect("the options are right");
-    bridge.play(&client, &case.settings, case.inputs);
+    let told = bridge.play(&client, &case.settings, case.inputs);
+    let falls = case
+        .differs
+        .iter()
+        .any(|(of, differs)| of(bridge) && *differs == Differs::FallsBefore);
+    assert_eq!(told.is_err(), falls, "{}, {bridge:?}: {told:?}", case.name);
     let stats = client.close(LONG);
     assert!(stats.is_balanced() && stats.delivered() == stats.accepted, "{stats:?}");
     assert_eq!((stats.repeated, stats.invalid), (0, 0), "{}, {bridge:?}", case.name);

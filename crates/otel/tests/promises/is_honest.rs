@@ -72,6 +72,20 @@ fn a_metric_that_cannot_be_sent_is_an_error_and_the_others_arrive() {
 }
 
 #[test]
+fn what_the_instruments_do_not_take_is_an_error() {
+    let receiver = receiver();
+    let client = open(&receiver);
+    let exporter = Exporter::builder(&client).max_series(1).deliver_within(LONG).build();
+    let provider = provider(exporter.unwrap());
+    let hits = provider.meter("test").u64_counter("hits").build();
+    hits.add(1, &a());
+    provider.force_flush().unwrap();
+    hits.add(1, &[KeyValue::new("a", "2")]);
+    assert!(provider.force_flush().is_err());
+    assert_eq!(stored(&receiver).keys().collect::<Vec<_>>(), ["hits a=1"]);
+}
+
+#[test]
 fn without_a_wait_an_export_is_right_when_its_points_were_accepted() {
     let client = Client::open("tsdb://127.0.0.1:1?host_tag=false&close_grace=0s").unwrap();
     let provider = provider(

@@ -14,11 +14,17 @@ import os
 import sys
 
 from ._potsdb import drain_all
-from ._records import closed, meet, say
+from ._records import closed, meet, report, say
 
 TYPE_CHECKING = False  # typing's, to checkers; to import it would cost more than this package
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    from ._potsdb import Client
+
+_WARNING = 30
+"""`logging.WARNING`."""
 
 _PRIORITY = -100
 """Among the finalizers: after those that may still send, which are positive by custom."""
@@ -28,6 +34,23 @@ _hooked: set[str] = set()
 
 _covered: dict[str, int] = {}
 """By module: the process in which a finalizer is registered."""
+
+_senders: list[Callable[[Client | None], None]] = []
+"""What sends its last points when a client closes, or when the program ends."""
+
+
+def before_end(send: Callable[[Client | None], None]) -> None:
+    """Calls `send` before a client closes, with that client, and before the program's end drains all, with None."""
+    _senders.append(send)
+
+
+def last_points(client: Client | None = None) -> None:
+    """Lets those send that have something left to send."""
+    for send in _senders:
+        try:
+            send(client)
+        except Exception as error:  # what is queued is delivered all the same
+            report(_WARNING, f"last points not sent: {type(error).__name__}: {error}")
 
 
 def install() -> None:
@@ -63,6 +86,10 @@ def cover() -> None:
 
 def drain() -> None:
     """Delivers what is queued; says one line if something was not delivered, nothing if all was."""
+    try:
+        last_points()
+    except KeyboardInterrupt:  # it ends this wait, and the next one ends the other
+        pass
     line = drain_all()
     closed(final=True)
     if line is not None:

@@ -6,7 +6,7 @@ The work is done by the extension module; here are the constructors, the ways to
 
 from __future__ import annotations
 
-from ._exit import cover
+from ._exit import cover, last_points
 from ._potsdb import Client as _Base
 from ._potsdb import Stats
 from ._potsdb import options as _options
@@ -160,6 +160,7 @@ class Client(_Base):
         everything is delivered. With it, it waits for that at most `timeout` seconds, gives up the
         rest, and returns the final statistics.
         """
+        last_points(self)
         self._begin_close()
         # In this order: who makes it between the two sets it.
         self._is_done = True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import ast
 import os
 import threading
 import time
+import warnings
 
 import pytest
 from server import PATIENCE, until
@@ -18,6 +19,7 @@ pytest.importorskip("prometheus_client", reason="prometheus_client is not instal
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary  # noqa: E402
 from prometheus_client.core import GaugeMetricFamily, Metric  # noqa: E402
 
+from potsdb._turns import Turns  # noqa: E402
 from potsdb.prometheus import Bridge  # noqa: E402
 
 
@@ -126,7 +128,7 @@ def test_samples_with_a_time_of_their_own_keep_it_and_are_sent_once(client, serv
     registry.register(samples[0])
     registry.register(type("One", (), {"collect": lambda self: [family]})())
     bridge = Bridge(client, registry)
-    assert [bridge.push() for _ in range(3)] == [2, 0, 0]
+    assert [bridge.push() for _ in range(3)] == [2, 0, 0] and client.stats().repeated == 0
     samples[0].samples = (("n", {"a": "b"}, 2, 1500000010),)
     assert bridge.push() == 1
     assert arrived(client, server) == ["n 1 a=b", "m 1 a=b", "n 2 a=b"]
@@ -140,6 +142,16 @@ def test_one_push_has_one_time_and_the_next_one_a_later_second(client, server, r
     assert [bridge.push() for _ in range(3)] == [5, 5, 5]
     seen = [times(server, f"m{n}") for n in range(5)] if client.flush(PATIENCE) else []
     assert all(each == seen[0] for each in seen) and sorted(set(seen[0])) == seen[0]
+
+
+def test_a_total_begins_with_a_zero_and_no_push_repeats_a_time(client, server, registry):
+    hits = Counter("hits", "x", ["a"], registry=registry).labels("b")
+    bridge = Bridge(client, registry)
+    for _ in range(3):
+        hits.inc()
+        bridge.push()
+    assert arrived(client, server) == [f"hits_total {n} a=b" for n in range(4)]
+    assert client.stats().repeated == 0
 
 
 def test_pushes_without_end_stay_near_the_present(client, registry):
@@ -380,31 +392,66 @@ def test_when_the_one_that_pushes_is_killed_another_one_pushes(start, server, fo
     assert totals(server)[-1] == 2
 
 
-def test_a_folder_that_was_cleared_is_pushed_by_one_again(client, folder):
-    from potsdb._turns import Turns
+def test_one_that_stopped_leaves_the_turn_to_others(start, server, folder):
+    script = COUNTING + """
+    hits.inc()
+    bridge.push()
+    bridge.stop()
+    print(bridge.stats()["pushes"] > 0, flush=True)
+    sys.stdin.readline()
+    """
+    children = []
+    for _ in range(2):
+        children.append(start(script, server.port))
+        assert children[-1].line() == "True"
+    for child in children:
+        child.say("end")
+        assert child.finish()[0] == 0
+    assert totals(server)[-1] == 2
 
+
+def elsewhere(work) -> object:
+    """What `work` gives in a process of its own."""
+    read, write = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            os.write(write, repr(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    with open(read, "rb") as answer:
+        return ast.literal_eval(answer.read().decode())
+
+
+def test_one_that_ends_while_another_pushes_for_the_last_time_is_not_forgotten(folder):
+    mine = Turns(str(folder))
+    assert mine.take()
+    pushes = []
+
+    def push() -> int:
+        pushes.append(0)
+        if len(pushes) == 1:
+            # It counted after this push had read the folder, and has not the turn.
+            assert elsewhere(lambda: Turns(str(folder)).finish(lambda: 1 / 0)) == 0
+        return 1
+
+    assert mine.finish(push) == 2 and len(pushes) == 2
+    assert elsewhere(lambda: Turns(str(folder)).finish(lambda: 7)) == 7, "the turn was given back"
+
+
+def test_a_folder_that_was_cleared_is_pushed_by_one_again(folder):
     mine = Turns(str(folder))
     assert mine.take() and mine.take()
     for path in folder.iterdir():
         path.unlink()
-
-    def other(answer) -> None:
-        answer.put(Turns(str(folder)).take())
-        answer.close()
-        answer.join_thread()
-
-    def asks_another_process() -> bool:
-        context = multiprocessing.get_context("fork")
-        answer = context.Queue()
-        process = context.Process(target=other, args=(answer,))
-        process.start()
-        process.join(PATIENCE)
-        return answer.get()
-
     assert mine.take(), "the file is made anew"
-    assert not asks_another_process()
+    assert elsewhere(lambda: Turns(str(folder)).take()) is False
     mine._give_back()
-    assert asks_another_process()
+    assert elsewhere(lambda: Turns(str(folder)).take()) is True
 
 
 def test_a_registry_of_this_process_alone_is_pushed_by_itself(client, server, folder, registry):

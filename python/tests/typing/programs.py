@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from decimal import Decimal
 
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from typing_extensions import Unpack
 
 import potsdb
 from potsdb.client import MPS_LIMIT, Client, Options
+from potsdb.logs import Handler
+from potsdb.otel import MetricExporter
+from potsdb.prometheus import Bridge
+from potsdb.statsd import StatsClient
 
 
 def old_program() -> None:
@@ -50,6 +57,25 @@ def counting_program(metrics: Client) -> float:
     metrics.histogram("web.sizes").record(size)
     seconds: float = block.stop()
     return seconds + requests.total
+
+
+def bridging_program(metrics: Client) -> dict[str, int]:
+    provider = MeterProvider([PeriodicExportingMetricReader(MetricExporter(metrics, keep=["path"]))])
+    logging.getLogger().addHandler(Handler(metrics))
+    statsd = StatsClient(client=metrics, prefix="web")
+    statsd.gauge("size", 1, delta=True, tags={"path": "/login"})
+
+    @statsd.timer("took")
+    def work(name: str) -> int:
+        return len(name)
+
+    with statsd.timer("took") as timer, statsd.pipeline() as pipe:
+        pipe.incr("hits", work("login"))
+    with Bridge(metrics, buckets="none") as bridge:
+        bridge.start(10, prefix="web")
+    provider.shutdown()
+    print(timer.ms)
+    return bridge.stats()
 
 
 async def async_program() -> bool:

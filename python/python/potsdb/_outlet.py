@@ -23,7 +23,8 @@ _QUIET = 60.0
 _KINDS = 1000
 """Kinds of records remembered at most."""
 
-_WHOLE = 2.0**63
+WHOLE = 2.0**63
+"""Whole numbers from minus this on and below it are sent as integers."""
 
 
 class Outlet:
@@ -81,5 +82,5 @@ def number(value: float) -> float | None:
         return value
     if value - value != 0.0:
         return None
-    whole = int(value)
-    return whole if whole == value and -_WHOLE <= whole < _WHOLE else value
+    whole = -WHOLE <= value < WHOLE and int(value) == value
+    return int(value) if whole else value

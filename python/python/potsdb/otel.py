@@ -141,6 +141,8 @@ class MetricExporter(sdk.MetricExporter):
         self._clock = Clock()
         self._series: dict[tuple[str, _Tags], Send | None] = {}
         self._state: dict[tuple[str, _Tags], _Total | _Distribution] = {}
+        self._known: dict[object, _Tags] = {}
+        """The tags of a metric's attributes."""
         self._described: set[str] = set()
         self._late: MetricsData | None = None
         """An export that was too far ahead of the clock: a newer one replaces it, and the end sends it."""
@@ -235,8 +237,16 @@ class MetricExporter(sdk.MetricExporter):
         """The points by their tags. Those that only differ in attributes left out are one."""
         points: dict[_Tags, _Point] = {}
         for each in given:
-            point = read(each)
-            tags = self._tags(name, resource, each.attributes or {})
+            point, attributes = read(each), each.attributes or {}
+            types = tuple(map(type, attributes.values()))
+            # True is 1 as a key, and another tag.
+            key = (name, resource, tuple(attributes.items()), types)
+            if tuple in types or list in types:
+                tags = self._tags(name, resource, attributes)
+            elif (known := self._known.get(key)) is not None:
+                tags = known
+            else:
+                tags = self._known[key] = self._tags(name, resource, attributes)
             if tags in points:
                 together = both(points[tags], point)
                 if together is None:

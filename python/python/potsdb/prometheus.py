@@ -26,7 +26,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import REGISTRY
 
 from ._buckets import Explicit, bound, percentiles
-from ._outlet import Outlet, Send, number
+from ._outlet import WHOLE, Outlet, Send, number
 from ._potsdb import Client
 from ._ticks import Clock, Ticks
 from ._turns import Turns
@@ -198,9 +198,8 @@ class Bridge:
                 if value - value != 0.0:
                     self._not_finite += 1
                     continue
-                whole = int(value)
-                if whole == value and -0x8000000000000000 <= whole <= 0x7FFFFFFFFFFFFFFF:
-                    value = whole
+                if value.is_integer() and -WHOLE <= value < WHOLE:
+                    value = int(value)
             if time_of_its_own is None:
                 points += send(value, stamp)
             else:

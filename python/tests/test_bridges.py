@@ -227,14 +227,14 @@ COUNT = {
     """,
     "statsd": """
     from potsdb.statsd import StatsClient
-    statsd = StatsClient(client=client)
+    statsd = StatsClient(client=client, interval=3600)
     def count(): statsd.incr("hits")
     """,
     "logs": """
     from potsdb.logs import Handler
     logger = logging.getLogger("web")
     logger.propagate = False
-    logger.addHandler(Handler(client, "hits"))
+    logger.addHandler(Handler(client, "hits", interval=3600))
     def count(): logger.error("counted")
     """,
 }

@@ -104,7 +104,7 @@ def test_a_program_that_logs_while_it_is_closed_and_ends_has_nothing_to_say(run,
     import potsdb
     from potsdb.logs import Handler
     client = potsdb.Client("127.0.0.1", int(sys.argv[1]), host_tag=None, check_host=False)
-    logging.getLogger().addHandler(Handler(client))
+    logging.getLogger().addHandler(Handler(client, interval=3600))
     logging.error("first")
     atexit.register(logging.error, "last")
     """

@@ -176,7 +176,7 @@ def test_a_pipeline_counts_when_it_is_sent(statsd, client, server):
 
 
 def test_no_call_raises_for_a_name_and_a_timing_may_have_that_of_a_counter(client, server, caplog):
-    statsd = StatsClient(client=client)
+    statsd = StatsClient(client=client, interval=3600)
     statsd.incr("a b")  # without any tag
     statsd.gauge("x", 1, tags={"a": "b"})
     statsd.incr("x", tags={"a": "b"})
@@ -193,7 +193,7 @@ def test_no_call_raises_for_a_name_and_a_timing_may_have_that_of_a_counter(clien
 
 def test_it_makes_a_client_of_a_host_or_a_url_and_closes_it(server):
     for arguments in (("127.0.0.1", server.port), (f"tsdb://127.0.0.1:{server.port}",)):
-        statsd = StatsClient(*arguments)
+        statsd = StatsClient(*arguments, interval=3600)
         statsd.incr("hits")
         statsd.close()
         statsd._client.wait()

@@ -288,6 +288,23 @@ def test_a_forked_child_and_its_parent_both_end_and_no_count_is_lost(run, server
     }.get(bridge, [0, 7, 0, 101])
 
 
+def test_a_forked_child_pushes_what_prometheus_client_counts_if_it_starts_the_bridge_itself(run, server):
+    installed("prometheus_client")
+    script = HEAD + COUNT["prometheus"] + """
+    for _ in range(100): count()
+    child = os.fork()
+    if child == 0:
+        Bridge(client, registry, tags={"child": 1}).start(3600)
+        for _ in range(7): count()
+        sys.exit()
+    assert os.waitpid(child, 0)[1] == 0
+    """
+    _, err = run(script, server.port, options=FORKS)
+    assert err == ""
+    last = {" ".join(line.split()[4:]).split(" pid=")[0]: int(line.split()[3]) for line in server.text}
+    assert sorted(last.values()) == [100, 107], last
+
+
 WEB = """
 import os, sys, logging
 import potsdb

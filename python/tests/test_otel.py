@@ -249,6 +249,14 @@ def test_exports_within_a_second_and_after_the_clock_was_set_back_have_times_tha
     assert [int(line.split()[2]) - 1_600_000_000 for line in server.text] == [1000, 1001, 1002, 1003, 1010, 500, 501]
 
 
+def test_exports_are_aligned_if_the_interval_is_known(client, server):
+    exporter = MetricExporter(client, interval=10)
+    for n, at in enumerate([1001, 1011, 1012, 1013, 1021]):
+        exporter.export(data(n, at=(1_600_000_000 + at) * 10**9))
+    client.flush(PATIENCE)
+    assert [int(line.split()[2]) - 1_600_000_000 for line in server.text] == [1000, 1010, 1012, 1013, 1020]
+
+
 def test_a_child_that_was_forked_amid_exports_exports(run, server):
     script = """
     import os, sys, threading, time
@@ -317,7 +325,7 @@ def test_exponential_buckets_of_other_scales_are_combined_on_the_coarser_one():
     assert fine.combined(coarse, -1) is None, "it has fewer zeros"
 
 
-@pytest.mark.parametrize("settings", [{"histograms": "none"}, {"names": "ascii"}])
+@pytest.mark.parametrize("settings", [{"histograms": "none"}, {"names": "ascii"}, {"interval": 0.5}])
 def test_settings_that_make_no_sense_are_refused(offline, settings):
-    with pytest.raises(potsdb.ConfigError, match="is unknown"):
+    with pytest.raises(potsdb.ConfigError, match="is unknown|less than a second"):
         MetricExporter(offline, **settings)

@@ -93,6 +93,11 @@ def test_a_prefix_goes_before_every_name(client, server, registry):
     bridge.push("web")
     bridge.push(prefix="")
     assert arrived(client, server) == ["web.load 1 a=b", "load 1 a=b"]
+    # That of a push is none of the ticks'.
+    bridge.start(3600, "ticks")
+    bridge.push("mine")
+    bridge.stop()
+    assert arrived(client, server)[2:] == ["mine.load 1 a=b", "ticks.load 1 a=b"]
 
 
 def test_numbers_that_are_none_are_left_out_and_counted(client, server, registry):
@@ -427,7 +432,7 @@ def elsewhere(work) -> object:
 
 
 def test_one_that_ends_while_another_pushes_for_the_last_time_is_not_forgotten(folder):
-    mine = Turns(str(folder))
+    mine = Turns(str(folder), "h.4242")
     assert mine.take()
     pushes = []
 
@@ -435,26 +440,34 @@ def test_one_that_ends_while_another_pushes_for_the_last_time_is_not_forgotten(f
         pushes.append(0)
         if len(pushes) == 1:
             # It counted after this push had read the folder, and has not the turn.
-            assert elsewhere(lambda: Turns(str(folder)).finish(lambda: 1 / 0)) == 0
+            assert elsewhere(lambda: Turns(str(folder), "h.4242").finish(lambda: 1 / 0)) == 0
         return 1
 
     assert mine.finish(push) == 2 and len(pushes) == 2
-    assert elsewhere(lambda: Turns(str(folder)).finish(lambda: 7)) == 7, "the turn was given back"
+    assert elsewhere(lambda: Turns(str(folder), "h.4242").finish(lambda: 7)) == 7, "the turn was given back"
 
 
 def test_a_folder_that_was_cleared_is_pushed_by_one_again(folder):
-    mine = Turns(str(folder))
+    mine = Turns(str(folder), "h.4242")
     assert mine.take() and mine.take()
     for path in folder.iterdir():
         path.unlink()
     assert mine.take(), "the file is made anew"
-    assert elsewhere(lambda: Turns(str(folder)).take()) is False
+    assert elsewhere(lambda: Turns(str(folder), "h.4242").take()) is False
     mine._give_back()
-    assert elsewhere(lambda: Turns(str(folder)).take()) is True
+    assert elsewhere(lambda: Turns(str(folder), "h.4242").take()) is True
 
 
 def test_a_registry_of_this_process_alone_is_pushed_by_itself(client, server, folder, registry):
     Gauge("load", "x", ["a"], registry=None).labels("b").set(1)
     registry.register(Collector(("m", {"a": "b"}, 1)))
     assert Bridge(client, registry).push() == 1
-    assert os.listdir(folder) == [] or not (folder / "potsdb-bridge.lock").exists()
+    assert not list(folder.glob("potsdb.*"))
+
+
+def test_two_servers_have_one_that_pushes_each(client, server, folder, registry):
+    with potsdb.Client("localhost", check_host=False, test_mode=True) as other:
+        bridges = [Bridge(client), Bridge(other)]
+        assert [bridge.push() >= 0 for bridge in bridges] == [True, True]
+        assert len(list(folder.glob("potsdb.*.lock"))) == 2
+        assert [bridge.stats()["pushes"] for bridge in bridges] == [1, 1]

@@ -95,7 +95,7 @@ def test_sets_are_counted_anew_in_each_interval(statsd, client, server):
     for users in (["ann", "bob"], ["ann"], []):
         for user in users:
             statsd.set("users", user)
-        statsd._sets._ticks.push()
+        statsd._sets._ticks.now()
     client.flush(PATIENCE)
     assert stored(server) == {"web.users dc=eu": [2, 1, 0]}
     statsd.close()
@@ -221,6 +221,27 @@ def test_a_set_in_a_forked_child_is_its_own(run, server):
     """
     run(script, server.port, options=("-W", "ignore"))
     assert [line.split()[3] for line in server.text] == ["1", "5"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_set_in_a_child_of_multiprocessing_arrives(run, server, method):
+    # Such a child ends in os._exit: what is sent last has a hook of its own there.
+    script = """
+    import multiprocessing, sys
+    from potsdb.statsd import StatsClient
+
+    def work():
+        statsd = StatsClient("127.0.0.1", int(sys.argv[1]), interval=3600)
+        statsd.set("users", "child")
+
+    if __name__ == "__main__":
+        child = multiprocessing.get_context(sys.argv[2]).Process(target=work)
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+    """
+    run(script, server.port, method, options=("-W", "ignore"))
+    assert [line.split()[1:4:2] for line in server.text] == [["users", "1"]]
 
 
 def test_the_signature_of_the_client_says_its_own_port():

@@ -86,10 +86,10 @@ class Ticks:
             self._end_thread()
         self._guarded(int(time.time()), True)
 
-    def push(self) -> int:
-        """Pushes now, and returns how many points were queued."""
+    def now(self, push: Callable[[int, bool], int] | None = None) -> int:
+        """Pushes now, in the ticks' way or in another, and returns how many points were queued."""
         with self._pushing:
-            return self._push(int(time.time()), False)
+            return (push or self._push)(int(time.time()), False)
 
     def _end_thread(self) -> None:
         self._stopped.set()

@@ -13,13 +13,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-_LOCK = "potsdb-bridge.lock"
-_MARKS = "potsdb-bridge.marks"
-
 
 class Turns:
-    def __init__(self, folder: str) -> None:
-        self._path, self._marks = os.path.join(folder, _LOCK), os.path.join(folder, _MARKS)
+    """The turns of those that push a folder to one server: for each server there is one that does."""
+
+    def __init__(self, folder: str, server: str) -> None:
+        name = os.path.join(folder, f"potsdb.{server.replace('/', '_')}")
+        self._path, self._marks = f"{name}.lock", f"{name}.marks"
         self._file: int | None = None
 
     def take(self) -> bool:

@@ -105,6 +105,9 @@ class MetricExporter(sdk.MetricExporter):
     `histograms` have `percentiles`, or `buckets`: a series for each bound with the tag `le`. `names`: what becomes of
     characters that OpenTSDB does not allow, as in `Instruments`. The preferred temporality is cumulative.
 
+    `interval`: the reader's, in seconds. Then the time of an export is the last multiple of it, so that the series of several
+    processes add up exactly: OpenTSDB interpolates between those whose times differ.
+
     The result of `export` is SUCCESS if every point was accepted by the client, whose `stats()` says what became of it.
     """
 
@@ -121,9 +124,12 @@ class MetricExporter(sdk.MetricExporter):
         histograms: Literal["percentiles", "buckets"] = "percentiles",
         quantiles: Sequence[float] = (0.5, 0.9, 0.99, 0.999),
         names: Literal["refuse", "replace", "escape"] = "replace",
+        interval: float | None = None,
         preferred_temporality: dict[type, AggregationTemporality] | None = None,
         preferred_aggregation: dict[type, Any] | None = None,
     ) -> None:
+        if interval is not None and not interval >= 1:
+            raise ConfigError(f"interval: {interval} is less than a second: a series has one value per second")
         if histograms not in ("percentiles", "buckets"):
             raise ConfigError(f'histograms: "{histograms}" is unknown: percentiles or buckets is allowed')
         kinds = (Counter, UpDownCounter, Histogram, ObservableCounter, ObservableUpDownCounter, ObservableGauge)
@@ -135,6 +141,7 @@ class MetricExporter(sdk.MetricExporter):
         self._resource, self._keep, self._skip = tuple(resource), keep, frozenset(skip)
         has_host = isinstance(self._client, _Client) and self._client.host_tag
         self._room = max(0, max_tags - len(tags or {}) - bool(has_host) - (histograms == "buckets"))
+        self._interval = interval
         self._histograms, self._quantiles = histograms, tuple(quantiles)
         self._outlet = Outlet(self._client, names, tags or {})
         self._lock = threading.Lock()
@@ -201,7 +208,12 @@ class MetricExporter(sdk.MetricExporter):
             return MetricExportResult.SUCCESS
         # Increments cannot be left for later: the next ones do not contain them.
         final = final or any(_is_delta(metric.data) for _, metric in found)
-        stamp = self._clock.stamp(max(times) // 1_000_000_000, final)
+        at = max(times) // 1_000_000_000
+        if self._interval is not None:
+            aligned = int(at // self._interval * self._interval)
+            # Another one within the interval, as the last one is, has its own time.
+            at = aligned if aligned > self._clock.last else at
+        stamp = self._clock.stamp(at, final)
         if stamp is None:
             self._late = data
             return MetricExportResult.SUCCESS

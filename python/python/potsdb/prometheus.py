@@ -84,9 +84,9 @@ class Bridge:
             raise ConfigError(f'buckets: "{buckets}" is unknown: le, percentiles or none is allowed')
         self._outlet = Outlet(client, names, tags or {})
         self._buckets, self._quantiles, self._created = buckets, tuple(quantiles), created
-        self._prefix = ""
-        self._registry, self._turns = _of_all_processes(registry)
-        self._ticks = Ticks(client, self._push, lambda: self._turns is not None)
+        self._prefix = self._prefix_of_ticks = ""
+        self._registry, self._turns = _of_all_processes(registry, client)
+        self._ticks = Ticks(client, self._tick, lambda: self._turns is not None)
         self._clock = Clock()
         self._cache: dict[tuple[str, _Labels], _Entry] = {}
         self._before: dict[tuple[str, _Labels], Explicit] = {}
@@ -99,12 +99,11 @@ class Bridge:
         Names begin with `prefix` and a dot, if there is one. Where the processes of `PROMETHEUS_MULTIPROC_DIR` push by turns
         and another one has the turn, it pushes nothing.
         """
-        self._named(prefix)
-        return self._ticks.push()
+        return self._ticks.now(lambda at, final: self._push(at, final, prefix))
 
     def start(self, interval: float = 10.0, prefix: str = "") -> None:
         """Pushes every `interval` seconds from a thread; there is never a second one."""
-        self._named(prefix)
+        self._prefix_of_ticks = prefix
         self._ticks.start(interval)
 
     def stop(self) -> None:
@@ -137,7 +136,11 @@ class Bridge:
             self._prefix = prefix
             self._cache = {}
 
-    def _push(self, at: int, final: bool) -> int:
+    def _tick(self, at: int, final: bool) -> int:
+        return self._push(at, final, self._prefix_of_ticks)
+
+    def _push(self, at: int, final: bool, prefix: str) -> int:
+        self._named(prefix)
         if self._turns is None:
             return self._push_all(at, final)
         if final:
@@ -295,7 +298,7 @@ class Bridge:
         self._before = {key: self._before[key] for key in kept}
 
 
-def _of_all_processes(registry: Collector) -> tuple[Collector, Turns | None]:
+def _of_all_processes(registry: Collector, client: Client) -> tuple[Collector, Turns | None]:
     """The registry to push, and whose turn it is where several processes count in one folder."""
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if folder is None:
@@ -308,7 +311,7 @@ def _of_all_processes(registry: Collector) -> tuple[Collector, Turns | None]:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     elif not any(isinstance(each, MultiProcessCollector) for each in _collectors(registry)):
         return registry, None
-    return registry, Turns(folder)
+    return registry, Turns(folder, "{}.{}".format(*client._endpoint))
 
 
 def _collectors(registry: Any) -> list[Collector]:

@@ -14,8 +14,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from hosts import REQUESTS, ask, host, installed, listener  # noqa: F401
 from server import PATIENCE
-from test_lives_in_any_host import REQUESTS, ask, host, installed, listener  # noqa: F401
 from test_outlives_a_bad_server import receive  # noqa: F401
 
 import potsdb
@@ -184,10 +184,8 @@ def test_the_example_delivers_and_has_at_most_twenty_lines(server, name):
     installed(NEEDS.get(name, "potsdb"))
     example = EXAMPLES / f"{name}.py"
     assert len(example.read_text().splitlines()) <= 20
-    # Not in its own folder, where it is called as what it imports.
-    script = f"import runpy; runpy.run_path({str(example)!r}, run_name='__main__')"
     child = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, str(example)],
         env={**os.environ, "POTSDB_URL": f"tsdb://127.0.0.1:{server.port}"},
         capture_output=True,
         text=True,

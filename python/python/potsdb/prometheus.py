@@ -10,9 +10,11 @@ the program's end. A counter begins with a zero at the time it was created, so t
 
 **Fork.** What `prometheus_client` counted is copied into a forked child, so a child that pushed by itself would overwrite its
 parent's series with other totals. As its HTTP server does, the bridge therefore stays with the process that started it. A child
-pushes after it called `start` itself: give it tags of its own then (gunicorn: in `post_fork`). With
-`PROMETHEUS_MULTIPROC_DIR` all processes count in one folder. Then one of them pushes the sums of all, by a lock, forked
-children of a process that started the bridge among them, and if it ends another one does.
+pushes after it called `start` itself (gunicorn: in `post_fork`): give it tags of its own then, as the client's option
+`worker_tag` does.
+
+With `PROMETHEUS_MULTIPROC_DIR` all processes count in one folder. Then one of them pushes the sums of all, by a lock. If it ends
+another one does. Children that were forked from a process that started the bridge take part.
 """
 
 from __future__ import annotations

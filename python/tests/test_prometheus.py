@@ -299,6 +299,26 @@ def test_a_collector_may_stop_the_bridge_that_asks_it(client, server, registry):
     bridge.start(1)
     until(lambda: threads() == 0)
     assert "m 1 a=b" in arrived(client, server)
+    bridge.start(3600)
+    bridge.push()
+    assert threads() == 0
+
+
+def test_a_signal_that_closes_the_client_amid_a_push_does_not_wait_for_it(client, server, registry, caplog):
+    class Interrupted(Collector):
+        def collect(self):
+            # A handler of a signal runs on the thread that is in the push. It comes once.
+            if closes:
+                closes.pop()()
+            return super().collect()
+
+    closes = [client.close]
+    registry.register(Interrupted(("m", {"a": "b"}, 1)))
+    bridge = Bridge(client, registry)
+    bridge.start(3600)
+    with pytest.raises(potsdb.Closed):
+        bridge.push()
+    assert "m 1 a=b" in arrived(client, server) and "the one before goes on" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@
 Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.counter`, `gauge`,
 `histogram`, `timer`, `series`, `send_frame`, `flush`, `stats`,
 `close(timeout)`, `with`, and every option of the client as a keyword.
+
+What a program counts with another library: `potsdb.prometheus`, `potsdb.otel`, `potsdb.statsd`, `potsdb.logs`.
 """
 
 from . import _conflict, _exit, _potsdb, _records, client, instruments

@@ -48,7 +48,7 @@ class Clock:
 
 
 class Ticks:
-    """Calls `push(at, final)`: at each tick, and once more at the end. Calls never overlap."""
+    """Calls `push(at, final)`: at each tick, and once more at the end. Calls of two threads never overlap."""
 
     def __init__(self, client: Client, push: Callable[[int, bool], int], on_fork: Callable[[], bool]) -> None:
         self._client, self._push, self._on_fork = client, push, on_fork
@@ -58,8 +58,8 @@ class Ticks:
 
     def _forget(self) -> None:
         """Nobody holds the locks and no thread runs: the state at the beginning, and in a forked child."""
-        self._pushing = threading.Lock()
-        # Taken again by a signal handler that closes the client.
+        # Both may be taken again: by a signal handler that closes the client, or by a collector that stops its bridge.
+        self._pushing = threading.RLock()
         self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()

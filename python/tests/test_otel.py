@@ -139,8 +139,16 @@ def test_attributes_of_the_resource_become_tags_if_they_are_listed(client, serve
         "one.own 1 service.name=mine",
         "two.load 1 host.name=web1 service.name=shop a=b",
         "two.own 1 host.name=web1 service.name=mine",
-        "load 1 a=b",
+        "load 1 host.name=web1 a=b",
     ]
+
+
+def test_the_hosts_name_is_no_tag_beside_the_host_tag(server, provide):
+    with potsdb.Client("127.0.0.1", server.port, host_tag="h", check_host=False) as client:
+        provider = provide(MetricExporter(client), host_name="web1", service_name="shop", service_instance_id="17")
+        provider.get_meter("test").create_gauge("load").set(1)
+        provider.force_flush()
+        assert arrived(client, server) == ["load 1 service.name=shop host=h"]
 
 
 def test_of_too_many_attributes_the_last_are_left_out_and_told_and_totals_are_added_up(client, server, provide, caplog):

@@ -98,7 +98,8 @@ class _Distribution:
 class MetricExporter(sdk.MetricExporter):
     """Sends what a reader collects through a client. Without a client it makes one of `POTSDB_URL`, and closes it in `shutdown`.
 
-    `resource`: attributes of the resource that become tags. `keep`: attributes of points that become tags, the most
+    `resource`: attributes of the resource that become tags. Unless said, `service.name`, and `host.name` if the client has no
+    host tag; not `service.instance.id`, of which the SDK makes a new one in each process. `keep`: attributes of points that become tags, the most
     important one first; all, unless said. `skip`: attributes that do not. Of more than `max_tags` the last ones are left out
     and told (OpenTSDB takes eight). Where that makes two series one, totals and histograms are added up.
 
@@ -117,7 +118,7 @@ class MetricExporter(sdk.MetricExporter):
         *,
         prefix: str = "",
         tags: Mapping[str, object] | None = None,
-        resource: Sequence[str] = ("service.name",),
+        resource: Sequence[str] | None = None,
         keep: Sequence[str] | None = None,
         skip: Iterable[str] = (),
         max_tags: int = 8,
@@ -138,9 +139,11 @@ class MetricExporter(sdk.MetricExporter):
         self._own = client is None
         self._client = _Client.from_env() if client is None else client
         self._prefix = f"{prefix}." if prefix else ""
+        has_host = bool(self._client._host_tag)
+        if resource is None:
+            resource = ["service.name"] if has_host else ["service.name", "host.name"]
         self._resource, self._keep, self._skip = tuple(resource), keep, frozenset(skip)
-        has_host = isinstance(self._client, _Client) and self._client.host_tag
-        self._room = max(0, max_tags - len(tags or {}) - bool(has_host) - (histograms == "buckets"))
+        self._room = max(0, max_tags - len(tags or {}) - has_host - (histograms == "buckets"))
         self._interval = interval
         self._histograms, self._quantiles = histograms, tuple(quantiles)
         self._outlet = Outlet(self._client, names, tags or {})

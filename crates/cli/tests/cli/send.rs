@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use potsdb_receiver::Personality;
 
-use crate::command::{LONG, Running, command, nobody, potsdb, receiver, receiver_with};
+use crate::command::{LONG, Running, command, foreign, nobody, potsdb, potsdb_fed, receiver, receiver_with};
 
 const POINT: [&str; 6] = [
     "web.latency",
@@ -229,4 +229,34 @@ fn a_full_disk_behind_standard_output_is_exit_code_2() {
     let ended = Running::spawn(send.stdout(full)).end().with_code(2);
     assert!(ended.err.contains("No space left"), "{}", ended.err);
     assert_eq!(receiver.counts().accepted, 1);
+}
+
+#[test]
+fn a_server_of_another_protocol_is_exit_code_1_and_named_and_nothing_is_delivered_to_it() {
+    let sends = |says: &'static [u8], closes: bool, words: &str| {
+        let url = foreign(says, closes);
+        let arguments = ["send", "--timeout", "2500ms", "--json", "--url", &url];
+        let ended = potsdb(&[&arguments[..], &POINT[..]].concat()).with_code(1);
+        assert!(ended.err.contains(words), "{}", ended.err);
+        let json = ended.json();
+        assert_eq!((&json["delivered"], &json["dropped"]), (&0.into(), &1.into()));
+    };
+    std::thread::scope(|scope| {
+        for (says, words) in [
+            (&b"SSH-2.0-OpenSSH_9.6\r\n"[..], "an SSH server answers there"),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP server answers there"),
+            (b"\x15\x03\x01\x00\x02\x02\x46", "a TLS server answers there"),
+            (b"220 mail.example.org ESMTP\r\n", "says \"220 mail.example.org ESMTP\""),
+            (b"-ERR unknown command 'put'\r\n", "says \"-ERR unknown command 'put'\""),
+            (b"\xff\xfd\x18\x00", "says \"\\xff\\xfd"),
+        ] {
+            scope.spawn(move || sends(says, false, words));
+            scope.spawn(move || sends(says, true, words));
+        }
+        scope.spawn(|| {
+            let url = foreign(b"HTTP/1.1 400 Bad Request\r\n\r\n", true);
+            let ended = potsdb_fed(b"m 1767225600 1 a=b\n", &["pipe", "--timeout", "1s", "--url", &url]).with_code(1);
+            assert!(ended.err.contains("an HTTP server answers there"), "{}", ended.err);
+        });
+    });
 }

@@ -9,8 +9,8 @@
 //! | `completions`, `man` | for the shell and the manual |
 //! | `options`, `statistics`, `output`, `signals`, `request` | what the subcommands share |
 //!
-//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run. `send`
-//! ends with 128 and a signal's number if that came before its point was delivered.
+//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), or a server never answered for
+//! them, 2 could not run; 128 and a signal's number in place of 1 if that came first.
 
 #![forbid(unsafe_code)]
 
@@ -29,6 +29,7 @@ mod statistics;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::output::Output;
@@ -47,9 +48,12 @@ struct Potsdb {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 all delivered, 1 some points were not, 2 could not run.
-For send: 128 + N if signal N came before its point was delivered.
-For check: 0 points can be sent, 1 they cannot.";
+Exit codes:
+  0      all delivered; check: points can be sent
+  1      some points were not, or the server never answered for them and neither
+         server=victoriametrics nor ack=none says so; check: points cannot be sent
+  2      could not run
+  128+N  in place of 1, if signal N ended it; serve ends with 0 then";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -68,15 +72,22 @@ enum Outcome {
     AllDelivered,
     NotAllDelivered,
     /// This signal came before all were delivered.
-    Interrupted(usize),
+    Interrupted(i32),
+    /// Nothing could be done, and why has been said.
+    CouldNotRun,
 }
 
 impl Outcome {
     fn delivered(all: bool) -> Outcome {
-        if all {
-            Outcome::AllDelivered
-        } else {
-            Outcome::NotAllDelivered
+        Outcome::delivered_until(all, None)
+    }
+
+    /// The same for what a signal may have ended.
+    fn delivered_until(all: bool, signal: Option<i32>) -> Outcome {
+        match signal {
+            _ if all => Outcome::AllDelivered,
+            Some(signal) => Outcome::Interrupted(signal),
+            None => Outcome::NotAllDelivered,
         }
     }
 }
@@ -98,12 +109,13 @@ fn main() -> ExitCode {
         Command::Man(man) => man.run(&output),
     };
     let outcome = outcome.and_then(|outcome| {
-        output.finish()?;
+        output.finish().context("cannot write to standard output")?;
         Ok(outcome)
     });
     match outcome {
         Ok(Outcome::AllDelivered) => ExitCode::SUCCESS,
         Ok(Outcome::NotAllDelivered) => ExitCode::from(1),
+        Ok(Outcome::CouldNotRun) => ExitCode::from(2),
         Ok(Outcome::Interrupted(signal)) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)),
         Err(error) => {
             output.error(format_args!("{error:#}"));

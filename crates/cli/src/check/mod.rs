@@ -16,10 +16,11 @@ use clap::Args;
 use potsdb::{Builder, Client, Endpoint, Scheme, Server, Stats, Timestamp, Wait};
 use serde_json::json;
 
+use crate::Outcome;
 use crate::options::{self, ClientOptions, ServerUrl, TIMEOUT};
 use crate::output::Output;
 use crate::request::Asked;
-use crate::{Outcome, statistics};
+use crate::statistics::{self, Heard};
 use finding::{Finding, milliseconds};
 use probe::probe;
 use stored::Stored;
@@ -69,6 +70,7 @@ const POINT_TAGS: [(&str, &str); 1] = [("by", "potsdb-check")];
 
 /// What became of the test point.
 struct Tested {
+    sender: Client,
     metric: String,
     stats: Stats,
     stored: Option<Stored>,
@@ -174,6 +176,7 @@ impl Check {
             .filter(|_| stats.delivered() > 0)
             .map(|asked| stored::look_for(&line, &asked));
         Ok(Tested {
+            sender,
             metric: line.split(' ').nth(1).unwrap_or(metric).to_owned(),
             stats,
             stored,
@@ -228,7 +231,9 @@ impl Check {
 impl Tested {
     /// What became of the one test point.
     fn words(&self, waited: Duration) -> String {
-        let Tested { stats, stored, .. } = self;
+        let Tested {
+            sender, stats, stored, ..
+        } = self;
         let stored = match stored {
             Some(Stored::Yes) => ", and a query finds it".to_owned(),
             Some(Stored::No(why) | Stored::Unknown(why)) => format!(", but {why}"),
@@ -246,7 +251,7 @@ impl Tested {
         if stats.rejected > 0 {
             return format!("rejected: {}", stats.last_rejections.join("; "));
         }
-        let why = statistics::why_not(stats, |_| false).unwrap_or_default();
+        let why = statistics::why_not(sender, stats, &Heard::default().rest(sender));
         format!("gave up after {waited:?}: {why}")
     }
 }

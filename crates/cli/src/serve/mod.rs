@@ -121,7 +121,7 @@ impl Serve {
         let (json, stopping) = (self.json, self.misbehaving.stopping);
         let address = SocketAddr::new(self.listen, self.port);
         let (events, signal) = mpsc::channel();
-        signals::on_signal(move |_| {
+        signals::on_signal(move |_, _| {
             let _ = events.send(());
         })?;
         let journal = self.keeping.journal.clone();

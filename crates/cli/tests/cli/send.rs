@@ -128,8 +128,15 @@ fn a_signal_ends_the_wait_with_one_line_and_its_own_exit_code() {
 fn a_server_that_never_answers_is_told_unless_that_is_as_it_should_be() {
     let receiver = receiver_with(|config| config.personality = Personality::VictoriaMetrics);
     let url = receiver.url();
-    let ended = potsdb(&[&["send", "--url", &url], &POINT[..]].concat()).with_code(0);
-    assert!(ended.err.contains("the server never answered"), "{}", ended.err);
+    // However long it is waited for: before silence is found out, nothing is known either.
+    let stalled = receiver_with(|config| config.faults.stall_answers = true);
+    let hung = stalled.url();
+    for (url, timeout) in [(&url, "5s"), (&url, "1s"), (&hung, "5s"), (&hung, "1s")] {
+        let ended = potsdb(&[&["send", "--timeout", timeout, "--url", url], &POINT[..]].concat()).with_code(1);
+        assert!(ended.err.contains(url.as_str()), "{}", ended.err);
+    }
+    let ended = potsdb_fed(b"m 1767225600 1 a=b\n", &["pipe", "--url", &url]).with_code(1);
+    assert!(ended.err.contains("which never answered"), "{}", ended.err);
     for option in ["server=victoriametrics", "ack=none"] {
         let ended = potsdb(&[&["send", "-o", option, "--url", &url], &POINT[..]].concat()).with_code(0);
         assert_eq!(ended.err, "", "{option}");
@@ -259,4 +266,21 @@ fn a_server_of_another_protocol_is_exit_code_1_and_named_and_nothing_is_delivere
             assert!(ended.err.contains("an HTTP server answers there"), "{}", ended.err);
         });
     });
+}
+
+#[test]
+fn why_points_were_not_delivered_is_what_happened_to_them() {
+    let receiver = receiver_with(|config| {
+        config.faults.status = 503;
+        config.faults.status_on = "always".parse().unwrap();
+        config.faults.retry_after = Some(60);
+    });
+    let url = format!("http://{}", receiver.address());
+    let ended = potsdb(&[&["send", "--timeout", "500ms", "--url", &url], &POINT[..]].concat()).with_code(1);
+    assert!(ended.err.contains("503") && ended.err.contains(&url), "{}", ended.err);
+    assert!(!ended.err.contains("no answer"), "{}", ended.err);
+    let receiver = crate::command::receiver();
+    let arguments = ["pipe", "--mps", "0.1", "--timeout", "500ms", "--url", &receiver.url()];
+    let ended = potsdb_fed(b"m 1767225600 1 a=b\nm 1767225601 1 a=b\n", &arguments).with_code(1);
+    assert!(ended.err.contains("mps=0.1 lets no more points out"), "{}", ended.err);
 }

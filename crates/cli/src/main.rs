@@ -128,11 +128,44 @@ fn main() -> ExitCode {
 fn ended_by_usage(error: &clap::Error, output: &Output) -> ExitCode {
     let text = error.render().to_string();
     match text.strip_prefix("error: ") {
-        Some(words) => output.error(words.trim_end()),
+        Some(words) => output.error(in_one_line(error, words)),
         // Help that was asked for is a result, help in place of a subcommand is not.
         None => {
             let _ = error.print();
         }
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// What is wrong with a command line, without clap's paragraphs about it: what is similar only if it is, and where help is.
+fn in_one_line(error: &clap::Error, words: &str) -> String {
+    let (wrong, rest) = words.split_once("\n\n").unwrap_or((words, ""));
+    let mut line = wrong.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some(similar) = similar(error) {
+        line.push_str(&format!("; did you mean {similar}?"));
+    }
+    let usage = rest.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let subcommand = usage.into_iter().flat_map(str::split_whitespace).nth(1);
+    let subcommand = subcommand.filter(|word| word.starts_with(|first: char| first.is_ascii_lowercase()));
+    if usage.is_some() {
+        let subcommand = subcommand.map_or_else(String::new, |word| format!(" {word}"));
+        line.push_str(&format!(" (help: potsdb{subcommand} -h)"));
+    }
+    line
+}
+
+/// What clap holds for similar; of arguments only if it begins alike.
+fn similar(error: &clap::Error) -> Option<&str> {
+    use clap::error::{ContextKind, ContextValue};
+    let word = |kind| match error.get(kind)? {
+        ContextValue::String(word) => Some(word.as_str()),
+        ContextValue::Strings(words) => words.first().map(String::as_str),
+        _ => None,
+    };
+    let begins_alike = |argument: &&str| {
+        let wrong = word(ContextKind::InvalidArg).unwrap_or_default();
+        let alike = wrong.bytes().zip(argument.bytes()).take_while(|(a, b)| a == b).count();
+        alike >= argument.len().min(4)
+    };
+    word(ContextKind::SuggestedSubcommand).or(word(ContextKind::SuggestedArg).filter(begins_alike))
 }

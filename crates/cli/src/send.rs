@@ -32,11 +32,11 @@ pub(crate) struct Send {
     tags: Vec<(String, String)>,
 
     /// When: seconds (10 digits) or milliseconds (13) since 1970; now unless given
-    #[arg(short, long, value_name = "TIME")]
+    #[arg(short, long, value_name = "TIME", allow_hyphen_values = true)]
     timestamp: Option<String>,
 
     /// Give up after this long
-    #[arg(long, default_value = TIMEOUT, value_name = "TIME", value_parser = options::duration)]
+    #[arg(long, default_value = TIMEOUT, value_name = "TIME", value_parser = options::patience, allow_hyphen_values = true)]
     timeout: Duration,
 
     /// Print the statistics as one JSON object

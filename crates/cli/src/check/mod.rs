@@ -48,7 +48,7 @@ pub(crate) struct Check {
     metric: Option<String>,
 
     /// How long to wait for each name, connection and answer
-    #[arg(long, default_value = TIMEOUT, value_name = "TIME", value_parser = options::duration)]
+    #[arg(long, default_value = TIMEOUT, value_name = "TIME", value_parser = options::patience, allow_hyphen_values = true)]
     timeout: Duration,
 
     /// Print everything as one JSON object
@@ -80,8 +80,12 @@ impl Check {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
         let url = self.server.or_positional(self.place.as_deref())?;
         // A host that cannot be reached is a finding, and no reason not to look at the others.
-        let client = self.options.set(Client::builder(&url)).check_host(false).build()?;
-        anyhow::ensure!(!self.timeout.is_zero(), "--timeout 0 leaves no time for any question");
+        let without_effect: Vec<_> = self.options_without_effect().collect();
+        self.options.refuse(
+            if self.send { "check" } else { "check without --send" },
+            &without_effect,
+        )?;
+        let client = self.options.open(Client::builder(&url).check_host(false))?;
         // An illegal name is found before anybody is asked.
         client.series(self.metric(), POINT_TAGS)?;
         let mut findings = Vec::new();
@@ -131,6 +135,22 @@ impl Check {
             output.say(format_args!("verdict: {verdict}"));
         }
         Ok(Outcome::delivered(good))
+    }
+
+    /// The options that change nothing about what is asked, or, with --send, about one point.
+    fn options_without_effect(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        const ASKS: [&str; 6] = ["server", "auth", "headers", "ca", "cert", "key"];
+        const ALWAYS: [(&str, &str); 3] = [
+            ("check_host", "it looks at every host"),
+            ("close_grace", "--timeout says how long it may take"),
+            ("test_mode", "it is there to connect"),
+        ];
+        let of_points = potsdb::OPTIONS.iter().map(|option| (option.name, "no point is sent"));
+        let asked = of_points.filter(|(name, _)| !self.send && !ASKS.contains(name));
+        ALWAYS
+            .into_iter()
+            .chain(options::OF_MANY_POINTS.into_iter().filter(|_| self.send))
+            .chain(asked)
     }
 
     fn look_at(&self, client: &Client, endpoint: &Endpoint) -> Finding {

@@ -44,7 +44,7 @@ pub(crate) struct Pipe {
     files: Vec<PathBuf>,
 
     /// Give up this long after the end of the input [default: when everything is delivered]
-    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    #[arg(long, value_name = "TIME", value_parser = options::patience, allow_hyphen_values = true)]
     timeout: Option<Duration>,
 
     /// Print the statistics as one JSON object

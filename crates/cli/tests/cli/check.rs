@@ -256,7 +256,25 @@ fn options_without_effect_are_errors() {
     let ended = potsdb(&["check", "--metric", "m", &url]).with_code(2);
     assert!(ended.err.contains("--send"), "{}", ended.err);
     let ended = potsdb(&["check", "--timeout", "0", &url]).with_code(2);
-    assert!(ended.err.contains("--timeout 0"), "{}", ended.err);
+    assert!(ended.err.contains("invalid value '0' for '--timeout"), "{}", ended.err);
+    for (arguments, words) in [
+        (
+            ["-o", "queue_points=5"],
+            "option queue_points: \"5\" has no effect on check without --send",
+        ),
+        (["-o", "test_mode=true"], "option test_mode: \"true\" has no effect"),
+        (["-o", "close_grace=5s"], "option close_grace: \"5s\" has no effect"),
+        (["--mps", "5"], "option mps: \"5\" has no effect"),
+        (
+            ["--send", "--mps=5"],
+            "option mps: \"5\" has no effect on check: there is one point",
+        ),
+    ] {
+        let ended = potsdb(&[&["check", &url], &arguments[..]].concat()).with_code(2);
+        assert!(ended.err.contains(words) && ended.out.is_empty(), "{ended:?}");
+    }
+    // What the URL says is for other programs, too.
+    potsdb(&["check", &format!("{url}?mps=500&queue_points=1000")]).with_code(0);
     let ended = potsdb(&["check", "--send", "--metric", "a b", &url]).with_code(2);
     assert!(ended.err.contains("metric") && ended.out.is_empty(), "{ended:?}");
     // What the server is said to be is held against what it is.

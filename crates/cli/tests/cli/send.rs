@@ -203,6 +203,31 @@ fn an_option_without_effect_or_given_twice_in_a_url_is_exit_code_2_and_says_why(
         let ended = potsdb(&[&["send", "--url", url], &POINT[..]].concat()).with_code(2);
         assert!(ended.err.contains(words), "{url}: {}", ended.err);
     }
+    for (url, option, words) in [
+        ("tsd", "gzip=false", "option gzip: \"false\" has no effect on telnet"),
+        ("http://tsd", "settle=5s", "option settle: \"5s\" has no effect on http"),
+        (
+            "tsd",
+            "mps=5",
+            "option mps: \"5\" has no effect on send: there is one point",
+        ),
+        (
+            "tsd",
+            "close_grace=5s",
+            "option close_grace: \"5s\" has no effect on send: --timeout",
+        ),
+    ] {
+        let ended = potsdb(&[&["send", "--url", url, "-o", option], &POINT[..]].concat()).with_code(2);
+        assert!(ended.err.contains(words), "{option}: {}", ended.err);
+    }
+    let ended = potsdb_fed(b"", &["pipe", "--url", "tsd", "-o", "precision=seconds"]).with_code(2);
+    assert!(
+        ended
+            .err
+            .contains("option precision: \"seconds\" has no effect on pipe"),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
@@ -283,4 +308,82 @@ fn why_points_were_not_delivered_is_what_happened_to_them() {
     let arguments = ["pipe", "--mps", "0.1", "--timeout", "500ms", "--url", &receiver.url()];
     let ended = potsdb_fed(b"m 1767225600 1 a=b\nm 1767225601 1 a=b\n", &arguments).with_code(1);
     assert!(ended.err.contains("mps=0.1 lets no more points out"), "{}", ended.err);
+}
+
+#[test]
+fn what_is_wrong_with_an_argument_is_one_line_with_name_value_and_rule() {
+    for (arguments, words) in [
+        (
+            &["send", "--timeout", "0", "m", "1"][..],
+            "invalid value '0' for '--timeout <TIME>': that leaves no time",
+        ),
+        (&["pipe", "--timeout", "0"], "invalid value '0' for '--timeout <TIME>'"),
+        (
+            &["send", "--timeout", "-1s", "m", "1"],
+            "invalid value '-1s' for '--timeout <TIME>': expected a number",
+        ),
+        (&["pipe", "--mps", "-5"], "option mps: \"-5\" is not a number from 0 up"),
+        (&["send", "m"], "<VALUE> (help: potsdb send -h)"),
+        (
+            &["send", "--timeuot", "5"],
+            "did you mean --timeout? (help: potsdb send -h)",
+        ),
+        (
+            &["pipe", "--nosuch"],
+            "unexpected argument '--nosuch' found (help: potsdb pipe -h)",
+        ),
+        (
+            &["send", "-o", "nosuch=1", "m", "1"],
+            "unknown option \"nosuch\": `potsdb pipe --help` lists the options",
+        ),
+        (
+            &["send", "-u", "//x", "m", "1"],
+            "\"//x\": a URL starts with its scheme",
+        ),
+        (
+            &["send", "-u", "A,http://A", "m", "1"],
+            "the scheme stands once, before the first host",
+        ),
+        (
+            &["send", "-u", "A,", "m", "1"],
+            "\"A,\": a host is a name or an address: one is missing",
+        ),
+        (
+            &["send", "-u", "A", "-o", "prefix=\u{e9}", "m", "1"],
+            "option prefix: \"\u{e9}\"",
+        ),
+        (&["serve", "--port", "99999"], "expected a whole number from 0 to 65535"),
+        (
+            &["serve", "--max-points", "0"],
+            "invalid value '0' for '--max-points <COUNT>': expected a whole number from 1 up",
+        ),
+        (
+            &["serve", "--reset-after", "0"],
+            "invalid value '0' for '--reset-after <BYTES>': numbers are from 1 up",
+        ),
+        (
+            &["serve", "--cut-answers", "500%"],
+            "'500%' for '--cut-answers <WHICH>': a share is from 0% to 100%",
+        ),
+        (
+            &["serve", "--listen", "nosuch.invalid"],
+            "expected an address of this machine, such as 127.0.0.1",
+        ),
+        (
+            &["serve", "--base-path", "x"],
+            "invalid value 'x' for '--base-path <PATH>': expected a path that begins with /",
+        ),
+        (
+            &["serve", "--as", "influxdb", "--throttle", "5%"],
+            "--throttle has no effect with --as influxdb",
+        ),
+        (
+            &["serve", "--as", "kairosdb", "--auth-line", "x"],
+            "--auth-line has no effect with --as kairosdb",
+        ),
+    ] {
+        let ended = potsdb(arguments).with_code(2);
+        assert!(ended.err.contains(words), "{arguments:?}: {}", ended.err);
+        assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+    }
 }

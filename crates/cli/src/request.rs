@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use potsdb::{Client, Endpoint, Visit};
+use potsdb_wire::reply::Foreign;
 
 /// Whom to ask, and how long it may take.
 #[derive(Clone)]
@@ -207,8 +208,8 @@ impl fmt::Display for NoAnswer {
             NoAnswer::Silence(waited) => write!(f, "no answer within {waited:?}"),
             NoAnswer::Ended(error) => write!(f, "no whole answer: {error}"),
             NoAnswer::Foreign(bytes) => {
-                let start = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]);
-                write!(f, "it answers, but not HTTP: {:?}", start.trim_end())
+                let foreign = Foreign::of(bytes).unwrap_or(Foreign::Unknown);
+                write!(f, "{foreign} answers there: {}", Foreign::quoted(bytes))
             }
         }
     }

@@ -7,7 +7,7 @@ use std::thread;
 
 use potsdb_receiver::Personality;
 
-use crate::command::{Running, command, nobody, potsdb, receiver, receiver_with};
+use crate::command::{Running, command, foreign, nobody, potsdb, receiver, receiver_with};
 
 #[test]
 fn a_server_is_recognised_without_sending_a_point() {
@@ -144,7 +144,10 @@ fn what_is_no_server_of_points_fails_with_a_verdict() {
             "it sends its visitors to /login",
         ),
         ("HTTP/1.0 401 Unauthorized\r\n\r\n", "it wants a login"),
-        ("220 mail.example.com ESMTP\r\n", "it answers, but not HTTP"),
+        (
+            "220 mail.example.com ESMTP\r\n",
+            "something else answers there: \"220 mail.example.com ESMTP\"",
+        ),
     ] {
         let url = answering(answer);
         for url in [&url, &url.replace("tsdb", "http")] {
@@ -161,12 +164,28 @@ fn what_is_no_server_of_points_fails_with_a_verdict() {
 }
 
 #[test]
+fn what_speaks_another_protocol_is_named() {
+    for (says, words) in [
+        (
+            &b"SSH-2.0-OpenSSH_9.6\r\n"[..],
+            "an SSH server answers there: \"SSH-2.0-OpenSSH_9.6\"",
+        ),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "a TLS server answers there"),
+        // To the question over HTTP it says nothing whole.
+        (b"HTTP/1.1 400 Bad Request\r\n", "an HTTP server answers there"),
+    ] {
+        let ended = potsdb(&["check", "--timeout", "1s", &foreign(says, false)]).with_code(1);
+        assert!(ended.out.contains(words), "{}", ended.out);
+    }
+}
+
+#[test]
 fn a_port_that_says_nothing_fails_after_the_time_that_was_given() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     for scheme in ["tsdb", "http"] {
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let ended = potsdb(&["check", "--timeout", "300ms", &url]).with_code(1);
-        assert!(ended.out.contains("no answer within 300ms"), "{}", ended.out);
+        assert!(ended.out.contains("no answer within 300ms\n"), "{}", ended.out);
     }
 }
 

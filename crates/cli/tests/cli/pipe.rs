@@ -377,3 +377,56 @@ fn a_reader_of_standard_output_that_went_away_is_no_failure() {
     running.end().with_code(0);
     assert_eq!(receiver.counts().accepted, 10);
 }
+
+#[test]
+fn each_member_of_a_gzip_file_may_begin_with_the_mark_of_utf_8() {
+    let receiver = receiver();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("both.gz");
+    let member = |line: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(format!("\u{feff}{line}").as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let both = [
+        member("m 1767225600 1 a=b\n"),
+        member(""),
+        member("m 1767225601 2 a=b\n"),
+    ];
+    std::fs::write(&path, both.concat()).unwrap();
+    potsdb(&["pipe", "--url", &receiver.url(), path.to_str().unwrap()]).with_code(0);
+    assert_eq!(receiver.counts().accepted, 2);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_exit_code_2_if_it_is_the_only_one() {
+    let receiver = receiver();
+    let folder = tempfile::tempdir().unwrap();
+    let (missing, random) = (folder.path().join("missing"), folder.path().join("random.gz"));
+    std::fs::write(&random, [0x00, 0x9c, 0x13, 0x0a, 0xff, 0x07]).unwrap();
+    let (missing, random) = (missing.to_str().unwrap(), random.to_str().unwrap());
+    for (file, words) in [
+        (missing, "No such file"),
+        (random, "neither compressed with gzip nor text"),
+    ] {
+        for quiet in [&[][..], &["--quiet"]] {
+            let ended = potsdb(&[&["pipe", "--url", &receiver.url(), file], quiet].concat()).with_code(2);
+            assert!(
+                ended.err.starts_with(&format!("potsdb: cannot read {file}: ")),
+                "{}",
+                ended.err
+            );
+            assert!(
+                ended.err.contains(words) && ended.err.lines().count() == 1,
+                "{}",
+                ended.err
+            );
+        }
+    }
+    potsdb_fed(
+        b"m 1767225600 1 a=b\n",
+        &["pipe", "--url", &receiver.url(), missing, "-"],
+    )
+    .with_code(1);
+    assert_eq!(receiver.counts().accepted, 1);
+}

@@ -259,7 +259,11 @@ fn a_full_disk_behind_standard_output_is_exit_code_2() {
     let mut send = command();
     send.args(["send", "--json", "--url", &receiver.url()]).args(POINT);
     let ended = Running::spawn(send.stdout(full)).end().with_code(2);
-    assert!(ended.err.contains("No space left"), "{}", ended.err);
+    assert!(
+        ended.err.contains("cannot write to standard output: No space left"),
+        "{}",
+        ended.err
+    );
     assert_eq!(receiver.counts().accepted, 1);
 }
 

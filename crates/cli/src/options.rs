@@ -10,7 +10,7 @@ use std::iter;
 use std::time::Duration;
 
 use clap::Args;
-use potsdb::{Builder, Client, Endpoint, HostTag, Options, Overflow, Precision, Repeats, Scheme};
+use potsdb::{Builder, Client, Endpoint, HostTag, Options, Overflow, Precision, Repeats};
 
 /// How long a subcommand waits for a server, unless `--timeout` says otherwise.
 pub(crate) const TIMEOUT: &str = "5s";
@@ -34,9 +34,9 @@ pub(crate) struct Destination {
 impl Destination {
     /// Makes the client of one point; what is wrong with the URL or an option is found here.
     pub(crate) fn open(&self) -> anyhow::Result<Client> {
-        self.options.refuse("send", &OF_MANY_POINTS)?;
+        self.options.refuse("on send", &OF_MANY_POINTS)?;
         self.options
-            .refuse("send", &[("close_grace", "--timeout says how long it may take")])?;
+            .refuse("on send", &[("close_grace", "--timeout says how long it may take")])?;
         self.options.open(Client::builder(&self.server.or_default()))
     }
 
@@ -48,7 +48,7 @@ impl Destination {
         as_they_are.repeats = Repeats::Keep;
         as_they_are.overflow = Overflow::Block(None);
         self.options
-            .refuse("pipe", &[("precision", "lines have their own times")])?;
+            .refuse("on pipe", &[("precision", "lines have their own times")])?;
         let client = self
             .options
             .open(Client::builder_over(as_they_are, &self.server.or_default(), None))?;
@@ -139,10 +139,9 @@ impl ClientOptions {
             }
             _ => error.into(),
         })?;
-        let scheme = client.endpoints().first().map(Endpoint::scheme);
-        match scheme.is_some_and(Scheme::is_http) {
-            true => self.refuse("http", &OF_TELNET)?,
-            false => self.refuse("telnet", &[("gzip", "it has no bodies")])?,
+        if let Some(scheme) = client.endpoints().first().map(Endpoint::scheme) {
+            let without_effect = if scheme.is_http() { &OF_TELNET[..] } else { &OF_HTTP };
+            self.refuse(&format!("over {scheme}"), without_effect)?;
         }
         Ok(client)
     }
@@ -161,7 +160,7 @@ impl ClientOptions {
     pub(crate) fn refuse(&self, place: &str, without_effect: &[(&str, &str)]) -> anyhow::Result<()> {
         for (name, value) in self.given() {
             if let Some((_, why)) = without_effect.iter().find(|(other, _)| *other == name) {
-                anyhow::bail!("option {name}: {value:?} has no effect on {place}: {why}");
+                anyhow::bail!("option {name}: {value:?} has no effect {place}: {why}");
             }
         }
         Ok(())
@@ -254,6 +253,9 @@ pub(crate) const OF_MANY_POINTS: [(&str, &str); 9] = {
         ("connection_max_age", why),
     ]
 };
+
+/// Options that mean something over HTTP only, and that the client takes if they are off.
+const OF_HTTP: [(&str, &str); 1] = [("gzip", "only http and https have bodies")];
 
 /// Options that mean something over telnet only.
 const OF_TELNET: [(&str, &str); 2] = {

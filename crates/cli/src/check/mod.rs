@@ -82,7 +82,11 @@ impl Check {
         // A host that cannot be reached is a finding, and no reason not to look at the others.
         let without_effect: Vec<_> = self.options_without_effect().collect();
         self.options.refuse(
-            if self.send { "check" } else { "check without --send" },
+            if self.send {
+                "on check"
+            } else {
+                "on check without --send"
+            },
             &without_effect,
         )?;
         let client = self.options.open(Client::builder(&url).check_host(false))?;

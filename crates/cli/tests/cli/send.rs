@@ -204,8 +204,16 @@ fn an_option_without_effect_or_given_twice_in_a_url_is_exit_code_2_and_says_why(
         assert!(ended.err.contains(words), "{url}: {}", ended.err);
     }
     for (url, option, words) in [
-        ("tsd", "gzip=false", "option gzip: \"false\" has no effect on telnet"),
-        ("http://tsd", "settle=5s", "option settle: \"5s\" has no effect on http"),
+        (
+            "tsd",
+            "gzip=false",
+            "option gzip: \"false\" has no effect over tsdb: only http",
+        ),
+        (
+            "http://tsd",
+            "settle=5s",
+            "option settle: \"5s\" has no effect over http: answers",
+        ),
         (
             "tsd",
             "mps=5",

@@ -207,6 +207,10 @@ impl fmt::Display for NoAnswer {
             NoAnswer::Connect(error) => write!(f, "no connection: {error}"),
             NoAnswer::Silence(waited) => write!(f, "no answer within {waited:?}"),
             NoAnswer::Ended(error) => write!(f, "no whole answer: {error}"),
+            // The question may have a secret in it.
+            NoAnswer::Foreign(bytes) if bytes.starts_with(b"GET ") || bytes.starts_with(b"POST ") => {
+                f.write_str("what answers there sends back what it is sent")
+            }
             NoAnswer::Foreign(bytes) => {
                 let foreign = Foreign::of(bytes).unwrap_or(Foreign::Unknown);
                 write!(f, "{foreign} answers there: {}", Foreign::quoted(bytes))

@@ -177,6 +177,14 @@ fn what_speaks_another_protocol_is_named() {
         let ended = potsdb(&["check", "--timeout", "1s", &foreign(says, false)]).with_code(1);
         assert!(ended.out.contains(words), "{}", ended.out);
     }
+    // An echo shows no secret of the question.
+    let echo = foreign(b"GET /api/version?token=canary HTTP/1.1\r\n", true).replace("tsdb", "http");
+    let ended = potsdb(&["check", "--timeout", "1s", &format!("{echo}?token=canary")]).with_code(1);
+    assert!(
+        ended.out.contains("sends back what it is sent") && !ended.out.contains("canary"),
+        "{}",
+        ended.out
+    );
 }
 
 #[test]

@@ -9,8 +9,8 @@
 //! | `completions`, `man` | for the shell and the manual |
 //! | `options`, `statistics`, `output`, `signals`, `request` | what the subcommands share |
 //!
-//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run. `send`
-//! ends with 128 and a signal's number if that came before its point was delivered.
+//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), or a server never answered for
+//! them, 2 could not run; 128 and a signal's number in place of 1 if that came first.
 
 #![forbid(unsafe_code)]
 
@@ -29,6 +29,7 @@ mod statistics;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::output::Output;
@@ -47,9 +48,12 @@ struct Potsdb {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 all delivered, 1 some points were not, 2 could not run.
-For send: 128 + N if signal N came before its point was delivered.
-For check: 0 points can be sent, 1 they cannot.";
+Exit codes:
+  0      all delivered; check: points can be sent
+  1      some points were not, or the server never answered for them and neither
+         server=victoriametrics nor ack=none says so; check: points cannot be sent
+  2      could not run
+  128+N  in place of 1, if signal N ended it; serve ends with 0 then";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -68,15 +72,22 @@ enum Outcome {
     AllDelivered,
     NotAllDelivered,
     /// This signal came before all were delivered.
-    Interrupted(usize),
+    Interrupted(i32),
+    /// Nothing could be done, and why has been said.
+    CouldNotRun,
 }
 
 impl Outcome {
     fn delivered(all: bool) -> Outcome {
-        if all {
-            Outcome::AllDelivered
-        } else {
-            Outcome::NotAllDelivered
+        Outcome::delivered_until(all, None)
+    }
+
+    /// The same for what a signal may have ended.
+    fn delivered_until(all: bool, signal: Option<i32>) -> Outcome {
+        match signal {
+            _ if all => Outcome::AllDelivered,
+            Some(signal) => Outcome::Interrupted(signal),
+            None => Outcome::NotAllDelivered,
         }
     }
 }
@@ -98,12 +109,13 @@ fn main() -> ExitCode {
         Command::Man(man) => man.run(&output),
     };
     let outcome = outcome.and_then(|outcome| {
-        output.finish()?;
+        output.finish().context("cannot write to standard output")?;
         Ok(outcome)
     });
     match outcome {
         Ok(Outcome::AllDelivered) => ExitCode::SUCCESS,
         Ok(Outcome::NotAllDelivered) => ExitCode::from(1),
+        Ok(Outcome::CouldNotRun) => ExitCode::from(2),
         Ok(Outcome::Interrupted(signal)) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)),
         Err(error) => {
             output.error(format_args!("{error:#}"));
@@ -116,11 +128,44 @@ fn main() -> ExitCode {
 fn ended_by_usage(error: &clap::Error, output: &Output) -> ExitCode {
     let text = error.render().to_string();
     match text.strip_prefix("error: ") {
-        Some(words) => output.error(words.trim_end()),
+        Some(words) => output.error(in_one_line(error, words)),
         // Help that was asked for is a result, help in place of a subcommand is not.
         None => {
             let _ = error.print();
         }
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// What is wrong with a command line, without clap's paragraphs about it: what is similar only if it is, and where help is.
+fn in_one_line(error: &clap::Error, words: &str) -> String {
+    let (wrong, rest) = words.split_once("\n\n").unwrap_or((words, ""));
+    let mut line = wrong.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some(similar) = similar(error) {
+        line.push_str(&format!("; did you mean {similar}?"));
+    }
+    let usage = rest.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let subcommand = usage.into_iter().flat_map(str::split_whitespace).nth(1);
+    let subcommand = subcommand.filter(|word| word.starts_with(|first: char| first.is_ascii_lowercase()));
+    if usage.is_some() {
+        let subcommand = subcommand.map_or_else(String::new, |word| format!(" {word}"));
+        line.push_str(&format!(" (help: potsdb{subcommand} -h)"));
+    }
+    line
+}
+
+/// What clap holds for similar; of arguments only if it begins alike.
+fn similar(error: &clap::Error) -> Option<&str> {
+    use clap::error::{ContextKind, ContextValue};
+    let word = |kind| match error.get(kind)? {
+        ContextValue::String(word) => Some(word.as_str()),
+        ContextValue::Strings(words) => words.first().map(String::as_str),
+        _ => None,
+    };
+    let begins_alike = |argument: &&str| {
+        let wrong = word(ContextKind::InvalidArg).unwrap_or_default();
+        let alike = wrong.bytes().zip(argument.bytes()).take_while(|(a, b)| a == b).count();
+        alike >= argument.len().min(4)
+    };
+    word(ContextKind::SuggestedSubcommand).or(word(ContextKind::SuggestedArg).filter(begins_alike))
 }

@@ -96,15 +96,17 @@ fn section(text: &mut Vec<u8>, title: &str, rows: &str) -> std::io::Result<()> {
 const HEAD_OF_EXAMPLES: &str = "Examples:";
 
 const EXIT_STATUS: &str = "\
-0    All points were delivered: acknowledged, or written to a server that cannot answer.
-     check: points can be sent.
-1    Some points were not. Which, and why, is on standard error.
-     check: points cannot be sent, or not to every host.
-2    The command could not run: wrong arguments, no such option, no room for its output.
-130  send was interrupted (SIGINT) before its point was delivered.
-143  send was terminated (SIGTERM) before its point was delivered.
-pipe, serve and demo end in good order at the first signal, at once at the second, and
-with 128 and the signal's number at the third.";
+0    All points were delivered. check: points can be sent. serve: it ended in good order.
+1    Some points were not delivered, or the server never answered for them, and neither
+     server=victoriametrics nor ack=none says that it does not. Which, and why, is on
+     standard error. check: points cannot be sent, or not to every host.
+2    The command could not run: wrong arguments, no such option, no file that can be
+     read, no room for its output.
+130  In place of 1: SIGINT came before all points were delivered.
+143  In place of 1: SIGTERM did.
+send ends at the first signal, and where it stands at the second. pipe and demo then
+deliver what they have for up to close_grace, pipe until the second signal, and serve ends
+in good order; the third ends them where they stand, with 130 or 143.";
 
 const ENVIRONMENT: &str = "\
 POTSDB_URL  The server, where neither --url nor another URL is given.

@@ -10,7 +10,7 @@ use std::iter;
 use std::time::Duration;
 
 use clap::Args;
-use potsdb::{Builder, Client, HostTag, Options, Overflow, Precision, Repeats};
+use potsdb::{Builder, Client, Endpoint, HostTag, Options, Overflow, Precision, Repeats};
 
 /// How long a subcommand waits for a server, unless `--timeout` says otherwise.
 pub(crate) const TIMEOUT: &str = "5s";
@@ -32,8 +32,11 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    /// Makes the client; what is wrong with the URL or an option is found here.
+    /// Makes the client of one point; what is wrong with the URL or an option is found here.
     pub(crate) fn open(&self) -> anyhow::Result<Client> {
+        self.options.refuse("on send", &OF_MANY_POINTS)?;
+        self.options
+            .refuse("on send", &[("close_grace", "--timeout says how long it may take")])?;
         self.options.open(Client::builder(&self.server.or_default()))
     }
 
@@ -44,6 +47,8 @@ impl Destination {
         as_they_are.host_tag = HostTag::None;
         as_they_are.repeats = Repeats::Keep;
         as_they_are.overflow = Overflow::Block(None);
+        self.options
+            .refuse("on pipe", &[("precision", "lines have their own times")])?;
         let client = self
             .options
             .open(Client::builder_over(as_they_are, &self.server.or_default(), None))?;
@@ -101,7 +106,7 @@ impl ServerUrl {
 /// A host without a scheme is a telnet server, as in every other client of OpenTSDB.
 fn with_scheme(url: &str) -> String {
     let (place, _) = url.split_once('?').unwrap_or((url, ""));
-    match place.contains("://") {
+    match place.contains("://") || place.starts_with('/') {
         true => url.to_owned(),
         false => format!("tsdb://{url}"),
     }
@@ -121,14 +126,44 @@ pub(crate) struct ClientOptions {
     server: Option<String>,
 
     /// At most this many points a second, 0 for no limit
-    #[arg(long, value_name = "POINTS")]
+    #[arg(long, value_name = "POINTS", allow_hyphen_values = true)]
     mps: Option<String>,
 }
 
 impl ClientOptions {
     /// Sets what was given over what the builder has, and makes the client.
     pub(crate) fn open(&self, builder: Builder) -> anyhow::Result<Client> {
-        Ok(self.set(builder).build()?)
+        let client = self.set(builder).build().map_err(|error| match error.to_string() {
+            words if words.starts_with("unknown option") && !words.contains("did you mean") => {
+                anyhow::anyhow!("{words}: `potsdb pipe --help` lists the options")
+            }
+            _ => error.into(),
+        })?;
+        if let Some(scheme) = client.endpoints().first().map(Endpoint::scheme) {
+            let without_effect = if scheme.is_http() { &OF_TELNET[..] } else { &OF_HTTP };
+            self.refuse(&format!("over {scheme}"), without_effect)?;
+        }
+        Ok(client)
+    }
+
+    /// The options that were given, with their values.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&str, &str)> {
+        let named = [("server", &self.server), ("mps", &self.mps)];
+        let named = named
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        named.chain(self.options.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    /// Refuses options that were given and have no effect there, each with the reason. A URL may be many programs', and
+    /// the options in it are left.
+    pub(crate) fn refuse(&self, place: &str, without_effect: &[(&str, &str)]) -> anyhow::Result<()> {
+        for (name, value) in self.given() {
+            if let Some((_, why)) = without_effect.iter().find(|(other, _)| *other == name) {
+                anyhow::bail!("option {name}: {value:?} has no effect {place}: {why}");
+            }
+        }
+        Ok(())
     }
 
     /// Sets what was given over what the builder has.
@@ -203,6 +238,31 @@ pub(crate) fn after_long_help_of_lines(examples: &str) -> String {
     )
 }
 
+/// Options that mean something for many points only.
+pub(crate) const OF_MANY_POINTS: [(&str, &str); 9] = {
+    let why = "there is one point";
+    [
+        ("mps", why),
+        ("queue_points", why),
+        ("queue_bytes", why),
+        ("overflow", why),
+        ("repeats", why),
+        ("window_bytes", why),
+        ("settle_bytes", why),
+        ("connections", why),
+        ("connection_max_age", why),
+    ]
+};
+
+/// Options that mean something over HTTP only, and that the client takes if they are off.
+const OF_HTTP: [(&str, &str); 1] = [("gzip", "only http and https have bodies")];
+
+/// Options that mean something over telnet only.
+const OF_TELNET: [(&str, &str); 2] = {
+    let why = "answers are final there (ack=stored waits for the store)";
+    [("settle", why), ("settle_bytes", why)]
+};
+
 /// Reads `name=value`: an option, or a tag.
 pub(crate) fn named(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -231,6 +291,28 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     } else {
         Err("expected at most ten years".into())
     }
+}
+
+/// Reads how long something may take, which is some time.
+pub(crate) fn patience(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        time if time.is_zero() => Err("that leaves no time: a time above 0 is expected".into()),
+        time => Ok(time),
+    }
+}
+
+/// Reads a whole number from `least` to `most`.
+pub(crate) fn whole<N>(text: &str, least: u64, most: u64) -> Result<N, String>
+where
+    N: TryFrom<u64>,
+{
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number
+        .and_then(|number: u64| number.try_into().ok())
+        .ok_or_else(|| match most {
+            u64::MAX => format!("expected a whole number from {least} up"),
+            _ => format!("expected a whole number from {least} to {most}"),
+        })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use potsdb::{Client, Endpoint, Visit};
+use potsdb_wire::reply::Foreign;
 
 /// Whom to ask, and how long it may take.
 #[derive(Clone)]
@@ -206,9 +207,13 @@ impl fmt::Display for NoAnswer {
             NoAnswer::Connect(error) => write!(f, "no connection: {error}"),
             NoAnswer::Silence(waited) => write!(f, "no answer within {waited:?}"),
             NoAnswer::Ended(error) => write!(f, "no whole answer: {error}"),
+            // The question may have a secret in it.
+            NoAnswer::Foreign(bytes) if bytes.starts_with(b"GET ") || bytes.starts_with(b"POST ") => {
+                f.write_str("what answers there sends back what it is sent")
+            }
             NoAnswer::Foreign(bytes) => {
-                let start = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]);
-                write!(f, "it answers, but not HTTP: {:?}", start.trim_end())
+                let foreign = Foreign::of(bytes).unwrap_or(Foreign::Unknown);
+                write!(f, "{foreign} answers there: {}", Foreign::quoted(bytes))
             }
         }
     }

@@ -12,7 +12,8 @@ use serde_json::json;
 
 use crate::options::{self, Destination, TIMEOUT};
 use crate::output::Output;
-use crate::{Outcome, signals, statistics};
+use crate::statistics::{self, Heard};
+use crate::{Outcome, signals};
 
 /// Send one point and wait until it is delivered
 #[derive(Debug, Args)]
@@ -31,11 +32,11 @@ pub(crate) struct Send {
     tags: Vec<(String, String)>,
 
     /// When: seconds (10 digits) or milliseconds (13) since 1970; now unless given
-    #[arg(short, long, value_name = "TIME")]
+    #[arg(short, long, value_name = "TIME", allow_hyphen_values = true)]
     timestamp: Option<String>,
 
     /// Give up after this long
-    #[arg(long, default_value = TIMEOUT, value_name = "TIME", value_parser = options::duration)]
+    #[arg(long, default_value = TIMEOUT, value_name = "TIME", value_parser = options::patience, allow_hyphen_values = true)]
     timeout: Duration,
 
     /// Print the statistics as one JSON object
@@ -75,23 +76,20 @@ impl Send {
             }
         }
         let stats = client.stats();
-        let delivered = statistics::all_delivered(&stats);
-        let signal = signal.load(Ordering::Relaxed);
+        let delivered = statistics::all_delivered(&client, &stats);
+        let signal = Some(signal.load(Ordering::Relaxed) as i32).filter(|signal| *signal > 0);
         let ended = match signal {
-            0 => format!("gave up after {:?}", self.timeout),
-            _ => "interrupted".to_owned(),
+            None => format!("gave up after {:?}", self.timeout),
+            Some(_) => "interrupted".to_owned(),
         };
-        for line in statistics::undelivered(&client, &stats, &ended, output) {
+        let heard = Heard::default().rest(&client);
+        for line in statistics::undelivered(&client, &stats, &ended, &heard, output) {
             output.note(line);
         }
         if self.json {
             output.json(&json!(statistics::object(&stats)));
         }
-        match signal {
-            0 => Ok(Outcome::delivered(delivered)),
-            _ if delivered => Ok(Outcome::AllDelivered),
-            signal => Ok(Outcome::Interrupted(signal)),
-        }
+        Ok(Outcome::delivered_until(delivered, signal))
     }
 }
 

@@ -1,7 +1,8 @@
 //! Ctrl-C and SIGTERM, as calls on a thread of their own, or as a number to look at.
 //!
 //! `send`, `pipe`, `serve` and `demo` end in good order when they are asked to: the first signal is the request, the second
-//! says that it takes too long, and the third ends the process where it stands, whatever it is waiting for.
+//! says that it takes too long, and the third ends the process where it stands, whatever it is waiting for. The exit code
+//! of all but `serve`, which nothing else ends, is 128 and the signal's number if not everything was delivered by then.
 //! `check` leaves the default in place: it has nothing to lose.
 
 use std::io;
@@ -13,15 +14,15 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-/// Calls `act` with 1 for the first signal and 2 for the second, on a thread of its own.
-pub(crate) fn on_signal(mut act: impl FnMut(u32) + Send + 'static) -> io::Result<()> {
+/// Calls `act` with 1 for the first signal and 2 for the second, and its number, on a thread of its own.
+pub(crate) fn on_signal(mut act: impl FnMut(u32, i32) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     thread::Builder::new().name("potsdb-signals".into()).spawn(move || {
         for (count, signal) in (1..).zip(signals.forever()) {
             if count > 2 {
                 std::process::exit(128 + signal);
             }
-            act(count);
+            act(count, signal);
         }
     })?;
     Ok(())

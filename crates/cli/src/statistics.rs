@@ -3,7 +3,7 @@
 //! Delivered means acknowledged or unconfirmed, everywhere; what was accepted and is neither is told with its reason
 //! and what the server or the network said about it.
 
-use potsdb::{Ack, Client, Stats};
+use potsdb::{Ack, Client, Report, Stats};
 use serde_json::{Map, Value, json};
 
 use crate::output::Output;
@@ -53,9 +53,18 @@ pub(crate) fn object(stats: &Stats) -> Map<String, Value> {
 
 /// Returns true when every point the client took has been delivered, and none of them is in doubt.
 ///
-/// After an error that names no point, what had not settled when the command ended may not be stored.
-pub(crate) fn all_delivered(stats: &Stats) -> bool {
-    stats.accepted + stats.adopted == stats.delivered() && (stats.late_errors == 0 || stats.unsettled == 0)
+/// After an error that names no point, what had not settled when the command ended may not be stored. What a server that
+/// never answers has is not known, unless that is as it should be.
+pub(crate) fn all_delivered(client: &Client, stats: &Stats) -> bool {
+    let settled = stats.late_errors == 0 || stats.unsettled == 0;
+    let answered = stats.unconfirmed == 0 || is_silent_as_said(client);
+    stats.accepted + stats.adopted == stats.delivered() && settled && answered
+}
+
+/// Whether the options say that nobody answers for points.
+fn is_silent_as_said(client: &Client) -> bool {
+    let options = client.options();
+    options.ack == Ack::None || options.server.is_some_and(|server| !server.answers_version())
 }
 
 /// The statistics in a sentence: `130 accepted: 130 acknowledged; 4052 bytes over 1 connection`.
@@ -75,8 +84,9 @@ pub(crate) fn words(stats: &Stats) -> String {
 
 /// Says which points were not delivered and why, a line each; nothing when all were.
 ///
-/// `ended` is why nobody waits for them any more: `gave up after 5s`. What `output` has said already is not said again.
-pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str, output: &Output) -> Vec<String> {
+/// `ended` is why nobody waits for them any more: `gave up after 5s`. `heard` is what a server asked for last, as far as the
+/// caller was told.
+pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str, heard: &Heard, output: &Output) -> Vec<String> {
     let mut lines = Vec::new();
     if stats.rejected > 0 {
         let words = words_of_the_server(stats, |words| output.has_said(words));
@@ -87,10 +97,7 @@ pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str, output: &
     }
     let dropped = &stats.dropped;
     for (count, reason) in [
-        (
-            dropped.closed,
-            with_reason(ended, why_not(stats, |words| output.has_said(words))),
-        ),
+        (dropped.closed, format!("{ended}: {}", why_not(client, stats, heard))),
         (dropped.expired, "older than max_age".to_owned()),
         (dropped.queue_full, "the queue was full (overflow)".to_owned()),
         (dropped.stopped, "the client was stopped".to_owned()),
@@ -112,35 +119,61 @@ pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str, output: &
             words,
         ));
     }
-    // With a server that is known not to answer, or with nobody asking, this is as it should be.
-    let options = client.options();
-    let is_said = options.ack == Ack::None || options.server.is_some_and(|server| !server.answers_version());
-    if stats.unconfirmed > 0 && !is_said {
+    if stats.unconfirmed > 0 && !is_silent_as_said(client) {
         let written = points(stats.unconfirmed);
         lines.push(format!(
-            "{written} written, and the server never answered: whether it has them is not known (server=victoriametrics \
-             or ack=none if that is as it should be)"
+            "{written} written to {}, which never answered: whether it has them is not known (server=victoriametrics or \
+             ack=none if that is as it should be)",
+            names(stats)
         ));
     }
     lines
 }
 
-/// Why points are still not delivered: what the endpoints last ran into, and what a server said to them, but what was
-/// said before. `None`: all of it was.
-pub(crate) fn why_not(stats: &Stats, said: impl Fn(&str) -> bool) -> Option<String> {
+/// What servers asked for or failed at, from the client's reports, which each are told once.
+#[derive(Default)]
+pub(crate) struct Heard(Option<String>);
+
+impl Heard {
+    /// Takes in a report.
+    pub(crate) fn report(&mut self, report: &Report) {
+        if let Report::Throttled { .. } | Report::Failing { .. } | Report::Unauthorized { .. } = report {
+            self.0 = Some(report.to_string());
+        }
+    }
+
+    /// Takes in all that are left.
+    pub(crate) fn rest(mut self, client: &Client) -> Heard {
+        client.take_reports().iter().for_each(|report| self.report(report));
+        self
+    }
+}
+
+/// Why points are still not delivered: what the endpoints last ran into, what a server said to them, or what they wait for.
+pub(crate) fn why_not(client: &Client, stats: &Stats, heard: &Heard) -> String {
     let errors = stats.endpoints.iter().filter_map(|endpoint| {
         let error = endpoint.last_error.as_ref()?;
         Some(format!("{}: {error}", endpoint.name))
     });
     let mut reasons: Vec<String> = errors.collect();
-    let words = &stats.last_rejections;
-    if reasons.is_empty() && words.is_empty() {
-        let names: Vec<_> = stats.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
-        return Some(format!("no answer from {}", names.join(", ")));
+    let (names, mps) = (names(stats), client.options().mps);
+    let words = words_of_the_server(stats, |_| false).or_else(|| heard.0.clone());
+    reasons.extend(words.map(|words| match reasons.is_empty() {
+        true => format!("{names}: {words}"),
+        false => words,
+    }));
+    match reasons.is_empty() {
+        false => reasons.join("; "),
+        true if mps > 0.0 => format!("mps={mps} lets no more points out in that time"),
+        true if stats.connects == 0 => format!("no connection to {names} yet"),
+        true if stats.last_answer.is_some() => format!("no further answer from {names}"),
+        true => format!("no answer from {names}"),
     }
-    reasons.retain(|reason| !said(reason));
-    reasons.extend(words_of_the_server(stats, said).map(|words| format!("the server said: {words}")));
-    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+fn names(stats: &Stats) -> String {
+    let names: Vec<_> = stats.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
+    names.join(", ")
 }
 
 fn with_reason(what: &str, reason: Option<String>) -> String {

@@ -181,10 +181,8 @@ fn check_given(scheme: Scheme, given: &[String], options: &Options) -> Result<()
 /// Options that mean nothing on this wire would leave somebody believing that they did.
 fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
     if options.ack == Ack::Stored && !scheme.is_http() {
-        return Err(ConfigError::option(
-            "ack",
-            "stored can be told over http and https alone",
-        ));
+        let rule = format!("\"stored\" has no effect over {scheme}: only http and https can tell");
+        return Err(ConfigError::option("ack", rule));
     }
     if options.ack == Ack::None && scheme.is_http() {
         let rule = format!("\"none\" has no effect over {scheme}: the answer comes unasked");
@@ -195,17 +193,23 @@ fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
         && !scheme.is_http()
         && !server.answers_version()
     {
-        let rule = format!("accepted is what {server} cannot tell over {scheme}");
+        let rule = format!("\"accepted\" has no effect over {scheme}: {server} cannot tell");
         return Err(ConfigError::option("ack", rule));
     }
     if let Some(auth) = &options.auth
         && auth.manner().is_http() != scheme.is_http()
     {
-        let rule = format!("{} means nothing over {scheme}", auth.manner());
+        let others = if scheme.is_http() {
+            "tsdb and tsdbs"
+        } else {
+            "http and https"
+        };
+        let rule = format!("{} has no effect over {scheme}: it is for {others}", auth.manner());
         return Err(ConfigError::option("auth", rule));
     }
     if !options.headers.is_empty() && !scheme.is_http() {
-        return Err(ConfigError::option("headers", "only http and https have headers"));
+        let rule = format!("they have no effect over {scheme}: only http and https have headers");
+        return Err(ConfigError::option("headers", rule));
     }
     for (name, _) in &options.headers {
         if options.auth.is_some() && name.eq_ignore_ascii_case("authorization") {
@@ -219,7 +223,8 @@ fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
     if let Some((name, _)) = files.iter().find(|(_, file)| file.is_some())
         && !scheme.is_tls()
     {
-        return Err(ConfigError::option(name, format!("nothing is encrypted over {scheme}")));
+        let rule = format!("it has no effect over {scheme}: only tsdbs and https are encrypted");
+        return Err(ConfigError::option(name, rule));
     }
     match (&options.cert, &options.key) {
         (Some(_), None) => Err(ConfigError::option("key", "a client's certificate needs it")),
@@ -241,7 +246,12 @@ fn check_tags(rules: &Rules, options: &Options, host_tag: Option<&str>) -> Resul
         &options.prefix
     };
     let checked = text.metric(&strict, "", metric);
-    checked.map_err(|error| ConfigError::option("prefix", error.to_string()))?;
+    checked.map_err(|error| {
+        // It is no metric yet.
+        let words = error.to_string();
+        let words = words.strip_prefix("invalid metric name: ").unwrap_or(&words);
+        ConfigError::option("prefix", words)
+    })?;
     for (name, value) in &options.tags {
         text.tag(&strict, name, value).map_err(ConfigError::tag)?;
     }

@@ -50,8 +50,10 @@ const PAUSE: (Duration, Duration, Duration) = (
 /// What has no verdict and failed [`PART_AT`] times is parted, into so many parts.
 const PARTS: u64 = 4;
 
-/// A line that failed so often by itself is given up when the client closes.
+/// A line that failed so often by itself is given up when the client closes, which is after about a minute; and one that is
+/// known to fail alone, whose pauses are longer, after two.
 const HOPELESS: u8 = 16;
+const HOPELESS_ALONE: u8 = 11;
 
 /// When the client closes, a sick series is given up if its pause has grown so long: after five tries in vain.
 const HOPELESS_AFTER: Duration = Duration::from_millis(3_200);
@@ -529,10 +531,11 @@ impl Retries {
     }
 
     /// Takes out the points of series that were tried in vain for long, and since [`hurry`](Retries::hurry), and those that
-    /// failed by themselves for about a minute, though it may be that the server takes nothing at all.
+    /// failed by themselves for a minute or two, though it may be that the server takes nothing at all.
     pub(crate) fn drain_failing(&mut self, now: Duration) -> Vec<(Outstanding, Arc<str>)> {
         // Several lines that failed so often together were named, each of them.
-        let hopeless = |resting: &Resting| resting.batch.lines.iter().all(|held| held.failures >= HOPELESS);
+        let most = |held: &Outstanding| if held.alone { HOPELESS_ALONE } else { HOPELESS };
+        let hopeless = |resting: &Resting| resting.batch.lines.iter().all(|held| held.failures >= most(held));
         let mut drained = Vec::new();
         while let Some(resting) = self.trying.pop_where(hopeless) {
             self.uncount(&resting.batch.lines);

@@ -34,6 +34,11 @@ pub(crate) fn parse(url: &str, port: Option<u16>) -> Result<Url, ConfigError> {
     let (scheme, rest) = url
         .split_once("://")
         .ok_or_else(|| refuse("a URL starts with its scheme: tsdb://host:4242"))?;
+    if scheme.contains(',') {
+        return Err(refuse(
+            "the scheme stands once, before the first host: http://tsd1,tsd2",
+        ));
+    }
     let scheme = Scheme::ALL
         .into_iter()
         .find(|known| known.as_str() == scheme)
@@ -49,6 +54,13 @@ pub(crate) fn parse(url: &str, port: Option<u16>) -> Result<Url, ConfigError> {
     let target = target(scheme, path, &theirs).map_err(refuse)?;
     // After a `/` or a `?` an `@` may be the end of a password that has one of them.
     let safe = !rest[authority.len()..].contains('@');
+    if hosts.contains(',') && hosts.split(',').any(str::is_empty) {
+        let value = if safe { hosts.to_owned() } else { shown(url) };
+        return Err(ConfigError::url(
+            &value,
+            "a host is a name or an address: one is missing beside a comma",
+        ));
+    }
     let endpoints = hosts
         .split(',')
         .map(|host| {

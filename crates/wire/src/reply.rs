@@ -18,10 +18,12 @@
 
 use std::{error::Error, fmt, str::FromStr};
 
+pub use self::foreign::Foreign;
 pub use self::put::{Failures, PointError, PutReply, put};
 pub use self::read::Replies;
 
 mod body;
+mod foreign;
 mod put;
 mod read;
 

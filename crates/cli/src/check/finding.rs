@@ -131,7 +131,12 @@ impl Finding {
                 ""
             };
             let waited = milliseconds(found.waited);
-            lines.push(format!("  {address}: connected{tls}: {words}, in {waited}"));
+            // How long a question took that found out nothing says nothing.
+            let waited = match found.problem {
+                None => format!(", in {waited}"),
+                Some(_) => String::new(),
+            };
+            lines.push(format!("  {address}: connected{tls}: {words}{waited}"));
             lines.extend(self.details(found).into_iter().map(|words| format!("    {words}")));
         }
         lines

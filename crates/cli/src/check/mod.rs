@@ -16,10 +16,11 @@ use clap::Args;
 use potsdb::{Builder, Client, Endpoint, Scheme, Server, Stats, Timestamp, Wait};
 use serde_json::json;
 
+use crate::Outcome;
 use crate::options::{self, ClientOptions, ServerUrl, TIMEOUT};
 use crate::output::Output;
 use crate::request::Asked;
-use crate::{Outcome, statistics};
+use crate::statistics::{self, Heard};
 use finding::{Finding, milliseconds};
 use probe::probe;
 use stored::Stored;
@@ -47,7 +48,7 @@ pub(crate) struct Check {
     metric: Option<String>,
 
     /// How long to wait for each name, connection and answer
-    #[arg(long, default_value = TIMEOUT, value_name = "TIME", value_parser = options::duration)]
+    #[arg(long, default_value = TIMEOUT, value_name = "TIME", value_parser = options::patience, allow_hyphen_values = true)]
     timeout: Duration,
 
     /// Print everything as one JSON object
@@ -69,6 +70,7 @@ const POINT_TAGS: [(&str, &str); 1] = [("by", "potsdb-check")];
 
 /// What became of the test point.
 struct Tested {
+    sender: Client,
     metric: String,
     stats: Stats,
     stored: Option<Stored>,
@@ -78,8 +80,16 @@ impl Check {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
         let url = self.server.or_positional(self.place.as_deref())?;
         // A host that cannot be reached is a finding, and no reason not to look at the others.
-        let client = self.options.set(Client::builder(&url)).check_host(false).build()?;
-        anyhow::ensure!(!self.timeout.is_zero(), "--timeout 0 leaves no time for any question");
+        let without_effect: Vec<_> = self.options_without_effect().collect();
+        self.options.refuse(
+            if self.send {
+                "on check"
+            } else {
+                "on check without --send"
+            },
+            &without_effect,
+        )?;
+        let client = self.options.open(Client::builder(&url).check_host(false))?;
         // An illegal name is found before anybody is asked.
         client.series(self.metric(), POINT_TAGS)?;
         let mut findings = Vec::new();
@@ -131,6 +141,22 @@ impl Check {
         Ok(Outcome::delivered(good))
     }
 
+    /// The options that change nothing about what is asked, or, with --send, about one point.
+    fn options_without_effect(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        const ASKS: [&str; 6] = ["server", "auth", "headers", "ca", "cert", "key"];
+        const ALWAYS: [(&str, &str); 3] = [
+            ("check_host", "it looks at every host"),
+            ("close_grace", "--timeout says how long it may take"),
+            ("test_mode", "it is there to connect"),
+        ];
+        let of_points = potsdb::OPTIONS.iter().map(|option| (option.name, "no point is sent"));
+        let asked = of_points.filter(|(name, _)| !self.send && !ASKS.contains(name));
+        ALWAYS
+            .into_iter()
+            .chain(options::OF_MANY_POINTS.into_iter().filter(|_| self.send))
+            .chain(asked)
+    }
+
     fn look_at(&self, client: &Client, endpoint: &Endpoint) -> Finding {
         let started = Instant::now();
         let resolved = endpoint.resolve(self.timeout);
@@ -174,6 +200,7 @@ impl Check {
             .filter(|_| stats.delivered() > 0)
             .map(|asked| stored::look_for(&line, &asked));
         Ok(Tested {
+            sender,
             metric: line.split(' ').nth(1).unwrap_or(metric).to_owned(),
             stats,
             stored,
@@ -228,7 +255,9 @@ impl Check {
 impl Tested {
     /// What became of the one test point.
     fn words(&self, waited: Duration) -> String {
-        let Tested { stats, stored, .. } = self;
+        let Tested {
+            sender, stats, stored, ..
+        } = self;
         let stored = match stored {
             Some(Stored::Yes) => ", and a query finds it".to_owned(),
             Some(Stored::No(why) | Stored::Unknown(why)) => format!(", but {why}"),
@@ -246,7 +275,7 @@ impl Tested {
         if stats.rejected > 0 {
             return format!("rejected: {}", stats.last_rejections.join("; "));
         }
-        let why = statistics::why_not(stats, |_| false).unwrap_or_default();
+        let why = statistics::why_not(sender, stats, &Heard::default().rest(sender));
         format!("gave up after {waited:?}: {why}")
     }
 }

@@ -6,6 +6,7 @@
 //! gets no answer for a moment, which rules VictoriaMetrics out, the telnet command `version` is tried beside it. Over
 //! HTTP a server that is not known by that answer is asked to take no point: `[]`.
 
+use std::io;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -117,7 +118,10 @@ fn over_telnet(asked: &Asked) -> Result<Found, NoAnswer> {
             let version = asked.version(|received| recognise_telnet(received).is_some())?;
             recognise_telnet(&version)
                 .map(|(server, words)| Found::known(server, words))
-                .ok_or(NoAnswer::Foreign(version))
+                .ok_or_else(|| match version.is_empty() {
+                    true => NoAnswer::Ended(io::Error::other("the server closed it")),
+                    false => NoAnswer::Foreign(version),
+                })
         });
     }
     drop(answers);

@@ -11,6 +11,8 @@ mod track;
 mod verdict;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -23,7 +25,8 @@ use serde_json::json;
 use crate::options::{self, ClientOptions, ServerUrl};
 use crate::output::Output;
 use crate::request::Asked;
-use crate::{Outcome, signals, statistics};
+use crate::statistics::{self, Heard};
+use crate::{Outcome, signals};
 use sampler::Sampler;
 use screen::Screen;
 use track::Tracks;
@@ -73,8 +76,13 @@ impl Demo {
             .open(Client::builder(&url).set("precision", "milliseconds"))?;
         let endpoint = client.endpoints().first().context("a client has an endpoint")?.clone();
         let (events, signal) = mpsc::channel();
-        signals::on_signal(move |_| {
-            let _ = events.send(());
+        let ended_by = Arc::new(AtomicI32::new(0));
+        signals::on_signal({
+            let ended_by = Arc::clone(&ended_by);
+            move |_, signal| {
+                ended_by.store(signal, Ordering::Relaxed);
+                let _ = events.send(());
+            }
         })?;
         let of_its_own = if own.is_some() { ", a receiver of its own" } else { "" };
         screen.say(&format!("sending this machine's figures to {endpoint}{of_its_own}"));
@@ -91,11 +99,15 @@ impl Demo {
 
         let stats = client.close(client.options().close_grace);
         let gave_up = format!("gave up after {DELIVERY:?}");
-        for line in statistics::undelivered(&client, &stats, &gave_up, output) {
+        let heard = Heard::default().rest(&client);
+        for line in statistics::undelivered(&client, &stats, &gave_up, &heard, output) {
             output.note(line);
         }
         screen.say(&statistics::words(&stats));
-        let verdict = verdict?;
+        let verdict = verdict.unwrap_or_else(|error| {
+            output.note(format_args!("{error:#}"));
+            Verdict::nothing_read(tracks.points())
+        });
         screen.say(&verdict.words());
         if self.json {
             output.json(&json!({
@@ -108,9 +120,9 @@ impl Demo {
                 "statistics": statistics::object(&stats),
             }));
         }
-        Ok(Outcome::delivered(
-            verdict.is_whole() && statistics::all_delivered(&stats),
-        ))
+        let all = verdict.is_whole() && statistics::all_delivered(&client, &stats);
+        let signal = Some(ended_by.load(Ordering::Relaxed)).filter(|signal| *signal > 0);
+        Ok(Outcome::delivered_until(all, signal))
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) enum Piece<'a> {
 pub(crate) const LONGEST: usize = 64 * 1024;
 
 /// How a file in UTF-8 may begin.
-const MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Enough to make reads cheap; small enough that a piece of nothing but bad lines can be told without much memory.
 const CAPACITY: usize = 4 * LONGEST;

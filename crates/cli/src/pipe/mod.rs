@@ -44,7 +44,7 @@ pub(crate) struct Pipe {
     files: Vec<PathBuf>,
 
     /// Give up this long after the end of the input [default: when everything is delivered]
-    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    #[arg(long, value_name = "TIME", value_parser = options::patience, allow_hyphen_values = true)]
     timeout: Option<Duration>,
 
     /// Print the statistics as one JSON object
@@ -64,7 +64,8 @@ Examples:
 /// What the main thread waits for.
 enum Event {
     Ended,
-    Interrupted,
+    /// By this signal.
+    Interrupted(i32),
 }
 
 impl Pipe {
@@ -74,8 +75,8 @@ impl Pipe {
         signals::on_signal({
             let (events, client) = (events.clone(), client.clone());
             let grace = client.options().close_grace;
-            move |count| {
-                let _ = events.send(Event::Interrupted);
+            move |count, signal| {
+                let _ = events.send(Event::Interrupted(signal));
                 if count > 1 {
                     client.end_by(Duration::ZERO);
                 } else if client.is_closed() {
@@ -93,18 +94,21 @@ impl Pipe {
         })?;
 
         let watch = Watch::new(&client, &reader, output);
-        let (stats, ended) = loop {
+        let (stats, ended, signal) = loop {
             match event.recv_timeout(Watch::PERIOD) {
                 Ok(Event::Ended) => break drain(&client, self.timeout, &event, &watch),
-                Ok(Event::Interrupted) => break (interrupted(&client, &reader, output), INTERRUPTED.to_owned()),
+                Ok(Event::Interrupted(signal)) => {
+                    let stats = interrupted(&client, &reader, output);
+                    break (stats, INTERRUPTED.to_owned(), Some(signal));
+                }
                 Err(RecvTimeoutError::Timeout) => watch.look(),
                 Err(RecvTimeoutError::Disconnected) => unreachable!("the signal thread keeps its end for ever"),
             }
         };
-        watch.end();
+        let heard = watch.end();
         let taken = reader.summary();
         tell(output, &taken);
-        for line in statistics::undelivered(&client, &stats, &ended, output) {
+        for line in statistics::undelivered(&client, &stats, &ended, &heard, output) {
             output.note(line);
         }
         if self.json {
@@ -116,7 +120,15 @@ impl Pipe {
             output.json(&object.into());
         }
         let all_taken = taken.bad + taken.unsent + taken.unread == 0;
-        Ok(Outcome::delivered(all_taken && statistics::all_delivered(&stats)))
+        if taken.lines == 0 && reader.has_read_nothing() {
+            return Ok(Outcome::CouldNotRun);
+        }
+        // A bad line is none that a signal kept from being delivered.
+        let undone = taken.unsent + taken.unread > 0 || !statistics::all_delivered(&client, &stats);
+        Ok(Outcome::delivered_until(
+            all_taken && !undone,
+            signal.filter(|_| undone),
+        ))
     }
 }
 
@@ -143,16 +155,18 @@ fn tell(output: &Output, taken: &Summary) {
     }
 }
 
-/// After the end of the input: until everything is delivered, or as long as was said. Returns why it ended, too.
+/// After the end of the input: until everything is delivered, or as long as was said. Returns why it ended, and by which signal.
 fn drain(
     client: &Client,
     timeout: Option<Duration>,
     event: &mpsc::Receiver<Event>,
     watch: &Watch<'_>,
-) -> (Stats, String) {
+) -> (Stats, String, Option<i32>) {
     client.begin_close();
     let mut ended = timeout.map_or(INTERRUPTED.to_owned(), |timeout| format!("gave up after {timeout:?}"));
-    if let Ok(Event::Interrupted) = event.try_recv() {
+    let mut signal = None;
+    if let Ok(Event::Interrupted(came)) = event.try_recv() {
+        signal = Some(came);
         // The signal came before the close, so that its thread saw none to give a deadline to.
         client.end_by(client.options().close_grace);
         ended = INTERRUPTED.to_owned();
@@ -162,10 +176,11 @@ fn drain(
     while !client.wait_closed(Watch::PERIOD) {
         watch.look();
     }
-    if let Ok(Event::Interrupted) = event.try_recv() {
+    if let Ok(Event::Interrupted(came)) = event.try_recv() {
+        signal = Some(came);
         ended = INTERRUPTED.to_owned();
     }
-    (client.stats(), ended)
+    (client.stats(), ended, signal)
 }
 
 /// After a signal: the lines in hand go on to the client, and the grace covers that and their delivery.

@@ -85,7 +85,12 @@ impl Reader {
                     return;
                 }
                 Err(error) => {
-                    self.output.note(format_args!("{name}: {error}"));
+                    let words = format!("cannot read {name}: {error}");
+                    match self.files.len() {
+                        // This is why it could not run.
+                        1 if self.summary().lines == before => self.output.error(words),
+                        _ => self.output.note(words),
+                    }
                     let lines = self.summary().lines - before;
                     if lines > 0 {
                         let lines = plural(lines, "line");
@@ -96,6 +101,11 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Whether none of the inputs could be read.
+    pub(super) fn has_read_nothing(&self) -> bool {
+        self.summary().unread == self.files.len() as u64
     }
 
     pub(super) fn reads_standard_input(&self) -> bool {

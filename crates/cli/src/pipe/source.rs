@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::GzDecoder;
 
+use super::input::MARK;
+
 /// How many bytes of all sources have been read.
 pub(super) type BytesRead = Arc<AtomicU64>;
 
@@ -46,6 +48,18 @@ pub(super) fn open(file: &Path, read: &BytesRead) -> io::Result<Box<dyn Read>> {
     let mut start = Vec::new();
     source.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
     let is_gzip = start == GZIP_MAGIC;
+    if !is_gzip && file.extension().is_some_and(|end| end == "gz") {
+        source.by_ref().take(LOOKED_AT).read_to_end(&mut start)?;
+        if start
+            .iter()
+            .any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace())
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "its name ends in .gz, and it is neither compressed with gzip nor text",
+            ));
+        }
+    }
     let source = Cursor::new(start).chain(source);
     Ok(match is_gzip {
         true => Box::new(Members::new(BufReader::with_capacity(COMPRESSED, source))),
@@ -71,16 +85,22 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// The members of a gzip file, one after the other, up to the zeros that tapes and block devices pad it with.
+/// The members of a gzip file, one after the other, up to the zeros that tapes and block devices pad it with. Each may have
+/// been a file with a mark of UTF-8 at its start, which is left out.
 struct Members<R> {
     /// `None` only at the end, and while one member makes way for the next.
     member: Option<GzDecoder<R>>,
+    /// What of the member's first bytes has been read to look for the mark, and has not been handed out.
+    start: Vec<u8>,
+    at_start: bool,
 }
 
 impl<R: BufRead> Members<R> {
     fn new(source: R) -> Members<R> {
         Members {
             member: Some(GzDecoder::new(source)),
+            start: Vec::new(),
+            at_start: true,
         }
     }
 }
@@ -88,7 +108,20 @@ impl<R: BufRead> Members<R> {
 impl<R: BufRead> Read for Members<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(member) = &mut self.member {
-            let count = member.read(buffer).map_err(in_words)?;
+            if std::mem::take(&mut self.at_start) {
+                let mut start = member.by_ref().take(MARK.len() as u64);
+                start.read_to_end(&mut self.start).map_err(in_words)?;
+                if self.start == MARK {
+                    self.start.clear();
+                }
+            }
+            let count = match self.start.is_empty() {
+                true => member.read(buffer).map_err(in_words)?,
+                false => self.start.len().min(buffer.len()),
+            };
+            let start = count.min(self.start.len());
+            buffer[..start].copy_from_slice(&self.start[..start]);
+            self.start.drain(..start);
             if count > 0 || buffer.is_empty() {
                 return Ok(count);
             }
@@ -97,6 +130,7 @@ impl<R: BufRead> Read for Members<R> {
                 return Ok(0);
             }
             self.member = Some(GzDecoder::new(rest));
+            self.at_start = true;
         }
         Ok(0)
     }
@@ -129,6 +163,9 @@ fn in_words(error: io::Error) -> io::Error {
 
 /// How a gzip stream begins, and no line can.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Bytes that tell text from data.
+const LOOKED_AT: u64 = 512;
 
 /// Compressed bytes that are read at once.
 const COMPRESSED: usize = 64 * 1024;

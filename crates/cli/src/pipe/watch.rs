@@ -3,6 +3,7 @@
 //! Both go to standard error. That the server was lost is said wherever it goes; how far it is only to a terminal, on
 //! one line that is written over.
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use potsdb::{Client, Stats};
 
 use super::reader::Reader;
 use crate::output::Output;
+use crate::statistics::Heard;
 
 /// Looks at the client now and then.
 pub(super) struct Watch<'a> {
@@ -18,6 +20,7 @@ pub(super) struct Watch<'a> {
     output: &'a Output,
     started: Instant,
     to_terminal: bool,
+    heard: RefCell<Heard>,
 }
 
 impl<'a> Watch<'a> {
@@ -34,12 +37,14 @@ impl<'a> Watch<'a> {
             output,
             started: Instant::now(),
             to_terminal,
+            heard: RefCell::default(),
         }
     }
 
     /// Tells what is new.
     pub(super) fn look(&self) {
         for report in self.client.take_reports() {
+            self.heard.borrow_mut().report(&report);
             self.output.note(report);
         }
         if self.to_terminal {
@@ -49,9 +54,10 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Takes the line away.
-    pub(super) fn end(&self) {
+    /// Takes the line away; what servers asked for.
+    pub(super) fn end(self) -> Heard {
         self.output.progress("");
+        self.heard.into_inner().rest(self.client)
     }
 }
 

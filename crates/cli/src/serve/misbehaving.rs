@@ -18,19 +18,19 @@ Connections, answers, requests and points are counted from 1. The same seed make
 #[command(next_help_heading = "How it misbehaves")]
 pub(super) struct Misbehaving {
     /// Reset each connection after so many bytes
-    #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true)]
+    #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true, value_parser = offsets)]
     reset_after: Offsets,
 
     /// Close each connection after so many bytes
-    #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true)]
+    #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true, value_parser = offsets)]
     close_after: Offsets,
 
     /// Leave each connection half-open after so many bytes: neither read nor answered nor ended
-    #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true)]
+    #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true, value_parser = offsets)]
     half_open_after: Offsets,
 
     /// Close each connection at this line, written as BYTES are
-    #[arg(long, value_name = "LINE", default_value = "never", hide_default_value = true)]
+    #[arg(long, value_name = "LINE", default_value = "never", hide_default_value = true, value_parser = offsets)]
     close_at_line: Offsets,
 
     /// Close a connection at a line of more than 1024 bytes, however it arrives
@@ -46,19 +46,19 @@ pub(super) struct Misbehaving {
     stall_answers: bool,
 
     /// Reset these connections as soon as they stand
-    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
+    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true, value_parser = occasions)]
     refuse: Occasions,
 
     /// Never send these answers, to version or HTTP requests, though the points are stored
-    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
+    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true, value_parser = occasions)]
     lose_answers: Occasions,
 
     /// Reset the connection in place of these answers, though the points are stored
-    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
+    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true, value_parser = occasions)]
     cut_answers: Occasions,
 
     /// Drop these points as OpenTSDB does when its storage is too slow: telnet is told, HTTP only with sync
-    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
+    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true, value_parser = occasions)]
     throttle: Occasions,
 
     /// Tell telnet so after the next answer to version
@@ -66,19 +66,19 @@ pub(super) struct Misbehaving {
     pub(super) throttle_late: bool,
 
     /// Answer HTTP requests with this status, and store nothing
-    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(100..600))]
+    #[arg(long, value_name = "CODE", value_parser = status, allow_hyphen_values = true)]
     pub(super) status: Option<u16>,
 
     /// Answer these HTTP requests so
-    #[arg(long, value_name = "WHICH", default_value = "always", requires = "status")]
+    #[arg(long, value_name = "WHICH", default_value = "always", requires = "status", value_parser = occasions)]
     status_on: Occasions,
 
     /// Send Retry-After with that status
-    #[arg(long, value_name = "SECONDS", requires = "status")]
+    #[arg(long, value_name = "SECONDS", requires = "status", value_parser = seconds, allow_hyphen_values = true)]
     retry_after: Option<u64>,
 
     /// Announce a wrong Content-Length in these HTTP answers, and close
-    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
+    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true, value_parser = occasions)]
     wrong_length: Occasions,
 
     /// By how many bytes too long; negative is too short [default: 10]
@@ -86,7 +86,7 @@ pub(super) struct Misbehaving {
     length_error: Option<i64>,
 
     /// Restart when these points have come: reset all connections, forget what --forget says, listen again
-    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true)]
+    #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true, value_parser = occasions)]
     restart: Occasions,
 
     /// Refuse connections for so long at a restart
@@ -105,6 +105,10 @@ pub(super) struct Misbehaving {
 impl Misbehaving {
     pub(super) fn gives_wrong_lengths(&self) -> bool {
         !matches!(self.wrong_length, Occasions::Never)
+    }
+
+    pub(super) fn throttles(&self) -> bool {
+        !matches!(self.throttle, Occasions::Never)
     }
 
     pub(super) fn restarts(&self) -> bool {
@@ -137,4 +141,44 @@ impl Misbehaving {
             stopping: false,
         }
     }
+}
+
+/// Reads where a fault strikes: nothing is struck before its first byte or line.
+fn offsets(text: &str) -> Result<Offsets, String> {
+    let offsets: Offsets = text.parse().map_err(|error: String| without_value(text, &error))?;
+    let is_zero = match &offsets {
+        Offsets::Never => false,
+        Offsets::Every(offset) => *offset == 0,
+        Offsets::Each(offsets) => offsets.contains(&0),
+        Offsets::Random { below, connections, .. } => *below == 0 || *connections == 0,
+    };
+    match is_zero {
+        true => Err("numbers are from 1 up".into()),
+        false => Ok(offsets),
+    }
+}
+
+/// Reads when a fault strikes.
+fn occasions(text: &str) -> Result<Occasions, String> {
+    let share = text
+        .split_once('%')
+        .and_then(|(share, _)| share.trim().parse::<f64>().ok());
+    match share {
+        Some(share) if !(0.0..=100.0).contains(&share) => Err("a share is from 0% to 100%".into()),
+        _ => text.parse().map_err(|error: String| without_value(text, &error)),
+    }
+}
+
+/// An error without the value that it begins with, which is said already.
+fn without_value(text: &str, error: &str) -> String {
+    let value = format!("{text:?}: ");
+    error.strip_prefix(value.as_str()).unwrap_or(error).to_owned()
+}
+
+fn status(text: &str) -> Result<u16, String> {
+    options::whole(text, 100, 599)
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    options::whole(text, 0, u64::MAX)
 }

@@ -30,11 +30,11 @@ use misbehaving::{GRAMMAR, Misbehaving};
 #[command(after_help = format!("{EXAMPLES}\n\n{GRAMMAR}"))]
 pub(crate) struct Serve {
     /// The address to listen on
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDRESS")]
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDRESS", value_parser = address)]
     listen: IpAddr,
 
     /// The port to listen on; 0 takes a free one
-    #[arg(short, long, default_value_t = 4242)]
+    #[arg(short, long, default_value_t = 4242, value_parser = port, allow_hyphen_values = true)]
     port: u16,
 
     /// Print two JSON objects, one line each: where it listens, and at the end what came
@@ -74,7 +74,7 @@ struct Settings {
     read_only: bool,
 
     /// Take HTTP bodies of more than 8192 bytes, up to this many, as OpenTSDB with enable_chunked
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(8193..))]
+    #[arg(long, value_name = "BYTES", value_parser = larger_body, allow_hyphen_values = true)]
     max_chunk: Option<u64>,
 
     /// Have no database until the first put over telnet creates it, as a fresh InfluxDB
@@ -82,7 +82,7 @@ struct Settings {
     no_database: bool,
 
     /// Serve HTTP below this path, as behind a proxy
-    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true, value_parser = base_path)]
     base_path: String,
 
     /// Want this as the first line of a telnet connection, as OpenTSDB with an authentication plugin
@@ -107,11 +107,11 @@ struct Keeping {
     forget: Option<Duration>,
 
     /// Keep at most this many points in all; the oldest go
-    #[arg(long, value_name = "COUNT", default_value_t = Config::default().max_points)]
+    #[arg(long, value_name = "COUNT", default_value_t = Config::default().max_points, value_parser = count, allow_hyphen_values = true)]
     max_points: usize,
 
     /// Keep at most this many series; those not touched for longest go
-    #[arg(long, value_name = "COUNT", default_value_t = Config::default().max_series)]
+    #[arg(long, value_name = "COUNT", default_value_t = Config::default().max_series, value_parser = count, allow_hyphen_values = true)]
     max_series: usize,
 }
 
@@ -121,19 +121,21 @@ impl Serve {
         let (json, stopping) = (self.json, self.misbehaving.stopping);
         let address = SocketAddr::new(self.listen, self.port);
         let (events, signal) = mpsc::channel();
-        signals::on_signal(move |_| {
+        signals::on_signal(move |_, _| {
             let _ = events.send(());
         })?;
+        let base_path = self.settings.base_path.clone();
         let journal = self.keeping.journal.clone();
         if let Some(journal) = &journal {
             check_journal(journal).with_context(|| format!("cannot keep a journal in {}", journal.display()))?;
         }
         let receiver = Receiver::start(self.config(address)).with_context(|| format!("cannot serve on {address}"))?;
         let (url, address) = (receiver.url(), receiver.address());
+        let http = format!("http://{address}{base_path}");
         if json {
-            output.json(&json!({ "url": url, "http": format!("http://{address}"), "port": address.port() }));
+            output.json(&json!({ "url": url, "http": http, "port": address.port() }));
         } else {
-            output.say(format_args!("listening on {address}: {url} and http://{address}"));
+            output.say(format_args!("listening on {address}: {url} and {http}"));
         }
 
         // The signal thread keeps its end for ever, so this ends with a signal and not before.
@@ -166,6 +168,8 @@ impl Serve {
             ("--known-metrics", settings.known_metrics.is_some(), opentsdb),
             ("--read-only", settings.read_only, opentsdb),
             ("--max-chunk", settings.max_chunk.is_some(), opentsdb),
+            ("--auth-line", settings.auth_line.is_some(), opentsdb),
+            ("--throttle", self.misbehaving.throttles(), opentsdb),
             ("--throttle-late", self.misbehaving.throttle_late, opentsdb),
             ("--no-database", settings.no_database, influxdb),
             ("--stopping", self.misbehaving.stopping.is_some(), influxdb),
@@ -208,6 +212,31 @@ impl Serve {
             faults: self.misbehaving.faults(),
             ..Config::default()
         }
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    let rule = || "expected an address of this machine, such as 127.0.0.1, 0.0.0.0 or ::1".to_owned();
+    text.parse().map_err(|_| rule())
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    options::whole(text, 0, u16::MAX.into())
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    options::whole(text, 1, u64::MAX)
+}
+
+fn larger_body(text: &str) -> Result<u64, String> {
+    options::whole(text, 8193, u64::MAX)
+}
+
+fn base_path(text: &str) -> Result<String, String> {
+    match text.starts_with('/') && !text.ends_with('/') {
+        true => Ok(text.to_owned()),
+        false if text.is_empty() => Ok(String::new()),
+        false => Err("expected a path that begins with / and does not end with it, such as /insert/0/opentsdb".into()),
     }
 }
 

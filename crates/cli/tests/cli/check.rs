@@ -7,7 +7,7 @@ use std::thread;
 
 use potsdb_receiver::Personality;
 
-use crate::command::{Running, command, nobody, potsdb, receiver, receiver_with};
+use crate::command::{Running, command, foreign, nobody, potsdb, receiver, receiver_with};
 
 #[test]
 fn a_server_is_recognised_without_sending_a_point() {
@@ -144,7 +144,10 @@ fn what_is_no_server_of_points_fails_with_a_verdict() {
             "it sends its visitors to /login",
         ),
         ("HTTP/1.0 401 Unauthorized\r\n\r\n", "it wants a login"),
-        ("220 mail.example.com ESMTP\r\n", "it answers, but not HTTP"),
+        (
+            "220 mail.example.com ESMTP\r\n",
+            "something else answers there: \"220 mail.example.com ESMTP\"",
+        ),
     ] {
         let url = answering(answer);
         for url in [&url, &url.replace("tsdb", "http")] {
@@ -161,12 +164,36 @@ fn what_is_no_server_of_points_fails_with_a_verdict() {
 }
 
 #[test]
+fn what_speaks_another_protocol_is_named() {
+    for (says, words) in [
+        (
+            &b"SSH-2.0-OpenSSH_9.6\r\n"[..],
+            "an SSH server answers there: \"SSH-2.0-OpenSSH_9.6\"",
+        ),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "a TLS server answers there"),
+        // To the question over HTTP it says nothing whole.
+        (b"HTTP/1.1 400 Bad Request\r\n", "an HTTP server answers there"),
+    ] {
+        let ended = potsdb(&["check", "--timeout", "1s", &foreign(says, false)]).with_code(1);
+        assert!(ended.out.contains(words), "{}", ended.out);
+    }
+    // An echo shows no secret of the question.
+    let echo = foreign(b"GET /api/version?token=canary HTTP/1.1\r\n", true).replace("tsdb", "http");
+    let ended = potsdb(&["check", "--timeout", "1s", &format!("{echo}?token=canary")]).with_code(1);
+    assert!(
+        ended.out.contains("sends back what it is sent") && !ended.out.contains("canary"),
+        "{}",
+        ended.out
+    );
+}
+
+#[test]
 fn a_port_that_says_nothing_fails_after_the_time_that_was_given() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     for scheme in ["tsdb", "http"] {
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let ended = potsdb(&["check", "--timeout", "300ms", &url]).with_code(1);
-        assert!(ended.out.contains("no answer within 300ms"), "{}", ended.out);
+        assert!(ended.out.contains("no answer within 300ms\n"), "{}", ended.out);
     }
 }
 
@@ -256,7 +283,25 @@ fn options_without_effect_are_errors() {
     let ended = potsdb(&["check", "--metric", "m", &url]).with_code(2);
     assert!(ended.err.contains("--send"), "{}", ended.err);
     let ended = potsdb(&["check", "--timeout", "0", &url]).with_code(2);
-    assert!(ended.err.contains("--timeout 0"), "{}", ended.err);
+    assert!(ended.err.contains("invalid value '0' for '--timeout"), "{}", ended.err);
+    for (arguments, words) in [
+        (
+            ["-o", "queue_points=5"],
+            "option queue_points: \"5\" has no effect on check without --send",
+        ),
+        (["-o", "test_mode=true"], "option test_mode: \"true\" has no effect"),
+        (["-o", "close_grace=5s"], "option close_grace: \"5s\" has no effect"),
+        (["--mps", "5"], "option mps: \"5\" has no effect"),
+        (
+            ["--send", "--mps=5"],
+            "option mps: \"5\" has no effect on check: there is one point",
+        ),
+    ] {
+        let ended = potsdb(&[&["check", &url], &arguments[..]].concat()).with_code(2);
+        assert!(ended.err.contains(words) && ended.out.is_empty(), "{ended:?}");
+    }
+    // What the URL says is for other programs, too.
+    potsdb(&["check", &format!("{url}?mps=500&queue_points=1000")]).with_code(0);
     let ended = potsdb(&["check", "--send", "--metric", "a b", &url]).with_code(2);
     assert!(ended.err.contains("metric") && ended.out.is_empty(), "{ended:?}");
     // What the server is said to be is held against what it is.

@@ -178,6 +178,25 @@ pub(crate) fn nobody() -> String {
     format!("tsdb://{}", listener.local_addr().expect("it is bound"))
 }
 
+/// The URL of a program that speaks another protocol: it says that to the first line of a connection.
+pub(crate) fn foreign(says: &'static [u8], closes: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let url = format!("tsdb://{}", listener.local_addr().expect("it is bound"));
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || {
+                let mut lines = BufReader::new(&stream);
+                let _ = lines.read_until(b'\n', &mut Vec::new());
+                let _ = (&stream).write_all(says);
+                if !closes {
+                    let _ = lines.read_to_end(&mut Vec::new());
+                }
+            });
+        }
+    });
+    url
+}
+
 /// Reads a stream to its end on a thread, and passes its lines on as they come.
 fn follow(stream: impl Read + Send + 'static) -> (JoinHandle<String>, Lines<String>) {
     let (lines, followed) = channel();

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::command::{Running, command, potsdb, receiver, receiver_with};
+use crate::command::{LONG, Running, command, potsdb, receiver, receiver_with};
 
 #[test]
 fn what_is_sent_is_what_is_stored() {
@@ -65,5 +65,30 @@ fn a_time_that_is_none_is_exit_code_2() {
     for wrong in ["1e19", "-1", "nan", "x"] {
         let ended = potsdb(&["demo", "--seconds", wrong]).with_code(2);
         assert!(ended.err.contains("from 0 to 86400"), "{wrong}: {}", ended.err);
+    }
+}
+
+#[test]
+fn a_server_that_never_answers_is_exit_code_1_as_everywhere() {
+    let receiver = receiver_with(|config| config.faults.stall_answers = true);
+    let ended = potsdb(&["demo", "--seconds", "0.5", "--json", "--url", &receiver.url()]).with_code(1);
+    assert!(ended.err.contains("which never answered"), "{}", ended.err);
+    assert!(
+        ended.json()["verdict"]
+            .as_str()
+            .unwrap()
+            .contains("nothing was read back")
+    );
+}
+
+#[test]
+fn a_signal_is_the_exit_code_if_not_all_was_delivered_by_then() {
+    let stalled = receiver_with(|config| config.faults.stall_reading = true);
+    for (receiver, code) in [(stalled, 143), (receiver(), 0)] {
+        let options = ["-o", "close_grace=100ms", "--seconds", "3600"];
+        let running = Running::start(&[&["demo", "--url", &receiver.url()], &options[..]].concat());
+        assert!(receiver.wait_until(LONG, |counts| counts.connections > 0));
+        running.signal("TERM");
+        drop(running.wait().with_code(code));
     }
 }

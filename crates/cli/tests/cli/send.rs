@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use potsdb_receiver::Personality;
 
-use crate::command::{LONG, Running, command, nobody, potsdb, receiver, receiver_with};
+use crate::command::{LONG, Running, command, foreign, nobody, potsdb, potsdb_fed, receiver, receiver_with};
 
 const POINT: [&str; 6] = [
     "web.latency",
@@ -128,8 +128,15 @@ fn a_signal_ends_the_wait_with_one_line_and_its_own_exit_code() {
 fn a_server_that_never_answers_is_told_unless_that_is_as_it_should_be() {
     let receiver = receiver_with(|config| config.personality = Personality::VictoriaMetrics);
     let url = receiver.url();
-    let ended = potsdb(&[&["send", "--url", &url], &POINT[..]].concat()).with_code(0);
-    assert!(ended.err.contains("the server never answered"), "{}", ended.err);
+    // However long it is waited for: before silence is found out, nothing is known either.
+    let stalled = receiver_with(|config| config.faults.stall_answers = true);
+    let hung = stalled.url();
+    for (url, timeout) in [(&url, "5s"), (&url, "1s"), (&hung, "5s"), (&hung, "1s")] {
+        let ended = potsdb(&[&["send", "--timeout", timeout, "--url", url], &POINT[..]].concat()).with_code(1);
+        assert!(ended.err.contains(url.as_str()), "{}", ended.err);
+    }
+    let ended = potsdb_fed(b"m 1767225600 1 a=b\n", &["pipe", "--url", &url]).with_code(1);
+    assert!(ended.err.contains("which never answered"), "{}", ended.err);
     for option in ["server=victoriametrics", "ack=none"] {
         let ended = potsdb(&[&["send", "-o", option, "--url", &url], &POINT[..]].concat()).with_code(0);
         assert_eq!(ended.err, "", "{option}");
@@ -196,6 +203,39 @@ fn an_option_without_effect_or_given_twice_in_a_url_is_exit_code_2_and_says_why(
         let ended = potsdb(&[&["send", "--url", url], &POINT[..]].concat()).with_code(2);
         assert!(ended.err.contains(words), "{url}: {}", ended.err);
     }
+    for (url, option, words) in [
+        (
+            "tsd",
+            "gzip=false",
+            "option gzip: \"false\" has no effect over tsdb: only http",
+        ),
+        (
+            "http://tsd",
+            "settle=5s",
+            "option settle: \"5s\" has no effect over http: answers",
+        ),
+        (
+            "tsd",
+            "mps=5",
+            "option mps: \"5\" has no effect on send: there is one point",
+        ),
+        (
+            "tsd",
+            "close_grace=5s",
+            "option close_grace: \"5s\" has no effect on send: --timeout",
+        ),
+    ] {
+        let ended = potsdb(&[&["send", "--url", url, "-o", option], &POINT[..]].concat()).with_code(2);
+        assert!(ended.err.contains(words), "{option}: {}", ended.err);
+    }
+    let ended = potsdb_fed(b"", &["pipe", "--url", "tsd", "-o", "precision=seconds"]).with_code(2);
+    assert!(
+        ended
+            .err
+            .contains("option precision: \"seconds\" has no effect on pipe"),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
@@ -227,6 +267,135 @@ fn a_full_disk_behind_standard_output_is_exit_code_2() {
     let mut send = command();
     send.args(["send", "--json", "--url", &receiver.url()]).args(POINT);
     let ended = Running::spawn(send.stdout(full)).end().with_code(2);
-    assert!(ended.err.contains("No space left"), "{}", ended.err);
+    assert!(
+        ended.err.contains("cannot write to standard output: No space left"),
+        "{}",
+        ended.err
+    );
     assert_eq!(receiver.counts().accepted, 1);
+}
+
+#[test]
+fn a_server_of_another_protocol_is_exit_code_1_and_named_and_nothing_is_delivered_to_it() {
+    let sends = |says: &'static [u8], closes: bool, words: &str| {
+        let url = foreign(says, closes);
+        let arguments = ["send", "--timeout", "2500ms", "--json", "--url", &url];
+        let ended = potsdb(&[&arguments[..], &POINT[..]].concat()).with_code(1);
+        assert!(ended.err.contains(words), "{}", ended.err);
+        let json = ended.json();
+        assert_eq!((&json["delivered"], &json["dropped"]), (&0.into(), &1.into()));
+    };
+    std::thread::scope(|scope| {
+        for (says, words) in [
+            (&b"SSH-2.0-OpenSSH_9.6\r\n"[..], "an SSH server answers there"),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP server answers there"),
+            (b"\x15\x03\x01\x00\x02\x02\x46", "a TLS server answers there"),
+            (b"220 mail.example.org ESMTP\r\n", "says \"220 mail.example.org ESMTP\""),
+            (b"-ERR unknown command 'put'\r\n", "says \"-ERR unknown command 'put'\""),
+            (b"\xff\xfd\x18\x00", "says \"\\xff\\xfd"),
+        ] {
+            scope.spawn(move || sends(says, false, words));
+            scope.spawn(move || sends(says, true, words));
+        }
+        scope.spawn(|| {
+            let url = foreign(b"HTTP/1.1 400 Bad Request\r\n\r\n", true);
+            let ended = potsdb_fed(b"m 1767225600 1 a=b\n", &["pipe", "--timeout", "1s", "--url", &url]).with_code(1);
+            assert!(ended.err.contains("an HTTP server answers there"), "{}", ended.err);
+        });
+    });
+}
+
+#[test]
+fn why_points_were_not_delivered_is_what_happened_to_them() {
+    let receiver = receiver_with(|config| {
+        config.faults.status = 503;
+        config.faults.status_on = "always".parse().unwrap();
+        config.faults.retry_after = Some(60);
+    });
+    let url = format!("http://{}", receiver.address());
+    let ended = potsdb(&[&["send", "--timeout", "500ms", "--url", &url], &POINT[..]].concat()).with_code(1);
+    assert!(ended.err.contains("503") && ended.err.contains(&url), "{}", ended.err);
+    assert!(!ended.err.contains("no answer"), "{}", ended.err);
+    let receiver = crate::command::receiver();
+    let arguments = ["pipe", "--mps", "0.1", "--timeout", "500ms", "--url", &receiver.url()];
+    let ended = potsdb_fed(b"m 1767225600 1 a=b\nm 1767225601 1 a=b\n", &arguments).with_code(1);
+    assert!(ended.err.contains("mps=0.1 lets no more points out"), "{}", ended.err);
+}
+
+#[test]
+fn what_is_wrong_with_an_argument_is_one_line_with_name_value_and_rule() {
+    for (arguments, words) in [
+        (
+            &["send", "--timeout", "0", "m", "1"][..],
+            "invalid value '0' for '--timeout <TIME>': that leaves no time",
+        ),
+        (&["pipe", "--timeout", "0"], "invalid value '0' for '--timeout <TIME>'"),
+        (
+            &["send", "--timeout", "-1s", "m", "1"],
+            "invalid value '-1s' for '--timeout <TIME>': expected a number",
+        ),
+        (&["pipe", "--mps", "-5"], "option mps: \"-5\" is not a number from 0 up"),
+        (&["send", "m"], "<VALUE> (help: potsdb send -h)"),
+        (
+            &["send", "--timeuot", "5"],
+            "did you mean --timeout? (help: potsdb send -h)",
+        ),
+        (
+            &["pipe", "--nosuch"],
+            "unexpected argument '--nosuch' found (help: potsdb pipe -h)",
+        ),
+        (
+            &["send", "-o", "nosuch=1", "m", "1"],
+            "unknown option \"nosuch\": `potsdb pipe --help` lists the options",
+        ),
+        (
+            &["send", "-u", "//x", "m", "1"],
+            "\"//x\": a URL starts with its scheme",
+        ),
+        (
+            &["send", "-u", "A,http://A", "m", "1"],
+            "the scheme stands once, before the first host",
+        ),
+        (
+            &["send", "-u", "A,", "m", "1"],
+            "\"A,\": a host is a name or an address: one is missing",
+        ),
+        (
+            &["send", "-u", "A", "-o", "prefix=\u{e9}", "m", "1"],
+            "option prefix: \"\u{e9}\"",
+        ),
+        (&["serve", "--port", "99999"], "expected a whole number from 0 to 65535"),
+        (
+            &["serve", "--max-points", "0"],
+            "invalid value '0' for '--max-points <COUNT>': expected a whole number from 1 up",
+        ),
+        (
+            &["serve", "--reset-after", "0"],
+            "invalid value '0' for '--reset-after <BYTES>': numbers are from 1 up",
+        ),
+        (
+            &["serve", "--cut-answers", "500%"],
+            "'500%' for '--cut-answers <WHICH>': a share is from 0% to 100%",
+        ),
+        (
+            &["serve", "--listen", "nosuch.invalid"],
+            "expected an address of this machine, such as 127.0.0.1",
+        ),
+        (
+            &["serve", "--base-path", "x"],
+            "invalid value 'x' for '--base-path <PATH>': expected a path that begins with /",
+        ),
+        (
+            &["serve", "--as", "influxdb", "--throttle", "5%"],
+            "--throttle has no effect with --as influxdb",
+        ),
+        (
+            &["serve", "--as", "kairosdb", "--auth-line", "x"],
+            "--auth-line has no effect with --as kairosdb",
+        ),
+    ] {
+        let ended = potsdb(arguments).with_code(2);
+        assert!(ended.err.contains(words), "{arguments:?}: {}", ended.err);
+        assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+    }
 }

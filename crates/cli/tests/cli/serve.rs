@@ -104,7 +104,7 @@ fn connections_that_are_reset_cost_no_point() {
 #[test]
 fn it_is_the_server_it_is_told_to_be() {
     let (server, url) = serve(&["--as", "victoriametrics"]);
-    potsdb_fed(POINTS, &["pipe", "--url", &url]).with_code(0);
+    potsdb_fed(POINTS, &["pipe", "--server", "victoriametrics", "--url", &url]).with_code(0);
     let (_, address) = url.split_once("//").unwrap();
     let mut asking = TcpStream::connect(address).unwrap();
     asking.write_all(b"GET /api/version HTTP/1.1\r\n\r\n").unwrap();

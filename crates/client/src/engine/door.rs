@@ -29,6 +29,8 @@ pub(super) struct Door {
     /// Bytes without an answer that its last connection allowed itself.
     pub(super) window_bytes: usize,
     pub(super) last_error: Option<String>,
+    /// Something else than a server of this protocol was there once: silence is found out about anew on each connection.
+    pub(super) was_foreign: bool,
 }
 
 impl Door {
@@ -44,6 +46,7 @@ impl Door {
             trial: BLOCK_BYTES,
             window_bytes,
             last_error: None,
+            was_foreign: false,
         }
     }
 

@@ -67,7 +67,8 @@ impl Engine {
             #[cfg(feature = "http")]
             Wire::Http(_) => door.knowledge,
         };
-        if self.terms.must_answer && matches!(knowledge, Knowledge::Silent { .. }) {
+        let doubted = self.terms.must_answer || door.was_foreign;
+        if doubted && matches!(knowledge, Knowledge::Silent { .. }) {
             knowledge = Knowledge::Unknown;
         }
         let terms = Terms {
@@ -306,6 +307,7 @@ impl Engine {
         });
         let door = &mut self.doors[self.links[link].door];
         door.not_before = self.now + door.backoff.cap();
+        door.was_foreign |= matches!(cut, Cut::Foreign(..));
     }
 
     /// Opens a connection when there is something to write and no live one takes it, or the one that does is to retire.

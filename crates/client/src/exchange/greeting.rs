@@ -5,6 +5,7 @@
 //!  greeting ------> waiting for it ------------------> the telnet exchange, as without a login
 //!                       |
 //!                       '-- AUTH_FAIL, unknown command, end of the stream: unauthorized
+//!                       '-- HTTP, TLS, SSH: a wrong address
 //! ```
 //!
 //! OpenTSDB swallows whatever comes before it has let the connection in, a `put` too: so nothing is taken until
@@ -13,6 +14,8 @@
 
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
+
+use potsdb_wire::reply::Foreign;
 
 use super::secrets::Secrets;
 use super::telnet::Telnet;
@@ -36,6 +39,8 @@ pub(crate) struct Greeting {
     line: Vec<u8>,
     written: usize,
     state: State,
+    /// What else than a server of this protocol answers, as it shows at once; and what it said.
+    foreign: Option<(Foreign, String)>,
     answer: Vec<u8>,
     progress: Duration,
     write_timeout: Duration,
@@ -58,6 +63,7 @@ impl Greeting {
             line,
             written: 0,
             state: State::Waiting,
+            foreign: None,
             answer: Vec::new(),
             progress: now,
             write_timeout: terms.write_timeout,
@@ -68,6 +74,10 @@ impl Greeting {
     /// Reads the answer's lines; what follows the welcome is the exchange's.
     fn read(&mut self, now: Duration, bytes: &[u8], verdicts: &mut Verdicts) {
         self.answer.extend_from_slice(bytes);
+        if let Some(foreign) = Foreign::of(&self.answer).filter(|foreign| *foreign != Foreign::Unknown) {
+            let said = Foreign::quoted(&self.answer).into();
+            self.foreign = Some((foreign, self.within.secrets.hidden(said)));
+        }
         while let Some(end) = memchr::memchr(b'\n', &self.answer) {
             let rest = self.answer.split_off(end + 1);
             let line = std::mem::replace(&mut self.answer, rest);
@@ -152,6 +162,9 @@ impl Exchange for Greeting {
     }
 
     fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<Cut> {
+        if let Some((foreign, said)) = self.foreign.clone() {
+            return Some(Cut::Foreign(foreign, said));
+        }
         match (self.state, self.patience()) {
             (State::Refused, _) => Some(Cut::Unauthorized(REFUSED.to_owned())),
             (State::Waiting, (until, cut)) if until <= now => Some(cut),

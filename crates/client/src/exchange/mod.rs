@@ -9,6 +9,7 @@ use std::io::IoSlice;
 use std::time::Duration;
 
 use potsdb_wire::Server;
+use potsdb_wire::reply::Foreign;
 
 use crate::batch::Batch;
 use crate::outstanding::Outstanding;
@@ -138,6 +139,8 @@ pub(crate) enum Cut {
     CannotAnswer,
     /// The credentials are missing, wrong or not enough; in the server's words.
     Unauthorized(String),
+    /// No server of this protocol is there; what it is, and what it said, quoted.
+    Foreign(Foreign, String),
     /// No points are taken at this URL; in the server's words.
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has URLs"))]
     Misplaced(String),
@@ -150,7 +153,7 @@ impl Cut {
     pub(crate) fn is_lasting(&self) -> bool {
         matches!(
             self,
-            Cut::ReadOnly | Cut::CannotAnswer | Cut::Unauthorized(_) | Cut::Misplaced(_)
+            Cut::ReadOnly | Cut::CannotAnswer | Cut::Foreign(..) | Cut::Unauthorized(_) | Cut::Misplaced(_)
         )
     }
 }
@@ -163,6 +166,14 @@ impl fmt::Display for Cut {
             Cut::ReadOnly => f.write_str("the server takes no points (read-only mode)"),
             Cut::CannotAnswer => f.write_str("the server cannot answer what the option ack asks for"),
             Cut::Unauthorized(words) => write!(f, "the server refuses the credentials (option auth): {words}"),
+            Cut::Foreign(foreign, said) => {
+                write!(f, "{foreign} answers there, not OpenTSDB over telnet: it says {said}")?;
+                match foreign {
+                    Foreign::Http => f.write_str(" (is http:// meant?)"),
+                    Foreign::Tls => f.write_str(" (is tsdbs:// meant?)"),
+                    _ => Ok(()),
+                }
+            }
             Cut::Misplaced(words) => write!(f, "the server takes no points at this URL: {words}"),
             Cut::Finished => f.write_str("closed"),
         }

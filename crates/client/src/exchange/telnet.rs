@@ -16,14 +16,18 @@
 //! it; errors that name no point are held until then. **Silent**: a line is unconfirmed once the
 //! peer's kernel has it. **Unknown**: lines stay re-sendable until it is decided.
 //!
+//! A server that speaks, but none of this protocol's words, is no silent one: the address is wrong, and nothing is delivered
+//! there. A web server, TLS or SSH ends the connection at once. Anything else has until silence is decided to say something
+//! known after all, because it may be a banner.
+//!
 //! What an answer is worth on which server is the README's table.
 
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use potsdb_wire::reply::{Class, ErrorKind, Replies, Reply};
-use potsdb_wire::words;
+use potsdb_wire::reply::{Class, ErrorKind, Foreign, Replies, Reply};
+use potsdb_wire::{Server, words};
 
 use super::secrets::Secrets;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
@@ -63,6 +67,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A connection on which nothing has moved for so long gets no more lines, if another takes them.
 const STILL_AFTER: Duration = Duration::from_secs(1);
+
+/// What is kept of what a server says before anything known.
+const FIRST_BYTES: usize = 256;
 
 /// How often the kernel is asked, at least: while someone waits, and otherwise.
 const KERNEL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
@@ -104,6 +111,13 @@ pub(crate) struct Telnet {
     /// When the kernel's acknowledgement of the oldest question without an answer was seen.
     question_received: Option<Duration>,
     answered: bool,
+    /// What it said first; empty once it has said something known.
+    first_bytes: Vec<u8>,
+    understood: bool,
+    /// A question was asked on this connection.
+    asked: bool,
+    /// The connection is over.
+    over: bool,
     /// When bytes last left for the peer, as far as is known; and when anything last moved.
     write_progress: Duration,
     progress: Duration,
@@ -150,6 +164,10 @@ impl Telnet {
             asked_written: 0,
             question_received: None,
             answered: false,
+            first_bytes: Vec::new(),
+            understood: false,
+            asked: false,
+            over: false,
             write_progress: now,
             progress: now,
             ending: Ending::No,
@@ -164,6 +182,7 @@ impl Telnet {
             self.progress = now;
         }
         self.window.push_version(now);
+        self.asked = true;
         self.unasked_since = None;
         if let Knowledge::Silent { until } = &mut self.knowledge {
             *until = now + SILENT_FOR;
@@ -324,6 +343,61 @@ impl Telnet {
         self.confirm(verdicts);
     }
 
+    /// Whether that is the server's answer. TDengine's is `1`, which also begins many a greeting.
+    fn is_answer_of(&self, server: Server) -> bool {
+        let ones = self.understood || self.first_bytes.iter().all(|byte| *byte == b'1');
+        server != Server::TDengine || (self.asked && ones)
+    }
+
+    /// What else than a server of this protocol speaks here, as far as can be told.
+    fn foreign(&self) -> Option<Foreign> {
+        (!self.understood).then(|| Foreign::of(&self.first_bytes)).flatten()
+    }
+
+    /// The same, once nothing known is waited for any longer.
+    fn found_foreign(&self, now: Duration) -> Option<Cut> {
+        let foreign = self.foreign()?;
+        let undecided = self.knowledge == Knowledge::Unknown;
+        let in_vain = undecided && self.question_received.is_some_and(|at| now >= at + SILENT_AFTER);
+        let is_certain = foreign != Foreign::Unknown || self.over || in_vain;
+        is_certain.then(|| {
+            let said = Foreign::quoted(&self.first_bytes).into();
+            Cut::Foreign(foreign, self.secrets.hidden(said))
+        })
+    }
+
+    /// Why the connection is to end now, whoever is there.
+    fn move_on(&mut self, now: Duration, verdicts: &mut Verdicts) -> Option<Cut> {
+        if self.read_only {
+            return Some(Cut::ReadOnly);
+        }
+        if self.knowledge == Knowledge::Unknown && self.question_received.is_some_and(|at| now >= at + SILENT_AFTER) {
+            if self.terms.must_answer {
+                return Some(Cut::CannotAnswer);
+            }
+            self.decide_silent(now, verdicts);
+            if self.retired {
+                // That may have been the last it held, and nothing else wakes it.
+                self.retire(now);
+            }
+        }
+        if self.ending == Ending::No && self.should_ask(now) {
+            self.ask(now);
+        }
+        if self.window.unwritten() > 0 && now >= self.write_progress + self.terms.write_timeout {
+            return Some(Cut::WriteTimeout);
+        }
+        if self.answer_by().is_some_and(|by| by <= now) {
+            return Some(Cut::AnswerTimeout);
+        }
+        match self.ending {
+            Ending::HalfClosed { at } if self.window.is_empty() && now >= at.max(self.progress) + LAST_WORDS => {
+                Some(Cut::Finished)
+            }
+            _ => None,
+        }
+    }
+
     fn count_unsettled(&mut self, verdicts: &mut Verdicts) {
         for held in self.settling.drain() {
             verdicts.done(held, Done::Unsettled);
@@ -418,20 +492,33 @@ impl Exchange for Telnet {
             // It may be a part of the answer.
             self.question_received = self.question_received.map(|_| now);
         }
+        if !self.understood {
+            let room = FIRST_BYTES - self.first_bytes.len();
+            self.first_bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
         let mut replies = std::mem::take(&mut self.replies);
         replies.push(bytes);
         while let Some(reply) = replies.next() {
             match reply {
-                Reply::Version(server) => {
+                Reply::Version(server) if self.is_answer_of(server) => {
+                    self.understood = true;
                     self.answer(now, verdicts);
                     self.knowledge = Knowledge::Answers(server);
                 }
-                Reply::Error { kind, text } => self.error(kind, text, verdicts),
+                Reply::Error { kind, text } => {
+                    self.understood = true;
+                    self.error(kind, text, verdicts);
+                }
                 // A continuation of an error, or a banner: nothing follows from it.
                 _ => {}
             }
         }
         self.replies = replies;
+        if matches!(self.knowledge, Knowledge::Silent { .. }) && self.foreign().is_some() {
+            // What was taken for silence was something else. The next connection finds out anew.
+            self.knowledge = Knowledge::Unknown;
+            self.over = true;
+        }
     }
 
     fn kernel_has(&mut self, now: Duration, bytes: u64, verdicts: &mut Verdicts) {
@@ -478,34 +565,13 @@ impl Exchange for Telnet {
 
     fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<Cut> {
         self.urgent = urgent;
-        if self.read_only {
-            return Some(Cut::ReadOnly);
+        if let Some(cut) = self.found_foreign(now) {
+            return Some(cut);
         }
-        if self.knowledge == Knowledge::Unknown && self.question_received.is_some_and(|at| now >= at + SILENT_AFTER) {
-            if self.terms.must_answer {
-                return Some(Cut::CannotAnswer);
-            }
-            self.decide_silent(now, verdicts);
-            if self.retired {
-                // That may have been the last it held, and nothing else wakes it.
-                self.retire(now);
-            }
-        }
-        if self.ending == Ending::No && self.should_ask(now) {
-            self.ask(now);
-        }
-        if self.window.unwritten() > 0 && now >= self.write_progress + self.terms.write_timeout {
-            return Some(Cut::WriteTimeout);
-        }
-        if self.answer_by().is_some_and(|by| by <= now) {
-            return Some(Cut::AnswerTimeout);
-        }
-        match self.ending {
-            Ending::HalfClosed { at } if self.window.is_empty() && now >= at.max(self.progress) + LAST_WORDS => {
-                Some(Cut::Finished)
-            }
-            _ => None,
-        }
+        let cut = self.move_on(now, verdicts)?;
+        self.over = true;
+        // What it said tells more than what it did not do.
+        self.found_foreign(now).or(Some(cut))
     }
 
     fn deadline(&self) -> Option<Duration> {
@@ -569,8 +635,12 @@ impl Exchange for Telnet {
     }
 
     fn ended(&mut self, clean: bool, verdicts: &mut Verdicts) {
+        self.over = true;
+        let is_foreign = self.foreign().is_some();
         let closed = clean && matches!(self.ending, Ending::HalfClosed { .. });
-        if closed && self.knowledge == Knowledge::Unknown && self.window.is_asked() && !self.terms.must_answer {
+        if is_foreign {
+            // Nothing is delivered here.
+        } else if closed && self.knowledge == Knowledge::Unknown && self.window.is_asked() && !self.terms.must_answer {
             // The server read to the end of the stream and ended its own without an answer.
             self.decide_silent(self.progress, verdicts);
         } else if matches!(self.knowledge, Knowledge::Silent { .. }) {
@@ -589,7 +659,7 @@ impl Exchange for Telnet {
             others.extend(suspects.extract_if(.., |held| !apart(held)));
             suspects.extend(tried);
         }
-        if closed || self.read_only {
+        if closed || self.read_only || is_foreign {
             others.append(&mut suspects);
         }
         verdicts.again_suspects(suspects);

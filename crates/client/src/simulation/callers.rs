@@ -89,6 +89,12 @@ pub(super) enum Action {
         server: usize,
         lasts: Duration,
     },
+    /// Something else listens in its place, which swallows what it is given and says this, or that.
+    Foreign {
+        server: usize,
+        lasts: Duration,
+        foreign: Foreign,
+    },
     /// The network resets the connections there are.
     Reset {
         server: usize,
@@ -97,6 +103,16 @@ pub(super) enum Action {
     HangUp {
         server: usize,
     },
+}
+
+/// A program that speaks another protocol.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Foreign {
+    pub(super) says: &'static [u8],
+    /// Before it has read anything.
+    pub(super) first: bool,
+    /// It closes the connection once it has said that.
+    pub(super) closes: bool,
 }
 
 /// What a client and its servers speak.
@@ -144,6 +160,7 @@ impl Action {
             | Action::Unreachable { lasts, .. }
             | Action::Narrow { lasts, .. }
             | Action::CutAnswers { lasts, .. }
+            | Action::Foreign { lasts, .. }
             | Action::Chatter { lasts, .. } => Some(*lasts),
             Action::Send { .. } | Action::Flush { .. } | Action::Close { .. } | Action::Stop => Some(Duration::ZERO),
             Action::Reset { .. } | Action::HangUp { .. } => Some(Duration::ZERO),
@@ -156,6 +173,16 @@ pub(super) const LONGEST_REST: Duration = Duration::from_secs(600);
 
 /// Ten times the longest answer timeout there is here.
 const LONGEST_ANSWER: Duration = Duration::from_secs(100);
+
+/// What programs of other protocols say to a line, or before one.
+const FOREIGN: [&[u8]; 6] = [
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+    b"SSH-2.0-OpenSSH_9.6\r\n",
+    b"\x15\x03\x01\x00\x02\x02\x46",
+    b"220 mail.example.org ESMTP\r\n",
+    b"-ERR unknown command 'put'\r\n",
+    b"\xff\xfd\x18\x00\x9c",
+];
 
 /// Longer than any run.
 const FOR_EVER: Duration = Duration::from_secs(1_000_000);
@@ -532,7 +559,16 @@ impl History {
         if self.wire == Wire::Http && dice.chance(50) {
             return front_fault(server, lasts, dice);
         }
-        match dice.below(13) {
+        match dice.below(15) {
+            13 | 14 if self.wire == Wire::Telnet => Action::Foreign {
+                server,
+                lasts,
+                foreign: Foreign {
+                    says: dice.pick(&FOREIGN),
+                    first: dice.chance(50),
+                    closes: dice.chance(50),
+                },
+            },
             0..3 => Action::Kill { server, down: lasts },
             3 => Action::Restart { server, down: lasts },
             4 => Action::StallReading { server, lasts },

@@ -42,6 +42,7 @@
 //! | http | `Retry-After` without bound | none | `overload.rs` |
 //! | http | body limit never learned | 109 | manners, length of bodies |
 //! | http | unknown 400 believed before anything was taken | 284 | manners, the announced end |
+//! | telnet | another protocol taken for silence | 5 | manners, left alone; in others 3, what was told |
 //! | telnet | verdict posted twice | none | `verdicts.rs`, `exchange/telnet/tests.rs` |
 //!
 //! Nothing finds precautions that go before lines without a verdict, or that take all of a way: no law says how soon such

@@ -39,7 +39,9 @@
 //! - **Manners**: a connection is ended by the client only at its end, or when no byte moved for a timeout. Over
 //!   HTTP no request comes before the last one's answer, none to a server that asked for rest, none behind the announced
 //!   end of a connection; no body is as long as one that was too long in the last 5 minutes, or longer than the server's configuration allows;
-//!   401, 403, 404 and 405 leave the server alone until the back-off's cap.
+//!   401, 403, 404 and 405 leave the server alone until the back-off's cap, and so does, over telnet, something that speaks
+//!   another protocol. *No wrong address*: from the first byte the client has heard of such, nothing becomes unconfirmed on
+//!   that connection, and on later ones to the same endpoint only once silence was found out anew.
 //!
 //! Where the platform does not tell what the peer's kernel has, unconfirmed points may be lost
 //! with their connection: that is what the option's documentation says.
@@ -132,6 +134,9 @@ struct Stream {
     /// When it was told so of the oldest question without an answer, or a byte came that may be the answer's.
     oldest_told: Option<Duration>,
     first_question: Option<usize>,
+    /// Something speaks on it that is no server of this protocol; and the client has heard some of that.
+    foreign: bool,
+    foreign_heard: bool,
     /// Nothing is asked on it; and whether that ever was so.
     silent: bool,
     murky: bool,
@@ -221,6 +226,8 @@ struct Door {
     /// It took a body: points go there.
     took: bool,
     silent: bool,
+    /// Something else was there once: from then on nothing but an answer, or new silence, counts.
+    foreign: bool,
     /// It asked to be left alone.
     rests_until: Duration,
     /// It needs somebody's doing: no new connection before that.
@@ -237,6 +244,7 @@ impl Door {
             answered: false,
             took: false,
             silent: false,
+            foreign: false,
             rests_until: Duration::ZERO,
             lasting_until: Duration::ZERO,
             too_long: usize::MAX,
@@ -458,6 +466,8 @@ impl Oracle {
             question_told: None,
             oldest_told: None,
             first_question: None,
+            foreign: false,
+            foreign_heard: false,
             silent: false,
             murky: false,
             loosened: 0,
@@ -481,7 +491,8 @@ impl Oracle {
         self.connects += 1;
         let stream = &mut self.streams[id];
         (stream.connected, stream.progress) = (Some(now), now);
-        stream.silent = self.never_asks || (self.doors[stream.server].silent && !self.must_answer);
+        let door = &self.doors[stream.server];
+        stream.silent = (self.never_asks || (door.silent && !self.must_answer)) && !door.foreign;
     }
 
     /// The server's kernel has so many bytes.
@@ -507,6 +518,13 @@ impl Oracle {
     pub(super) fn dropped(&mut self, now: Duration, id: usize, by_client: bool) {
         if by_client {
             self.may_end(now, id);
+        }
+        if self.streams[id].foreign_heard {
+            let door = &mut self.doors[self.streams[id].server];
+            door.foreign = true;
+            if self.end.is_none() {
+                door.lasting_until = now + self.limits.cap;
+            }
         }
         self.silent_at_its_end(now, id);
         self.live.retain(|other| *other != id);
@@ -543,6 +561,7 @@ impl Oracle {
                 stream.is_unused(now)
                     || (self.wire == Wire::Http && self.may_leave_http(id, aged))
                     || stream.read_only
+                    || stream.foreign_heard
                     || stream
                         .half_closed
                         .is_some_and(|at| now >= at.max(stream.progress) + LAST_WORDS)

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::Dice;
-use super::callers::Poison;
+use super::callers::{Foreign, Poison};
 
 pub(super) mod answer;
 pub(super) mod request;
@@ -67,6 +67,8 @@ pub(super) struct Server {
     counts: bool,
     /// Until when, how many of a hundred answers have no end, or come slowly, a few bytes each so often.
     pub(super) lingers: (Duration, u64, Option<Duration>),
+    /// Until when something else listens in its place.
+    foreign: Option<(Duration, Foreign)>,
     /// Until when it talks without end.
     pub(super) chatty_until: Duration,
     /// Until when what stands before it takes bodies up to this length.
@@ -99,6 +101,7 @@ impl Server {
             front: None,
             counts: false,
             lingers: (Duration::ZERO, 0, None),
+            foreign: None,
             chatty_until: Duration::ZERO,
             narrow: (Duration::ZERO, 0),
             cuts: (Duration::ZERO, 0),
@@ -109,6 +112,16 @@ impl Server {
     /// Whether it closes the connection at this line.
     pub(super) fn hangs_up_at(&self, line: &[u8]) -> bool {
         self.poison == Some(Poison::HangUp) && is_sick(line)
+    }
+
+    /// Something else listens in its place for a while.
+    pub(super) fn give_way(&mut self, until: Duration, foreign: Foreign) {
+        self.foreign = Some((until, foreign));
+    }
+
+    pub(super) fn foreign(&self, now: Duration) -> Option<Foreign> {
+        let there = self.foreign.filter(|(until, _)| now < *until);
+        there.map(|(_, foreign)| foreign)
     }
 
     /// Reads one line of a connection.

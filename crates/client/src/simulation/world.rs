@@ -20,7 +20,7 @@ mod faults;
 mod http;
 mod network;
 
-use super::callers::{History, NameTemper, Wire};
+use super::callers::{Foreign, History, NameTemper, Wire};
 use super::oracle::Oracle;
 use super::server::answer::Answer;
 use super::server::{Says, Server};
@@ -42,6 +42,8 @@ enum Event {
     Up(usize),
     /// The name of a server is resolved.
     Named(usize),
+    /// A server is back where something else has listened.
+    Back(usize),
     /// A server that talks without end goes on.
     Chatter(usize),
     /// Something a server was kept from is allowed again.
@@ -172,6 +174,7 @@ impl World {
                 Event::Answer(flow) => self.give_answer(flow),
                 Event::Idle(flow, answers) => self.hang_up_idle(flow, answers),
                 Event::Named(server) => self.answer_name(server),
+                Event::Back(server) => self.kill(server, Duration::ZERO),
                 Event::Chatter(server) => self.chatter(server),
                 Event::Up(server) => self.servers[server].up = true,
                 Event::Resume(server) => self.pump_all(server),
@@ -219,6 +222,9 @@ impl World {
         self.ready.push(id);
         if connected {
             self.keep_idle(id);
+            if self.foreign(id).is_some_and(|foreign| foreign.first) {
+                self.say_foreign(id);
+            }
         }
     }
 
@@ -324,8 +330,34 @@ impl World {
         }
     }
 
+    /// What else than the server has this connection.
+    fn foreign(&self, id: usize) -> Option<Foreign> {
+        self.servers[self.flows[id].server].foreign(self.now)
+    }
+
+    /// Something else says what it has to say.
+    fn say_foreign(&mut self, id: usize) {
+        let Some(foreign) = self.foreign(id) else { return };
+        let flow = &mut self.flows[id];
+        if flow.replies.is_empty() {
+            flow.replies.extend_from_slice(foreign.says);
+            flow.in_pieces = if foreign.closes { 0 } else { flow.replies.len() };
+            self.oracle.is_foreign(id);
+            self.wake(id);
+        }
+        if foreign.closes {
+            self.close(id);
+        }
+    }
+
     fn hear_lines(&mut self, id: usize) {
         let server = self.flows[id].server;
+        if self.foreign(id).is_some() {
+            // It takes nothing of what it reads.
+            let flow = &mut self.flows[id];
+            flow.line = flow.read;
+            return self.say_foreign(id);
+        }
         loop {
             let flow = &mut self.flows[id];
             let Some(length) = memchr::memchr(b'\n', &flow.sent[flow.line..flow.read]) else {

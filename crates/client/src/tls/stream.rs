@@ -232,8 +232,48 @@ impl Encrypted {
             rustls::Error::InvalidMessage(_) if self.session.is_handshaking() => {
                 io::Error::other("the server does not speak TLS")
             }
-            failure => io::Error::other(failure),
+            failure => io::Error::other(in_words(&failure)),
         }
+    }
+}
+
+/// What is wrong, in words for whoever runs the program; TLS's own name for it in parentheses.
+fn in_words(failure: &rustls::Error) -> String {
+    use rustls::{AlertDescription as Alert, CertificateError as Wrong, Error};
+    match failure {
+        Error::InvalidCertificate(wrong) => match wrong {
+            Wrong::UnknownIssuer => {
+                "the server's certificate is signed by no authority that is trusted here, which are the \
+                 system's, or those in ca instead (UnknownIssuer)"
+                    .to_owned()
+            }
+            Wrong::Expired | Wrong::ExpiredContext { .. } => "the server's certificate expired".to_owned(),
+            Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => {
+                "the server's certificate is not valid yet; perhaps this machine's clock is wrong".to_owned()
+            }
+            Wrong::NotValidForNameContext { expected, presented } => {
+                let (name, others) = (expected.to_str(), presented.join(", "));
+                format!("the server's certificate is not valid for name {name:?}, only for: {others}")
+            }
+            wrong => format!("the server's certificate cannot be trusted: {wrong}"),
+        },
+        Error::AlertReceived(alert) => {
+            let why = match alert {
+                Alert::CertificateRequired => "it wants a client's certificate, options cert and key",
+                Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateUnknown | Alert::DecryptError => {
+                    "it does not take this client's certificate"
+                }
+                Alert::HandshakeFailure => "it agrees to no cipher, or wants a client's certificate",
+                Alert::ProtocolVersion => "it speaks neither TLS 1.2 nor 1.3",
+                Alert::UnrecognisedName => "it has no such name",
+                _ => return format!("the server refuses the TLS connection (alert {alert:?})"),
+            };
+            format!("the server refuses the TLS connection: {why} (alert {alert:?})")
+        }
+        Error::PeerIncompatible(_) => {
+            format!("the server speaks neither TLS 1.2 nor 1.3 as this client does ({failure})")
+        }
+        _ => format!("TLS: {failure}"),
     }
 }
 

@@ -116,7 +116,11 @@ fn what_is_no_url_is_refused_with_the_rule() {
         ("ftp://x", "the scheme is tsdb"),
         ("HTTP://x", "the scheme is tsdb"),
         ("tsdb://", "a host is a name"),
-        ("tsdb://a,,b", "a host is a name"),
+        (
+            "tsdb://a,,b",
+            "\"a,,b\": a host is a name or an address: one is missing",
+        ),
+        ("a,http://b", "the scheme stands once"),
         ("tsdb://a:0", "a port is a number"),
         ("tsdb://a:99999", "a port is a number"),
         ("tsdb://::1", "in brackets"),

@@ -97,7 +97,7 @@ fn typed_options_are_held_against_the_rules_of_their_text() {
             builder()
                 .ack(potsdb::Ack::Accepted)
                 .server(potsdb::Server::VictoriaMetrics),
-            "option ack: accepted is what victoriametrics cannot tell over tsdb",
+            "option ack: \"accepted\" has no effect over tsdb: victoriametrics cannot tell",
         ),
     ] {
         let error = builder.build().map(|_| ()).unwrap_err().to_string();

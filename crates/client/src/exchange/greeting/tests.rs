@@ -110,3 +110,16 @@ fn the_kernels_count_is_of_the_stream_with_the_line_before_it() {
         assert_eq!(verdicts.tally.unconfirmed, unconfirmed, "{bytes} bytes");
     }
 }
+
+#[test]
+fn a_server_of_another_protocol_is_a_wrong_address_and_no_refusal() {
+    for words in ["SSH-2.0-x\r\n", "HTTP/1.1 400 Bad Request: auth basic key canary\r\n"] {
+        let mut exchange = greeting();
+        write(&mut exchange, 100);
+        says(&mut exchange, words.as_bytes());
+        let cut = exchange.tick(Duration::ZERO, false, &mut Verdicts::default());
+        let cut = cut.expect("it is of no use");
+        assert!(matches!(cut, Cut::Foreign(..)), "{cut:?}");
+        assert!(!cut.to_string().contains("canary"), "{cut}");
+    }
+}

@@ -413,8 +413,8 @@ fn a_server_that_drips_is_given_up_in_the_end() {
     s.pass(100);
     s.write();
     s.kernel_has_all();
-    let bytes = (0..100).find(|_| {
-        s.server("x");
+    let bytes = (0..40).find(|at| {
+        s.server(&OPENTSDB[*at..=*at]);
         s.pass(9_000) == Some(Cut::AnswerTimeout)
     });
     assert!((10..=12).contains(&bytes.unwrap()), "{bytes:?} bytes");
@@ -506,4 +506,89 @@ fn a_server_that_answers_late_but_answers_is_not_given_up() {
         assert_eq!(s.pass(8_000), None);
         s.server(OPENTSDB);
     }
+}
+
+/// What other servers say to a line, or before one.
+const FOREIGN: [&[u8]; 7] = [
+    b"SSH-2.0-OpenSSH_9.6\r\n",
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+    b"\x15\x03\x01\x00\x02\x02\x46",
+    b"220 mail.example.org ESMTP\r\n",
+    b"-ERR unknown command 'put'\r\n",
+    b"120 Service ready in 5 minutes\r\n",
+    b"\xff\xfd\x18\xffp",
+];
+
+#[test]
+fn a_server_that_says_nothing_of_the_protocol_is_a_wrong_address_and_not_a_silent_server() {
+    for said in FOREIGN {
+        for knowledge in [Knowledge::Unknown, Knowledge::Silent { until: Duration::MAX }] {
+            let mut s = Scenario::new(knowledge);
+            s.exchange.received(s.now, said, &mut s.verdicts);
+            s.give(2).write();
+            s.kernel_has_all();
+            let cut = s.pass(2_000);
+            assert!(matches!(cut, Some(Cut::Foreign(..))), "{said:?}: {cut:?}");
+            let is_quoted = cut
+                .clone()
+                .is_some_and(|cut| cut.to_string().contains(&*Foreign::quoted(said)));
+            assert!(is_quoted, "{cut:?}");
+            s.exchange.ended(false, &mut s.verdicts);
+            assert_eq!(s.verdicts(), (0, 0, 0, 2), "{said:?}");
+            assert_eq!(s.exchange.knowledge(), Knowledge::Unknown);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_of_the_protocol_and_ends_the_stream_has_not_read_to_its_end() {
+    for said in FOREIGN {
+        let mut s = Scenario::new(Knowledge::Unknown);
+        s.give(2).write();
+        s.exchange.finish(s.now);
+        assert!(s.exchange.take_half_close());
+        s.exchange.received(s.now, said, &mut s.verdicts);
+        s.exchange.ended(true, &mut s.verdicts);
+        assert!(matches!(s.pass(0), Some(Cut::Foreign(..))), "{said:?}");
+        assert_eq!(s.verdicts(), (0, 0, 0, 2), "{said:?}");
+    }
+}
+
+#[test]
+fn what_is_obvious_is_told_at_once_and_a_banner_has_until_silence_is_decided() {
+    for (said, at_once) in FOREIGN.into_iter().zip([true, true, true, false, false, false, false]) {
+        let mut s = Scenario::new(Knowledge::Unknown);
+        s.give(2).write();
+        s.kernel_has_all();
+        s.exchange.received(s.now, said, &mut s.verdicts);
+        assert_eq!(s.pass(1_999).is_some(), at_once, "{said:?}");
+    }
+    let mut s = Scenario::new(Knowledge::Unknown);
+    s.give(2).write();
+    s.kernel_has_all();
+    s.server("Welcome to tsd1\n");
+    assert_eq!(s.pass(1_999), None);
+    assert_eq!(s.server(OPENTSDB).verdicts(), (2, 0, 0, 0));
+    s.server("One more strange line\n");
+    assert_eq!(s.pass(0), None, "it has spoken properly before");
+}
+
+#[test]
+fn a_server_that_is_known_to_answer_is_told_as_foreign_where_it_would_be_told_as_deaf() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(2).pass(100);
+    s.write();
+    s.server("220 mail.example.org ESMTP\r\n");
+    assert_eq!(s.pass(9_999), None);
+    assert!(matches!(s.pass(1), Some(Cut::Foreign(..))));
+}
+
+#[test]
+fn the_end_of_an_error_on_an_older_connection_is_no_other_protocol() {
+    let mut s = Scenario::new(Knowledge::Unknown);
+    s.give(2).write();
+    s.kernel_has_all();
+    s.server("Caused by RPC: PutRequest(table=\"tsdb\")\n");
+    assert_eq!(s.pass(2_000), None);
+    assert_eq!(s.verdicts(), (0, 2, 0, 0));
 }

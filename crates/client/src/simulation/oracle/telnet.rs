@@ -71,10 +71,18 @@ impl Oracle {
         self.streams[id].replies.push_back((end, says));
     }
 
+    /// Something that is no server of this protocol speaks on this connection.
+    pub(in crate::simulation) fn is_foreign(&mut self, id: usize) {
+        self.streams[id].foreign = true;
+    }
+
     /// The client has read so many bytes of the replies.
     pub(in crate::simulation) fn heard(&mut self, now: Duration, id: usize, bytes: usize) {
         let stream = &mut self.streams[id];
         (stream.progress, stream.oldest_told) = (now, stream.oldest_told.map(|_| now));
+        if stream.foreign && bytes > 0 {
+            (stream.foreign_heard, stream.silent) = (true, false);
+        }
         self.shows(self.streams[id].server);
         while let Some((_, says)) = self.streams[id]
             .replies
@@ -194,7 +202,7 @@ impl Oracle {
     pub(super) fn loosen(&mut self, now: Duration, id: usize) {
         let stream = &mut self.streams[id];
         let door = &mut self.doors[stream.server];
-        if door.answered || self.wire != Wire::Telnet {
+        if door.answered || stream.foreign_heard || self.wire != Wire::Telnet {
             return;
         }
         let waited = stream.question_told.is_some_and(|at| now >= at + SILENT_AFTER);
@@ -225,7 +233,10 @@ impl Oracle {
     /// A server that ended its side behind the client's question and said nothing does not answer.
     pub(super) fn silent_at_its_end(&mut self, now: Duration, id: usize) {
         let stream = &mut self.streams[id];
-        stream.silent |= stream.half_closed.is_some() && stream.first_question.is_some() && !self.must_answer;
+        stream.silent |= !stream.foreign_heard
+            && stream.half_closed.is_some()
+            && stream.first_question.is_some()
+            && !self.must_answer;
         self.loosen(now, id);
     }
 }

@@ -51,6 +51,11 @@ impl World {
                 percent,
                 gap,
             } => self.servers[server].lingers = (now + lasts, percent, gap),
+            Action::Foreign { server, lasts, foreign } => {
+                self.kill(server, Duration::ZERO);
+                self.servers[server].give_way(now + lasts, foreign);
+                self.schedule(lasts, Event::Back(server));
+            }
             Action::Chatter { server, lasts } => {
                 self.servers[server].chatty_until = now + lasts;
                 self.schedule(Duration::ZERO, Event::Chatter(server));
@@ -75,7 +80,11 @@ impl World {
         if until <= self.now {
             return;
         }
-        for id in self.live(server) {
+        let live = match self.servers[server].foreign(self.now) {
+            Some(_) => Vec::new(),
+            None => self.live(server),
+        };
+        for id in live {
             let flow = &mut self.flows[id];
             let line = match (
                 self.wire,
@@ -107,7 +116,7 @@ impl World {
         }
     }
 
-    fn kill(&mut self, server: usize, down: Duration) {
+    pub(super) fn kill(&mut self, server: usize, down: Duration) {
         let live = self.live(server);
         self.servers[server].die();
         self.schedule(down, Event::Up(server));

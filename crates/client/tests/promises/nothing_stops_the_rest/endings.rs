@@ -156,3 +156,77 @@ fn a_slow_way_is_not_taken_for_a_server_that_is_gone() {
     let stats = close(&client);
     assert_eq!(stats.connects, 1, "{stats:?}");
 }
+
+/// Something that says this to the first line of each connection and takes no point.
+fn foreign(listener: TcpListener, says: &'static [u8]) {
+    std::thread::spawn(move || {
+        // Ends with the first connection that asks it to.
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut line = String::new();
+            let _ = BufReader::new(&stream).read_line(&mut line);
+            let _ = (&stream).write_all(says);
+            if line == "end\n" {
+                return;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_wrong_address_takes_no_point_stops_no_other_and_is_used_when_a_server_is_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    foreign(listener, b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+    let alone = Client::builder(&format!("tsdb://{address}"))
+        .set("host_tag", "false")
+        .set("backoff", "1ms..20ms")
+        .build()
+        .unwrap();
+    send(&alone, 0, 100);
+    let stats = wait_until(&alone, "it is not found out", |stats| {
+        stats.endpoints[0]
+            .last_error
+            .as_ref()
+            .is_some_and(|why| why.contains("an HTTP server answers there"))
+    });
+    assert_eq!((stats.delivered(), stats.pending()), (0, 100), "{stats:?}");
+    let reports = alone.take_reports();
+    let told = |report: &potsdb::Report| report.to_string().contains("\"HTTP/1.1 400 Bad Request\"");
+    assert!(reports.iter().any(told), "{reports:?}");
+
+    // Beside it another host takes all there is.
+    let receiver = recording();
+    let both = Client::builder(&format!("tsdb://{address},{}", receiver.address()))
+        .set("host_tag", "false")
+        .set("backoff", "1ms..20ms")
+        .build()
+        .unwrap();
+    send(&both, 0, 100);
+    both.flush(LONG).unwrap();
+    let stats = both.close(LONG);
+    ended(&stats);
+    assert_eq!(stats.acknowledged, 100, "{stats:?}");
+    stored(&receiver, 100);
+
+    // A server comes back to the address.
+    let mut last = std::net::TcpStream::connect(address).unwrap();
+    last.write_all(b"end\n").unwrap();
+    let _ = std::io::Read::read_to_end(&mut last, &mut Vec::new());
+    let receiver = loop {
+        let config = Config {
+            listen: address,
+            keep_lines: true,
+            ..Config::default()
+        };
+        match Receiver::start(config) {
+            Ok(receiver) => break receiver,
+            // The thread has not let go of the address yet.
+            Err(_) => std::thread::yield_now(),
+        }
+    };
+    alone.flush(LONG).unwrap();
+    let stats = alone.close(LONG);
+    ended(&stats);
+    assert_eq!(stats.acknowledged, 100, "{stats:?}");
+    stored(&receiver, 100);
+}

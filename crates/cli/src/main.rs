@@ -9,8 +9,8 @@
 //! | `completions`, `man` | for the shell and the manual |
 //! | `options`, `statistics`, `output`, `signals`, `request` | what the subcommands share |
 //!
-//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), or a server never answered for
-//! them, 2 could not run; 128 and a signal's number in place of 1 if that came first.
+//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run; 128 and a
+//! signal's number in place of 1 if that came first.
 
 #![forbid(unsafe_code)]
 
@@ -50,8 +50,7 @@ struct Potsdb {
 const EXIT_CODES: &str = "\
 Exit codes:
   0      all delivered; check: points can be sent
-  1      some points were not, or the server never answered for them and neither
-         server=victoriametrics nor ack=none says so; check: points cannot be sent
+  1      some points were not; check: points cannot be sent
   2      could not run
   128+N  in place of 1, if signal N ended it; serve ends with 0 then";
 

@@ -96,10 +96,10 @@ fn section(text: &mut Vec<u8>, title: &str, rows: &str) -> std::io::Result<()> {
 const HEAD_OF_EXAMPLES: &str = "Examples:";
 
 const EXIT_STATUS: &str = "\
-0    All points were delivered. check: points can be sent. serve: it ended in good order.
-1    Some points were not delivered, or the server never answered for them, and neither
-     server=victoriametrics nor ack=none says that it does not. Which, and why, is on
-     standard error. check: points cannot be sent, or not to every host.
+0    All points were delivered: acknowledged, or written to a server that never answers,
+     which standard error says. check: points can be sent. serve: it ended in good order.
+1    Some points were not delivered. Which, and why, is on standard error. check: points
+     cannot be sent, or not to every host.
 2    The command could not run: wrong arguments, no such option, no file that can be
      read, no room for its output.
 130  In place of 1: SIGINT came before all points were delivered.

@@ -76,7 +76,7 @@ impl Send {
             }
         }
         let stats = client.stats();
-        let delivered = statistics::all_delivered(&client, &stats);
+        let delivered = statistics::all_delivered(&stats);
         let signal = Some(signal.load(Ordering::Relaxed) as i32).filter(|signal| *signal > 0);
         let ended = match signal {
             None => format!("gave up after {:?}", self.timeout),

@@ -120,7 +120,7 @@ impl Demo {
                 "statistics": statistics::object(&stats),
             }));
         }
-        let all = verdict.is_whole() && statistics::all_delivered(&client, &stats);
+        let all = verdict.is_whole() && statistics::all_delivered(&stats);
         let signal = Some(ended_by.load(Ordering::Relaxed)).filter(|signal| *signal > 0);
         Ok(Outcome::delivered_until(all, signal))
     }

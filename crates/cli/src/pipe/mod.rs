@@ -124,7 +124,7 @@ impl Pipe {
             return Ok(Outcome::CouldNotRun);
         }
         // A bad line is none that a signal kept from being delivered.
-        let undone = taken.unsent + taken.unread > 0 || !statistics::all_delivered(&client, &stats);
+        let undone = taken.unsent + taken.unread > 0 || !statistics::all_delivered(&stats);
         Ok(Outcome::delivered_until(
             all_taken && !undone,
             signal.filter(|_| undone),

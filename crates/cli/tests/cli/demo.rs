@@ -69,7 +69,7 @@ fn a_time_that_is_none_is_exit_code_2() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_exit_code_1_as_everywhere() {
+fn a_server_that_never_answers_is_told_and_what_cannot_be_read_back_is_exit_code_1() {
     let receiver = receiver_with(|config| config.faults.stall_answers = true);
     let ended = potsdb(&["demo", "--seconds", "0.5", "--json", "--url", &receiver.url()]).with_code(1);
     assert!(ended.err.contains("which never answered"), "{}", ended.err);

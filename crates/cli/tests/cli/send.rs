@@ -128,14 +128,16 @@ fn a_signal_ends_the_wait_with_one_line_and_its_own_exit_code() {
 fn a_server_that_never_answers_is_told_unless_that_is_as_it_should_be() {
     let receiver = receiver_with(|config| config.personality = Personality::VictoriaMetrics);
     let url = receiver.url();
-    // However long it is waited for: before silence is found out, nothing is known either.
     let stalled = receiver_with(|config| config.faults.stall_answers = true);
-    let hung = stalled.url();
-    for (url, timeout) in [(&url, "5s"), (&url, "1s"), (&hung, "5s"), (&hung, "1s")] {
-        let ended = potsdb(&[&["send", "--timeout", timeout, "--url", url], &POINT[..]].concat()).with_code(1);
-        assert!(ended.err.contains(url.as_str()), "{}", ended.err);
+    for url in [&url, &stalled.url()] {
+        let ended = potsdb(&[&["send", "--url", url], &POINT[..]].concat()).with_code(0);
+        assert!(
+            ended.err.contains(&format!("{url}, which never answered")),
+            "{}",
+            ended.err
+        );
     }
-    let ended = potsdb_fed(b"m 1767225600 1 a=b\n", &["pipe", "--url", &url]).with_code(1);
+    let ended = potsdb_fed(b"m 1767225600 1 a=b\n", &["pipe", "--url", &url]).with_code(0);
     assert!(ended.err.contains("which never answered"), "{}", ended.err);
     for option in ["server=victoriametrics", "ack=none"] {
         let ended = potsdb(&[&["send", "-o", option, "--url", &url], &POINT[..]].concat()).with_code(0);

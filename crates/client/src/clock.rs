@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use potsdb_wire::{InvalidPoint, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::options::Precision;
+use crate::config::options::Precision;
 
 /// What a clock shows: since 1970, and before that less than 0.
 #[derive(Clone, Copy)]

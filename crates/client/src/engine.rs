@@ -19,15 +19,15 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use crate::backoff::{Backoff, Random};
-use crate::block::Lines;
+use crate::config::options::{Ack, Options};
+use crate::delivery::backoff::{Backoff, Random};
+use crate::delivery::outstanding::Outstanding;
+use crate::delivery::pace::Pace;
+use crate::delivery::retries::Retries;
+use crate::delivery::verdicts::{Reason, Verdict, Verdicts};
 use crate::exchange::{Exchange, Knowledge, Room, Terms, Wire};
-use crate::ledger::EndpointState;
-use crate::options::{Ack, Options};
-use crate::outstanding::Outstanding;
-use crate::pace::Pace;
-use crate::retries::Retries;
-use crate::verdicts::{Reason, Verdict, Verdicts};
+use crate::queue::block::Lines;
+use crate::queue::ledger::EndpointState;
 
 mod door;
 mod links;

@@ -8,7 +8,7 @@ use std::io;
 
 use potsdb_wire::InvalidPoint;
 
-use crate::endpoint::Scheme;
+use crate::config::endpoint::Scheme;
 
 /// A client that cannot be built, and why.
 #[derive(Debug)]

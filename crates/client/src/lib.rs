@@ -30,81 +30,40 @@
 
 #![deny(unsafe_code)]
 
-mod again;
-mod auth;
-mod backoff;
-mod barrier;
-mod batch;
-mod block;
-mod builder;
-mod bulk;
-mod census;
-mod check;
-mod client;
 mod clock;
-mod connection;
-mod credentials;
-mod dial;
-mod driver;
-mod endpoint;
+mod config;
+mod delivery;
 mod engine;
 mod error;
 mod exchange;
-mod files;
-#[cfg(feature = "frames")]
-pub mod frame;
-mod home;
-mod kernel;
-mod ledger;
-mod linger;
+mod face;
 #[cfg(all(test, potsdb_loom))]
 mod models;
-mod options;
-mod outstanding;
-mod overload;
-mod pace;
+mod net;
 mod process;
-mod publish;
 mod queue;
-mod repeat;
 mod report;
-mod resolver;
-mod retries;
-mod secret;
-mod self_metrics;
-mod series;
-mod settling;
-mod sibling;
 // It plays both wires.
 #[cfg(all(test, feature = "http"))]
 mod simulation;
-pub mod source;
-mod sync;
-#[cfg(feature = "tls")]
-mod tls;
-#[cfg(not(feature = "tls"))]
-#[path = "without_tls.rs"]
-mod tls;
-mod url;
-mod verdicts;
-mod visit;
-mod window;
-mod worker;
 
 pub use potsdb_wire::{InvalidPoint, Names, Rules, Server, Timestamp, Value};
 
-pub use crate::auth::Auth;
-pub use crate::barrier::Barrier;
-pub use crate::builder::Builder;
-pub use crate::bulk::{BadLine, SentLines};
-pub use crate::census::MetricCount;
-pub use crate::client::{Client, DETACHED_GRACE, NO_TAGS};
-pub use crate::endpoint::{DEFAULT_PORT, Endpoint, Scheme};
+pub use crate::config::auth::Auth;
+pub use crate::config::endpoint::{DEFAULT_PORT, Endpoint, Scheme};
+pub use crate::config::options::{Ack, HostTag, Invalid, OPTIONS, OptionSpec, Options, Overflow, Precision, Repeats};
+pub use crate::config::secret::Secret;
 pub use crate::error::{ConfigError, FlushError, SendError};
-pub use crate::ledger::{Dropped, EndpointState, Stats};
-pub use crate::options::{Ack, HostTag, Invalid, OPTIONS, OptionSpec, Options, Overflow, Precision, Repeats};
+pub use crate::face::barrier::Barrier;
+pub use crate::face::builder::Builder;
+pub use crate::face::client::{Client, DETACHED_GRACE, NO_TAGS};
+#[cfg(feature = "frames")]
+pub use crate::face::frame;
+pub use crate::face::series::{IntoValue, Series};
+pub use crate::net::visit::Visit;
+pub use crate::process::source;
+pub use crate::queue::bulk::{BadLine, SentLines};
+pub use crate::queue::census::MetricCount;
+pub use crate::queue::ledger::{Dropped, EndpointState, Stats};
 pub use crate::queue::{Sent, Wait};
 pub use crate::report::Report;
-pub use crate::secret::Secret;
-pub use crate::series::{IntoValue, Series};
-pub use crate::visit::Visit;

@@ -8,9 +8,9 @@
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
+use crate::config::options::Overflow;
 use crate::error::SendError;
-use crate::ledger::Tally;
-use crate::options::Overflow;
+use crate::queue::ledger::Tally;
 use crate::queue::{Phase, Queue, Rest, Sent, Wait};
 
 /// The eventfd: sticky until it is read.

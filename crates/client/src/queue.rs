@@ -25,18 +25,24 @@ use std::time::{Duration, Instant};
 
 use potsdb_wire::Timestamp;
 
-use crate::block::{Lines, Memory};
 use crate::clock;
+use crate::config::options::Overflow;
 use crate::error::SendError;
-use crate::ledger::Tally;
-use crate::options::Overflow;
-use crate::repeat::Known;
-use crate::sync::{Condvar, Mutex, MutexGuard, is_worker, lock};
+use crate::queue::block::{Lines, Memory};
+use crate::queue::ledger::Tally;
+use crate::queue::repeat::Known;
+use crate::queue::sync::{Condvar, Mutex, MutexGuard, is_worker, lock};
 
 mod age;
 #[cfg(all(test, not(potsdb_loom)))]
 mod allocator;
+pub(crate) mod block;
+pub(crate) mod bulk;
+pub(crate) mod census;
+pub(crate) mod ledger;
+pub(crate) mod repeat;
 mod state;
+pub(crate) mod sync;
 #[cfg(all(test, not(potsdb_loom)))]
 mod tests;
 

@@ -19,7 +19,7 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::sync::{Mutex, lock};
+use crate::queue::sync::{Mutex, lock};
 
 /// The shortest time between two reports of one kind about one subject.
 const QUIET: Duration = Duration::from_secs(10);

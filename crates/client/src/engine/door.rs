@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::backoff::Backoff;
-use crate::block::BLOCK_BYTES;
+use crate::delivery::backoff::Backoff;
+use crate::delivery::overload::Overload;
 use crate::exchange::{Exchange, Knowledge, Room, Wire};
-use crate::ledger::EndpointState;
-use crate::overload::Overload;
+use crate::queue::block::BLOCK_BYTES;
+use crate::queue::ledger::EndpointState;
 
 /// A connection on trial gets this many bytes at least: two of the longest lines.
 const LEAST_TRIAL: usize = 2048;

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use super::door::{Link, State};
 use super::{Engine, Output, STAGGER};
-use crate::credentials::Credentials;
+use crate::config::credentials::Credentials;
+use crate::delivery::verdicts::Reason;
 use crate::exchange::{Cut, Exchange, Knowledge, Terms, Wire};
 use crate::report::Report;
-use crate::verdicts::Reason;
 
 /// A connection that was given nothing for so long is not in use.
 const RESTS_AFTER: Duration = Duration::from_secs(1);

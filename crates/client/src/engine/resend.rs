@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::Engine;
 use super::door::Link;
-use crate::block::BLOCK_BYTES;
+use crate::delivery::outstanding::Outstanding;
+use crate::delivery::retries::Kind;
+use crate::delivery::verdicts::{Done, Reason};
 use crate::exchange::Exchange;
-use crate::outstanding::Outstanding;
-use crate::retries::Kind;
-use crate::verdicts::{Done, Reason};
+use crate::queue::block::BLOCK_BYTES;
 
 /// What failed and has no verdict may take at least so many bytes, however little `settle_bytes` allows: it is what a few
 /// requests hold.

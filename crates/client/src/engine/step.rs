@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::block::Lines;
-use crate::credentials::Credentials;
+use crate::config::credentials::Credentials;
 use crate::queue::Phase;
+use crate::queue::block::Lines;
 
 /// What happened.
 #[derive(Debug)]

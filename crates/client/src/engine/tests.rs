@@ -1,8 +1,8 @@
 //! Decisions about connections, one step at a time.
 
 use super::*;
-use crate::block::Block;
-use crate::credentials::Credentials;
+use crate::config::credentials::Credentials;
+use crate::queue::block::Block;
 
 #[cfg(feature = "http")]
 mod poison;
@@ -81,7 +81,7 @@ impl Scenario {
     }
 }
 
-const BLOCK: usize = crate::block::BLOCK_BYTES;
+const BLOCK: usize = crate::queue::block::BLOCK_BYTES;
 
 fn options() -> Options {
     Options::default()

@@ -20,10 +20,10 @@ use potsdb_wire::reply::Foreign;
 use super::secrets::Secrets;
 use super::telnet::Telnet;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
-use crate::batch::Batch;
-use crate::outstanding::Outstanding;
-use crate::settling::Settling;
-use crate::verdicts::Verdicts;
+use crate::delivery::batch::Batch;
+use crate::delivery::outstanding::Outstanding;
+use crate::delivery::settling::Settling;
+use crate::delivery::verdicts::Verdicts;
 
 /// What is kept of an answer that has no end.
 const ANSWER_MAX: usize = 4096;

@@ -23,11 +23,11 @@ use potsdb_wire::reply::{ErrorKind, Failures, PointError, PutReply};
 
 use super::secrets::Secrets;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
-use crate::batch::Batch;
-use crate::outstanding::Outstanding;
-use crate::overload::Complaint;
-use crate::retries::Blame;
-use crate::verdicts::{Verdict, Verdicts};
+use crate::delivery::batch::Batch;
+use crate::delivery::outstanding::Outstanding;
+use crate::delivery::overload::Complaint;
+use crate::delivery::retries::Blame;
+use crate::delivery::verdicts::{Verdict, Verdicts};
 
 mod learned;
 mod part;

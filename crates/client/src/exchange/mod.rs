@@ -11,10 +11,10 @@ use std::time::Duration;
 use potsdb_wire::Server;
 use potsdb_wire::reply::Foreign;
 
-use crate::batch::Batch;
-use crate::outstanding::Outstanding;
-use crate::settling::Settling;
-use crate::verdicts::Verdicts;
+use crate::delivery::batch::Batch;
+use crate::delivery::outstanding::Outstanding;
+use crate::delivery::settling::Settling;
+use crate::delivery::verdicts::Verdicts;
 
 mod greeting;
 #[cfg(feature = "http")]

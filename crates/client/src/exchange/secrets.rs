@@ -13,9 +13,9 @@
 
 use potsdb_wire::words;
 
-use crate::credentials::base64;
-use crate::secret::Secret;
-use crate::url::percent_decoded;
+use crate::config::credentials::base64;
+use crate::config::secret::Secret;
+use crate::config::url::percent_decoded;
 
 /// Shorter texts are part of many words; they are looked for as a word of their own.
 const LONG: usize = 6;

@@ -31,14 +31,14 @@ use potsdb_wire::{Server, words};
 
 use super::secrets::Secrets;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
-use crate::batch::Batch;
-use crate::block::BLOCK_BYTES;
-use crate::outstanding::Outstanding;
-use crate::overload::Allowed;
-use crate::retries::Blame;
-use crate::settling::Settling;
-use crate::verdicts::{Done, Verdict, Verdicts};
-use crate::window::Window;
+use crate::delivery::batch::Batch;
+use crate::delivery::outstanding::Outstanding;
+use crate::delivery::overload::Allowed;
+use crate::delivery::retries::Blame;
+use crate::delivery::settling::Settling;
+use crate::delivery::verdicts::{Done, Verdict, Verdicts};
+use crate::delivery::window::Window;
+use crate::queue::block::BLOCK_BYTES;
 
 /// Unwritten bytes above which no more lines are taken: what the worker has not taken can still be
 /// dropped as the oldest, and what it has taken cannot.

@@ -11,8 +11,8 @@ use super::greeting::Greeting;
 use super::http::{Address, Http, Learned};
 use super::telnet::Telnet;
 use super::{Exchange, Knowledge, Terms};
-use crate::credentials::Credentials;
-use crate::endpoint::Endpoint;
+use crate::config::credentials::Credentials;
+use crate::config::endpoint::Endpoint;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Wire {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::Queue;
 use super::state::State;
-use crate::block::Lines;
+use crate::queue::block::Lines;
 
 /// Into how many blocks at least the points of one `max_age` are parted.
 const PARTS: u32 = 16;
@@ -83,7 +83,7 @@ pub(crate) fn part(age: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::Memory;
+    use crate::queue::block::Memory;
 
     const AGE: Duration = Duration::from_secs(16);
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Phase, Rest, Sent};
-use crate::block::{BLOCK_BYTES, Block, Lines, Memory};
 use crate::error::SendError;
-use crate::ledger::{Ledger, Status, Tally};
-use crate::repeat::Known;
+use crate::queue::block::{BLOCK_BYTES, Block, Lines, Memory};
+use crate::queue::ledger::{Ledger, Status, Tally};
+use crate::queue::repeat::Known;
 
 /// Empty blocks kept for callers.
 const SPARE_BLOCKS: usize = 8;

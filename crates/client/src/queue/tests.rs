@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::allocator::Watched;
 use super::{Queue, Sent, Wait};
-use crate::backoff::Random;
-use crate::block::{BLOCK_BYTES, Lines, Memory};
+use crate::config::options::Overflow;
+use crate::delivery::backoff::Random;
 use crate::error::SendError;
-use crate::ledger::Tally;
-use crate::options::Overflow;
+use crate::queue::block::{BLOCK_BYTES, Lines, Memory};
+use crate::queue::ledger::Tally;
 
 const LONGEST: u64 = 1025;
 const AGE: Duration = Duration::from_secs(16);

@@ -10,7 +10,7 @@ use potsdb_wire::Server as Known;
 
 use super::Dice;
 use super::server::Kind;
-use crate::options::{Ack, Options, Overflow};
+use crate::config::options::{Ack, Options, Overflow};
 
 #[derive(Clone, Debug)]
 pub(super) enum Action {

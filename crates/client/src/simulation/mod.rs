@@ -113,11 +113,11 @@ use oracle::Oracle;
 use server::Server;
 use world::World;
 
-use crate::backoff::Random;
-use crate::driver::Driver;
-use crate::endpoint::{Endpoint, Scheme};
+use crate::config::endpoint::{Endpoint, Scheme};
+use crate::delivery::backoff::Random;
 use crate::engine::Engine;
-use crate::publish::Shared;
+use crate::net::driver::Driver;
+use crate::net::publish::Shared;
 use crate::queue::{Queue, Sent, Wait};
 
 /// Turns of the worker, at one instant, in a whole run, and for each second of it, above which it does not rest. A

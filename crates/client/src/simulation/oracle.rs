@@ -59,7 +59,7 @@ use http::Conversation;
 use rates::Rates;
 
 use super::server::{Kind, Says, is_bad, is_sick};
-use crate::options::Ack;
+use crate::config::options::Ack;
 
 /// How long a server that has read the question may leave it unanswered (design: discovery).
 const SILENT_AFTER: Duration = Duration::from_secs(2);

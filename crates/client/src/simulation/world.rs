@@ -25,7 +25,7 @@ use super::oracle::Oracle;
 use super::server::answer::Answer;
 use super::server::{Says, Server};
 use super::{Dice, Trace};
-use crate::resolver::Name;
+use crate::net::resolver::Name;
 
 /// What happens by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

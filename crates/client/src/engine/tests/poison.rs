@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::endpoint::{Endpoint, Scheme};
+use crate::config::endpoint::{Endpoint, Scheme};
 
 const GOOD: u64 = 50;
 

@@ -96,7 +96,7 @@ fn the_kernels_count_is_of_the_stream_with_the_line_before_it() {
     );
     write(&mut exchange, 100);
     says(&mut exchange, b"AUTH_SUCCESS\n");
-    let mut block = crate::block::Block::new(Vec::with_capacity(crate::block::BLOCK_BYTES));
+    let mut block = crate::queue::block::Block::new(Vec::with_capacity(crate::queue::block::BLOCK_BYTES));
     for line in ["put m 1 1 a=b\n", "put m 2 1 a=b\n"] {
         block.append(&[line.as_bytes()], 1);
     }

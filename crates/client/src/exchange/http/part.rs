@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use potsdb_wire::line;
 use potsdb_wire::reply::{ErrorKind, PointError};
 
-use crate::batch::Batch;
-use crate::outstanding::Outstanding;
-use crate::verdicts::{Verdict, Verdicts};
+use crate::delivery::batch::Batch;
+use crate::delivery::outstanding::Outstanding;
+use crate::delivery::verdicts::{Verdict, Verdicts};
 
 /// The most errors that are looked for out of their order.
 const DISORDER: usize = 256;

@@ -15,8 +15,8 @@ use flate2::{Compress, Compression, FlushCompress, Status};
 use memchr::memchr_iter;
 use potsdb_wire::{json, line};
 
-use crate::endpoint::Endpoint;
-use crate::outstanding::Outstanding;
+use crate::config::endpoint::Endpoint;
+use crate::delivery::outstanding::Outstanding;
 
 /// What is the same in every request of a connection.
 #[derive(Clone, Debug)]

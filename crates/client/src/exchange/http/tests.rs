@@ -1,7 +1,7 @@
 //! One conversation at a time, as a scenario: lines given, requests read, answers said, time passed.
 
 use super::*;
-use crate::block::{BLOCK_BYTES, Block};
+use crate::queue::block::{BLOCK_BYTES, Block};
 use potsdb_wire::Server;
 use potsdb_wire::json::{self, Json};
 

@@ -1,7 +1,7 @@
 //! One conversation at a time, as a scenario: lines given, replies said, time passed.
 
 use super::*;
-use crate::block::{BLOCK_BYTES, Block};
+use crate::queue::block::{BLOCK_BYTES, Block};
 use potsdb_wire::Server;
 
 const OPENTSDB: &str =

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Oracle, Point, Seen, WAITED_FOR, Wire};
-use crate::ledger::Ledger;
+use crate::queue::ledger::Ledger;
 
 impl Oracle {
     /// A flush of everything before `to` has returned.

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::{Oracle, Point};
-use crate::ledger::Ledger;
+use crate::queue::ledger::Ledger;
 use crate::report::Report;
 
 /// Attempts that are looked at together, and the part of their mean waits that must lie between them.

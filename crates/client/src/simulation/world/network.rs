@@ -6,11 +6,11 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::{Dial, Event, Flow, Near, World};
-use crate::connection::Incoming;
-use crate::credentials::Credentials;
-use crate::driver::{Network, Observer, Progress};
+use crate::config::credentials::Credentials;
+use crate::net::connection::Incoming;
+use crate::net::driver::{Network, Observer, Progress};
+use crate::net::resolver::Wait;
 use crate::queue::{Queue, State};
-use crate::resolver::Wait;
 use crate::simulation::callers::{NameTemper, Wire};
 
 /// Reads of a connection, and writes to it, in one turn of the driver at most.

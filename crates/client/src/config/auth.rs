@@ -1,0 +1,178 @@
+//! Who the client says it is: the option `auth`.
+//!
+//! ```text
+//! basic:user:password    Authorization: Basic dXNlcjpwYXNzd29yZA==      http, https
+//! bearer:token           Authorization: Bearer token                    http, https
+//! line:auth basic k s    auth basic k s\n, before any point             tsdb, tsdbs
+//! basic:@/path           the same from a file, read again at every connection: so secrets are rotated
+//! ```
+//!
+//! Read when a client is built; what it comes to on a wire is made by `credentials.rs` for each connection.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::config::secret::Secret;
+use crate::error::ConfigError;
+
+/// The longest first line: OpenTSDB reads no longer ones.
+const LINE_MAX: usize = 1023;
+
+/// How to log in. Made from text: `"bearer:@/run/secrets/token".parse()`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    manner: Manner,
+    source: Source,
+}
+
+/// What the text is, and where on the wire it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    Basic,
+    Bearer,
+    Line,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source {
+    Text(Secret),
+    File(PathBuf),
+}
+
+impl Auth {
+    /// Name and password as a URL's `user:password@` gives them.
+    pub(crate) fn user(name: &str, password: &str) -> Result<Auth, &'static str> {
+        if name.contains(':') {
+            return Err("a user's name has no colon");
+        }
+        let text = format!("{name}:{password}");
+        Manner::Basic.check(&text)?;
+        Ok(Auth {
+            manner: Manner::Basic,
+            source: Source::Text(text.into()),
+        })
+    }
+
+    pub(crate) fn manner(&self) -> Manner {
+        self.manner
+    }
+
+    /// The file the text is in, if it is in one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.source {
+            Source::Text(_) => None,
+            Source::File(path) => Some(path),
+        }
+    }
+
+    /// The text, which a file holds where one is named.
+    pub(crate) fn text(&self) -> Option<&Secret> {
+        match &self.source {
+            Source::Text(text) => Some(text),
+            Source::File(_) => None,
+        }
+    }
+}
+
+impl FromStr for Auth {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Auth, ConfigError> {
+        parse(text).map_err(|rule| ConfigError::option("auth", rule))
+    }
+}
+
+/// Reads the option's value; the error is the rule, and does not repeat the value.
+pub(crate) fn parse(text: &str) -> Result<Auth, String> {
+    let manners = [
+        ("basic", Manner::Basic),
+        ("bearer", Manner::Bearer),
+        ("line", Manner::Line),
+    ];
+    let found = text.split_once(':').and_then(|(word, rest)| {
+        let (_, manner) = manners.iter().find(|(name, _)| *name == word)?;
+        Some((*manner, rest))
+    });
+    let Some((manner, rest)) = found else {
+        return Err(
+            "its value is basic:user:password, bearer:token or line:text, or one of them with @/path".to_owned(),
+        );
+    };
+    let source = match rest.strip_prefix('@') {
+        Some("") => return Err("a file is named after the `@`".to_owned()),
+        Some(path) => Source::File(path.into()),
+        None => {
+            manner.check(rest).map_err(str::to_owned)?;
+            Source::Text(rest.into())
+        }
+    };
+    Ok(Auth { manner, source })
+}
+
+impl Manner {
+    /// The rule a text breaks, if it breaks one. Nothing here may let a second header or line through.
+    pub(crate) fn check(self, text: &str) -> Result<(), &'static str> {
+        if text.is_empty() || text.bytes().any(|byte| byte.is_ascii_control()) {
+            return Err("a secret is not empty and has no control characters");
+        }
+        match self {
+            Manner::Basic if !text.contains(':') => Err("a user's name and password have a colon between them"),
+            Manner::Bearer if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Err("a token is printable ASCII without spaces")
+            }
+            Manner::Line if text.len() > LINE_MAX => Err("a first line has at most 1023 bytes"),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn is_http(self) -> bool {
+        self != Manner::Line
+    }
+}
+
+impl fmt::Display for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Manner::Basic => "basic",
+            Manner::Bearer => "bearer",
+            Manner::Line => "line",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_is_read() {
+        let read = |text: &str| text.parse::<Auth>().unwrap();
+        assert_eq!(read("basic:u:p:q").text().unwrap().reveal(), "u:p:q");
+        assert_eq!(read("line:auth basic k s").manner(), Manner::Line);
+        assert_eq!(read("bearer:@/run/token").file(), Some(Path::new("/run/token")));
+        assert_eq!(Auth::user("@/path", "p").unwrap().text().unwrap().reveal(), "@/path:p");
+        assert!(Auth::user("a:b", "p").is_err());
+    }
+
+    #[test]
+    fn a_wrong_one_is_refused_without_being_shown() {
+        for (text, rule) in [
+            ("canary", "its value is basic:"),
+            ("digest:canary", "its value is basic:"),
+            ("basic:canary", "a colon between"),
+            ("bearer:", "not empty"),
+            ("bearer:can ary", "without spaces"),
+            ("bearer:canary\r\nX: y", "no control characters"),
+            ("line:canary\nput a 1 1 b=c", "no control characters"),
+            ("bearer:@", "a file is named"),
+        ] {
+            let error = text.parse::<Auth>().unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(said.contains(rule), "{text:?}: {said}");
+            assert!(!said.contains("canary") && !said.contains("can ary"), "{said}");
+        }
+        let long = format!("line:{}", "x".repeat(1024));
+        assert!(long.parse::<Auth>().is_err());
+    }
+}

@@ -1,0 +1,79 @@
+//! Outstanding lines: taken from the queue, and not done with.
+//!
+//! The window, settling, what goes again and what rests all hold them. `verdicts.rs` is where they end.
+
+use std::time::Duration;
+
+use crate::queue::block::Lines;
+
+/// What has no verdict and failed so often is parted.
+pub(crate) const PART_AT: u8 = 3;
+
+/// Lines the worker took from the queue and is not done with.
+#[derive(Clone, Debug)]
+pub(crate) struct Outstanding {
+    pub(crate) lines: Lines,
+    /// They have their verdict: written again they are a precaution.
+    pub(crate) verdict_posted: bool,
+    /// Some of their bytes were handed to a kernel once.
+    pub(crate) was_written: bool,
+    /// How often a server has failed them.
+    pub(crate) failures: u8,
+    /// How often a server had taken lines of this client when one first failed these.
+    pub(crate) taken_then: u64,
+    /// A line that fails by itself, while others of its series are taken.
+    pub(crate) alone: bool,
+    /// When they were taken from the queue.
+    pub(crate) taken_at: Duration,
+}
+
+impl Outstanding {
+    pub(crate) fn new(lines: Lines, now: Duration) -> Outstanding {
+        Outstanding {
+            lines,
+            verdict_posted: false,
+            was_written: false,
+            failures: 0,
+            taken_then: 0,
+            alone: false,
+            taken_at: now,
+        }
+    }
+
+    /// A server has failed them once more. `taken` counts how often any server has taken lines of this client.
+    pub(crate) fn count_failure(&mut self, taken: u64) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures == 1 {
+            self.taken_then = taken;
+        }
+    }
+
+    /// Whether it has no verdict and failed so often that it is being found out about.
+    pub(crate) fn is_apart(&self) -> bool {
+        !self.verdict_posted && self.failures >= PART_AT
+    }
+
+    /// Each point by itself.
+    pub(crate) fn into_points(mut self) -> impl Iterator<Item = Outstanding> {
+        std::iter::from_fn(move || {
+            let some = self.lines.points() > 0;
+            some.then(|| self.split_front(usize::MAX, 1))?
+        })
+    }
+
+    /// Points of two bytes each, at positions from `first` on.
+    #[cfg(test)]
+    pub(crate) fn of_tests(first: u64, points: u64) -> Outstanding {
+        let mut block = crate::queue::block::Block::new(Vec::with_capacity(crate::queue::block::BLOCK_BYTES));
+        for _ in 0..points {
+            block.append(&[b"a\n"], 1);
+        }
+        Outstanding::new(block.into_lines(first, &mut Vec::new()), Duration::ZERO)
+    }
+
+    /// Cuts off the whole lines within the first `bytes` and `points`; `None` when not even one is.
+    pub(crate) fn split_front(&mut self, bytes: usize, points: u64) -> Option<Outstanding> {
+        let lines = self.lines.split_front(bytes, points)?;
+        Some(Outstanding { lines, ..*self })
+    }
+}

@@ -1,0 +1,651 @@
+//! The client: the handle callers hold.
+//!
+//! Everything here runs on the caller's thread: check, render, append under a short lock. The worker
+//! (`worker.rs`) does the rest. Clones share one queue and one worker; the last handle to go closes.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use potsdb_wire::{InvalidPoint, MAX_LINE, SeriesText, Timestamp, Value, line};
+
+use crate::clock;
+use crate::config::endpoint::Endpoint;
+use crate::config::options::{Options, Repeats};
+use crate::error::{ConfigError, FlushError, SendError};
+use crate::face::barrier::Barrier;
+use crate::face::builder::Builder;
+use crate::face::series::{IntoValue, Series};
+use crate::net::check;
+use crate::net::visit::Visit;
+use crate::process::home::{Home, Setup};
+use crate::process::source::{Occasion, Source};
+use crate::queue::bulk::{self, SentLines};
+use crate::queue::ledger::Stats;
+use crate::queue::repeat::Known;
+use crate::queue::sync::is_worker;
+use crate::queue::{Sent, Wait};
+use crate::report::Report;
+
+/// For points whose only tags are the client's own: an empty list whose type is known.
+pub const NO_TAGS: [(&str, &str); 0] = [];
+
+/// Time the worker gets beyond a close's deadline to write its last words into the ledger. It never
+/// blocks, so this passes only on a machine that gives it no processor.
+const LAST_TURN: Duration = Duration::from_secs(2);
+
+/// How long a client that was let go of without waiting still delivers: see [`Client::detach`].
+///
+/// Long enough for a server's restart and for most outages. After it the points that are left are dropped, with the
+/// reason `closed`: with a server that never comes back, a program that makes client after client would keep the thread
+/// and the queue of each.
+pub const DETACHED_GRACE: Duration = Duration::from_secs(3600);
+
+/// Room for the line of a series whose names are as long as names usually are, and for any line.
+const USUAL_LINE: usize = 256;
+const LONGEST_LINE: usize = MAX_LINE + 1 + line::MIDDLE_LEN;
+
+thread_local! {
+    /// Where `send` renders names and tags. Taken out while in use: an `AsRef` that sends finds none and makes one, and
+    /// so does a destructor that runs after this one's.
+    static SCRATCH: Cell<Option<SeriesText>> = const { Cell::new(None) };
+}
+
+/// A client of one store: takes points without ever waiting, and accounts for each.
+///
+/// `Client` is cheap to clone and usable from any number of threads. The last handle to go, clones
+/// and [`Series`] included, closes the client with [`Options::close_grace`]; a client in a `static`
+/// is never dropped and is to be closed by the program. After a fork the child starts empty.
+///
+/// ```no_run
+/// let client = potsdb::Client::open("tsdb://localhost:4242")?;
+/// client.send("host.load", 0.7, [("core", "1")])?;
+/// let stats = client.close(std::time::Duration::from_secs(5));
+/// assert_eq!(stats.delivered(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    setup: Setup,
+    home: Home,
+    detached: AtomicBool,
+}
+
+impl Client {
+    /// Opens a client: `tsdb://host:4242?option=value`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Builder::build`].
+    pub fn open(url: &str) -> Result<Client, ConfigError> {
+        Client::builder(url).build()
+    }
+
+    /// Opens the client that the environment variable `POTSDB_URL` describes.
+    ///
+    /// # Errors
+    ///
+    /// The variable is missing; and see [`Builder::build`].
+    pub fn from_env() -> Result<Client, ConfigError> {
+        match std::env::var("POTSDB_URL") {
+            Ok(url) => Client::open(&url),
+            Err(_) => Builder::failed(ConfigError::environment()).build(),
+        }
+    }
+
+    /// Begins to build a client.
+    pub fn builder(url: &str) -> Builder {
+        Builder::new(url)
+    }
+
+    /// Begins to build a client over defaults of the caller's: the URL's query goes before them. `port` is for the hosts
+    /// that name none; a host with another one is an error.
+    pub fn builder_over(defaults: Options, url: &str, port: Option<u16>) -> Builder {
+        Builder::over(defaults, url, port)
+    }
+
+    pub(crate) fn start(setup: Setup) -> io::Result<Client> {
+        let home = Home::start(&setup)?;
+        let detached = AtomicBool::new(false);
+        Ok(Client {
+            handle: Arc::new(Handle { setup, home, detached }),
+        })
+    }
+
+    /// Sends a point, at the present time.
+    ///
+    /// Never blocks and never does I/O, but for `overflow=block`. The line carries `tags` in their
+    /// order, then the client's own, then `host`; an own tag that is among `tags` is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Invalid`] names what is illegal and the rule; [`SendError::Full`] under
+    /// `overflow=block`; [`SendError::Closed`]. What is wrong with the server is never an error here.
+    pub fn send<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        value: impl IntoValue,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Sent, SendError> {
+        self.send_with(metric, value, None, tags, Wait::Configured, |_| ())
+    }
+
+    /// Sends a point at a time of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// See [`send`](Client::send).
+    pub fn send_at<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        value: impl IntoValue,
+        timestamp: Timestamp,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Sent, SendError> {
+        self.send_with(metric, value, Some(timestamp), tags, Wait::Configured, |_| ())
+    }
+
+    /// Sends a point, waits for room as `wait` says, and leaves the line that was queued, newline
+    /// included, in `line`.
+    ///
+    /// # Errors
+    ///
+    /// See [`send`](Client::send); [`SendError::WouldBlock`] where `wait` forbids waiting.
+    pub fn send_line<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        value: impl IntoValue,
+        timestamp: Option<Timestamp>,
+        tags: impl IntoIterator<Item = (K, V)>,
+        wait: Wait,
+        line: &mut Vec<u8>,
+    ) -> Result<Sent, SendError> {
+        self.send_with(metric, value, timestamp, tags, wait, |queued| {
+            line.clear();
+            line.extend_from_slice(queued);
+        })
+    }
+
+    /// Sends a point, waits for room as `wait` says, and shows `queued` the line that was queued, newline
+    /// included. For bindings: no lock is held, and nothing was copied.
+    ///
+    /// # Errors
+    ///
+    /// See [`send_line`](Client::send_line).
+    pub fn send_with<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        value: impl IntoValue,
+        timestamp: Option<Timestamp>,
+        tags: impl IntoIterator<Item = (K, V)>,
+        wait: Wait,
+        queued: impl FnOnce(&[u8]),
+    ) -> Result<Sent, SendError> {
+        let home = self.home();
+        let value = value.into_value().map_err(|error| self.invalid(home, error))?;
+        let sent = self.rendered(home, metric, tags, |text, _| {
+            let known = (self.options().repeats == Repeats::First).then(|| home.intern(text));
+            self.append(home, text, known.as_ref(), value, timestamp, wait, queued)
+        });
+        sent.map_err(SendError::Invalid)?
+    }
+
+    /// Makes a series: checks and renders metric and tags once, for many points.
+    ///
+    /// # Errors
+    ///
+    /// What is illegal, and the rule.
+    pub fn series<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Series, InvalidPoint> {
+        let home = self.home();
+        self.rendered(home, metric, tags, |text, ends_in_worker| Series {
+            client: self.clone(),
+            known: home.intern(text),
+            home: home.id(),
+            ends_in_worker,
+        })
+    }
+
+    /// Sends many points given as lines, with or without `put`; blank lines and comments, which begin with `#`, are passed
+    /// over.
+    ///
+    /// The client's prefix goes before every metric. Its own tags and `host` go behind the line's, each where the line has
+    /// none of that name, so a line without tags is a point, too. A client without them (`host_tag=false`) takes legal
+    /// lines as they are. Repeats are not looked for, as in tables. Waits for room when the queue is full, until `timeout`
+    /// if given: [`overflow`](field@Options::overflow) is for calls.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] when nothing at all was taken because the client is closed.
+    pub fn send_lines(&self, lines: &[u8], timeout: Option<Duration>) -> Result<SentLines, SendError> {
+        self.send_bulk(self.home(), false, lines, timeout)
+    }
+
+    /// As [`send_lines`](Client::send_lines), but a second point of a series at one time is counted as repeated and not
+    /// sent, as by [`send`](Client::send). That costs a look-up and a lock per line. With `repeats=keep` it is
+    /// `send_lines`.
+    ///
+    /// # Errors
+    ///
+    /// See [`send_lines`](Client::send_lines).
+    pub fn send_lines_once(&self, lines: &[u8], timeout: Option<Duration>) -> Result<SentLines, SendError> {
+        let once = self.options().repeats == Repeats::First;
+        self.send_bulk(self.home(), once, lines, timeout)
+    }
+
+    fn send_bulk(
+        &self,
+        home: &Home,
+        once: bool,
+        lines: &[u8],
+        timeout: Option<Duration>,
+    ) -> Result<SentLines, SendError> {
+        let manner = bulk::Manner {
+            rules: &self.handle.setup.rules,
+            additions: home.own(),
+            repeats: once.then(|| (home.registry(), home.id())),
+        };
+        bulk::send(home.queue(), manner, lines, timeout.and_then(clock::deadline))
+    }
+
+    /// Connects to an endpoint as the worker does, over TLS with the handshake, and hangs up. Takes at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Of the name's resolution, of the last address tried, or of TLS, in its words.
+    pub fn check(&self, endpoint: &Endpoint, timeout: Duration) -> io::Result<SocketAddr> {
+        let opening = crate::net::files::opening(self.options(), endpoint)?;
+        check::check(endpoint, opening.as_ref(), timeout)
+    }
+
+    /// Connects to an address of an endpoint as the worker does, over TLS with the handshake, and stays: to ask a server
+    /// what it is. All that the visit does takes at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Of the connection, of TLS, or of a file that `auth`, `ca`, `cert` or `key` names.
+    pub fn visit(&self, endpoint: &Endpoint, address: SocketAddr, timeout: Duration) -> io::Result<Visit> {
+        Visit::new(self.options(), endpoint, address, timeout)
+    }
+
+    /// Waits until every point accepted before the call has its verdict and no re-send of it is under
+    /// way, at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The deadline came first; says how many points of the client were without a verdict then.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        match self.barrier().wait(timeout) {
+            true => Ok(()),
+            false => Err(FlushError {
+                pending: self.stats().pending(),
+            }),
+        }
+    }
+
+    /// Marks this place in the order of sending, to wait for it in slices or from elsewhere.
+    pub fn barrier(&self) -> Barrier {
+        self.barrier_on(Occasion::Flush)
+    }
+
+    /// As [`barrier`](Client::barrier), at the program's end: what counts in the process has its last word before it. For
+    /// exit hooks of bindings, which drain and do not close.
+    pub fn exit_barrier(&self) -> Barrier {
+        self.barrier_on(Occasion::Exit)
+    }
+
+    fn barrier_on(&self, occasion: Occasion) -> Barrier {
+        let home = self.existing_home();
+        if let Some(home) = home {
+            home.sources().call(occasion);
+        }
+        let to = home.map_or(0, |home| home.queue().barrier());
+        Barrier::new(self.clone(), home.map(Home::id), to)
+    }
+
+    /// Stops accepting, waits until everything has its verdict, at most `timeout`, and returns the
+    /// final statistics: what was pending at the deadline is dropped, with the reason `closed`.
+    ///
+    /// All clones are closed with it. A second close returns the statistics as they are.
+    pub fn close(&self, timeout: Duration) -> Stats {
+        if let Some(home) = self.existing_home() {
+            home.sources().call(Occasion::Close);
+            close(home, timeout);
+        }
+        self.stats()
+    }
+
+    /// Stops accepting and returns at once; the worker writes what is queued, however long that
+    /// takes, and ends.
+    pub fn begin_close(&self) {
+        let home = self.home();
+        home.sources().call(Occasion::Close);
+        home.queue().close(None);
+    }
+
+    /// Closes as [`begin_close`](Client::begin_close), with a deadline from now: what is pending then is dropped, with the
+    /// reason `closed`. Of several deadlines the earliest counts. A forked child that has not sent has nothing to close.
+    pub fn end_by(&self, timeout: Duration) {
+        if let Some(home) = self.existing_home() {
+            home.sources().call(Occasion::Close);
+            home.queue().close(clock::deadline(timeout));
+        }
+    }
+
+    /// Waits for the worker's end, at most `timeout`; returns whether it has ended.
+    #[must_use]
+    pub fn wait_closed(&self, timeout: Duration) -> bool {
+        self.existing_home()
+            .is_none_or(|home| home.queue().wait_ended(clock::deadline(timeout)))
+    }
+
+    /// Gives up what is queued and in flight, with the reason `stopped`, and returns at once. Points
+    /// sent from then on are accepted and dropped for the same reason.
+    pub fn stop(&self) {
+        let home = self.home();
+        home.queue().stop();
+        home.sources().call(Occasion::Stop);
+    }
+
+    /// Gives up what is left at the program's end, and returns at once. Points sent from then on, by
+    /// threads that outlive it, are accepted and dropped too; the reason is `closed`, as at a close's
+    /// deadline. For exit hooks of bindings, after they drained.
+    pub fn abandon(&self) {
+        if let Some(home) = self.existing_home() {
+            home.queue().abandon();
+            home.sources().call(Occasion::Stop);
+        }
+    }
+
+    /// Whether the client was closed, or is closing.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        use crate::queue::Phase;
+        self.existing_home()
+            .is_some_and(|home| matches!(home.queue().lock().phase(), Phase::Closing(_)))
+    }
+
+    /// Whether the worker has not ended. In a forked child that has not sent yet: true.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.existing_home().is_none_or(|home| !home.queue().lock().has_ended())
+    }
+
+    /// Attaches what sends points on its own: from now on flush and close call it first, in this process. It is
+    /// forgotten when it is gone.
+    pub fn attach(&self, source: Weak<dyn Source>) {
+        self.home().sources().attach(source);
+    }
+
+    /// Tells the program of something, as the worker does: to the `log` facade, and to [`take_reports`](Client::take_reports).
+    /// For crates that build on this one; nothing here limits how often.
+    pub fn report(&self, report: Report) {
+        self.home().shared().reports.publish(report);
+    }
+
+    /// Counts a point that was refused before it came here: for bindings whose numbers and times can
+    /// be what no [`Value`] or [`Timestamp`] is.
+    pub fn count_invalid(&self) {
+        self.home().queue().count_invalid();
+    }
+
+    /// The statistics at this instant.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.existing_home().map(Home::stats).unwrap_or_default()
+    }
+
+    /// The options the client was built with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.handle.setup.options
+    }
+
+    /// Where it sends to.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.handle.setup.endpoints
+    }
+
+    /// The value of the tag `host` that points without one get.
+    #[must_use]
+    pub fn host_tag(&self) -> Option<&str> {
+        self.handle.setup.host_tag.as_deref()
+    }
+
+    /// This process's value of the tag that [`worker_tag`](field@Options::worker_tag) names. In a forked child that has not
+    /// sent yet it is taken now.
+    #[must_use]
+    pub fn worker(&self) -> Option<&str> {
+        self.home().worker()
+    }
+
+    /// Makes dropping the last handle return at once: it begins to close and does not wait. What is queued is still
+    /// delivered, for at most [`DETACHED_GRACE`]. For bindings whose deallocation must never wait.
+    pub fn detach(&self) {
+        self.handle.detached.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`take_reports`](Client::take_reports) has something to take. One load.
+    #[inline]
+    #[must_use]
+    pub fn has_reports(&self) -> bool {
+        self.existing_home().is_some_and(|home| home.shared().reports.has_any())
+    }
+
+    /// Takes the reports that were made since the last call, for a program's own log. They went to
+    /// the `log` facade already.
+    #[must_use]
+    pub fn take_reports(&self) -> Vec<Report> {
+        self.existing_home()
+            .map(|home| home.shared().reports.take())
+            .unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn home(&self) -> &Home {
+        self.handle.home.current(&self.handle.setup)
+    }
+
+    pub(crate) fn existing_home(&self) -> Option<&Home> {
+        self.handle.home.existing()
+    }
+
+    /// Renders metric and tags, and calls `with` on the result, and on whether its last tag is `worker_tag`'s. Counts what
+    /// is illegal.
+    fn rendered<K: AsRef<str>, V: AsRef<str>, T>(
+        &self,
+        home: &Home,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+        with: impl FnOnce(&SeriesText, bool) -> T,
+    ) -> Result<T, InvalidPoint> {
+        let mut text = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        text.clear();
+        let rendered = self.render(home, &mut text, metric, tags);
+        let result = rendered.map(|ends_in_worker| with(&text, ends_in_worker));
+        match &result {
+            Ok(_) if text.replaced() > 0 => home.queue().count_replaced(text.replaced()),
+            Ok(_) => {}
+            Err(_) => home.queue().count_invalid(),
+        }
+        // Not where the thread's locals are gone: it ends, and one of them sends.
+        let _ = SCRATCH.try_with(|scratch| scratch.set(Some(text)));
+        result
+    }
+
+    /// Returns whether the last tag is `worker_tag`'s.
+    pub(crate) fn render<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        home: &Home,
+        text: &mut SeriesText,
+        metric: &str,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<bool, InvalidPoint> {
+        let Setup { rules, options, .. } = &self.handle.setup;
+        text.metric(rules, &options.prefix, metric)?;
+        for (name, value) in tags {
+            text.tag(rules, name.as_ref(), value.as_ref())?;
+        }
+        let mut added = None;
+        for (name, value) in home.own().tags() {
+            if !text.has_tag(name) {
+                text.tag(rules, name, value)?;
+                added = Some(name);
+            }
+        }
+        text.finish(rules)?;
+        Ok(home.worker().is_some() && added == options.worker_tag.as_deref())
+    }
+
+    /// Appends one point of a rendered series to the queue.
+    #[inline]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one point and where they go; a struct would be built for this call alone"
+    )]
+    pub(crate) fn append(
+        &self,
+        home: &Home,
+        text: &SeriesText,
+        known: Option<&Arc<Known>>,
+        value: Value,
+        timestamp: Option<Timestamp>,
+        wait: Wait,
+        queued: impl FnOnce(&[u8]),
+    ) -> Result<Sent, SendError> {
+        let timestamp = match timestamp {
+            Some(timestamp) => timestamp,
+            None => self.now().map_err(|error| self.invalid(home, error))?,
+        };
+        // Clearing the buffer is a part of the cost: few lines need the large one.
+        if text.bytes().len() + line::MIDDLE_LEN <= USUAL_LINE {
+            self.write(home, text, known, value, timestamp, wait, queued, &mut [0; USUAL_LINE])
+        } else {
+            self.write(
+                home,
+                text,
+                known,
+                value,
+                timestamp,
+                wait,
+                queued,
+                &mut [0; LONGEST_LINE],
+            )
+        }
+    }
+
+    /// Writes the line into `buffer`, so that under the lock there is one copy, and hands it over.
+    #[inline]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "as append, which calls it with a large buffer or a small one"
+    )]
+    fn write<const ROOM: usize>(
+        &self,
+        home: &Home,
+        text: &SeriesText,
+        known: Option<&Arc<Known>>,
+        value: Value,
+        timestamp: Timestamp,
+        wait: Wait,
+        queued: impl FnOnce(&[u8]),
+        buffer: &mut [u8; ROOM],
+    ) -> Result<Sent, SendError> {
+        let line = line::write(text, timestamp, value, buffer).map_err(|error| self.invalid(home, error))?;
+        let repeat = match (known, self.options().repeats) {
+            (Some(known), Repeats::First) => Some((known, home.id(), timestamp)),
+            _ => None,
+        };
+        let sent = home.queue().append(line, repeat, wait)?;
+        if sent != Sent::Repeated {
+            queued(line);
+        }
+        Ok(sent)
+    }
+
+    /// Counts an illegal point that was refused.
+    #[cold]
+    pub(crate) fn invalid(&self, home: &Home, error: InvalidPoint) -> SendError {
+        home.queue().count_invalid();
+        SendError::Invalid(error)
+    }
+
+    /// Whether times are written as milliseconds.
+    #[cfg(feature = "frames")]
+    pub(crate) fn writes_millis(&self) -> bool {
+        self.options().precision == crate::config::options::Precision::Milliseconds
+    }
+
+    /// The present, as the option `precision` has it.
+    pub(crate) fn now(&self) -> Result<Timestamp, InvalidPoint> {
+        clock::now(self.options().precision)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoints: Vec<String> = self.endpoints().iter().map(ToString::to_string).collect();
+        write!(f, "Client({})", endpoints.join(","))
+    }
+}
+
+/// Closes a home and waits for its end, at most `timeout` and the worker's last turn.
+fn close(home: &Home, timeout: Duration) {
+    let deadline = clock::deadline(timeout);
+    home.queue().close(deadline);
+    home.queue()
+        .wait_ended(deadline.and_then(|deadline| deadline.checked_add(LAST_TURN)));
+    if let Some(through) = home.self_metrics() {
+        through.queue().wait_ended(deadline);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // A home inherited by fork is the parent's to close; a child without one has nothing to.
+        let Some(home) = self.home.existing() else { return };
+        if self.detached.load(Ordering::Relaxed) || is_worker() {
+            home.queue().close(clock::deadline(DETACHED_GRACE));
+        } else {
+            close(home, self.setup.options.close_grace);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::queue::Phase;
+
+    #[test]
+    fn a_detached_client_whose_server_is_gone_ends_some_time() {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let client = Client::open(&format!("tsdb://{nobody}")).unwrap();
+        client.send("m", 1, [("h", "a")]).unwrap();
+        client.detach();
+        let queue = client.home().queue().clone();
+        let latest = Instant::now() + DETACHED_GRACE + Duration::from_secs(60);
+        drop(client);
+        let Phase::Closing(Some(deadline)) = queue.lock().phase() else {
+            panic!("closing with a deadline, not {:?}", queue.lock().phase());
+        };
+        assert!(deadline < latest);
+        queue.stop();
+        assert!(queue.wait_ended(Some(latest)));
+    }
+}

@@ -1,0 +1,151 @@
+//! A series: metric and tags, checked and rendered once, for many points.
+
+use std::sync::Arc;
+
+use potsdb_wire::{InvalidPoint, Timestamp, Value};
+
+use crate::error::SendError;
+use crate::face::client::Client;
+use crate::process::home::Home;
+use crate::queue::repeat::Known;
+use crate::queue::{Sent, Wait};
+
+/// A metric with its tags, made once by [`Client::series`] and used for many points.
+///
+/// Sending through a series does no check and no formatting but that of the number. Cheap to clone;
+/// usable from any number of threads. It keeps its client open.
+#[derive(Clone)]
+pub struct Series {
+    pub(crate) client: Client,
+    pub(crate) known: Arc<Known>,
+    /// The home it was made in: a forked child knows its series by itself.
+    pub(crate) home: u64,
+    /// Whether the last tag has the number of that home's process.
+    pub(crate) ends_in_worker: bool,
+}
+
+impl Series {
+    /// Sends a value, at the present time. Never blocks, but for `overflow=block`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Client::send`].
+    #[inline]
+    pub fn send(&self, value: impl IntoValue) -> Result<Sent, SendError> {
+        self.send_with(value, None, Wait::Configured, |_| ())
+    }
+
+    /// Sends a value at a time of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// See [`Client::send`].
+    #[inline]
+    pub fn send_at(&self, value: impl IntoValue, timestamp: Timestamp) -> Result<Sent, SendError> {
+        self.send_with(value, Some(timestamp), Wait::Configured, |_| ())
+    }
+
+    /// Sends a value, waits for room as `wait` says, and leaves the line that was queued, newline
+    /// included, in `line`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Client::send`]; [`SendError::WouldBlock`] where `wait` forbids waiting for room.
+    #[inline]
+    pub fn send_line(
+        &self,
+        value: impl IntoValue,
+        timestamp: Option<Timestamp>,
+        wait: Wait,
+        line: &mut Vec<u8>,
+    ) -> Result<Sent, SendError> {
+        self.send_with(value, timestamp, wait, |queued| {
+            line.clear();
+            line.extend_from_slice(queued);
+        })
+    }
+
+    /// Sends a value, waits for room as `wait` says, and shows `queued` the line that was queued, newline
+    /// included. For bindings: no lock is held, and nothing was copied.
+    ///
+    /// # Errors
+    ///
+    /// See [`send_line`](Series::send_line).
+    #[inline]
+    pub fn send_with(
+        &self,
+        value: impl IntoValue,
+        timestamp: Option<Timestamp>,
+        wait: Wait,
+        queued: impl FnOnce(&[u8]),
+    ) -> Result<Sent, SendError> {
+        let home = self.client.home();
+        let value = value.into_value().map_err(|error| self.client.invalid(home, error))?;
+        if home.id() != self.home {
+            return self.send_elsewhere(home, value, timestamp, wait, queued);
+        }
+        let text = &self.known.text;
+        self.client
+            .append(home, text, Some(&self.known), value, timestamp, wait, queued)
+    }
+
+    /// In a forked child: what this series remembers, and what the child's other points of the same
+    /// series do, is to be the same.
+    #[cold]
+    fn send_elsewhere(
+        &self,
+        home: &Home,
+        value: Value,
+        timestamp: Option<Timestamp>,
+        wait: Wait,
+        queued: impl FnOnce(&[u8]),
+    ) -> Result<Sent, SendError> {
+        let known = match home.worker() {
+            Some(worker) if self.ends_in_worker => home.intern(&self.known.text.with_last_value(worker)),
+            _ => home.intern(&self.known.text),
+        };
+        self.client
+            .append(home, &known.text, Some(&known), value, timestamp, wait, queued)
+    }
+
+    /// Whether it was made in this process, and so costs no look-up. In a forked child a new one does.
+    #[inline]
+    #[must_use]
+    pub fn is_of_this_process(&self) -> bool {
+        self.client.home().id() == self.home
+    }
+
+    /// Whether its lines are ASCII from end to end.
+    #[must_use]
+    pub fn is_ascii(&self) -> bool {
+        self.known.text.bytes().is_ascii()
+    }
+}
+
+impl std::fmt::Debug for Series {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = String::from_utf8_lossy(self.known.text.bytes());
+        write!(f, "Series({})", text.trim_start_matches("put ").trim_end())
+    }
+}
+
+/// What can be a value: every integer that fits an `i64`, finite floats, and [`Value`] itself.
+pub trait IntoValue {
+    /// Makes the value.
+    ///
+    /// # Errors
+    ///
+    /// NaN, infinity, and integers beyond `i64`.
+    fn into_value(self) -> Result<Value, InvalidPoint>;
+}
+
+impl<T> IntoValue for T
+where
+    T: TryInto<Value>,
+    InvalidPoint: From<T::Error>,
+{
+    #[inline]
+    fn into_value(self) -> Result<Value, InvalidPoint> {
+        self.try_into().map_err(InvalidPoint::from)
+    }
+}

@@ -16,6 +16,7 @@ use crate::faults::{Ending, Fate};
 use crate::http;
 use crate::personality::Opening;
 use crate::receiver::Shared;
+use crate::series::Writer;
 use crate::telnet::Telnet;
 
 /// How much is read at once: a few hundred microseconds of work, so that connections take turns.
@@ -27,13 +28,15 @@ thread_local! {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let mut writer = Writer::UNKNOWN;
     shared.store.count(|counts| {
         counts.connections += 1;
         counts.open += 1;
+        writer = Writer::connection(counts.connections);
     });
     let mut fate = shared.faults.fate();
     let _ = stream.set_nodelay(true);
-    let ending = converse(&stream, &shared, &mut fate).await;
+    let ending = converse(&stream, writer, &shared, &mut fate).await;
     if let Ok(Some(ending)) = ending {
         if ending == Ending::Reset {
             // With no linger time the close below sends RST and throws away what was not delivered, both ways.
@@ -46,8 +49,13 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// Returns the fault that ended it, if one did.
-async fn converse(stream: &TcpStream, shared: &Arc<Shared>, fate: &mut Fate) -> io::Result<Option<Ending>> {
-    let mut telnet = Telnet::default();
+async fn converse(
+    stream: &TcpStream,
+    writer: Writer,
+    shared: &Arc<Shared>,
+    fate: &mut Fate,
+) -> io::Result<Option<Ending>> {
+    let mut telnet = Telnet::of(writer);
     let mut switched = fate.switched();
     let mut opening = Some(Vec::new());
     let mut open = true;
@@ -88,7 +96,7 @@ async fn converse(stream: &TcpStream, shared: &Arc<Shared>, fate: &mut Fate) -> 
                 // A peer that never pauses would keep the thread for dozens of chunks otherwise.
                 tokio::task::yield_now().await;
             }
-            Ok(Taken::Http(first)) => return Ok(http::converse(stream, first, shared, fate).await),
+            Ok(Taken::Http(first)) => return Ok(http::converse(stream, writer, first, shared, fate).await),
             Ok(Taken::Broken(words)) => {
                 telnet.replies.extend_from_slice(words);
                 open = false;

@@ -27,6 +27,8 @@ pub struct Counts {
     pub respelled: u64,
     /// Accepted again with another value; the last one stays.
     pub conflicts: u64,
+    /// Conflicts of two connections: a point was overwritten by another connection, with another value.
+    pub collisions: u64,
     /// `version` commands.
     pub versions: u64,
     /// Telnet lines that are neither `put` nor a known command.

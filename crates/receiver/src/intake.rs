@@ -10,7 +10,7 @@ use std::sync::MutexGuard;
 use crate::counts::Counts;
 use crate::personality::Manners;
 use crate::put::{Put, Refusal, Rules};
-use crate::series::{Parts, Stored};
+use crate::series::{Parts, Stored, Writer};
 use crate::store::{Inner, Store};
 
 /// The most bytes of lines kept for tests.
@@ -21,6 +21,8 @@ pub(crate) struct Intake<'a> {
     /// Taken when the intake ends; the journal is written after the lock.
     pub(crate) inner: Option<MutexGuard<'a, Inner>>,
     pub(crate) store: &'a Store,
+    /// Whose points these are.
+    pub(crate) writer: Writer,
     pub(crate) journal: Vec<u8>,
 }
 
@@ -31,7 +33,7 @@ impl Intake<'_> {
         self.keep(line);
         let note = self.store.journal.is_some().then_some(&mut self.journal);
         let inner = self.inner.as_mut().expect("the lock is held until drop");
-        let outcome = inner.put_line(line, &self.store.rules, manners, false, note);
+        let outcome = inner.put_line(line, &self.store.rules, manners, self.writer, false, note);
         inner.count(&outcome);
         outcome.map(drop)
     }
@@ -69,7 +71,7 @@ impl Intake<'_> {
             tags: tags.as_bytes(),
         };
         let inner = self.inner.as_mut().expect("the lock is held until drop");
-        let stored = inner.table.put(put, parts);
+        let stored = inner.table.put(put, parts, self.writer);
         inner.count(&Ok::<_, ()>(stored));
         if self.store.keep_lines || self.store.journal.is_some() {
             let line = put.line_text();
@@ -138,6 +140,7 @@ impl Inner {
         line: &[u8],
         rules: &Rules,
         manners: &dyn Manners,
+        writer: Writer,
         utf8: bool,
         note: Option<&mut Vec<u8>>,
     ) -> Result<Stored, Refusal> {
@@ -145,7 +148,7 @@ impl Inner {
         if line.is_ascii()
             && let Some(words) = Words::split(line)
             && manners.takes_as_it_is(words.timestamp, words.value)
-            && let Some(stored) = self.table.put_known(words.parts, words.timestamp, words.value)
+            && let Some(stored) = self.table.put_known(words.parts, words.timestamp, words.value, writer)
         {
             if let Some(note) = note {
                 note.extend_from_slice(line);
@@ -166,7 +169,8 @@ impl Inner {
                 metric: put.metric.as_bytes(),
                 tags: tags.as_bytes(),
             };
-            stored = Some(self.table.put(put, words.as_ref().map_or(own, |words| words.parts)));
+            let parts = words.as_ref().map_or(own, |words| words.parts);
+            stored = Some(self.table.put(put, parts, writer));
             if noting {
                 noted = if words.is_some() {
                     text.to_string()
@@ -212,6 +216,7 @@ impl Inner {
         Counts {
             evicted_points,
             evicted_series,
+            collisions: self.table.collisions.all,
             ..self.counts
         }
     }
@@ -282,7 +287,7 @@ mod tests {
 
     fn put(inner: &mut Inner, line: &[u8], rules: &Rules) -> Result<Stored, Refusal> {
         let manners = OpenTsdb::new(&Config::default());
-        inner.put_line(line, rules, &manners, false, None)
+        inner.put_line(line, rules, &manners, Writer::UNKNOWN, false, None)
     }
 
     fn token() -> impl Strategy<Value = String> {

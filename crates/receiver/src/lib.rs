@@ -17,6 +17,7 @@
 //!
 //! - [`Receiver`] is the server, [`Config`] everything that can be chosen about it.
 //! - [`Point`] is what it stored, with how often it came; [`Counts`] is everything it counted.
+//! - [`Collision`] names a series that two connections write at the same time with other values.
 //! - [`Faults`] and [`FaultSwitch`] make it reset connections, lose answers, throttle, restart; [`Offsets`] and
 //!   [`Occasions`] say when.
 //!
@@ -27,6 +28,7 @@
 
 mod aggregate;
 mod body;
+mod collisions;
 mod config;
 mod connection;
 mod counts;
@@ -58,6 +60,7 @@ mod table;
 mod telnet;
 mod time;
 
+pub use collisions::Collision;
 pub use config::Config;
 pub use counts::Counts;
 pub use faults::{FaultSwitch, Faults, Occasions, Offsets};

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::runtime;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::collisions::Collision;
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::faults::FaultSwitch;
@@ -124,6 +125,13 @@ impl Receiver {
     /// What has been counted so far.
     pub fn counts(&self) -> Counts {
         self.shared.store.counts()
+    }
+
+    /// The series that two connections wrote at the same time with other values, sorted; at most a thousand.
+    ///
+    /// Each such point was acknowledged and is gone. Processes that send the same series do that to each other.
+    pub fn collisions(&self) -> Vec<Collision> {
+        self.shared.store.lock().table.collisions.named()
     }
 
     /// Waits until `points` points were accepted, copies included; false when `timeout` passed first.

@@ -18,7 +18,7 @@ use crate::intake::Intake;
 use crate::journal::Journal;
 use crate::personality::Manners;
 use crate::put::Rules;
-use crate::series::{Series, SeriesName};
+use crate::series::{Series, SeriesName, Writer};
 use crate::table::{Limits, Table};
 
 /// One stored point.
@@ -68,11 +68,12 @@ impl Store {
         }
     }
 
-    /// Locks the store for a read's worth of points.
-    pub(crate) fn intake(&self) -> Intake<'_> {
+    /// Locks the store for a read's worth of points of one connection.
+    pub(crate) fn intake(&self, writer: Writer) -> Intake<'_> {
         Intake {
             inner: Some(self.lock()),
             store: self,
+            writer,
             journal: Vec::new(),
         }
     }
@@ -83,7 +84,9 @@ impl Store {
         for line in lines.split_inclusive(|&byte| byte == b'\n') {
             // A torn last line is no point.
             if let Some(line) = line.strip_suffix(b"\n")
-                && inner.put_line(line, &self.rules, manners, true, None).is_ok()
+                && inner
+                    .put_line(line, &self.rules, manners, Writer::UNKNOWN, true, None)
+                    .is_ok()
             {
                 inner.counts.loaded += 1;
             }

@@ -11,6 +11,7 @@ use crate::faults::{Ending, Fate, Struck};
 use crate::intake::{Intake, latin1};
 use crate::personality::{Longest, Outcome};
 use crate::receiver::Shared;
+use crate::series::Writer;
 
 /// The longest line that OpenTSDB takes however it arrives.
 const MAX_LINE: usize = 1024;
@@ -24,6 +25,8 @@ const MAX_REPLIES: usize = 4 * 1024 * 1024;
 /// One telnet conversation.
 #[derive(Default)]
 pub(crate) struct Telnet {
+    /// Which connection it is.
+    writer: Writer,
     /// A line's beginning, until its end comes.
     carry: Vec<u8>,
     /// That beginning was too long already, and is gone.
@@ -43,11 +46,19 @@ pub(crate) struct Telnet {
 }
 
 impl Telnet {
+    /// The conversation of a connection.
+    pub(crate) fn of(writer: Writer) -> Telnet {
+        Telnet {
+            writer,
+            ..Telnet::default()
+        }
+    }
+
     /// Takes bytes and returns how many it used: fewer than all when enough replies to write have come together.
     ///
     /// `congested` says that the peer does not take replies now, so that waiting for it would be in vain.
     pub(crate) fn take(&mut self, bytes: &[u8], congested: bool, shared: &Shared, fate: &Fate) -> usize {
-        let mut intake = shared.store.intake();
+        let mut intake = shared.store.intake(self.writer);
         let mut start = 0;
         for newline in memchr::memchr_iter(b'\n', bytes) {
             let part = &bytes[start..newline];
@@ -77,7 +88,7 @@ impl Telnet {
         if (self.carry.is_empty() && !self.leaving_out) || self.over {
             return;
         }
-        let mut intake = shared.store.intake();
+        let mut intake = shared.store.intake(self.writer);
         intake.counts().torn += 1;
         if shared.manners.takes_torn_lines() && !self.leaving_out {
             let line = std::mem::take(&mut self.carry);

@@ -6,7 +6,7 @@
 use std::fs::OpenOptions;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,8 +18,10 @@ use crate::output::Output;
 use crate::statistics::{plural, points};
 use crate::{Outcome, options, signals};
 
+mod collided;
 mod misbehaving;
 
+use collided::Collided;
 use misbehaving::{GRAMMAR, Misbehaving};
 
 /// Run a server for development and tests
@@ -139,11 +141,15 @@ impl Serve {
         }
 
         // The signal thread keeps its end for ever, so this ends with a signal and not before.
-        let _ = signal.recv();
+        let mut collided = Collided::default();
+        while signal.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            collided.tell(&receiver, output);
+        }
         if let Some(stopping) = stopping {
             receiver.faults().stopping(true);
             receiver.wait_until(stopping, |counts| counts.open == 0);
         }
+        collided.tell(&receiver, output);
         let counts = receiver.close();
         if json {
             output.json(&object(&counts));
@@ -240,6 +246,9 @@ fn base_path(text: &str) -> Result<String, String> {
     }
 }
 
+/// How often it is looked whether there is something to tell.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Whether points can be appended to a file, which is made if it does not exist.
 fn check_journal(journal: &Path) -> std::io::Result<()> {
     // What is neither a file nor missing is the receiver's to name: opening a pipe would wait for its other end.
@@ -263,6 +272,7 @@ fn object(counts: &Counts) -> Value {
         "duplicates": counts.duplicates,
         "respelled": counts.respelled,
         "conflicts": counts.conflicts,
+        "collisions": counts.collisions,
         "versions": counts.versions,
         "unknown": counts.unknown,
         "overlong": counts.overlong,
@@ -299,6 +309,7 @@ fn words(counts: &Counts) -> String {
         (counts.refused, "refused"),
         (counts.duplicates, "sent again"),
         (counts.conflicts, "sent again with another value"),
+        (counts.collisions, "of them by another connection"),
         (counts.evicted_points, "gone because a bound was reached"),
         (counts.loaded, "loaded from the journal"),
         (counts.torn, "torn off inside a line"),

@@ -134,7 +134,7 @@ impl InfluxDb {
             Shape::Object => std::slice::from_ref(&json),
         };
         let points: Option<Vec<Point<'_>>> = points.iter().map(Point::read).collect();
-        let mut intake = shared.store.intake();
+        let mut intake = shared.store.intake(asked.writer);
         let Some(points) = points else {
             // None of a body with one bad point is stored.
             intake.refused();

@@ -137,7 +137,7 @@ fn put(asked: &Asked, shared: &Shared) -> Result<(), String> {
         Json::Object(_) => std::slice::from_ref(&json),
         _ => &[],
     };
-    let mut intake = shared.store.intake();
+    let mut intake = shared.store.intake(asked.writer);
     for json in points {
         match point(json) {
             Some(_) if shared.faults.throttles() => intake.throttled(),

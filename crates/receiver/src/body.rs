@@ -59,20 +59,27 @@ pub(crate) fn put(body: &[u8], flags: Flags, writer: Writer, shared: &Shared, th
     let mut intake = shared.store.intake(writer);
     for point in &points {
         let Some(point) = point else {
-            intake.refused();
-            errors.push((None, "Unexpected null datapoint encountered in set.".to_owned()));
+            let reason = "Unexpected null datapoint encountered in set.";
+            intake.refused("null", reason);
+            errors.push((None, reason.to_owned()));
             continue;
         };
         let put = match point.put() {
             Ok(put) => put,
             Err(reason) => {
-                intake.refused();
+                intake.refused(&point.text(), &reason);
                 errors.push((Some(point), reason));
                 continue;
             }
         };
-        if let Err(refusal) = intake.check(&put) {
-            errors.push((Some(point), reason(refusal)));
+        let checked = match shared.faults.refuses_points(put.metric) {
+            true => Err(Refusal::unknown_metric(put.metric)),
+            false => intake.check(&put),
+        };
+        if let Err(refusal) = checked {
+            let reason = reason(refusal);
+            intake.refused(&put.line_text(), &reason);
+            errors.push((Some(point), reason));
         } else if shared.faults.throttles() {
             intake.throttled();
             if flags.sync {
@@ -198,6 +205,13 @@ impl<'a> Point<'a> {
             value,
             tags,
         })
+    }
+
+    /// The point as it came, as a text.
+    fn text(&self) -> String {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        String::from_utf8_lossy(&out).into_owned()
     }
 
     /// The point as it came, without what it lacks.

@@ -90,6 +90,11 @@ impl Collisions {
         named
     }
 
+    /// Forgets the names.
+    pub(crate) fn clear(&mut self) {
+        self.series = HashMap::new();
+    }
+
     /// `{"collisions":3,"series":[{"metric":..,"tags":{..},"times":3,"timestamp":..,"values":["1","2"]}]}`
     pub(crate) fn json(&self) -> Vec<u8> {
         let mut out = format!("{{\"collisions\":{},\"series\":[", self.all).into_bytes();

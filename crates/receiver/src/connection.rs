@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
@@ -28,24 +29,31 @@ thread_local! {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    // Before it is counted: whoever sees it counted may order its end.
+    let mut fate = shared.faults.fate();
     let mut writer = Writer::UNKNOWN;
     shared.store.count(|counts| {
         counts.connections += 1;
         counts.open += 1;
         writer = Writer::connection(counts.connections);
     });
-    let mut fate = shared.faults.fate();
     let _ = stream.set_nodelay(true);
     let ending = converse(&stream, writer, &shared, &mut fate).await;
     if let Ok(Some(ending)) = ending {
         if ending == Ending::Reset {
-            // With no linger time the close below sends RST and throws away what was not delivered, both ways.
-            let _ = socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO));
+            reset(&stream);
         }
         shared.store.count(|counts| counts.cut += 1);
     }
     drop(stream);
     shared.store.count(|counts| counts.open -= 1);
+}
+
+/// Resets a connection: sends RST and throws away what was not delivered, both ways.
+pub(crate) fn reset(stream: &TcpStream) {
+    // With no linger time a close does that, but only the last one: a forked child may have a copy of the socket.
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+    let _ = rustix::net::connect_unspec(stream);
 }
 
 /// Returns the fault that ended it, if one did.

@@ -38,20 +38,18 @@ impl Intake<'_> {
         outcome.map(drop)
     }
 
-    /// Whether this line would be taken.
-    pub(crate) fn would_take(&self, line: &[u8], manners: &dyn Manners) -> bool {
-        manners
-            .read(&manners.text(line), &self.store.rules, &mut |_| {})
-            .is_ok()
+    /// The metric of this line, if it would be taken.
+    pub(crate) fn metric(&self, line: &[u8], manners: &dyn Manners) -> Option<String> {
+        let mut metric = None;
+        let read = manners.read(&manners.text(line), &self.store.rules, &mut |put| {
+            metric = Some(put.metric.to_owned());
+        });
+        read.ok().and(metric)
     }
 
-    /// OpenTSDB's checks; a point that fails is counted as refused.
-    pub(crate) fn check(&mut self, put: &Put<'_>) -> Result<(), Refusal> {
-        let outcome = put.check(&self.store.rules);
-        if outcome.is_err() {
-            self.refused();
-        }
-        outcome.map(drop)
+    /// OpenTSDB's checks.
+    pub(crate) fn check(&self, put: &Put<'_>) -> Result<(), Refusal> {
+        put.check(&self.store.rules).map(drop)
     }
 
     /// Takes a point whose value may have blanks around it: Java takes those, newlines even; a line has no room for them.
@@ -83,11 +81,18 @@ impl Intake<'_> {
         }
     }
 
-    /// Counts a point that was refused.
-    pub(crate) fn refused(&mut self) {
+    /// Counts a point that was refused, and keeps what was said to it.
+    pub(crate) fn refused(&mut self, line: &str, reason: &str) {
         let counts = self.counts();
         counts.puts += 1;
         counts.refused += 1;
+        self.keep_refusal(line, reason);
+    }
+
+    /// Keeps what was said to a point whose refusal is counted already.
+    pub(crate) fn keep_refusal(&mut self, line: &str, reason: &str) {
+        let inner = self.inner.as_mut().expect("the lock is held until drop");
+        inner.refusals.note(line, reason);
     }
 
     /// Counts a point that was dropped as if there were no room behind the server.
@@ -270,6 +275,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::personality::OpenTsdb;
+    use crate::refusals::Refusals;
     use crate::table::{Limits, Table};
 
     fn inner() -> Inner {
@@ -282,6 +288,7 @@ mod tests {
             table: Table::new(limits),
             counts: Counts::default(),
             lines: Vec::new(),
+            refusals: Refusals::default(),
         }
     }
 

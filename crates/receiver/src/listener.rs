@@ -57,6 +57,7 @@ impl Listener {
             () = self.accept_for_ever(&shared) => {}
             _ = stopped => {}
         }
+        self.close();
     }
 
     async fn accept_for_ever(&mut self, shared: &Arc<Shared>) {
@@ -64,7 +65,8 @@ impl Listener {
         sleep(shared.faults.pauses().1).await;
         loop {
             if orders.restarts() {
-                (self.socket, self.waiting) = (None, None);
+                self.close();
+                self.waiting = None;
                 // The connections saw the same order, and read nothing any more.
                 shared.store.forget(shared.manners.as_ref());
                 let (down, slow_start) = shared.faults.pauses();
@@ -73,7 +75,12 @@ impl Listener {
                 shared.store.count(|counts| counts.restarts += 1);
                 sleep(slow_start).await;
             } else if !orders.is_open() {
-                self.socket = None;
+                // Before the port is closed: whoever sees that may at once end the outage.
+                if orders.is_down() {
+                    self.waiting = None;
+                    shared.store.forget(shared.manners.as_ref());
+                }
+                self.close();
                 orders.changed().await;
             } else if self.socket.is_none() {
                 self.listen_again().await;
@@ -103,8 +110,7 @@ impl Listener {
             return;
         };
         if shared.faults.refuses() {
-            // With no linger time the close sends RST.
-            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            connection::reset(&stream);
             shared.store.count(|counts| {
                 counts.connections += 1;
                 counts.refused_connections += 1;
@@ -116,6 +122,14 @@ impl Listener {
                 counts.connections += 1;
                 counts.mute += 1;
             });
+        }
+    }
+
+    /// Closes the port. What the kernel holds for us is reset.
+    fn close(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            // A forked child may have a copy of the socket, and would keep the port open and taken.
+            let _ = rustix::net::connect_unspec(&socket);
         }
     }
 

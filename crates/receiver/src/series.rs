@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
+use crate::store::Point;
+
 /// A series as the outside sees it: metric and tags, the tags sorted by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesName {
@@ -52,6 +54,8 @@ pub(crate) struct Series {
     pub(crate) name: Arc<SeriesName>,
     /// Every way its metric and tags were written so far; a cell remembers which one it came in.
     pub(crate) spellings: Vec<Spelling>,
+    /// Its last value before the store was cleared.
+    pub(crate) before: Option<Text>,
     pub(crate) cells: VecDeque<Cell>,
 }
 
@@ -90,6 +94,17 @@ pub(crate) enum Stored {
 }
 
 impl Series {
+    /// Its points as the outside sees them.
+    pub(crate) fn points(&self) -> impl Iterator<Item = Point> {
+        self.cells.iter().map(|cell| Point {
+            series: Arc::clone(&self.name),
+            timestamp: cell.timestamp,
+            value: cell.value.to_text(),
+            copies: cell.copies,
+            identical: cell.identical,
+        })
+    }
+
     /// Puts one value; cells stay sorted by timestamp. Gives back a value of another connection's that it overwrote.
     #[inline]
     pub(crate) fn put(&mut self, timestamp: i64, value: &[u8], origin: Origin) -> (Stored, Option<Text>) {
@@ -174,6 +189,10 @@ impl Text {
         }
     }
 
+    pub(crate) fn to_text(&self) -> String {
+        String::from_utf8_lossy(self.bytes()).into_owned()
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Text::Short(length, bytes) => &bytes[..usize::from(*length)],
@@ -234,6 +253,7 @@ mod tests {
         Series {
             name: Arc::new(name),
             spellings: Vec::new(),
+            before: None,
             cells: VecDeque::new(),
         }
     }

@@ -14,10 +14,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::counts::Counts;
+use crate::found::FoundSeries;
 use crate::intake::Intake;
 use crate::journal::Journal;
+use crate::pattern::Pattern;
 use crate::personality::Manners;
 use crate::put::Rules;
+use crate::refusals::Refusals;
 use crate::series::{Series, SeriesName, Writer};
 use crate::table::{Limits, Table};
 
@@ -50,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) counts: Counts,
     /// Put lines as they came, newline-ended, in order of arrival.
     pub(crate) lines: Vec<u8>,
+    pub(crate) refusals: Refusals,
 }
 
 impl Store {
@@ -58,6 +62,7 @@ impl Store {
             table: Table::new(limits),
             counts: Counts::default(),
             lines: Vec::new(),
+            refusals: Refusals::default(),
         };
         Store {
             inner: Mutex::new(inner),
@@ -102,6 +107,16 @@ impl Store {
         }
     }
 
+    /// Forgets every point, refusal and kept line; the counts go on, and a journal keeps what it has.
+    pub(crate) fn clear(&self) {
+        let mut inner = self.lock();
+        inner.table.clear();
+        inner.lines = Vec::new();
+        inner.refusals.clear();
+        drop(inner);
+        self.changed.notify_all();
+    }
+
     /// Changes the counts of what is not a point, and wakes whoever waits for that.
     pub(crate) fn count(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.lock().counts);
@@ -128,15 +143,32 @@ impl Store {
         series.sort_by(|a, b| a.name.cmp(&b.name));
         let mut points = Vec::with_capacity(inner.table.points());
         for series in series {
-            points.extend(series.cells.iter().map(|cell| Point {
-                series: Arc::clone(&series.name),
-                timestamp: cell.timestamp,
-                value: String::from_utf8_lossy(cell.value.bytes()).into_owned(),
-                copies: cell.copies,
-                identical: cell.identical,
-            }));
+            points.extend(series.points());
         }
         points
+    }
+
+    /// The points of the series of a metric that have these tags, among others; sorted by series.
+    pub(crate) fn find(&self, asked: &Pattern) -> Vec<FoundSeries> {
+        let inner = self.lock();
+        let with_points = inner.table.series().filter(|series| !series.cells.is_empty());
+        let mut found: Vec<FoundSeries> = with_points
+            .filter(|series| asked.matches(&series.name))
+            .map(FoundSeries::of)
+            .collect();
+        drop(inner);
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found
+    }
+
+    /// The series with points, and how many those are, in no order.
+    pub(crate) fn names(&self) -> Vec<(Arc<SeriesName>, usize)> {
+        let inner = self.lock();
+        let all = inner.table.series();
+        let with_points = all.filter(|series| !series.cells.is_empty());
+        with_points
+            .map(|series| (Arc::clone(&series.name), series.cells.len()))
+            .collect()
     }
 
     /// The kept put lines, newline-ended, in order of arrival.

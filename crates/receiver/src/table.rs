@@ -158,7 +158,19 @@ impl Table {
         true
     }
 
-    /// All series, in no order.
+    /// Forgets all points; each series remembers its last value.
+    pub(crate) fn clear(&mut self) {
+        for series in self.slots.iter_mut().filter_map(|slot| slot.series.as_mut()) {
+            if let Some(last) = series.cells.pop_back() {
+                series.before = Some(last.value);
+            }
+            series.cells = VecDeque::new();
+        }
+        self.points = 0;
+        self.collisions.clear();
+    }
+
+    /// All series, in no order; some may have no points.
     pub(crate) fn series(&self) -> impl Iterator<Item = &Series> {
         self.slots.iter().filter_map(|slot| slot.series.as_ref())
     }
@@ -185,7 +197,8 @@ impl Table {
             if series.cells.len() > self.limits.points_per_series {
                 self.drop_oldest_cell(home.slot);
             }
-            if self.points > self.limits.points {
+            // The oldest series may have no points any more.
+            while self.points > self.limits.points {
                 self.drop_oldest_cell(self.oldest);
             }
         }
@@ -194,10 +207,10 @@ impl Table {
 
     fn drop_oldest_cell(&mut self, slot: u32) {
         let cells = &mut live(&mut self.slots[slot as usize]).cells;
-        cells.pop_front();
+        let dropped = cells.pop_front().is_some();
         let empty = cells.is_empty();
-        self.points -= 1;
-        self.evicted_points += 1;
+        self.points -= usize::from(dropped);
+        self.evicted_points += u64::from(dropped);
         if empty {
             self.remove(slot);
         }
@@ -215,6 +228,7 @@ impl Table {
         let series = Series {
             name: Arc::new(name),
             spellings: Vec::new(),
+            before: None,
             cells: VecDeque::new(),
         };
         let fresh = Slot {

@@ -9,7 +9,8 @@
 
 use crate::faults::{Ending, Fate, Struck};
 use crate::intake::{Intake, latin1};
-use crate::personality::{Longest, Outcome};
+use crate::personality::{Longest, Manners, Outcome};
+use crate::put::Refusal;
 use crate::receiver::Shared;
 use crate::series::Writer;
 
@@ -170,7 +171,17 @@ impl Telnet {
         if fate.is_stopping() {
             intake.keep(line);
             intake.discarded();
-        } else if shared.faults.strikes_points() && intake.would_take(line, manners) && shared.faults.throttles() {
+            return;
+        }
+        let metric = match shared.faults.strikes_points() {
+            true => intake.metric(line, manners),
+            false => None,
+        };
+        if let Some(metric) = metric.as_deref().filter(|metric| shared.faults.refuses_points(metric)) {
+            intake.keep(line);
+            let words = self.refuse(&Refusal::unknown_metric(metric), manners);
+            intake.refused(&manners.text(line), &words);
+        } else if metric.is_some() && shared.faults.throttles() {
             intake.keep(line);
             intake.throttled();
             let replies = if shared.faults.is_late() {
@@ -180,7 +191,18 @@ impl Telnet {
             };
             manners.throttled(replies);
         } else if let Err(refusal) = intake.line(line, manners) {
-            manners.refused(&refusal, &mut self.replies);
+            let words = self.refuse(&refusal, manners);
+            intake.keep_refusal(&manners.text(line), &words);
+        }
+    }
+
+    /// Says what the server says to a refused point, and returns it; of one that says nothing, why it refused.
+    fn refuse(&mut self, refusal: &Refusal, manners: &dyn Manners) -> String {
+        let before = self.replies.len();
+        manners.refused(refusal, &mut self.replies);
+        match &self.replies[before..] {
+            [] => refusal.text().to_owned(),
+            words => String::from_utf8_lossy(words).into_owned(),
         }
     }
 

@@ -52,8 +52,10 @@ impl Fate {
         let reset = faults.reset_after.of(connection).map(|at| cut(at, Ending::Reset));
         let close = faults.close_after.of(connection).map(|at| cut(at, Ending::Close));
         let now = orders.borrow_and_update().clone();
+        // Accepted just before it died.
+        let dead = now.down.then_some(cut(0, Ending::Reset));
         Fate {
-            cut: reset.into_iter().chain(close).min_by_key(|cut| cut.at),
+            cut: [dead, reset, close].into_iter().flatten().min_by_key(|cut| cut.at),
             half_open: faults.half_open_after.of(connection),
             told: false,
             line: faults.close_at_line.of(connection),

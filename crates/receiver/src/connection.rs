@@ -28,9 +28,7 @@ thread_local! {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    // Before it is counted: whoever sees it counted may order its end.
-    let mut fate = shared.faults.fate();
+pub(crate) async fn serve(stream: TcpStream, mut fate: Fate, shared: Arc<Shared>) {
     let mut writer = Writer::UNKNOWN;
     shared.store.count(|counts| {
         counts.connections += 1;

@@ -64,6 +64,7 @@ impl Listener {
         let mut orders = shared.faults.listener();
         sleep(shared.faults.pauses().1).await;
         loop {
+            orders.look();
             if orders.restarts() {
                 self.close();
                 self.waiting = None;
@@ -85,30 +86,35 @@ impl Listener {
             } else if self.socket.is_none() {
                 self.listen_again().await;
             } else {
-                tokio::select! {
-                    () = orders.changed() => {}
-                    () = self.accept(shared) => {}
+                let begun = tokio::select! {
+                    () = orders.changed() => continue,
+                    begun = self.accept(shared) => begun,
+                };
+                if let Some(stream) = begun {
+                    let fate = shared.faults.fate_of_accepted(&orders);
+                    tokio::spawn(connection::serve(stream, fate, Arc::clone(shared)));
                 }
             }
         }
     }
 
-    /// Accepts one connection, and starts to serve it. May be given up at any time without losing one.
-    async fn accept(&mut self, shared: &Arc<Shared>) {
+    /// Accepts one connection, and returns it if it is to be served. May be given up at any time without losing one.
+    async fn accept(&mut self, shared: &Arc<Shared>) -> Option<TcpStream> {
         if let (None, Some(socket)) = (&self.waiting, &self.socket) {
             match socket.accept().await {
                 Ok((stream, _)) => self.waiting = Some(stream),
                 // Out of descriptors, or the peer is gone already: the connections that end make room.
-                Err(_) => return sleep(AGAIN).await,
+                Err(_) => {
+                    sleep(AGAIN).await;
+                    return None;
+                }
             }
         }
         let begun = match &self.waiting {
             Some(stream) => has_begun(stream, shared).await,
-            None => return,
+            None => return None,
         };
-        let Some(stream) = self.waiting.take() else {
-            return;
-        };
+        let stream = self.waiting.take()?;
         if shared.faults.refuses() {
             connection::reset(&stream);
             shared.store.count(|counts| {
@@ -116,13 +122,14 @@ impl Listener {
                 counts.refused_connections += 1;
             });
         } else if begun {
-            tokio::spawn(connection::serve(stream, Arc::clone(shared)));
+            return Some(stream);
         } else {
             shared.store.count(|counts| {
                 counts.connections += 1;
                 counts.mute += 1;
             });
         }
+        None
     }
 
     /// Closes the port. What the kernel holds for us is reset.

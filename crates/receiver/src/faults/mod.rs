@@ -182,15 +182,25 @@ impl FaultSwitch {
     }
 
     /// What the next connection is in for.
+    #[cfg(test)]
     pub(crate) fn fate(&self) -> Fate {
-        Fate::new(self)
+        Fate::new(self, self.orders.borrow().strike.number)
+    }
+
+    /// What a connection is in for that was accepted after the listener last looked.
+    pub(crate) fn fate_of_accepted(&self, listening: &Listening) -> Fate {
+        Fate::new(self, listening.now.strike.number)
     }
 
     /// What the listener has to obey.
     pub(crate) fn listener(&self) -> Listening {
+        let mut orders = self.orders.subscribe();
+        let now = orders.borrow_and_update().clone();
         Listening {
-            restarts: self.orders.borrow().restart,
-            orders: self.orders.subscribe(),
+            // Those that were ordered before it came to listen are still to be done.
+            restarts: 0,
+            orders,
+            now,
         }
     }
 
@@ -278,28 +288,35 @@ impl Orders {
 /// What the listener obeys.
 pub(crate) struct Listening {
     orders: watch::Receiver<Orders>,
+    /// As it looked last.
+    now: Orders,
+    /// How many it has done.
     restarts: u64,
 }
 
 impl Listening {
+    /// Looks what there is to obey. What is ordered from here on is a change.
+    pub(crate) fn look(&mut self) {
+        self.now = self.orders.borrow_and_update().clone();
+    }
+
     /// Whether it listens at all.
-    pub(crate) fn is_open(&mut self) -> bool {
-        let orders = self.orders.borrow_and_update();
-        !orders.deaf && !orders.down && !orders.stopping
+    pub(crate) fn is_open(&self) -> bool {
+        !self.now.deaf && !self.now.down && !self.now.stopping
     }
 
     /// Whether it is dead.
     pub(crate) fn is_down(&self) -> bool {
-        self.orders.borrow().down
+        self.now.down
     }
 
     /// Whether there is a restart to do; once each.
     pub(crate) fn restarts(&mut self) -> bool {
-        let ordered = self.orders.borrow().restart;
+        let ordered = self.now.restart;
         std::mem::replace(&mut self.restarts, ordered) != ordered
     }
 
-    /// Waits for the next change; for ever once the switch is gone.
+    /// Waits for the next change since it looked; for ever once the switch is gone.
     pub(crate) async fn changed(&mut self) {
         if self.orders.changed().await.is_err() {
             std::future::pending::<()>().await;

@@ -14,6 +14,7 @@ use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 use crate::pattern::Pattern;
+use crate::refusals::Refused;
 use crate::series::{Series, SeriesName};
 use crate::store::Point;
 use crate::value::Value;
@@ -26,6 +27,8 @@ pub struct Found {
     asked: Pattern,
     series: Vec<FoundSeries>,
     others: Others,
+    /// The latest point that was refused, if nothing was found.
+    refused: Option<Refused>,
 }
 
 /// One series of them.
@@ -48,7 +51,7 @@ impl FoundSeries {
     }
 
     fn values(&self) -> impl Iterator<Item = Value> {
-        self.points.iter().map(|point| Value::of(&point.value))
+        self.points.iter().map(Point::number)
     }
 
     fn increase(&self) -> Value {
@@ -67,7 +70,18 @@ impl FoundSeries {
 
 impl Found {
     pub(crate) fn new(asked: Pattern, series: Vec<FoundSeries>, others: Others) -> Found {
-        Found { asked, series, others }
+        Found {
+            asked,
+            series,
+            others,
+            refused: None,
+        }
+    }
+
+    /// The same, with the latest refusal for whoever found nothing.
+    pub(crate) fn or_refused(self, refused: Option<Refused>) -> Found {
+        let refused = refused.filter(|_| self.is_empty());
+        Found { refused, ..self }
     }
 
     /// Whether there is no point.
@@ -109,7 +123,7 @@ impl Found {
     /// The values in the order of time.
     #[must_use]
     pub fn values(&self) -> Vec<Value> {
-        self.points().iter().map(|point| Value::of(&point.value)).collect()
+        self.points().iter().map(Point::number).collect()
     }
 
     /// The points in the order of time, those of one time in the order of their series.
@@ -154,9 +168,14 @@ impl Display for Found {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
             let others = self.others.listed(MOST_SERIES);
-            return match others.is_empty() {
-                true => write!(f, "nothing of {}: there is no point at all", self.asked),
-                false => write!(f, "nothing of {}: there is {}", self.asked, others.join(", ")),
+            let there_is = match others.is_empty() {
+                true => "no point at all".to_owned(),
+                false => others.join(", "),
+            };
+            write!(f, "nothing of {}: there is {there_is}", self.asked)?;
+            return match &self.refused {
+                Some(refused) => write!(f, "; refused was {refused}"),
+                None => Ok(()),
             };
         }
         write!(

@@ -161,7 +161,8 @@ impl Receiver {
         let asked = Pattern::new(Some(metric), tags);
         let series = self.shared.store.find(&asked);
         let others = Others::of(&asked, series.is_empty(), self.shared.store.names());
-        Found::new(asked, series, others)
+        let refused = self.shared.store.lock().refusals.latest();
+        Found::new(asked, series, others).or_refused(refused)
     }
 
     /// Waits until what is wanted is there, and returns it.

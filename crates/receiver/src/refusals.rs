@@ -53,6 +53,10 @@ impl Refusals {
         self.0.iter().cloned().collect()
     }
 
+    pub(crate) fn latest(&self) -> Option<Refused> {
+        self.0.back().cloned()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

@@ -23,6 +23,7 @@ use crate::put::Rules;
 use crate::refusals::Refusals;
 use crate::series::{Series, SeriesName, Writer};
 use crate::table::{Limits, Table};
+use crate::value::Value;
 
 /// One stored point.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,14 @@ pub struct Point {
     pub copies: u32,
     /// True while all those lines were the same bytes.
     pub identical: bool,
+}
+
+impl Point {
+    /// The value, to calculate with.
+    #[must_use]
+    pub fn number(&self) -> Value {
+        Value::of(&self.value)
+    }
 }
 
 pub(crate) struct Store {

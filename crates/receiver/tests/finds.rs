@@ -155,6 +155,13 @@ fn a_line_says_what_was_found_or_what_is_there_instead() {
         logins(&receiver).to_string(),
         "nothing of web.requests{path=/login}: there is no point at all"
     );
+    reply_to(&receiver, "put web.requests 1700000000 x path=/login\n");
+    assert_eq!(
+        logins(&receiver).to_string(),
+        "nothing of web.requests{path=/login}: there is no point at all; refused was \
+         put web.requests 1700000000 x path=/login: put: invalid value: Invalid character 'x' in x"
+    );
+    receiver.clear();
     reply_to(&receiver, TOTALS);
     assert_eq!(
         receiver

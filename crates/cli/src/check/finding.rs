@@ -97,7 +97,7 @@ impl Finding {
         advice.dedup();
         if self.found().any(|(_, found)| !found.collisions.is_empty()) {
             advice.push(format!(
-                "{endpoint}: processes that send the same series overwrite each other: give each a tag of its own"
+                "{endpoint}: processes that send the same series overwrite each other: give each a tag of its own (worker_tag)"
             ));
         }
         advice

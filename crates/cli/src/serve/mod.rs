@@ -263,39 +263,8 @@ fn check_journal(journal: &Path) -> std::io::Result<()> {
 
 /// The counts that say what came and what became of it, for a script.
 fn object(counts: &Counts) -> Value {
-    json!({
-        "connections": counts.connections,
-        "requests": counts.requests,
-        "puts": counts.puts,
-        "accepted": counts.accepted,
-        "refused": counts.refused,
-        "duplicates": counts.duplicates,
-        "respelled": counts.respelled,
-        "conflicts": counts.conflicts,
-        "collisions": counts.collisions,
-        "versions": counts.versions,
-        "unknown": counts.unknown,
-        "overlong": counts.overlong,
-        "closed_overlong": counts.closed_overlong,
-        "torn": counts.torn,
-        "suppressed": counts.suppressed,
-        "cut": counts.cut,
-        "throttled": counts.throttled,
-        "discarded": counts.discarded,
-        "forgotten": counts.forgotten,
-        "restarts": counts.restarts,
-        "refused_connections": counts.refused_connections,
-        "half_open": counts.half_open,
-        "mute": counts.mute,
-        "lost_answers": counts.lost_answers,
-        "struck_requests": counts.struck_requests,
-        "wrong_lengths": counts.wrong_lengths,
-        "unauthorised": counts.unauthorised,
-        "evicted_points": counts.evicted_points,
-        "evicted_series": counts.evicted_series,
-        "loaded": counts.loaded,
-        "journal_errors": counts.journal_errors,
-    })
+    let named = counts.named().into_iter();
+    Value::Object(named.map(|(name, count)| (name.to_owned(), count.into())).collect())
 }
 
 /// The same for a person: what is not zero.

@@ -106,7 +106,14 @@ fn what_is_wanted_is_waited_for_until_it_is_as_wanted() {
             .wait_to_have(&wanted.clone().sum(0.1 + 2.9), Duration::ZERO)
             .is_ok()
     );
-    assert!(receiver.wait_to_have(&wanted.count(3), Duration::ZERO).is_err());
+    for other in [
+        wanted.clone().count(3),
+        wanted.clone().sum(4),
+        wanted.clone().last(0),
+        wanted.clone().increase(2),
+    ] {
+        assert!(receiver.wait_to_have(&other, Duration::ZERO).is_err(), "{other}");
+    }
 }
 
 #[test]

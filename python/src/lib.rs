@@ -19,6 +19,7 @@
 //! package.rs              what the package handed over: the same
 //! core.rs                 per client: atomic numbers; the rest never changes
 //! instruments.rs          totals and running timers: atomic numbers, a mutex
+//! testing.rs              per receiver: a mutex, held by attached threads that run no Python code
 //! records.rs              "a record is being written": one per thread
 //! stats.rs, waits.rs      never change
 //! fastcall.rs, frame.rs, options.rs, series.rs, tags.rs, values.rs, errors.rs
@@ -43,6 +44,7 @@ mod series;
 mod sites;
 mod stats;
 mod tags;
+mod testing;
 mod try_lock;
 mod values;
 mod waits;
@@ -73,6 +75,7 @@ fn _potsdb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stats::Stats>()?;
     module.add_class::<stats::EndpointState>()?;
     module.add_class::<waits::Barrier>()?;
+    module.add_class::<testing::Receiver>()?;
     module.add_function(wrap_pyfunction!(package::install, module)?)?;
     module.add_function(wrap_pyfunction!(exit::drain_all, module)?)?;
     module.add_function(wrap_pyfunction!(options::options, module)?)?;

@@ -16,7 +16,8 @@ use std::borrow::Cow;
 use potsdb_wire::json::{Json, Tolerance, parse_with, write_string};
 
 use crate::put::{Put, Refusal, Tags};
-use crate::store::Store;
+use crate::receiver::Shared;
+use crate::series::Writer;
 
 /// What the URL asks to be told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,8 +39,8 @@ pub(crate) enum Answer {
     Error(&'static str, Option<String>),
 }
 
-/// Stores a body's points; `throttled` says why the next good one is dropped, if it is.
-pub(crate) fn put(body: &[u8], flags: Flags, store: &Store, throttled: impl Fn() -> Option<&'static str>) -> Answer {
+/// Stores a body's points; `throttled` is what is said of one that a fault drops.
+pub(crate) fn put(body: &[u8], flags: Flags, writer: Writer, shared: &Shared, throttled: &str) -> Answer {
     let json = match read(body) {
         Ok(json) => json,
         Err((message, details)) => return Answer::Error(message, details),
@@ -55,28 +56,35 @@ pub(crate) fn put(body: &[u8], flags: Flags, store: &Store, throttled: impl Fn()
         return Answer::Error("No datapoints found in content", None);
     }
     let (mut errors, mut dropped) = (Vec::new(), 0);
-    let mut intake = store.intake();
+    let mut intake = shared.store.intake(writer);
     for point in &points {
         let Some(point) = point else {
-            intake.refused();
-            errors.push((None, "Unexpected null datapoint encountered in set.".to_owned()));
+            let reason = "Unexpected null datapoint encountered in set.";
+            intake.refused("null", reason);
+            errors.push((None, reason.to_owned()));
             continue;
         };
         let put = match point.put() {
             Ok(put) => put,
             Err(reason) => {
-                intake.refused();
+                intake.refused(&point.text(), &reason);
                 errors.push((Some(point), reason));
                 continue;
             }
         };
-        if let Err(refusal) = intake.check(&put) {
-            errors.push((Some(point), reason(refusal)));
-        } else if let Some(words) = throttled() {
+        let checked = match shared.faults.refuses_points(put.metric) {
+            true => Err(Refusal::unknown_metric(put.metric)),
+            false => intake.check(&put),
+        };
+        if let Err(refusal) = checked {
+            let reason = reason(refusal);
+            intake.refused(&put.line_text(), &reason);
+            errors.push((Some(point), reason));
+        } else if shared.faults.throttles() {
             intake.throttled();
             if flags.sync {
                 dropped += 1;
-                errors.push((Some(point), format!("Storage exception: {words}")));
+                errors.push((Some(point), format!("Storage exception: {throttled}")));
             }
         } else {
             intake.taken_trimmed(&put);
@@ -197,6 +205,13 @@ impl<'a> Point<'a> {
             value,
             tags,
         })
+    }
+
+    /// The point as it came, as a text.
+    fn text(&self) -> String {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        String::from_utf8_lossy(&out).into_owned()
     }
 
     /// The point as it came, without what it lacks.

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
@@ -16,6 +17,7 @@ use crate::faults::{Ending, Fate};
 use crate::http;
 use crate::personality::Opening;
 use crate::receiver::Shared;
+use crate::series::Writer;
 use crate::telnet::Telnet;
 
 /// How much is read at once: a few hundred microseconds of work, so that connections take turns.
@@ -26,18 +28,18 @@ thread_local! {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+pub(crate) async fn serve(stream: TcpStream, mut fate: Fate, shared: Arc<Shared>) {
+    let mut writer = Writer::UNKNOWN;
     shared.store.count(|counts| {
         counts.connections += 1;
         counts.open += 1;
+        writer = Writer::connection(counts.connections);
     });
-    let mut fate = shared.faults.fate();
     let _ = stream.set_nodelay(true);
-    let ending = converse(&stream, &shared, &mut fate).await;
+    let ending = converse(&stream, writer, &shared, &mut fate).await;
     if let Ok(Some(ending)) = ending {
         if ending == Ending::Reset {
-            // With no linger time the close below sends RST and throws away what was not delivered, both ways.
-            let _ = socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO));
+            reset(&stream);
         }
         shared.store.count(|counts| counts.cut += 1);
     }
@@ -45,9 +47,21 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     shared.store.count(|counts| counts.open -= 1);
 }
 
+/// Resets a connection: sends RST and throws away what was not delivered, both ways.
+pub(crate) fn reset(stream: &TcpStream) {
+    // With no linger time a close does that, but only the last one: a forked child may have a copy of the socket.
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+    let _ = rustix::net::connect_unspec(stream);
+}
+
 /// Returns the fault that ended it, if one did.
-async fn converse(stream: &TcpStream, shared: &Arc<Shared>, fate: &mut Fate) -> io::Result<Option<Ending>> {
-    let mut telnet = Telnet::default();
+async fn converse(
+    stream: &TcpStream,
+    writer: Writer,
+    shared: &Arc<Shared>,
+    fate: &mut Fate,
+) -> io::Result<Option<Ending>> {
+    let mut telnet = Telnet::of(writer);
     let mut switched = fate.switched();
     let mut opening = Some(Vec::new());
     let mut open = true;
@@ -88,7 +102,7 @@ async fn converse(stream: &TcpStream, shared: &Arc<Shared>, fate: &mut Fate) -> 
                 // A peer that never pauses would keep the thread for dozens of chunks otherwise.
                 tokio::task::yield_now().await;
             }
-            Ok(Taken::Http(first)) => return Ok(http::converse(stream, first, shared, fate).await),
+            Ok(Taken::Http(first)) => return Ok(http::converse(stream, writer, first, shared, fate).await),
             Ok(Taken::Broken(words)) => {
                 telnet.replies.extend_from_slice(words);
                 open = false;

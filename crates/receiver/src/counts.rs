@@ -27,6 +27,8 @@ pub struct Counts {
     pub respelled: u64,
     /// Accepted again with another value; the last one stays.
     pub conflicts: u64,
+    /// Conflicts of two connections: a point was overwritten by another connection, with another value.
+    pub collisions: u64,
     /// `version` commands.
     pub versions: u64,
     /// Telnet lines that are neither `put` nor a known command.
@@ -76,6 +78,46 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Every count by its name.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 33] {
+        [
+            ("connections", self.connections),
+            ("open", self.open),
+            ("requests", self.requests),
+            ("puts", self.puts),
+            ("accepted", self.accepted),
+            ("refused", self.refused),
+            ("duplicates", self.duplicates),
+            ("respelled", self.respelled),
+            ("conflicts", self.conflicts),
+            ("collisions", self.collisions),
+            ("versions", self.versions),
+            ("unknown", self.unknown),
+            ("overlong", self.overlong),
+            ("closed_overlong", self.closed_overlong),
+            ("torn", self.torn),
+            ("suppressed", self.suppressed),
+            ("cut", self.cut),
+            ("throttled", self.throttled),
+            ("discarded", self.discarded),
+            ("forgotten", self.forgotten),
+            ("restarts", self.restarts),
+            ("refused_connections", self.refused_connections),
+            ("half_open", self.half_open),
+            ("mute", self.mute),
+            ("lost_answers", self.lost_answers),
+            ("struck_requests", self.struck_requests),
+            ("wrong_lengths", self.wrong_lengths),
+            ("unauthorised", self.unauthorised),
+            ("evicted_points", self.evicted_points),
+            ("evicted_series", self.evicted_series),
+            ("loaded", self.loaded),
+            ("unkept", self.unkept),
+            ("journal_errors", self.journal_errors),
+        ]
+    }
+
     /// The counts under OpenTSDB's names for them: name, value, tag.
     pub(crate) fn as_stats(&self) -> [(&'static str, u64, &'static str); 8] {
         [

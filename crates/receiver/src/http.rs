@@ -18,11 +18,13 @@ use crate::personality::{Asked, AtHead};
 use crate::reading;
 use crate::receiver::Shared;
 use crate::reply::Reply;
+use crate::series::Writer;
 use crate::stream::{Over, Stream};
 
 /// Serves HTTP to the connection's end; `first` was read already. Returns the fault that ended it, if one did.
 pub(crate) async fn converse(
     stream: &TcpStream,
+    writer: Writer,
     first: Vec<u8>,
     shared: &Arc<Shared>,
     fate: &mut Fate,
@@ -32,7 +34,7 @@ pub(crate) async fn converse(
         .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
     let mut stream = Stream::new(stream, first, shared, fate);
     loop {
-        match exchange(&mut stream, peer, shared).await {
+        match exchange(&mut stream, peer, writer, shared).await {
             Ok(true) => {}
             Ok(false) | Err(Over::Gone) => return None,
             Err(Over::Struck(ending)) => return Some(ending),
@@ -41,7 +43,12 @@ pub(crate) async fn converse(
 }
 
 /// One request and its answer; whether there may be another.
-async fn exchange(stream: &mut Stream<'_>, peer: SocketAddr, shared: &Arc<Shared>) -> Result<bool, Over> {
+async fn exchange(
+    stream: &mut Stream<'_>,
+    peer: SocketAddr,
+    writer: Writer,
+    shared: &Arc<Shared>,
+) -> Result<bool, Over> {
     let Some(head) = stream.head().await? else {
         return Ok(false);
     };
@@ -63,7 +70,7 @@ async fn exchange(stream: &mut Stream<'_>, peer: SocketAddr, shared: &Arc<Shared
         stream.write(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
     }
     let body = stream.body(&head, shared.manners.largest_body()).await?;
-    let reply = reply(head, body, peer, shared).await.ok_or(Over::Gone)?;
+    let reply = reply(head, body, peer, writer, shared).await.ok_or(Over::Gone)?;
     let reply = ended(reply, shared, keeps_alive, minor);
     match shared.faults.answer(true) {
         None => stream.write(&reply.bytes(minor)).await?,
@@ -94,7 +101,7 @@ fn ended(mut reply: Reply, shared: &Shared, keeps_alive: bool, minor: u8) -> Rep
 }
 
 /// The answer to a request; none ends the connection.
-async fn reply(head: Head, body: Vec<u8>, peer: SocketAddr, shared: &Arc<Shared>) -> Option<Reply> {
+async fn reply(head: Head, body: Vec<u8>, peer: SocketAddr, writer: Writer, shared: &Arc<Shared>) -> Option<Reply> {
     if let Some(status) = shared.faults.status() {
         shared.store.count(|counts| counts.struck_requests += 1);
         let mut reply = Reply::error(status.code, "struck by a fault", None, None);
@@ -122,6 +129,7 @@ async fn reply(head: Head, body: Vec<u8>, peer: SocketAddr, shared: &Arc<Shared>
         parameters: head.parameters(),
         body,
         peer,
+        writer,
         head,
     };
     if let Some(reply) = reading::answer(&asked, shared).await {

@@ -10,7 +10,7 @@ use std::sync::MutexGuard;
 use crate::counts::Counts;
 use crate::personality::Manners;
 use crate::put::{Put, Refusal, Rules};
-use crate::series::{Parts, Stored};
+use crate::series::{Parts, Stored, Writer};
 use crate::store::{Inner, Store};
 
 /// The most bytes of lines kept for tests.
@@ -21,6 +21,8 @@ pub(crate) struct Intake<'a> {
     /// Taken when the intake ends; the journal is written after the lock.
     pub(crate) inner: Option<MutexGuard<'a, Inner>>,
     pub(crate) store: &'a Store,
+    /// Whose points these are.
+    pub(crate) writer: Writer,
     pub(crate) journal: Vec<u8>,
 }
 
@@ -31,25 +33,23 @@ impl Intake<'_> {
         self.keep(line);
         let note = self.store.journal.is_some().then_some(&mut self.journal);
         let inner = self.inner.as_mut().expect("the lock is held until drop");
-        let outcome = inner.put_line(line, &self.store.rules, manners, false, note);
+        let outcome = inner.put_line(line, &self.store.rules, manners, self.writer, false, note);
         inner.count(&outcome);
         outcome.map(drop)
     }
 
-    /// Whether this line would be taken.
-    pub(crate) fn would_take(&self, line: &[u8], manners: &dyn Manners) -> bool {
-        manners
-            .read(&manners.text(line), &self.store.rules, &mut |_| {})
-            .is_ok()
+    /// The metric of this line, if it would be taken.
+    pub(crate) fn metric(&self, line: &[u8], manners: &dyn Manners) -> Option<String> {
+        let mut metric = None;
+        let read = manners.read(&manners.text(line), &self.store.rules, &mut |put| {
+            metric = Some(put.metric.to_owned());
+        });
+        read.ok().and(metric)
     }
 
-    /// OpenTSDB's checks; a point that fails is counted as refused.
-    pub(crate) fn check(&mut self, put: &Put<'_>) -> Result<(), Refusal> {
-        let outcome = put.check(&self.store.rules);
-        if outcome.is_err() {
-            self.refused();
-        }
-        outcome.map(drop)
+    /// OpenTSDB's checks.
+    pub(crate) fn check(&self, put: &Put<'_>) -> Result<(), Refusal> {
+        put.check(&self.store.rules).map(drop)
     }
 
     /// Takes a point whose value may have blanks around it: Java takes those, newlines even; a line has no room for them.
@@ -69,7 +69,7 @@ impl Intake<'_> {
             tags: tags.as_bytes(),
         };
         let inner = self.inner.as_mut().expect("the lock is held until drop");
-        let stored = inner.table.put(put, parts);
+        let stored = inner.table.put(put, parts, self.writer);
         inner.count(&Ok::<_, ()>(stored));
         if self.store.keep_lines || self.store.journal.is_some() {
             let line = put.line_text();
@@ -81,11 +81,18 @@ impl Intake<'_> {
         }
     }
 
-    /// Counts a point that was refused.
-    pub(crate) fn refused(&mut self) {
+    /// Counts a point that was refused, and keeps what was said to it.
+    pub(crate) fn refused(&mut self, line: &str, reason: &str) {
         let counts = self.counts();
         counts.puts += 1;
         counts.refused += 1;
+        self.keep_refusal(line, reason);
+    }
+
+    /// Keeps what was said to a point whose refusal is counted already.
+    pub(crate) fn keep_refusal(&mut self, line: &str, reason: &str) {
+        let inner = self.inner.as_mut().expect("the lock is held until drop");
+        inner.refusals.note(line, reason);
     }
 
     /// Counts a point that was dropped as if there were no room behind the server.
@@ -138,6 +145,7 @@ impl Inner {
         line: &[u8],
         rules: &Rules,
         manners: &dyn Manners,
+        writer: Writer,
         utf8: bool,
         note: Option<&mut Vec<u8>>,
     ) -> Result<Stored, Refusal> {
@@ -145,7 +153,7 @@ impl Inner {
         if line.is_ascii()
             && let Some(words) = Words::split(line)
             && manners.takes_as_it_is(words.timestamp, words.value)
-            && let Some(stored) = self.table.put_known(words.parts, words.timestamp, words.value)
+            && let Some(stored) = self.table.put_known(words.parts, words.timestamp, words.value, writer)
         {
             if let Some(note) = note {
                 note.extend_from_slice(line);
@@ -166,7 +174,8 @@ impl Inner {
                 metric: put.metric.as_bytes(),
                 tags: tags.as_bytes(),
             };
-            stored = Some(self.table.put(put, words.as_ref().map_or(own, |words| words.parts)));
+            let parts = words.as_ref().map_or(own, |words| words.parts);
+            stored = Some(self.table.put(put, parts, writer));
             if noting {
                 noted = if words.is_some() {
                     text.to_string()
@@ -212,6 +221,7 @@ impl Inner {
         Counts {
             evicted_points,
             evicted_series,
+            collisions: self.table.collisions.all,
             ..self.counts
         }
     }
@@ -265,6 +275,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::personality::OpenTsdb;
+    use crate::refusals::Refusals;
     use crate::table::{Limits, Table};
 
     fn inner() -> Inner {
@@ -277,12 +288,13 @@ mod tests {
             table: Table::new(limits),
             counts: Counts::default(),
             lines: Vec::new(),
+            refusals: Refusals::default(),
         }
     }
 
     fn put(inner: &mut Inner, line: &[u8], rules: &Rules) -> Result<Stored, Refusal> {
         let manners = OpenTsdb::new(&Config::default());
-        inner.put_line(line, rules, &manners, false, None)
+        inner.put_line(line, rules, &manners, Writer::UNKNOWN, false, None)
     }
 
     fn token() -> impl Strategy<Value = String> {

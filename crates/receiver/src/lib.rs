@@ -15,8 +15,33 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! A test asks for what it expects, and a failure says what is there instead:
+//!
+//! ```
+//! use std::io::Write as _;
+//! use std::time::Duration;
+//! use potsdb_receiver::{Config, Receiver, Wanted};
+//!
+//! let receiver = Receiver::start(Config::default())?;
+//! let mut connection = std::net::TcpStream::connect(receiver.address())?;
+//! connection.write_all(b"put web.requests 1767225600 3 path=/login host=a\n")?;
+//!
+//! // Tags that are not asked for may be there.
+//! let logins = Wanted::new("web.requests", &[("path", "/login")]).sum(3);
+//! receiver.wait_to_have(&logins, Duration::from_secs(5))?;
+//! assert_eq!(receiver.has("web.requests", &[("path", "/login")]).sum(), 3);
+//!
+//! let missing = Wanted::new("web.request", &[("path", "/login")]);
+//! let error = receiver.wait_to_have(&missing, Duration::ZERO).unwrap_err();
+//! assert!(error.to_string().contains("web.requests{host=a,path=/login}"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! - [`Receiver`] is the server, [`Config`] everything that can be chosen about it.
+//! - [`Receiver::has`] gives the points of some series as [`Found`], [`Receiver::wait_to_have`] waits for those that are
+//!   [`Wanted`]; [`Refused`] is a point that was not taken, in the server's words.
 //! - [`Point`] is what it stored, with how often it came; [`Counts`] is everything it counted.
+//! - [`Collision`] names a series that two connections write at the same time with other values.
 //! - [`Faults`] and [`FaultSwitch`] make it reset connections, lose answers, throttle, restart; [`Offsets`] and
 //!   [`Occasions`] say when.
 //!
@@ -27,12 +52,14 @@
 
 mod aggregate;
 mod body;
+mod collisions;
 mod config;
 mod connection;
 mod counts;
 mod downsample;
 mod faults;
 mod filter;
+mod found;
 mod head;
 mod http;
 mod inflate;
@@ -44,11 +71,13 @@ mod merge;
 mod names;
 mod number;
 mod parameters;
+mod pattern;
 mod personality;
 mod put;
 mod query;
 mod reading;
 mod receiver;
+mod refusals;
 mod reply;
 mod result;
 mod series;
@@ -57,11 +86,18 @@ mod stream;
 mod table;
 mod telnet;
 mod time;
+mod value;
+mod wanted;
 
+pub use collisions::Collision;
 pub use config::Config;
 pub use counts::Counts;
 pub use faults::{FaultSwitch, Faults, Occasions, Offsets};
+pub use found::Found;
 pub use personality::Personality;
 pub use receiver::{Receiver, Stored};
+pub use refusals::Refused;
 pub use series::SeriesName;
 pub use store::Point;
+pub use value::Value;
+pub use wanted::{Missing, Wanted};

@@ -57,14 +57,17 @@ impl Listener {
             () = self.accept_for_ever(&shared) => {}
             _ = stopped => {}
         }
+        self.close();
     }
 
     async fn accept_for_ever(&mut self, shared: &Arc<Shared>) {
         let mut orders = shared.faults.listener();
         sleep(shared.faults.pauses().1).await;
         loop {
+            orders.look();
             if orders.restarts() {
-                (self.socket, self.waiting) = (None, None);
+                self.close();
+                self.waiting = None;
                 // The connections saw the same order, and read nothing any more.
                 shared.store.forget(shared.manners.as_ref());
                 let (down, slow_start) = shared.faults.pauses();
@@ -73,49 +76,67 @@ impl Listener {
                 shared.store.count(|counts| counts.restarts += 1);
                 sleep(slow_start).await;
             } else if !orders.is_open() {
-                self.socket = None;
+                // Before the port is closed: whoever sees that may at once end the outage.
+                if orders.is_down() {
+                    self.waiting = None;
+                    shared.store.forget(shared.manners.as_ref());
+                }
+                self.close();
                 orders.changed().await;
             } else if self.socket.is_none() {
                 self.listen_again().await;
             } else {
-                tokio::select! {
-                    () = orders.changed() => {}
-                    () = self.accept(shared) => {}
+                let begun = tokio::select! {
+                    () = orders.changed() => continue,
+                    begun = self.accept(shared) => begun,
+                };
+                if let Some(stream) = begun {
+                    let fate = shared.faults.fate_of_accepted(&orders);
+                    tokio::spawn(connection::serve(stream, fate, Arc::clone(shared)));
                 }
             }
         }
     }
 
-    /// Accepts one connection, and starts to serve it. May be given up at any time without losing one.
-    async fn accept(&mut self, shared: &Arc<Shared>) {
+    /// Accepts one connection, and returns it if it is to be served. May be given up at any time without losing one.
+    async fn accept(&mut self, shared: &Arc<Shared>) -> Option<TcpStream> {
         if let (None, Some(socket)) = (&self.waiting, &self.socket) {
             match socket.accept().await {
                 Ok((stream, _)) => self.waiting = Some(stream),
                 // Out of descriptors, or the peer is gone already: the connections that end make room.
-                Err(_) => return sleep(AGAIN).await,
+                Err(_) => {
+                    sleep(AGAIN).await;
+                    return None;
+                }
             }
         }
         let begun = match &self.waiting {
             Some(stream) => has_begun(stream, shared).await,
-            None => return,
+            None => return None,
         };
-        let Some(stream) = self.waiting.take() else {
-            return;
-        };
+        let stream = self.waiting.take()?;
         if shared.faults.refuses() {
-            // With no linger time the close sends RST.
-            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            connection::reset(&stream);
             shared.store.count(|counts| {
                 counts.connections += 1;
                 counts.refused_connections += 1;
             });
         } else if begun {
-            tokio::spawn(connection::serve(stream, Arc::clone(shared)));
+            return Some(stream);
         } else {
             shared.store.count(|counts| {
                 counts.connections += 1;
                 counts.mute += 1;
             });
+        }
+        None
+    }
+
+    /// Closes the port. What the kernel holds for us is reset.
+    fn close(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            // A forked child may have a copy of the socket, and would keep the port open and taken.
+            let _ = rustix::net::connect_unspec(&socket);
         }
     }
 

@@ -28,6 +28,20 @@ pub(crate) enum Refusal {
     UnknownMetric(String),
 }
 
+impl Refusal {
+    /// A metric that has no number, and gets none by itself.
+    pub(crate) fn unknown_metric(metric: &str) -> Refusal {
+        Refusal::UnknownMetric(format!("No such name for 'metrics': '{metric}'"))
+    }
+
+    /// Its words.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Refusal::InvalidValue(text) | Refusal::IllegalArgument(text) | Refusal::UnknownMetric(text) => text,
+        }
+    }
+}
+
 /// A point as it arrived, its fields still text but for the timestamp.
 #[derive(Clone, Debug)]
 pub(crate) struct Put<'a> {
@@ -90,10 +104,7 @@ impl<'a> Put<'a> {
         }
         self.check_names(rules)?;
         match &rules.known_metrics {
-            Some(known) if !known.contains(self.metric) => Err(Refusal::UnknownMetric(format!(
-                "No such name for 'metrics': '{}'",
-                self.metric
-            ))),
+            Some(known) if !known.contains(self.metric) => Err(Refusal::unknown_metric(self.metric)),
             _ => Ok(number),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! /api/query   /api/suggest  /api/search/lookup  /api/aggregators  /api/stats  /api/config/filters
+//! /api/potsdb/collisions: this server's own; which series two connections write at the same time with other values
 //! ```
 //!
 //! The other servers have languages of their own for this; a development tool needs one. Called by `http.rs` before the
@@ -25,13 +26,14 @@ use crate::result::{self, MOST_VALUES, Unanswered};
 /// How many names or series come back unless asked otherwise.
 const DEFAULT_MOST: usize = 25;
 
-const PATHS: [&str; 6] = [
+const PATHS: [&str; 7] = [
     "query",
     "suggest",
     "search/lookup",
     "aggregators",
     "stats",
     "config/filters",
+    "potsdb/collisions",
 ];
 
 /// Whether a request line asks for any of this.
@@ -57,6 +59,7 @@ pub(crate) async fn answer(asked: &Asked, shared: &Arc<Shared>) -> Option<Reply>
         }
         "aggregators" => Reply::json(names::array(Aggregator::ALL.iter().map(|(name, _)| *name))),
         "stats" => Reply::json(stats(shared)),
+        "potsdb/collisions" => Reply::json(shared.store.lock().table.collisions.json()),
         _ => Reply::json(filters()),
     })
 }

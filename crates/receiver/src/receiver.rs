@@ -12,20 +12,26 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::collisions::Collision;
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::faults::FaultSwitch;
+use crate::found::{Found, Others};
 use crate::journal::Journal;
 use crate::listener::Listener;
+use crate::pattern::Pattern;
 use crate::personality::Manners;
 use crate::put::Rules;
+use crate::refusals::Refused;
+use crate::series::SeriesName;
 use crate::store::{Point, Store};
 use crate::table::Limits;
+use crate::wanted::{Missing, Wanted};
 
 /// A running server; dropping it stops it.
 pub struct Receiver {
@@ -124,6 +130,87 @@ impl Receiver {
     /// What has been counted so far.
     pub fn counts(&self) -> Counts {
         self.shared.store.counts()
+    }
+
+    /// The points of a metric, of all series that have these tags; they may have others.
+    ///
+    /// With `None` those of all metrics.
+    pub fn points_of(&self, metric: Option<&str>, tags: &[(&str, &str)]) -> Vec<Point> {
+        let found = self.shared.store.find(&Pattern::new(metric, tags));
+        found.into_iter().flat_map(|series| series.points).collect()
+    }
+
+    /// The series of a metric that have these tags, and points, sorted; they may have other tags. With `None` those of
+    /// all metrics.
+    pub fn series_of(&self, metric: Option<&str>, tags: &[(&str, &str)]) -> Vec<Arc<SeriesName>> {
+        let found = self.shared.store.find(&Pattern::new(metric, tags));
+        found.into_iter().map(|series| series.name).collect()
+    }
+
+    /// What there is of a metric: the points of all series that have these tags, and perhaps others.
+    ///
+    /// ```
+    /// # use potsdb_receiver::{Config, Receiver};
+    /// # let receiver = Receiver::start(Config::default())?;
+    /// let logins = receiver.has("web.requests", &[("path", "/login")]);
+    /// assert!(logins.is_empty(), "{logins}");
+    /// assert_eq!(logins.increase(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn has(&self, metric: &str, tags: &[(&str, &str)]) -> Found {
+        let asked = Pattern::new(Some(metric), tags);
+        let series = self.shared.store.find(&asked);
+        let others = Others::of(&asked, series.is_empty(), self.shared.store.names());
+        let refused = self.shared.store.lock().refusals.latest();
+        Found::new(asked, series, others).or_refused(refused)
+    }
+
+    /// Waits until what is wanted is there, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// When `timeout` passed first: the error says what was wanted, what came instead, and what was refused.
+    pub fn wait_to_have(&self, wanted: &Wanted, timeout: Duration) -> Result<Found, Missing> {
+        let deadline = Instant::now().checked_add(timeout);
+        let asked = wanted.pattern();
+        loop {
+            let seen = self.counts();
+            let found = Found::new(asked.clone(), self.shared.store.find(&asked), Others::default());
+            if wanted.is_met(&found) {
+                return Ok(found);
+            }
+            let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+            // What is stored changes with these.
+            let changed = |counts: &Counts| (counts.accepted, counts.forgotten) != (seen.accepted, seen.forgotten);
+            if !self.wait_until(left, changed) {
+                let found = self.has(wanted.metric(), &wanted.tags());
+                return Err(Missing::new(wanted, timeout, &found, &self.refused(), &self.counts()));
+            }
+        }
+    }
+
+    /// The series that two connections wrote at the same time with other values, sorted; at most a thousand.
+    ///
+    /// Each such point was acknowledged and is gone. Processes that send the same series do that to each other.
+    pub fn collisions(&self) -> Vec<Collision> {
+        self.shared.store.lock().table.collisions.named()
+    }
+
+    /// The latest thousand refused points, oldest first, with what was said to them.
+    pub fn refused(&self) -> Vec<Refused> {
+        self.shared.store.lock().refusals.all()
+    }
+
+    /// Forgets every point, refusal, collision and kept line. The counts go on, and so does a journal.
+    pub fn clear(&self) {
+        self.shared.store.clear();
+    }
+
+    /// Dies and comes back, as [`FaultSwitch::restart`] says; returns when it listens again, or false after `timeout`.
+    pub fn restart(&self, timeout: Duration) -> bool {
+        let before = self.counts().restarts;
+        self.faults().restart();
+        self.wait_until(timeout, |counts| counts.restarts > before)
     }
 
     /// Waits until `points` points were accepted, copies included; false when `timeout` passed first.

@@ -7,7 +7,10 @@
 //! Used by `table.rs` under the store's lock.
 
 use std::collections::VecDeque;
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
+
+use crate::store::Point;
 
 /// A series as the outside sees it: metric and tags, the tags sorted by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,13 +29,56 @@ impl SeriesName {
             .find(|(tag, _)| tag == name)
             .map(|(_, value)| value.as_str())
     }
+
+    /// How many bytes it has, names and values.
+    pub(crate) fn length(&self) -> usize {
+        let tags = self.tags.iter().map(|(name, value)| name.len() + value.len());
+        self.metric.len() + tags.sum::<usize>()
+    }
+}
+
+/// As OpenTSDB's queries have it: `web.requests{host=a,path=/login}`.
+impl Display for SeriesName {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.metric)?;
+        f.write_str("{")?;
+        for (index, (name, value)) in self.tags.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(f, "{comma}{name}={value}")?;
+        }
+        f.write_str("}")
+    }
 }
 
 pub(crate) struct Series {
     pub(crate) name: Arc<SeriesName>,
     /// Every way its metric and tags were written so far; a cell remembers which one it came in.
     pub(crate) spellings: Vec<Spelling>,
+    /// Its last value before the store was cleared.
+    pub(crate) before: Option<Text>,
     pub(crate) cells: VecDeque<Cell>,
+}
+
+/// Who wrote a cell: a connection by its number, which fits into the cell. Two whose numbers are 65 535 apart are taken
+/// for one, so a collision may be missed, and none is made up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Writer(u16);
+
+impl Writer {
+    /// None that is known: the journal.
+    pub(crate) const UNKNOWN: Writer = Writer(0);
+
+    /// The connection of that number.
+    pub(crate) fn connection(number: u64) -> Writer {
+        Writer((number % u64::from(u16::MAX)) as u16 + 1)
+    }
+}
+
+/// In which words, and over which connection, a point came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) spelling: u8,
+    pub(crate) writer: Writer,
 }
 
 /// What happened to a point that was put into its series.
@@ -48,25 +94,37 @@ pub(crate) enum Stored {
 }
 
 impl Series {
-    /// Puts one value; cells stay sorted by timestamp.
+    /// Its points as the outside sees them.
+    pub(crate) fn points(&self) -> impl Iterator<Item = Point> {
+        self.cells.iter().map(|cell| Point {
+            series: Arc::clone(&self.name),
+            timestamp: cell.timestamp,
+            value: cell.value.to_text(),
+            copies: cell.copies,
+            identical: cell.identical,
+        })
+    }
+
+    /// Puts one value; cells stay sorted by timestamp. Gives back a value of another connection's that it overwrote.
     #[inline]
-    pub(crate) fn put(&mut self, timestamp: i64, value: &[u8], spelling: u8) -> Stored {
+    pub(crate) fn put(&mut self, timestamp: i64, value: &[u8], origin: Origin) -> (Stored, Option<Text>) {
         let cell = || Cell {
             timestamp,
             value: Text::new(value),
             copies: 1,
-            spelling,
+            writer: origin.writer,
+            spelling: origin.spelling,
             identical: true,
         };
         if self.cells.back().is_none_or(|last| last.timestamp < timestamp) {
             self.cells.push_back(cell());
-            return Stored::New;
+            return (Stored::New, None);
         }
         match self.cells.binary_search_by_key(&timestamp, |cell| cell.timestamp) {
-            Ok(index) => self.cells[index].again(value, spelling),
+            Ok(index) => self.cells[index].again(value, origin),
             Err(index) => {
                 self.cells.insert(index, cell());
-                Stored::New
+                (Stored::New, None)
             }
         }
     }
@@ -78,12 +136,14 @@ pub(crate) struct Cell {
     pub(crate) timestamp: i64,
     pub(crate) value: Text,
     pub(crate) copies: u32,
+    /// Who wrote it last.
+    pub(crate) writer: Writer,
     pub(crate) spelling: u8,
     pub(crate) identical: bool,
 }
 
 impl Cell {
-    fn again(&mut self, value: &[u8], spelling: u8) -> Stored {
+    fn again(&mut self, value: &[u8], Origin { spelling, writer }: Origin) -> (Stored, Option<Text>) {
         self.copies = self.copies.saturating_add(1);
         let stored = match (
             self.value.bytes() == value,
@@ -95,10 +155,13 @@ impl Cell {
         };
         self.identical &= stored == Stored::Duplicate;
         self.spelling = spelling;
-        if stored == Stored::Conflict {
-            self.value = Text::new(value);
+        let before = std::mem::replace(&mut self.writer, writer);
+        if stored != Stored::Conflict {
+            return (stored, None);
         }
-        stored
+        let overwritten = std::mem::replace(&mut self.value, Text::new(value));
+        let by_another = before != writer && before != Writer::UNKNOWN && writer != Writer::UNKNOWN;
+        (stored, by_another.then_some(overwritten))
     }
 }
 
@@ -124,6 +187,10 @@ impl Text {
             }
             None => Text::Long(text.into()),
         }
+    }
+
+    pub(crate) fn to_text(&self) -> String {
+        String::from_utf8_lossy(self.bytes()).into_owned()
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -186,7 +253,38 @@ mod tests {
         Series {
             name: Arc::new(name),
             spellings: Vec::new(),
+            before: None,
             cells: VecDeque::new(),
+        }
+    }
+
+    fn put(series: &mut Series, timestamp: i64, value: &[u8], spelling: u8) -> Stored {
+        let writer = Writer::UNKNOWN;
+        series.put(timestamp, value, Origin { spelling, writer }).0
+    }
+
+    #[test]
+    fn another_value_of_another_connection_is_a_collision() {
+        let mut series = series();
+        let mut put = |connection, value: &[u8]| {
+            let writer = Writer::connection(connection);
+            let (_, overwritten) = series.put(1, value, Origin { spelling: 0, writer });
+            overwritten.map(|text| text.bytes().to_vec())
+        };
+        assert_eq!(put(1, b"1"), None);
+        assert_eq!(put(1, b"2"), None, "a connection may correct itself");
+        assert_eq!(put(2, b"2"), None, "a copy is what a client sends after an outage");
+        assert_eq!(put(2, b"3"), None, "and that connection has written it since");
+        assert_eq!(put(3, b"4"), Some(b"3".to_vec()));
+        assert_eq!(put(1, b"5"), Some(b"4".to_vec()));
+    }
+
+    #[test]
+    fn a_journal_is_no_connection() {
+        let mut series = series();
+        for (writer, value) in [(Writer::UNKNOWN, b"1"), (Writer::connection(1), b"2")] {
+            let (_, overwritten) = series.put(1, value, Origin { spelling: 0, writer });
+            assert!(overwritten.is_none());
         }
     }
 
@@ -199,7 +297,7 @@ mod tests {
     fn late_points_are_put_in_their_place() {
         let mut series = series();
         for timestamp in [5, 1, 3, 9, 4] {
-            assert_eq!(series.put(timestamp, b"1", 0), Stored::New);
+            assert_eq!(put(&mut series, timestamp, b"1", 0), Stored::New);
         }
         let order: Vec<i64> = series.cells.iter().map(|cell| cell.timestamp).collect();
         assert_eq!(order, [1, 3, 4, 5, 9]);
@@ -208,12 +306,12 @@ mod tests {
     #[test]
     fn a_copy_is_told_from_a_respelling_and_a_conflict() {
         let mut series = series();
-        series.put(1, b"1", 0);
-        assert_eq!(series.put(1, b"1", 0), Stored::Duplicate);
+        put(&mut series, 1, b"1", 0);
+        assert_eq!(put(&mut series, 1, b"1", 0), Stored::Duplicate);
         assert!(series.cells[0].identical);
-        assert_eq!(series.put(1, b"1", 1), Stored::Respelled);
+        assert_eq!(put(&mut series, 1, b"1", 1), Stored::Respelled);
         assert!(!series.cells[0].identical);
-        assert_eq!(series.put(1, b"1.0", 1), Stored::Conflict);
+        assert_eq!(put(&mut series, 1, b"1.0", 1), Stored::Conflict);
         assert_eq!(series.cells[0].value.bytes(), b"1.0");
         assert_eq!(series.cells[0].copies, 4);
     }
@@ -222,7 +320,7 @@ mod tests {
     fn long_values_are_kept_whole() {
         let text = [b'9'; 400];
         let mut series = series();
-        series.put(1, &text, 0);
+        put(&mut series, 1, &text, 0);
         assert_eq!(series.cells[0].value.bytes(), text);
     }
 }

@@ -14,12 +14,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::counts::Counts;
+use crate::found::FoundSeries;
 use crate::intake::Intake;
 use crate::journal::Journal;
+use crate::pattern::Pattern;
 use crate::personality::Manners;
 use crate::put::Rules;
-use crate::series::{Series, SeriesName};
+use crate::refusals::Refusals;
+use crate::series::{Series, SeriesName, Writer};
 use crate::table::{Limits, Table};
+use crate::value::Value;
 
 /// One stored point.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,14 @@ pub struct Point {
     pub identical: bool,
 }
 
+impl Point {
+    /// The value, to calculate with.
+    #[must_use]
+    pub fn number(&self) -> Value {
+        Value::of(&self.value)
+    }
+}
+
 pub(crate) struct Store {
     inner: Mutex<Inner>,
     pub(crate) changed: Condvar,
@@ -50,6 +62,7 @@ pub(crate) struct Inner {
     pub(crate) counts: Counts,
     /// Put lines as they came, newline-ended, in order of arrival.
     pub(crate) lines: Vec<u8>,
+    pub(crate) refusals: Refusals,
 }
 
 impl Store {
@@ -58,6 +71,7 @@ impl Store {
             table: Table::new(limits),
             counts: Counts::default(),
             lines: Vec::new(),
+            refusals: Refusals::default(),
         };
         Store {
             inner: Mutex::new(inner),
@@ -68,11 +82,12 @@ impl Store {
         }
     }
 
-    /// Locks the store for a read's worth of points.
-    pub(crate) fn intake(&self) -> Intake<'_> {
+    /// Locks the store for a read's worth of points of one connection.
+    pub(crate) fn intake(&self, writer: Writer) -> Intake<'_> {
         Intake {
             inner: Some(self.lock()),
             store: self,
+            writer,
             journal: Vec::new(),
         }
     }
@@ -83,7 +98,9 @@ impl Store {
         for line in lines.split_inclusive(|&byte| byte == b'\n') {
             // A torn last line is no point.
             if let Some(line) = line.strip_suffix(b"\n")
-                && inner.put_line(line, &self.rules, manners, true, None).is_ok()
+                && inner
+                    .put_line(line, &self.rules, manners, Writer::UNKNOWN, true, None)
+                    .is_ok()
             {
                 inner.counts.loaded += 1;
             }
@@ -97,6 +114,16 @@ impl Store {
         for line in young.iter().flat_map(|lines| lines.split(|&byte| byte == b'\n')) {
             inner.take_back(&String::from_utf8_lossy(line), &self.rules, manners);
         }
+    }
+
+    /// Forgets every point, refusal and kept line; the counts go on, and a journal keeps what it has.
+    pub(crate) fn clear(&self) {
+        let mut inner = self.lock();
+        inner.table.clear();
+        inner.lines = Vec::new();
+        inner.refusals.clear();
+        drop(inner);
+        self.changed.notify_all();
     }
 
     /// Changes the counts of what is not a point, and wakes whoever waits for that.
@@ -125,15 +152,32 @@ impl Store {
         series.sort_by(|a, b| a.name.cmp(&b.name));
         let mut points = Vec::with_capacity(inner.table.points());
         for series in series {
-            points.extend(series.cells.iter().map(|cell| Point {
-                series: Arc::clone(&series.name),
-                timestamp: cell.timestamp,
-                value: String::from_utf8_lossy(cell.value.bytes()).into_owned(),
-                copies: cell.copies,
-                identical: cell.identical,
-            }));
+            points.extend(series.points());
         }
         points
+    }
+
+    /// The points of the series of a metric that have these tags, among others; sorted by series.
+    pub(crate) fn find(&self, asked: &Pattern) -> Vec<FoundSeries> {
+        let inner = self.lock();
+        let with_points = inner.table.series().filter(|series| !series.cells.is_empty());
+        let mut found: Vec<FoundSeries> = with_points
+            .filter(|series| asked.matches(&series.name))
+            .map(FoundSeries::of)
+            .collect();
+        drop(inner);
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found
+    }
+
+    /// The series with points, and how many those are, in no order.
+    pub(crate) fn names(&self) -> Vec<(Arc<SeriesName>, usize)> {
+        let inner = self.lock();
+        let all = inner.table.series();
+        let with_points = all.filter(|series| !series.cells.is_empty());
+        with_points
+            .map(|series| (Arc::clone(&series.name), series.cells.len()))
+            .collect()
     }
 
     /// The kept put lines, newline-ended, in order of arrival.

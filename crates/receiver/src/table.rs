@@ -16,9 +16,10 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::collisions::Collisions;
 use crate::number::{self, Number};
 use crate::put::Put;
-use crate::series::{Parts, Series, SeriesName, Spelling, Stored, UNSPELLED};
+use crate::series::{Origin, Parts, Series, SeriesName, Spelling, Stored, UNSPELLED, Writer};
 
 /// How much a table holds.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,7 @@ pub(crate) struct Table {
     oldest: u32,
     newest: u32,
     points: usize,
+    pub(crate) collisions: Collisions,
     pub(crate) evicted_points: u64,
     pub(crate) evicted_series: u64,
 }
@@ -71,6 +73,7 @@ impl Table {
             oldest: NONE,
             newest: NONE,
             points: 0,
+            collisions: Collisions::default(),
             evicted_points: 0,
             evicted_series: 0,
         }
@@ -80,18 +83,24 @@ impl Table {
     ///
     /// A known spelling was checked when it came first, so only the two numbers can be at fault.
     #[inline]
-    pub(crate) fn put_known(&mut self, parts: Parts<'_>, timestamp: &[u8], value: &[u8]) -> Option<Stored> {
+    pub(crate) fn put_known(
+        &mut self,
+        parts: Parts<'_>,
+        timestamp: &[u8],
+        value: &[u8],
+        writer: Writer,
+    ) -> Option<Stored> {
         let home = *self.spellings.get(&parts)?;
         let timestamp = plain_timestamp(timestamp)?;
         match Number::parse(str::from_utf8(value).ok()?) {
             Ok(Number::Float(float)) if float.is_infinite() => None,
-            Ok(_) => Some(self.store(home, timestamp, value)),
+            Ok(_) => Some(self.store(home, timestamp, value, writer)),
             Err(_) => None,
         }
     }
 
     /// Puts a checked point; `parts` is how its line was written, in UTF-8.
-    pub(crate) fn put(&mut self, put: &Put<'_>, parts: Parts<'_>) -> Stored {
+    pub(crate) fn put(&mut self, put: &Put<'_>, parts: Parts<'_>, writer: Writer) -> Stored {
         let mut tags = put.tags.clone();
         tags.0.sort_unstable();
         let tags_text = tags.line_text();
@@ -121,7 +130,7 @@ impl Table {
         } else {
             self.spell(home.slot, parts)
         };
-        self.store(Home { spelling, ..home }, put.timestamp, put.value.as_bytes())
+        self.store(Home { spelling, ..home }, put.timestamp, put.value.as_bytes(), writer)
     }
 
     /// Takes one copy of a point back; false if it is not there any more. Which of several values it had is not known any
@@ -149,7 +158,19 @@ impl Table {
         true
     }
 
-    /// All series, in no order.
+    /// Forgets all points; each series remembers its last value.
+    pub(crate) fn clear(&mut self) {
+        for series in self.slots.iter_mut().filter_map(|slot| slot.series.as_mut()) {
+            if let Some(last) = series.cells.pop_back() {
+                series.before = Some(last.value);
+            }
+            series.cells = VecDeque::new();
+        }
+        self.points = 0;
+        self.collisions.clear();
+    }
+
+    /// All series, in no order; some may have no points.
     pub(crate) fn series(&self) -> impl Iterator<Item = &Series> {
         self.slots.iter().filter_map(|slot| slot.series.as_ref())
     }
@@ -159,16 +180,25 @@ impl Table {
     }
 
     #[inline]
-    fn store(&mut self, home: Home, timestamp: i64, value: &[u8]) -> Stored {
+    fn store(&mut self, home: Home, timestamp: i64, value: &[u8], writer: Writer) -> Stored {
         self.touch(home.slot);
         let series = live(&mut self.slots[home.slot as usize]);
-        let stored = series.put(timestamp, value, home.spelling);
+        let origin = Origin {
+            spelling: home.spelling,
+            writer,
+        };
+        let (stored, overwritten) = series.put(timestamp, value, origin);
+        if let Some(overwritten) = overwritten {
+            self.collisions
+                .note(&series.name, timestamp, overwritten.bytes(), value);
+        }
         if stored == Stored::New {
             self.points += 1;
             if series.cells.len() > self.limits.points_per_series {
                 self.drop_oldest_cell(home.slot);
             }
-            if self.points > self.limits.points {
+            // The oldest series may have no points any more.
+            while self.points > self.limits.points {
                 self.drop_oldest_cell(self.oldest);
             }
         }
@@ -177,10 +207,10 @@ impl Table {
 
     fn drop_oldest_cell(&mut self, slot: u32) {
         let cells = &mut live(&mut self.slots[slot as usize]).cells;
-        cells.pop_front();
+        let dropped = cells.pop_front().is_some();
         let empty = cells.is_empty();
-        self.points -= 1;
-        self.evicted_points += 1;
+        self.points -= usize::from(dropped);
+        self.evicted_points += u64::from(dropped);
         if empty {
             self.remove(slot);
         }
@@ -198,6 +228,7 @@ impl Table {
         let series = Series {
             name: Arc::new(name),
             spellings: Vec::new(),
+            before: None,
             cells: VecDeque::new(),
         };
         let fresh = Slot {

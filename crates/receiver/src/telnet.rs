@@ -9,8 +9,10 @@
 
 use crate::faults::{Ending, Fate, Struck};
 use crate::intake::{Intake, latin1};
-use crate::personality::{Longest, Outcome};
+use crate::personality::{Longest, Manners, Outcome};
+use crate::put::Refusal;
 use crate::receiver::Shared;
+use crate::series::Writer;
 
 /// The longest line that OpenTSDB takes however it arrives.
 const MAX_LINE: usize = 1024;
@@ -24,6 +26,8 @@ const MAX_REPLIES: usize = 4 * 1024 * 1024;
 /// One telnet conversation.
 #[derive(Default)]
 pub(crate) struct Telnet {
+    /// Which connection it is.
+    writer: Writer,
     /// A line's beginning, until its end comes.
     carry: Vec<u8>,
     /// That beginning was too long already, and is gone.
@@ -43,11 +47,19 @@ pub(crate) struct Telnet {
 }
 
 impl Telnet {
+    /// The conversation of a connection.
+    pub(crate) fn of(writer: Writer) -> Telnet {
+        Telnet {
+            writer,
+            ..Telnet::default()
+        }
+    }
+
     /// Takes bytes and returns how many it used: fewer than all when enough replies to write have come together.
     ///
     /// `congested` says that the peer does not take replies now, so that waiting for it would be in vain.
     pub(crate) fn take(&mut self, bytes: &[u8], congested: bool, shared: &Shared, fate: &Fate) -> usize {
-        let mut intake = shared.store.intake();
+        let mut intake = shared.store.intake(self.writer);
         let mut start = 0;
         for newline in memchr::memchr_iter(b'\n', bytes) {
             let part = &bytes[start..newline];
@@ -77,7 +89,7 @@ impl Telnet {
         if (self.carry.is_empty() && !self.leaving_out) || self.over {
             return;
         }
-        let mut intake = shared.store.intake();
+        let mut intake = shared.store.intake(self.writer);
         intake.counts().torn += 1;
         if shared.manners.takes_torn_lines() && !self.leaving_out {
             let line = std::mem::take(&mut self.carry);
@@ -159,7 +171,17 @@ impl Telnet {
         if fate.is_stopping() {
             intake.keep(line);
             intake.discarded();
-        } else if shared.faults.strikes_points() && intake.would_take(line, manners) && shared.faults.throttles() {
+            return;
+        }
+        let metric = match shared.faults.strikes_points() {
+            true => intake.metric(line, manners),
+            false => None,
+        };
+        if let Some(metric) = metric.as_deref().filter(|metric| shared.faults.refuses_points(metric)) {
+            intake.keep(line);
+            let words = self.refuse(&Refusal::unknown_metric(metric), manners);
+            intake.refused(&manners.text(line), &words);
+        } else if metric.is_some() && shared.faults.throttles() {
             intake.keep(line);
             intake.throttled();
             let replies = if shared.faults.is_late() {
@@ -169,7 +191,18 @@ impl Telnet {
             };
             manners.throttled(replies);
         } else if let Err(refusal) = intake.line(line, manners) {
-            manners.refused(&refusal, &mut self.replies);
+            let words = self.refuse(&refusal, manners);
+            intake.keep_refusal(&manners.text(line), &words);
+        }
+    }
+
+    /// Says what the server says to a refused point, and returns it; of one that says nothing, why it refused.
+    fn refuse(&mut self, refusal: &Refusal, manners: &dyn Manners) -> String {
+        let before = self.replies.len();
+        manners.refused(refusal, &mut self.replies);
+        match &self.replies[before..] {
+            [] => refusal.text().to_owned(),
+            words => String::from_utf8_lossy(words).into_owned(),
         }
     }
 

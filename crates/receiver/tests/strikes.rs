@@ -472,3 +472,98 @@ fn a_share_of_the_answers_is_the_same_for_the_same_seed() {
     assert!((100..180).contains(&first), "{first}");
     assert_eq!(first, lost(1));
 }
+
+#[test]
+fn points_of_chosen_metrics_are_refused_and_others_taken() {
+    for personality in Personality::ALL {
+        let receiver = started(Config {
+            personality,
+            database_exists: true,
+            ..Config::default()
+        });
+        let telnet = |metric: &str| reply_to(&receiver, format!("put {metric} 1700000000 1 h=a\n"));
+        // Its series is known already when it is refused.
+        telnet("web.x");
+        receiver
+            .faults()
+            .refuse_points(vec!["web.*".into(), "m".into(), "db".into()]);
+        let said = telnet("web.x");
+        if personality == Personality::OpenTsdb {
+            assert_eq!(said, "put: unknown metric: No such name for 'metrics': 'web.x'\n");
+        }
+        telnet("dbs");
+        if personality != Personality::KairosDb {
+            put(&receiver, "");
+            assert_eq!(receiver.refused().len(), 2, "{personality}");
+        }
+        assert_eq!(receiver.counts().accepted, 2, "{personality}");
+        receiver.faults().resume();
+        telnet("m");
+        assert_eq!(receiver.counts().accepted, 3, "{personality}");
+    }
+}
+
+#[test]
+fn a_fault_is_added_to_those_there_are_and_counts_from_then_on() {
+    let receiver = faulty(Faults {
+        lose_answers: Occasions::Numbers(vec![(4, 4)]),
+        ..Faults::default()
+    });
+    for _ in 0..2 {
+        receiver.faults().fail(503, None, Occasions::first(1));
+        assert_eq!(put(&receiver, "").0, 503);
+    }
+    assert_eq!(put(&receiver, "").0, 204);
+    receiver.faults().throttle(Occasions::first(1));
+    // The fourth answer is lost.
+    let mut peer = Peer::of(&receiver);
+    peer.say(line(1)).say("version\n");
+    assert!(receiver.wait_until(SOON, |counts| counts.lost_answers == 1));
+    assert_eq!(receiver.counts().throttled, 1);
+    peer.hear(THROTTLED);
+    receiver.faults().lose_answers(Occasions::Never);
+    answers(&mut peer);
+}
+
+#[test]
+fn a_dead_receiver_refuses_connections_forgets_and_comes_back() {
+    let receiver = started(Config {
+        forget: Some(Duration::from_secs(3600)),
+        ..Config::default()
+    });
+    let mut standing = Peer::of(&receiver);
+    standing.say(line(1));
+    answers(&mut standing);
+    receiver.faults().die();
+    assert!(is_reset(standing));
+    let deadline = Instant::now() + SOON;
+    while !TcpStream::connect(receiver.address()).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+        assert!(Instant::now() < deadline, "it listens on");
+    }
+    receiver.faults().resume();
+    while TcpStream::connect(receiver.address()).is_err() {
+        assert!(Instant::now() < deadline, "it does not listen again");
+    }
+    assert_eq!(reply_to(&receiver, line(2)), "");
+    let times: Vec<i64> = receiver.points().iter().map(|point| point.timestamp).collect();
+    assert_eq!((times, receiver.counts().forgotten), (vec![2], 1));
+}
+
+#[test]
+fn a_restart_is_waited_for_and_spares_no_connection_however_young() {
+    let receiver = faulty(Faults::default());
+    for round in 1..=200 {
+        // It may still be in the port's backlog, or accepted and not served yet.
+        let standing = Peer::of(&receiver);
+        assert!(receiver.restart(SOON), "round {round}");
+        assert_eq!(receiver.counts().restarts, round);
+        let heard = standing.rest().map_err(|error| error.kind());
+        assert_eq!(
+            heard,
+            Err(ErrorKind::ConnectionReset),
+            "round {round} {:?}",
+            receiver.counts()
+        );
+    }
+    assert_eq!(reply_to(&receiver, line(1)), "", "it listens on the same port");
+}

@@ -13,6 +13,7 @@ __all__ = [
     "Gauge",
     "Histogram",
     "Instruments",
+    "Receiver",
     "Running",
     "SentFrame",
     "Series",
@@ -436,6 +437,54 @@ class Barrier:
 
     def is_reached(self) -> bool:
         """Whether every point sent before the barrier has its verdict."""
+
+_Point: TypeAlias = tuple[str, list[tuple[str, str]], int, int | float, int]
+_Name: TypeAlias = tuple[str, list[tuple[str, str]]]
+_Everything: TypeAlias = tuple[
+    str, int, int | float, int | float | None, int | float, list[int | float], list[_Point], list[_Name]
+]
+
+@final
+class Receiver:
+    """A server for tests, in the process. Use it through `potsdb.testing`."""
+
+    def __new__(
+        cls, *, port: int, server: str, known_metrics: Sequence[str] | None, forget: float | None
+    ) -> Self: ...
+    @property
+    def port(self) -> int: ...
+    def close(self) -> None:
+        """Ends it, and its port. Later calls raise; a second close does nothing, nor does one in a forked child."""
+    def points(self, metric: str | None, tags: Sequence[tuple[str, str]]) -> list[_Point]: ...
+    def series(self, metric: str | None, tags: Sequence[tuple[str, str]]) -> list[_Name]: ...
+    def has(self, metric: str, tags: Sequence[tuple[str, str]]) -> _Everything: ...
+    def wait_for(
+        self,
+        metric: str,
+        tags: Sequence[tuple[str, str]],
+        count: int | None,
+        sum: float | None,
+        last: float | None,
+        increase: float | None,
+        timeout: float | None,
+    ) -> _Everything:
+        """Waits until what is wanted is there; raises `AssertionError` after `timeout` seconds."""
+    def refused(self) -> list[tuple[str, str]]:
+        """Line and reason of each."""
+    def collisions(self) -> list[tuple[str, list[tuple[str, str]], int, int, str, str]]:
+        """Metric, tags, times, timestamp, before, after."""
+    def stats(self) -> dict[str, int]: ...
+    def clear(self) -> None: ...
+    def restart(self) -> None:
+        """Dies and comes back; returns when it listens again."""
+    def die(self) -> None: ...
+    def reset(self) -> None: ...
+    def stall(self, answers_only: bool) -> None: ...
+    def refuse(self, metrics: Sequence[str]) -> None: ...
+    def fail(self, status: int, times: int | None, retry_after: int | None) -> None: ...
+    def throttle(self, times: int | None) -> None: ...
+    def lose_answers(self, times: int | None) -> None: ...
+    def resume(self) -> None: ...
 
 def install(
     *,

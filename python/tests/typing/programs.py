@@ -16,6 +16,7 @@ from potsdb.logs import Handler
 from potsdb.otel import MetricExporter
 from potsdb.prometheus import Bridge
 from potsdb.statsd import StatsClient
+from potsdb.testing import Found, Point, Receiver
 
 
 def old_program() -> None:
@@ -99,3 +100,16 @@ def wrong_programs(metrics: potsdb.Client) -> None:
     metrics.send(5, 1)  # type: ignore[call-overload]
     potsdb.Client("localhost", overflaw="block")  # type: ignore[call-arg]
     potsdb.Client("localhost", max_tags=None)  # type: ignore[arg-type]
+
+
+def tests(tsd: Receiver) -> None:
+    found: Found = tsd.wait_for("web.requests", path="/login", code=200, increase=3, timeout=1)
+    total: int | float = found.sum
+    if found and total:
+        first: Point = found.points[0]
+        name: str = first.tags["path"]
+        with tsd.fail(503, times=1), tsd.refuse(name):
+            tsd.restart()
+    counted: dict[str, int] = tsd.stats()
+    reasons: list[str] = [refused.reason for refused in tsd.refused]
+    _ = (counted, reasons, tsd.series("m", tags={"a": 1}), tsd.url, tsd.http_url, tsd.port)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use potsdb::{Client, Endpoint, Server};
 use serde_json::{Value, json};
 
+use super::collision::Collision;
 use super::probe::Found;
 use crate::request::{Asked, NoAnswer};
 
@@ -94,6 +95,11 @@ impl Finding {
             }
         }
         advice.dedup();
+        if self.found().any(|(_, found)| !found.collisions.is_empty()) {
+            advice.push(format!(
+                "{endpoint}: processes that send the same series overwrite each other: give each a tag of its own (worker_tag)"
+            ));
+        }
         advice
     }
 
@@ -164,6 +170,11 @@ impl Finding {
                 "bodies: of at most {longest} bytes (tsd.http.request.max_chunk)"
             ));
         }
+        let collisions = &found.collisions;
+        lines.extend(collisions.iter().take(MOST_COLLISIONS).map(ToString::to_string));
+        if let Some(more) = collisions.len().checked_sub(MOST_COLLISIONS).filter(|more| *more > 0) {
+            lines.push(format!("and {more} more series of that kind"));
+        }
         lines
     }
 
@@ -183,6 +194,7 @@ impl Finding {
                 "clock_ahead_seconds": found.ahead,
                 "auto_create_metrics": found.creates_metrics,
                 "longest_body": found.longest_body,
+                "collisions": found.collisions.iter().map(Collision::object).collect::<Vec<_>>(),
             }),
             Err(error) => json!({
                 "address": address.to_string(),
@@ -209,6 +221,9 @@ impl Finding {
 pub(super) fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }
+
+/// How many series that overwrite each other are told to a person.
+const MOST_COLLISIONS: usize = 10;
 
 /// From how many seconds on a difference of clocks is worth a word: points of the future hide behind a query's `now`.
 const CLOCKS_APART: u64 = 5;

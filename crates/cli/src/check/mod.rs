@@ -5,6 +5,7 @@
 //! know what the server does with points; OpenTSDB is then asked for it (`stored`). What was found is told in `finding`.
 
 mod advice;
+mod collision;
 mod finding;
 mod probe;
 mod stored;

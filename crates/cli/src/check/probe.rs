@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use potsdb::Server;
 use serde_json::Value;
 
+use super::collision::Collision;
 use crate::request::{Answer, Asked, NoAnswer};
 
 /// What was found at an address that accepts connections.
@@ -33,6 +34,8 @@ pub(super) struct Found {
     pub(super) creates_metrics: Option<bool>,
     /// The longest body that it takes.
     pub(super) longest_body: Option<u64>,
+    /// The series that two connections write at the same time; only potsdb's own server can tell.
+    pub(super) collisions: Vec<Collision>,
 }
 
 /// Connects to an address and asks what it is.
@@ -46,7 +49,19 @@ pub(super) fn probe(asked: &Asked) -> Result<Found, NoAnswer> {
     if found.server == Some(Server::OpenTsdb) && found.problem.is_none() {
         found.configure(asked);
     }
+    // KairosDB has no HTTP on this port, and would answer nothing.
+    if found.server.is_some() && found.server != Some(Server::KairosDb) && found.problem.is_none() {
+        found.collisions = collisions(asked);
+    }
     Ok(found)
+}
+
+/// What potsdb's own server knows of series that overwrite each other; any other server knows no such path.
+fn collisions(asked: &Asked) -> Vec<Collision> {
+    match asked.get("/api/potsdb/collisions") {
+        Ok(answer) if answer.status == 200 => Collision::read(&answer.body),
+        _ => Vec::new(),
+    }
 }
 
 fn over_http(asked: &Asked) -> Result<Found, NoAnswer> {
@@ -109,7 +124,9 @@ fn over_telnet(asked: &Asked) -> Result<Found, NoAnswer> {
     let (answers, answer) = mpsc::channel();
     let ask = |question: Question| {
         let (asked, answers) = (asked.clone(), answers.clone());
-        thread::spawn(move || answers.send(question(&asked)));
+        thread::spawn(move || {
+            let _ = answers.send(question(&asked));
+        });
     };
     ask(|asked| asked.get("/api/version").map(|answer| Found::of_http(&answer)));
     let mut best = answer.recv_timeout(MOMENT).ok();

@@ -57,6 +57,10 @@ pub(super) struct Misbehaving {
     #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true, value_parser = occasions)]
     cut_answers: Occasions,
 
+    /// Refuse the points of these metrics as OpenTSDB refuses unknown ones; web.* is every metric that begins so
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    refuse_points: Vec<String>,
+
     /// Drop these points as OpenTSDB does when its storage is too slow: telnet is told, HTTP only with sync
     #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true, value_parser = occasions)]
     throttle: Occasions,
@@ -128,6 +132,7 @@ impl Misbehaving {
             refuse: self.refuse,
             lose_answers: self.lose_answers,
             cut_answers: self.cut_answers,
+            refuse_points: self.refuse_points,
             throttle: self.throttle,
             throttle_late: self.throttle_late,
             status_on,

@@ -6,7 +6,7 @@
 use std::fs::OpenOptions;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,8 +18,10 @@ use crate::output::Output;
 use crate::statistics::{plural, points};
 use crate::{Outcome, options, signals};
 
+mod collided;
 mod misbehaving;
 
+use collided::Collided;
 use misbehaving::{GRAMMAR, Misbehaving};
 
 /// Run a server for development and tests
@@ -139,11 +141,15 @@ impl Serve {
         }
 
         // The signal thread keeps its end for ever, so this ends with a signal and not before.
-        let _ = signal.recv();
+        let mut collided = Collided::default();
+        while signal.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            collided.tell(&receiver, output);
+        }
         if let Some(stopping) = stopping {
             receiver.faults().stopping(true);
             receiver.wait_until(stopping, |counts| counts.open == 0);
         }
+        collided.tell(&receiver, output);
         let counts = receiver.close();
         if json {
             output.json(&object(&counts));
@@ -240,6 +246,9 @@ fn base_path(text: &str) -> Result<String, String> {
     }
 }
 
+/// How often it is looked whether there is something to tell.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Whether points can be appended to a file, which is made if it does not exist.
 fn check_journal(journal: &Path) -> std::io::Result<()> {
     // What is neither a file nor missing is the receiver's to name: opening a pipe would wait for its other end.
@@ -254,38 +263,8 @@ fn check_journal(journal: &Path) -> std::io::Result<()> {
 
 /// The counts that say what came and what became of it, for a script.
 fn object(counts: &Counts) -> Value {
-    json!({
-        "connections": counts.connections,
-        "requests": counts.requests,
-        "puts": counts.puts,
-        "accepted": counts.accepted,
-        "refused": counts.refused,
-        "duplicates": counts.duplicates,
-        "respelled": counts.respelled,
-        "conflicts": counts.conflicts,
-        "versions": counts.versions,
-        "unknown": counts.unknown,
-        "overlong": counts.overlong,
-        "closed_overlong": counts.closed_overlong,
-        "torn": counts.torn,
-        "suppressed": counts.suppressed,
-        "cut": counts.cut,
-        "throttled": counts.throttled,
-        "discarded": counts.discarded,
-        "forgotten": counts.forgotten,
-        "restarts": counts.restarts,
-        "refused_connections": counts.refused_connections,
-        "half_open": counts.half_open,
-        "mute": counts.mute,
-        "lost_answers": counts.lost_answers,
-        "struck_requests": counts.struck_requests,
-        "wrong_lengths": counts.wrong_lengths,
-        "unauthorised": counts.unauthorised,
-        "evicted_points": counts.evicted_points,
-        "evicted_series": counts.evicted_series,
-        "loaded": counts.loaded,
-        "journal_errors": counts.journal_errors,
-    })
+    let named = counts.named().into_iter();
+    Value::Object(named.map(|(name, count)| (name.to_owned(), count.into())).collect())
 }
 
 /// The same for a person: what is not zero.
@@ -299,6 +278,7 @@ fn words(counts: &Counts) -> String {
         (counts.refused, "refused"),
         (counts.duplicates, "sent again"),
         (counts.conflicts, "sent again with another value"),
+        (counts.collisions, "of them by another connection"),
         (counts.evicted_points, "gone because a bound was reached"),
         (counts.loaded, "loaded from the journal"),
         (counts.torn, "torn off inside a line"),

@@ -315,3 +315,20 @@ fn options_without_effect_are_errors() {
         ended.out
     );
 }
+
+#[test]
+fn series_that_two_connections_write_are_named() {
+    let receiver = receiver();
+    for value in ["1", "2"] {
+        potsdb(&["send", "-u", &receiver.url(), "-t", "1767225600", "m", value, "h=a"]).with_code(0);
+    }
+    for url in [receiver.url(), format!("http://{}", receiver.address())] {
+        let ended = potsdb(&["check", &url]).with_code(0);
+        let words = "written by two connections at the same time: m{h=a";
+        assert!(ended.out.contains(words), "{}", ended.out);
+        assert!(ended.out.contains("give each a tag of its own"), "{}", ended.out);
+        let found = potsdb(&["check", "--json", &url]).with_code(0).json();
+        let found = &found["endpoints"][0]["addresses"][0]["collisions"];
+        assert_eq!((&found[0]["times"], &found[0]["values"][1]), (&1.into(), &"2".into()));
+    }
+}

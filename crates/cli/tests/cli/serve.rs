@@ -224,3 +224,21 @@ fn a_port_that_is_taken_is_exit_code_2() {
     let ended = potsdb(&["serve", "--port", &port]).with_code(2);
     assert!(ended.err.contains("cannot serve on 127.0.0.1:"), "{}", ended.err);
 }
+
+#[test]
+fn series_that_two_connections_write_are_named_once_and_counted() {
+    let (server, url) = serve(&[]);
+    let send = |value: &str| potsdb(&["send", "-u", &url, "-t", "1767225600", "m", value, "h=a"]).with_code(0);
+    send("1");
+    send("2");
+    let line = server.notes("written by two connections");
+    assert!(line.contains("m{h=a,host=") || line.contains("m{h=a}"), "{line}");
+    send("3");
+    let ended = {
+        server.signal("TERM");
+        server.wait().with_code(0)
+    };
+    assert_eq!(ended.err.matches("written by two").count(), 1, "{}", ended.err);
+    let last: Value = serde_json::from_str(ended.out.lines().last().unwrap_or_default()).expect("an object");
+    assert_eq!((&last["collisions"], &last["conflicts"]), (&2.into(), &2.into()));
+}

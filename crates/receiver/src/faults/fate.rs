@@ -41,8 +41,8 @@ pub(crate) struct Fate {
 }
 
 impl Fate {
-    /// What the next connection is in for.
-    pub(super) fn new(switch: &FaultSwitch) -> Fate {
+    /// What the next connection is in for, which has seen the strikes up to this number.
+    pub(super) fn new(switch: &FaultSwitch, struck: u64) -> Fate {
         let mut orders = switch.orders.subscribe();
         let mut plan = switch.plan();
         let connection = plan.connections;
@@ -52,8 +52,10 @@ impl Fate {
         let reset = faults.reset_after.of(connection).map(|at| cut(at, Ending::Reset));
         let close = faults.close_after.of(connection).map(|at| cut(at, Ending::Close));
         let now = orders.borrow_and_update().clone();
+        // Struck between being accepted and being served.
+        let ordered = (now.strike.number != struck).then_some(cut(now.strike.after, Ending::Reset));
         Fate {
-            cut: reset.into_iter().chain(close).min_by_key(|cut| cut.at),
+            cut: [ordered, reset, close].into_iter().flatten().min_by_key(|cut| cut.at),
             half_open: faults.half_open_after.of(connection),
             told: false,
             line: faults.close_at_line.of(connection),

@@ -53,6 +53,8 @@ struct Orders {
     stopping: bool,
     /// Connections are refused.
     deaf: bool,
+    /// As `deaf`, and those that stand are reset.
+    down: bool,
     strike: Strike,
     /// A new number is a restart.
     restart: u64,
@@ -79,12 +81,11 @@ impl FaultSwitch {
     /// Replaces the plan: it counts connections, answers and points from now on, its stalls hold for all at once.
     pub fn set(&self, faults: Faults) {
         let stalls = (faults.stall_reading, faults.stall_answers, faults.stopping);
-        let of_points = faults.throttle != Occasions::Never || faults.restart != Occasions::Never;
         *self.plan() = Plan::of(faults);
-        self.of_points.store(of_points, Ordering::Relaxed);
+        self.notice();
         self.orders.send_modify(|orders| {
             (orders.stall_reading, orders.stall_answers, orders.stopping) = stalls;
-            orders.deaf = false;
+            (orders.deaf, orders.down) = (false, false);
         });
     }
 
@@ -105,7 +106,8 @@ impl FaultSwitch {
 
     /// Closes the port, so that connections are refused, or listens on it again; those that stand are left alone.
     pub fn listen(&self, listen: bool) {
-        self.orders.send_modify(|orders| orders.deaf = !listen);
+        self.orders
+            .send_modify(|orders| (orders.deaf, orders.down) = (!listen, false));
     }
 
     /// Stops as InfluxDB does, or is itself again: see [`Faults::stopping`].
@@ -122,21 +124,83 @@ impl FaultSwitch {
         });
     }
 
+    /// Dies and stays dead, until it is told to [`listen`](FaultSwitch::listen) or to [`resume`](FaultSwitch::resume):
+    /// resets all connections, refuses new ones, and forgets the points that are younger than `Config::forget`.
+    pub fn die(&self) {
+        self.orders.send_modify(|orders| {
+            orders.strike(0);
+            orders.down = true;
+        });
+    }
+
+    /// Answers these HTTP requests, counted from now on, with a status and perhaps `Retry-After` in seconds; nothing of
+    /// them is stored. The other faults stay as they are, here and in the methods that follow.
+    pub fn fail(&self, status: u16, retry_after: Option<u64>, requests: Occasions) {
+        self.change(Some(Kind::Status), |faults| {
+            (faults.status, faults.retry_after, faults.status_on) = (status, retry_after, requests);
+        });
+    }
+
+    /// Drops these points, counted from now on, as [`Faults::throttle`] says.
+    pub fn throttle(&self, points: Occasions) {
+        self.change(Some(Kind::Throttle), |faults| faults.throttle = points);
+    }
+
+    /// Never sends these answers, counted from now on, as [`Faults::lose_answers`] says.
+    pub fn lose_answers(&self, answers: Occasions) {
+        self.change(Some(Kind::Lose), |faults| faults.lose_answers = answers);
+    }
+
+    /// Refuses the points of these metrics, as [`Faults::refuse_points`] says, or with an empty list those of none.
+    pub fn refuse_points(&self, metrics: Vec<String>) {
+        self.change(None, |faults| faults.refuse_points = metrics);
+    }
+
+    /// Changes the plan, and counts the occasions of one kind anew.
+    fn change(&self, kind: Option<Kind>, change: impl FnOnce(&mut Faults)) {
+        let mut plan = self.plan();
+        change(&mut plan.faults);
+        if let Some(kind) = kind {
+            plan.begin(kind);
+        }
+        drop(plan);
+        self.notice();
+    }
+
+    /// Notices whether points have to be asked about.
+    fn notice(&self) {
+        let plan = self.plan();
+        let faults = &plan.faults;
+        let by_number = faults.throttle != Occasions::Never || faults.restart != Occasions::Never;
+        let of_points = by_number || !faults.refuse_points.is_empty();
+        self.of_points.store(of_points, Ordering::Relaxed);
+    }
+
     /// Ends every fault.
     pub fn resume(&self) {
         self.set(Faults::default());
     }
 
     /// What the next connection is in for.
+    #[cfg(test)]
     pub(crate) fn fate(&self) -> Fate {
-        Fate::new(self)
+        Fate::new(self, self.orders.borrow().strike.number)
+    }
+
+    /// What a connection is in for that was accepted after the listener last looked.
+    pub(crate) fn fate_of_accepted(&self, listening: &Listening) -> Fate {
+        Fate::new(self, listening.now.strike.number)
     }
 
     /// What the listener has to obey.
     pub(crate) fn listener(&self) -> Listening {
+        let mut orders = self.orders.subscribe();
+        let now = orders.borrow_and_update().clone();
         Listening {
-            restarts: self.orders.borrow().restart,
-            orders: self.orders.subscribe(),
+            // Those that were ordered before it came to listen are still to be done.
+            restarts: 0,
+            orders,
+            now,
         }
     }
 
@@ -154,6 +218,11 @@ impl FaultSwitch {
     /// Whether the next point is dropped as if there were no room for it; asked for good points alone.
     pub(crate) fn throttles(&self) -> bool {
         self.strikes_points() && self.plan().strikes(Kind::Throttle)
+    }
+
+    /// Whether points of this metric are refused.
+    pub(crate) fn refuses_points(&self, metric: &str) -> bool {
+        self.strikes_points() && self.plan().refuses_points(metric)
     }
 
     /// Whether the word about such a point comes late.
@@ -219,23 +288,35 @@ impl Orders {
 /// What the listener obeys.
 pub(crate) struct Listening {
     orders: watch::Receiver<Orders>,
+    /// As it looked last.
+    now: Orders,
+    /// How many it has done.
     restarts: u64,
 }
 
 impl Listening {
+    /// Looks what there is to obey. What is ordered from here on is a change.
+    pub(crate) fn look(&mut self) {
+        self.now = self.orders.borrow_and_update().clone();
+    }
+
     /// Whether it listens at all.
-    pub(crate) fn is_open(&mut self) -> bool {
-        let orders = self.orders.borrow_and_update();
-        !orders.deaf && !orders.stopping
+    pub(crate) fn is_open(&self) -> bool {
+        !self.now.deaf && !self.now.down && !self.now.stopping
+    }
+
+    /// Whether it is dead.
+    pub(crate) fn is_down(&self) -> bool {
+        self.now.down
     }
 
     /// Whether there is a restart to do; once each.
     pub(crate) fn restarts(&mut self) -> bool {
-        let ordered = self.orders.borrow().restart;
+        let ordered = self.now.restart;
         std::mem::replace(&mut self.restarts, ordered) != ordered
     }
 
-    /// Waits for the next change; for ever once the switch is gone.
+    /// Waits for the next change since it looked; for ever once the switch is gone.
     pub(crate) async fn changed(&mut self) {
         if self.orders.changed().await.is_err() {
             std::future::pending::<()>().await;

@@ -29,6 +29,9 @@ pub struct Faults {
     pub lose_answers: Occasions,
     /// Answers in whose place the connection is reset, though what they answer for is stored.
     pub cut_answers: Occasions,
+    /// Points of these metrics are refused, as OpenTSDB refuses metrics that it does not know; `web.*` stands for all that begin
+    /// so.
+    pub refuse_points: Vec<String>,
     /// Points dropped as OpenTSDB drops what HBase does not take: a telnet line says so, HTTP only to `sync`.
     pub throttle: Occasions,
     /// That telnet line comes after the next answer to `version`, as it may.
@@ -98,5 +101,20 @@ impl Plan {
         let number = &mut self.occasions[kind as usize];
         *number += 1;
         occasions.include(*number)
+    }
+
+    /// Counts the occasions of a kind from now on.
+    pub(super) fn begin(&mut self, kind: Kind) {
+        self.occasions[kind as usize] = 0;
+    }
+
+    /// Whether points of a metric are refused.
+    pub(super) fn refuses_points(&self, metric: &str) -> bool {
+        let patterns = self.faults.refuse_points.iter();
+        let mut matching = patterns.filter(|pattern| match pattern.strip_suffix('*') {
+            Some(beginning) => metric.starts_with(beginning),
+            None => pattern.as_str() == metric,
+        });
+        matching.next().is_some()
     }
 }

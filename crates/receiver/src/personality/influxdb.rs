@@ -134,10 +134,10 @@ impl InfluxDb {
             Shape::Object => std::slice::from_ref(&json),
         };
         let points: Option<Vec<Point<'_>>> = points.iter().map(Point::read).collect();
-        let mut intake = shared.store.intake();
+        let mut intake = shared.store.intake(asked.writer);
         let Some(points) = points else {
             // None of a body with one bad point is stored.
-            intake.refused();
+            intake.refused("a body of which nothing is stored", wrong);
             return Err(refused(wrong));
         };
         if !self.database.load(Ordering::Relaxed) {
@@ -145,9 +145,10 @@ impl InfluxDb {
         }
         for point in points {
             match point.put() {
+                Some(put) if shared.faults.refuses_points(put.metric) => intake.refused(&put.line_text(), ""),
                 Some(_) if shared.faults.throttles() => intake.throttled(),
                 Some(put) => intake.taken(&put),
-                None => intake.refused(),
+                None => intake.refused("a point without a metric", ""),
             }
         }
         Ok(())

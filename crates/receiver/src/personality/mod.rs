@@ -32,6 +32,7 @@ use crate::parameters::Parameters;
 use crate::put::{Put, Refusal, Rules};
 use crate::receiver::Shared;
 use crate::reply::Reply;
+use crate::series::Writer;
 
 pub(crate) use opentsdb::OpenTsdb;
 pub(crate) use opentsdb_http::not_allowed;
@@ -180,6 +181,8 @@ pub(crate) struct Asked {
     /// As it came, still compressed if it was.
     pub(crate) body: Vec<u8>,
     pub(crate) peer: SocketAddr,
+    /// The connection it came over.
+    pub(crate) writer: Writer,
 }
 
 /// What a connection begins with.

@@ -81,8 +81,7 @@ fn put(body: &[u8], asked: &Asked, shared: &Shared) -> Reply {
         sync: parameters.given("sync"),
         timeouts: parameters.value("sync_timeout").is_some_and(|millis| millis != "0"),
     };
-    let throttled = || shared.faults.throttles().then_some(THROTTLED);
-    match body::put(body, flags, &shared.store, throttled) {
+    match body::put(body, flags, asked.writer, shared, THROTTLED) {
         Answer::Nothing => Reply {
             status: 204,
             head: vec![("Content-Type", JSON.to_owned()), ("Content-Length", "0".into())],

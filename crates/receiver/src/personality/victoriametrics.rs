@@ -137,12 +137,13 @@ fn put(asked: &Asked, shared: &Shared) -> Result<(), String> {
         Json::Object(_) => std::slice::from_ref(&json),
         _ => &[],
     };
-    let mut intake = shared.store.intake();
+    let mut intake = shared.store.intake(asked.writer);
     for json in points {
         match point(json) {
+            Some(put) if shared.faults.refuses_points(put.metric) => intake.refused(&put.line_text(), ""),
             Some(_) if shared.faults.throttles() => intake.throttled(),
             Some(put) => intake.taken(&put),
-            None => intake.refused(),
+            None => intake.refused("a point that is none", ""),
         }
     }
     Ok(())

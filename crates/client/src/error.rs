@@ -8,8 +8,6 @@ use std::io;
 
 use potsdb_wire::InvalidPoint;
 
-use crate::config::endpoint::Scheme;
-
 /// A client that cannot be built, and why.
 #[derive(Debug)]
 pub struct ConfigError(Kind);
@@ -36,7 +34,7 @@ enum Kind {
     },
     Endpoints(&'static str),
     Feature {
-        scheme: Scheme,
+        scheme: String,
         feature: &'static str,
     },
     Environment,
@@ -75,7 +73,8 @@ impl ConfigError {
         ConfigError(Kind::Endpoints(rule))
     }
 
-    pub(crate) fn feature(scheme: Scheme, feature: &'static str) -> ConfigError {
+    pub(crate) fn feature(scheme: impl fmt::Display, feature: &'static str) -> ConfigError {
+        let scheme = scheme.to_string();
         ConfigError(Kind::Feature { scheme, feature })
     }
 

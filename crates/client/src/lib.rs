@@ -50,12 +50,12 @@ mod simulation;
 pub use potsdb_wire::{InvalidPoint, Names, Rules, Server, Timestamp, Value};
 
 pub use crate::config::auth::Auth;
+pub use crate::config::builder::Builder;
 pub use crate::config::endpoint::{DEFAULT_PORT, Endpoint, Scheme};
 pub use crate::config::options::{Ack, HostTag, Invalid, OPTIONS, OptionSpec, Options, Overflow, Precision, Repeats};
 pub use crate::config::secret::Secret;
 pub use crate::error::{ConfigError, FlushError, SendError};
 pub use crate::face::barrier::Barrier;
-pub use crate::face::builder::Builder;
 pub use crate::face::client::{Client, DETACHED_GRACE, NO_TAGS};
 #[cfg(feature = "frames")]
 pub use crate::face::frame;

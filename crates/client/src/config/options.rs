@@ -100,7 +100,7 @@ mod table;
 mod text;
 
 pub use table::{OPTIONS, Options};
-pub(crate) use text::misspelt;
+pub(crate) use text::{LEAST_SIZE, misspelt};
 use text::{MIB, nearest};
 
 /// What `send` does when the queue is full.

@@ -14,11 +14,11 @@ use std::time::Duration;
 use potsdb_wire::{InvalidPoint, MAX_LINE, SeriesText, Timestamp, Value, line};
 
 use crate::clock;
+use crate::config::builder::Builder;
 use crate::config::endpoint::Endpoint;
 use crate::config::options::{Options, Repeats};
 use crate::error::{ConfigError, FlushError, SendError};
 use crate::face::barrier::Barrier;
-use crate::face::builder::Builder;
 use crate::face::series::{IntoValue, Series};
 use crate::net::check;
 use crate::net::visit::Visit;

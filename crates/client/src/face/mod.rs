@@ -1,7 +1,7 @@
 //! What programs hold: clients, series, barriers, and tables. Runs on the caller's thread and does no I/O.
 
 pub(crate) mod barrier;
-pub(crate) mod builder;
+mod build;
 pub(crate) mod client;
 #[cfg(feature = "frames")]
 pub mod frame;

@@ -12,8 +12,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::config::options::LEAST_SIZE;
+
 /// A block's capacity. The write unit of the telnet wire, and the queue's unit of allocation.
-pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
+pub(crate) const BLOCK_BYTES: usize = LEAST_SIZE;
 
 /// The memory of a block: bytes to fill, and the reference count that shares them once they are filled. Both are
 /// allocated before the queue's lock is taken, so that a block is begun and sealed under it without the allocator.

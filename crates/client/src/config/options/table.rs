@@ -14,9 +14,9 @@ use super::text::{
 };
 use super::{Ack, HostTag, Invalid, OptionSpec, Overflow, Precision, Repeats, refused};
 use crate::config::auth::Auth;
+use crate::config::builder::Builder;
 use crate::config::secret::Secret;
 use crate::error::ConfigError;
-use crate::face::builder::Builder;
 
 options! {
     /// What the server is, instead of finding out; in text `auto` is finding out.

@@ -13,7 +13,6 @@ use super::{Ack, FAR, HostTag, Invalid, OPTIONS, Overflow, Precision, Repeats};
 use crate::config::auth::{self, Auth};
 use crate::config::credentials::check_header;
 use crate::config::secret::Secret;
-use crate::queue::block::BLOCK_BYTES;
 
 pub(super) const MIB: usize = 1024 * 1024;
 
@@ -33,18 +32,21 @@ pub(super) const COUNT: Form<usize> = Form {
     check: |_| Ok(()),
 };
 
-/// A number of bytes, at least a block: less would hold no line, or hardly one.
+/// The least number of bytes of a queue or a window: a block. Less would hold no line, or hardly one.
+pub(crate) const LEAST_SIZE: usize = 64 * 1024;
+
+/// A number of bytes, at least a block.
 pub(super) const SIZE: Form<usize> = Form {
     read: bytes,
     show: |size| shown_bytes(*size),
-    check: |size| rule(*size >= BLOCK_BYTES, BYTES),
+    check: |size| rule(*size >= LEAST_SIZE, BYTES),
 };
 
 /// The same, or what follows from other options.
 pub(super) const SIZE_IF_GIVEN: Form<Option<usize>> = Form {
     read: |text| bytes(text).map(Some),
     show: |size| size.map(shown_bytes).unwrap_or_default(),
-    check: |size| rule(size.is_none_or(|size| size >= BLOCK_BYTES), BYTES),
+    check: |size| rule(size.is_none_or(|size| size >= LEAST_SIZE), BYTES),
 };
 
 /// Connections of an endpoint, or what follows from other options. Each takes a window's memory, and OpenTSDB a thread.

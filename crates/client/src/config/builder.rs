@@ -1,0 +1,89 @@
+//! A client to be: endpoints and options, set one by one. `face/build.rs` has the one step that can fail.
+
+use super::endpoint::Endpoint;
+use super::options::Options;
+use super::url;
+use crate::error::ConfigError;
+
+/// A client to be. From [`Client::builder`](crate::Client::builder).
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder {
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) options: Options,
+    /// The names of what was set by name: a default that somebody asks for is to have its effect, too.
+    pub(crate) given: Vec<String>,
+    pub(crate) program: Option<String>,
+    /// The first thing that was wrong; `build` returns it.
+    pub(crate) error: Option<ConfigError>,
+}
+
+impl Builder {
+    pub(crate) fn new(url: &str) -> Builder {
+        Builder::over(Options::default(), url, None)
+    }
+
+    pub(crate) fn over(defaults: Options, url: &str, port: Option<u16>) -> Builder {
+        let url = match url::parse(url, port) {
+            Ok(url) => url,
+            Err(error) => return Builder::failed(error),
+        };
+        let mut builder = Builder::from_parts(url.endpoints, defaults);
+        if url.auth.is_some() {
+            builder.options.auth = url.auth;
+        }
+        let options = url.options.iter();
+        options.fold(builder, |builder, (name, value)| builder.set(name, value))
+    }
+
+    pub(crate) fn failed(error: ConfigError) -> Builder {
+        Builder {
+            endpoints: Vec::new(),
+            options: Options::default(),
+            given: Vec::new(),
+            program: None,
+            error: Some(error),
+        }
+    }
+
+    /// Starts from endpoints and options made elsewhere, instead of a URL.
+    pub fn from_parts(endpoints: Vec<Endpoint>, options: Options) -> Builder {
+        Builder {
+            endpoints,
+            options,
+            given: Vec::new(),
+            program: None,
+            error: None,
+        }
+    }
+
+    /// Sets an option by its name, as in a URL's query. [`build`](Builder::build) reports what was
+    /// wrong with it.
+    pub fn set(mut self, name: &str, value: &str) -> Builder {
+        if let Err(error) = self.options.set(name, value) {
+            self.error.get_or_insert(error);
+        } else {
+            self.given.push(name.to_owned());
+        }
+        self
+    }
+
+    /// Notes that an option was asked for by name, where its value was put into [`options`](Builder::options) by other means:
+    /// a default that has no effect is refused only if somebody asked for it.
+    pub fn mention(mut self, name: &str) -> Builder {
+        self.given.push(name.to_owned());
+        self
+    }
+
+    /// Names the program whose processes [`worker_tag`](field@Options::worker_tag) numbers. By default the name of the file
+    /// that was started. For bindings, where that is the interpreter.
+    pub fn program(mut self, program: &str) -> Builder {
+        self.program = Some(program.to_owned());
+        self
+    }
+
+    /// The options as they stand.
+    pub fn options(&mut self) -> &mut Options {
+        &mut self.options
+    }
+}

@@ -1,0 +1,128 @@
+//! The rules between options, and between options and endpoints: what has no effect, or makes no sense, is found before a
+//! client is there.
+
+use potsdb_wire::{Rules, SeriesText};
+
+use super::endpoint::{Endpoint, Scheme};
+use super::options::{Ack, Options};
+use crate::error::ConfigError;
+
+/// All endpoints are doors to one store, and speak one wire.
+pub(crate) fn check_endpoints(endpoints: &[Endpoint]) -> Result<Scheme, ConfigError> {
+    let Some(scheme) = endpoints.first().map(Endpoint::scheme) else {
+        return Err(ConfigError::endpoints("a client has at least one endpoint"));
+    };
+    for endpoint in endpoints {
+        endpoint
+            .check_host()
+            .map_err(|rule| ConfigError::url(endpoint.host(), rule))?;
+        if endpoint.scheme() != scheme {
+            return Err(ConfigError::endpoints(
+                "the endpoints of a client have one scheme: two wires to one store are two clients",
+            ));
+        }
+    }
+    match scheme.missing_feature() {
+        Some(feature) => Err(ConfigError::feature(scheme, feature)),
+        None => Ok(scheme),
+    }
+}
+
+/// The same for what is a default: it means nothing unless somebody asked for it by name.
+pub(crate) fn check_given(scheme: Scheme, given: &[String], options: &Options) -> Result<(), ConfigError> {
+    if options.gzip && given.iter().any(|name| name == "gzip") && !scheme.is_http() {
+        let rule = format!("\"true\" has no effect over {scheme}: only http and https have bodies");
+        return Err(ConfigError::option("gzip", rule));
+    }
+    Ok(())
+}
+
+/// Options that mean nothing on this wire would leave somebody believing that they did.
+pub(crate) fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
+    if options.ack == Ack::Stored && !scheme.is_http() {
+        let rule = format!("\"stored\" has no effect over {scheme}: only http and https can tell");
+        return Err(ConfigError::option("ack", rule));
+    }
+    if options.ack == Ack::None && scheme.is_http() {
+        let rule = format!("\"none\" has no effect over {scheme}: the answer comes unasked");
+        return Err(ConfigError::option("ack", rule));
+    }
+    if let Some(server) = options.server
+        && options.ack == Ack::Accepted
+        && !scheme.is_http()
+        && !server.answers_version()
+    {
+        let rule = format!("\"accepted\" has no effect over {scheme}: {server} cannot tell");
+        return Err(ConfigError::option("ack", rule));
+    }
+    if let Some(auth) = &options.auth
+        && auth.manner().is_http() != scheme.is_http()
+    {
+        let others = if scheme.is_http() {
+            "tsdb and tsdbs"
+        } else {
+            "http and https"
+        };
+        let rule = format!("{} has no effect over {scheme}: it is for {others}", auth.manner());
+        return Err(ConfigError::option("auth", rule));
+    }
+    if !options.headers.is_empty() && !scheme.is_http() {
+        let rule = format!("they have no effect over {scheme}: only http and https have headers");
+        return Err(ConfigError::option("headers", rule));
+    }
+    for (name, _) in &options.headers {
+        if options.auth.is_some() && name.eq_ignore_ascii_case("authorization") {
+            return Err(ConfigError::option(
+                "headers",
+                "Authorization is what auth says already",
+            ));
+        }
+    }
+    let files = [("ca", &options.ca), ("cert", &options.cert), ("key", &options.key)];
+    if let Some((name, _)) = files.iter().find(|(_, file)| file.is_some())
+        && !scheme.is_tls()
+    {
+        let rule = format!("it has no effect over {scheme}: only tsdbs and https are encrypted");
+        return Err(ConfigError::option(name, rule));
+    }
+    match (&options.cert, &options.key) {
+        (Some(_), None) => Err(ConfigError::option("key", "a client's certificate needs it")),
+        (None, Some(_)) => Err(ConfigError::option("cert", "a key needs its certificate")),
+        _ => Ok(()),
+    }
+}
+
+/// What goes on every line must be legal before the first one.
+pub(crate) fn check_tags(rules: &Rules, options: &Options, host_tag: Option<&str>) -> Result<(), ConfigError> {
+    let strict = Rules {
+        repair: false,
+        ..rules.clone()
+    };
+    let mut text = SeriesText::new();
+    let metric = if options.prefix.is_empty() {
+        "m"
+    } else {
+        &options.prefix
+    };
+    let checked = text.metric(&strict, "", metric);
+    checked.map_err(|error| {
+        // It is no metric yet.
+        let words = error.to_string();
+        let words = words.strip_prefix("invalid metric name: ").unwrap_or(&words);
+        ConfigError::option("prefix", words)
+    })?;
+    for (name, value) in &options.tags {
+        text.tag(&strict, name, value).map_err(ConfigError::tag)?;
+    }
+    if let Some(host) = host_tag {
+        text.tag(&strict, "host", host).map_err(ConfigError::tag)?;
+    }
+    if let Some(worker_tag) = &options.worker_tag {
+        if cfg!(not(target_os = "linux")) {
+            return Err(ConfigError::option("worker_tag", "numbers of processes need Linux"));
+        }
+        let checked = text.tag(&strict, worker_tag, "0");
+        checked.map_err(|error| ConfigError::option("worker_tag", error.to_string()))?;
+    }
+    Ok(())
+}

@@ -26,8 +26,11 @@ pub struct Config {
     pub max_points_per_series: usize,
     /// Series kept; the one touched longest ago goes, with its points.
     pub max_series: usize,
-    /// Points kept in all, 40 bytes each; the oldest of the series touched longest ago goes.
+    /// Points kept in all; the oldest of the series touched longest ago goes.
     pub max_points: usize,
+    /// Bytes of memory for what is kept, points and names; the oldest point of the series touched longest ago goes. A point
+    /// takes 40, and what its value is longer than 22.
+    pub max_bytes: usize,
     /// Tags a point may have (OpenTSDB).
     pub max_tags: usize,
     /// `None` creates metrics as they come; `Some` refuses all others with `unknown metric` (OpenTSDB).
@@ -63,6 +66,7 @@ impl Default for Config {
             max_points_per_series: 4_000_000,
             max_series: 1_000_000,
             max_points: 10_000_000,
+            max_bytes: 1 << 30,
             max_tags: 8,
             known_metrics: None,
             read_only: false,

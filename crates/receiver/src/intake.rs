@@ -283,6 +283,7 @@ mod tests {
             points_per_series: 1000,
             series: 1000,
             points: 1000,
+            bytes: usize::MAX,
         };
         Inner {
             table: Table::new(limits),

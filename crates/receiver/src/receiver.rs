@@ -281,6 +281,7 @@ impl Shared {
             points_per_series: config.max_points_per_series,
             series: config.max_series,
             points: config.max_points,
+            bytes: config.max_bytes,
         };
         let store = Store::new(rules, limits, config.keep_lines, journal);
         store.load(&lines.unwrap_or_default(), manners.as_ref());

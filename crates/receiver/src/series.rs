@@ -57,6 +57,8 @@ pub(crate) struct Series {
     /// Its last value before the store was cleared.
     pub(crate) before: Option<Text>,
     pub(crate) cells: VecDeque<Cell>,
+    /// Bytes of memory: its cells, its names, and the ways they were written.
+    pub(crate) bytes: usize,
 }
 
 /// Who wrote a cell: a connection by its number, which fits into the cell. Two whose numbers are 65 535 apart are taken
@@ -94,6 +96,41 @@ pub(crate) enum Stored {
 }
 
 impl Series {
+    /// A series without points.
+    pub(crate) fn new(name: SeriesName) -> Series {
+        Series {
+            bytes: size_of::<Series>() + name.length() + name.tags.len() * TAG_BYTES,
+            name: Arc::new(name),
+            spellings: Vec::new(),
+            before: None,
+            cells: VecDeque::new(),
+        }
+    }
+
+    /// One more way of writing it.
+    pub(crate) fn spell(&mut self, spelling: Spelling) {
+        // In the table, too, beside its number.
+        self.bytes += spelling.bytes.len() + 2 * size_of::<Spelling>();
+        self.spellings.push(spelling);
+    }
+
+    /// Takes a cell out.
+    pub(crate) fn remove(&mut self, index: usize) -> Option<Cell> {
+        let removed = self.cells.remove(index);
+        self.bytes -= removed.as_ref().map_or(0, Cell::bytes);
+        removed
+    }
+
+    /// Forgets its points, and remembers its last value.
+    pub(crate) fn clear(&mut self) {
+        let last = self.cells.len().checked_sub(1).and_then(|last| self.remove(last));
+        if let Some(last) = last {
+            self.before = Some(last.value);
+        }
+        self.bytes -= self.cells.iter().map(Cell::bytes).sum::<usize>();
+        self.cells = VecDeque::new();
+    }
+
     /// Its points as the outside sees them.
     pub(crate) fn points(&self) -> impl Iterator<Item = Point> {
         self.cells.iter().map(|cell| Point {
@@ -117,13 +154,23 @@ impl Series {
             identical: true,
         };
         if self.cells.back().is_none_or(|last| last.timestamp < timestamp) {
-            self.cells.push_back(cell());
+            let cell = cell();
+            self.bytes += cell.bytes();
+            self.cells.push_back(cell);
             return (Stored::New, None);
         }
         match self.cells.binary_search_by_key(&timestamp, |cell| cell.timestamp) {
-            Ok(index) => self.cells[index].again(value, origin),
+            Ok(index) => {
+                let cell = &mut self.cells[index];
+                let before = cell.bytes();
+                let stored = cell.again(value, origin);
+                self.bytes = self.bytes - before + cell.bytes();
+                stored
+            }
             Err(index) => {
-                self.cells.insert(index, cell());
+                let cell = cell();
+                self.bytes += cell.bytes();
+                self.cells.insert(index, cell);
                 (Stored::New, None)
             }
         }
@@ -143,6 +190,15 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
+    /// Bytes of memory.
+    fn bytes(&self) -> usize {
+        let beyond = match &self.value {
+            Text::Short(..) => 0,
+            Text::Long(text) => text.len(),
+        };
+        size_of::<Cell>() + beyond
+    }
+
     fn again(&mut self, value: &[u8], Origin { spelling, writer }: Origin) -> (Stored, Option<Text>) {
         self.copies = self.copies.saturating_add(1);
         let stored = match (
@@ -164,6 +220,9 @@ impl Cell {
         (stored, by_another.then_some(overwritten))
     }
 }
+
+/// What a tag takes beside its text: two strings.
+const TAG_BYTES: usize = 2 * size_of::<String>();
 
 /// The spelling of a line that no table entry holds, being one of too many.
 pub(crate) const UNSPELLED: u8 = u8::MAX;
@@ -246,16 +305,10 @@ mod tests {
     use super::*;
 
     fn series() -> Series {
-        let name = SeriesName {
+        Series::new(SeriesName {
             metric: "m".into(),
             tags: vec![("h".into(), "a".into())],
-        };
-        Series {
-            name: Arc::new(name),
-            spellings: Vec::new(),
-            before: None,
-            cells: VecDeque::new(),
-        }
+        })
     }
 
     fn put(series: &mut Series, timestamp: i64, value: &[u8], spelling: u8) -> Stored {

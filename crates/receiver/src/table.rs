@@ -8,11 +8,8 @@
 //! spellings: (metric, tags) -> series, spelling number          series: slots, in a ring from oldest to newest touch
 //! ```
 //!
-//! Bounds: cells per series, series, cells in all. What goes is the oldest cell of the series, the series touched longest
-//! ago, the oldest cell of that series; each is counted. Used by `store.rs` under its lock.
-
-use std::collections::VecDeque;
-use std::sync::Arc;
+//! Bounds: cells per series, series, cells in all, bytes in all. What goes is the oldest cell of the series, the series touched
+//! longest ago, the oldest cell of that series; each is counted. Used by `store.rs` under its lock.
 
 use hashbrown::HashMap;
 
@@ -27,6 +24,7 @@ pub(crate) struct Limits {
     pub(crate) points_per_series: usize,
     pub(crate) series: usize,
     pub(crate) points: usize,
+    pub(crate) bytes: usize,
 }
 
 pub(crate) struct Table {
@@ -37,6 +35,8 @@ pub(crate) struct Table {
     oldest: u32,
     newest: u32,
     points: usize,
+    /// Of all series.
+    bytes: usize,
     pub(crate) collisions: Collisions,
     pub(crate) evicted_points: u64,
     pub(crate) evicted_series: u64,
@@ -64,6 +64,7 @@ impl Table {
             points_per_series: limits.points_per_series.max(1),
             series: limits.series.clamp(1, NONE as usize - 1),
             points: limits.points.max(1),
+            bytes: limits.bytes,
         };
         Table {
             limits: at_least_one,
@@ -73,6 +74,7 @@ impl Table {
             oldest: NONE,
             newest: NONE,
             points: 0,
+            bytes: 0,
             collisions: Collisions::default(),
             evicted_points: 0,
             evicted_series: 0,
@@ -146,13 +148,16 @@ impl Table {
         let Some(&home) = self.spellings.get(&own) else {
             return false;
         };
-        let cells = &mut live(&mut self.slots[home.slot as usize]).cells;
-        let Ok(index) = cells.binary_search_by_key(&put.timestamp, |cell| cell.timestamp) else {
+        let series = live(&mut self.slots[home.slot as usize]);
+        let Ok(index) = series.cells.binary_search_by_key(&put.timestamp, |cell| cell.timestamp) else {
             return false;
         };
-        cells[index].copies = cells[index].copies.saturating_sub(1);
-        if cells[index].copies == 0 {
-            cells.remove(index);
+        let copies = &mut series.cells[index].copies;
+        *copies = copies.saturating_sub(1);
+        if *copies == 0 {
+            let before = series.bytes;
+            series.remove(index);
+            self.bytes -= before - series.bytes;
             self.points -= 1;
         }
         true
@@ -161,10 +166,9 @@ impl Table {
     /// Forgets all points; each series remembers its last value.
     pub(crate) fn clear(&mut self) {
         for series in self.slots.iter_mut().filter_map(|slot| slot.series.as_mut()) {
-            if let Some(last) = series.cells.pop_back() {
-                series.before = Some(last.value);
-            }
-            series.cells = VecDeque::new();
+            let before = series.bytes;
+            series.clear();
+            self.bytes -= before - series.bytes;
         }
         self.points = 0;
         self.collisions.clear();
@@ -187,7 +191,9 @@ impl Table {
             spelling: home.spelling,
             writer,
         };
+        let before = series.bytes;
         let (stored, overwritten) = series.put(timestamp, value, origin);
+        self.bytes = self.bytes - before + series.bytes;
         if let Some(overwritten) = overwritten {
             self.collisions
                 .note(&series.name, timestamp, overwritten.bytes(), value);
@@ -197,18 +203,20 @@ impl Table {
             if series.cells.len() > self.limits.points_per_series {
                 self.drop_oldest_cell(home.slot);
             }
-            // The oldest series may have no points any more.
-            while self.points > self.limits.points {
-                self.drop_oldest_cell(self.oldest);
-            }
+        }
+        // The oldest series may have no points any more, and the last one stays, however long its value is.
+        while self.points > self.limits.points || (self.bytes > self.limits.bytes && self.points > 1) {
+            self.drop_oldest_cell(self.oldest);
         }
         stored
     }
 
     fn drop_oldest_cell(&mut self, slot: u32) {
-        let cells = &mut live(&mut self.slots[slot as usize]).cells;
-        let dropped = cells.pop_front().is_some();
-        let empty = cells.is_empty();
+        let series = live(&mut self.slots[slot as usize]);
+        let before = series.bytes;
+        let dropped = series.remove(0).is_some();
+        let empty = series.cells.is_empty();
+        self.bytes -= before - series.bytes;
         self.points -= usize::from(dropped);
         self.evicted_points += u64::from(dropped);
         if empty {
@@ -225,12 +233,8 @@ impl Table {
             self.evicted_points += lost as u64;
             self.remove(self.oldest);
         }
-        let series = Series {
-            name: Arc::new(name),
-            spellings: Vec::new(),
-            before: None,
-            cells: VecDeque::new(),
-        };
+        let series = Series::new(name);
+        self.bytes += series.bytes;
         let fresh = Slot {
             series: Some(series),
             older: NONE,
@@ -258,13 +262,15 @@ impl Table {
         if let Some(home) = self.spellings.get(&parts) {
             return home.spelling;
         }
-        let spellings = &mut live(&mut self.slots[slot as usize]).spellings;
-        let number = spellings.len() as u8;
+        let series = live(&mut self.slots[slot as usize]);
+        let number = series.spellings.len() as u8;
         if number == UNSPELLED {
             return UNSPELLED;
         }
         let spelling = Spelling::new(parts);
-        spellings.push(spelling.clone());
+        let before = series.bytes;
+        series.spell(spelling.clone());
+        self.bytes += series.bytes - before;
         self.spellings.insert(spelling, Home { slot, spelling: number });
         number
     }
@@ -272,6 +278,7 @@ impl Table {
     fn remove(&mut self, slot: u32) {
         self.unlink(slot);
         if let Some(series) = self.slots[slot as usize].series.take() {
+            self.bytes -= series.bytes;
             for spelling in &series.spellings {
                 self.spellings.remove(spelling);
             }
@@ -328,4 +335,58 @@ fn plain_timestamp(text: &[u8]) -> Option<i64> {
 /// The series of a slot that is linked or named by a spelling; both end when the series does.
 fn live(slot: &mut Slot) -> &mut Series {
     slot.series.as_mut().expect("a linked slot holds a series")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::series::SeriesName;
+
+    const LIMITS: Limits = Limits {
+        points_per_series: 5,
+        series: 3,
+        points: 9,
+        bytes: 4000,
+    };
+
+    /// What is done to a table: a point of a series and time, with a value so long; or the points are forgotten.
+    fn steps() -> impl Strategy<Value = Vec<(u8, usize, i64, usize)>> {
+        prop::collection::vec((0..10_u8, 0..5_usize, 0..8_i64, 1..600_usize), 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_counted_is_what_is_there_and_within_the_bounds(steps in steps()) {
+            let mut table = Table::new(LIMITS);
+            for (what, series, timestamp, length) in steps {
+                if what == 0 {
+                    table.clear();
+                } else {
+                    let value = "1".repeat(length);
+                    let (metric, other) = (format!("m{series}"), format!("h=a\tw{}", length % 3));
+                    let own = Parts { metric: metric.as_bytes(), tags: b"h=a" };
+                    let home = match table.spellings.get(&own) {
+                        Some(&home) => home,
+                        None => table.create(
+                            SeriesName { metric: metric.clone(), tags: vec![("h".to_owned(), "a".to_owned())] },
+                            own,
+                        ),
+                    };
+                    let spelling = table.spell(home.slot, Parts { metric: metric.as_bytes(), tags: other.as_bytes() });
+                    table.store(Home { spelling, ..home }, timestamp, value.as_bytes(), Writer::UNKNOWN);
+                }
+                let bytes: usize = table.series().map(|series| series.bytes).sum();
+                let points: usize = table.series().map(|series| series.cells.len()).sum();
+                prop_assert_eq!((table.bytes, table.points), (bytes, points));
+                prop_assert!(points <= LIMITS.points && table.series().count() <= LIMITS.series);
+                prop_assert!(bytes <= LIMITS.bytes || points <= 1, "{} bytes", bytes);
+                for series in table.series() {
+                    let fresh = Series::new(SeriesName { metric: series.name.metric.clone(), tags: series.name.tags.clone() });
+                    prop_assert!(series.bytes >= fresh.bytes + series.cells.len() * 40);
+                }
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod peer;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use peer::{Peer, request};
-use potsdb_receiver::{Config, Receiver};
+use potsdb_receiver::{Config, Personality, Receiver};
 
 /// Memory that the allocator and the runtime may take beside what is measured.
 const SLACK: u64 = 24 << 20;
@@ -69,4 +69,30 @@ fn a_query_for_a_billion_values_is_refused_whoever_makes_them() {
     );
     assert_eq!((status, body.contains("\"1700000000\":100.0")), (200, true), "{body}");
     assert!(resident() < before + SLACK, "{before} bytes, then {}", resident());
+}
+
+#[test]
+fn values_of_any_length_are_kept_within_the_bytes_that_are_allowed() {
+    let _alone = alone();
+    let receiver = Receiver::start(Config {
+        personality: Personality::InfluxDb,
+        database_exists: true,
+        max_bytes: 8 << 20,
+        ..Config::default()
+    })
+    .expect("a free port");
+    let before = resident();
+    let value = format!("0.{}", "1".repeat(1 << 20));
+    let mut peer = Peer::of(&receiver);
+    for second in 0..60 {
+        peer.say(format!("put m {} {value} h=a\n", 1_700_000_000 + second));
+    }
+    assert!(
+        receiver.wait_until(peer::SOON, |counts| counts.puts >= 60),
+        "{:?}",
+        receiver.counts()
+    );
+    let (points, after) = (receiver.points().len(), resident());
+    assert!((1..=8).contains(&points), "{points} points of a MiB each");
+    assert!(after < before + SLACK + (24 << 20), "{before} bytes, then {after}");
 }

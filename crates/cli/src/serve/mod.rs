@@ -112,6 +112,10 @@ struct Keeping {
     #[arg(long, value_name = "COUNT", default_value_t = Config::default().max_points, value_parser = count, allow_hyphen_values = true)]
     max_points: usize,
 
+    /// Keep points and names in at most this many bytes of memory; the oldest points go
+    #[arg(long, value_name = "BYTES", default_value_t = Config::default().max_bytes, value_parser = count, allow_hyphen_values = true)]
+    max_bytes: usize,
+
     /// Keep at most this many series; those not touched for longest go
     #[arg(long, value_name = "COUNT", default_value_t = Config::default().max_series, value_parser = count, allow_hyphen_values = true)]
     max_series: usize,
@@ -207,6 +211,7 @@ impl Serve {
             forget: keeping.forget,
             journal: keeping.journal,
             max_points: keeping.max_points,
+            max_bytes: keeping.max_bytes,
             max_series: keeping.max_series,
             known_metrics: settings.known_metrics.map(|names| names.into_iter().collect()),
             read_only: settings.read_only,

@@ -61,7 +61,7 @@ impl<'a> Iterator for Tags<'a> {
 
 /// Appends the line of these parts; `head` and `tail` are a finished [`SeriesText`]'s.
 ///
-/// The caller has asked [`check_length`] whether it fits.
+/// The caller has asked [`check_length`](crate::check_length) whether it fits.
 #[inline]
 pub fn render(head: &[u8], timestamp: &[u8], value: &[u8], tail: &[u8], out: &mut Vec<u8>) {
     debug_assert_eq!(tail.last(), Some(&b'\n'), "the series is not finished");

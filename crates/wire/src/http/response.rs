@@ -35,7 +35,7 @@ pub struct Response {
     pub body: Vec<u8>,
     /// When the server sent it, in whole seconds since 1970 by its own clock.
     pub date: Option<i64>,
-    /// How long the server wants to be left alone, at most [`MAX_RETRY_AFTER`]. A date counts from the server's own.
+    /// How long the server wants to be left alone, at most [`MAX_RETRY_AFTER`](super::MAX_RETRY_AFTER). A date counts from the server's own.
     pub retry_after: Option<Duration>,
     /// Where a redirection leads: host and port. Only to be told; nobody goes there.
     pub location: Option<String>,

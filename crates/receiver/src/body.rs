@@ -16,8 +16,8 @@ use std::borrow::Cow;
 use potsdb_wire::json::{Json, Tolerance, parse_with, write_string};
 
 use crate::put::{Put, Refusal, Tags};
-use crate::receiver::Shared;
 use crate::series::Writer;
+use crate::state::Shared;
 
 /// What the URL asks to be told.
 #[derive(Clone, Copy, Debug, Default)]

@@ -16,9 +16,9 @@ use crate::faults::{Ending, Fate, Struck};
 use crate::head::Head;
 use crate::personality::{Asked, AtHead};
 use crate::reading;
-use crate::receiver::Shared;
 use crate::reply::Reply;
 use crate::series::Writer;
+use crate::state::Shared;
 use crate::stream::{Over, Stream};
 
 /// Serves HTTP to the connection's end; `first` was read already. Returns the fault that ended it, if one did.

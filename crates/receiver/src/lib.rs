@@ -81,6 +81,7 @@ mod refusals;
 mod reply;
 mod result;
 mod series;
+mod state;
 mod store;
 mod stream;
 mod table;

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::connection;
-use crate::receiver::Shared;
+use crate::state::Shared;
 
 pub(crate) struct Listener {
     /// Not there while the port is closed.

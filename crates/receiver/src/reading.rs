@@ -19,9 +19,9 @@ use crate::inflate;
 use crate::names;
 use crate::personality::{Asked, not_allowed};
 use crate::query::Query;
-use crate::receiver::Shared;
 use crate::reply::Reply;
 use crate::result::{self, MOST_VALUES, Unanswered};
+use crate::state::Shared;
 
 /// How many names or series come back unless asked otherwise.
 const DEFAULT_MOST: usize = 25;

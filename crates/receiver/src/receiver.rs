@@ -15,22 +15,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::collisions::Collision;
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::faults::FaultSwitch;
 use crate::found::{Found, Others};
-use crate::journal::Journal;
 use crate::listener::Listener;
 use crate::pattern::Pattern;
-use crate::personality::Manners;
-use crate::put::Rules;
 use crate::refusals::Refused;
 use crate::series::SeriesName;
-use crate::store::{Point, Store};
-use crate::table::Limits;
+use crate::state::Shared;
+use crate::store::Point;
 use crate::wanted::{Missing, Wanted};
 
 /// A running server; dropping it stops it.
@@ -51,21 +48,6 @@ pub struct Stored {
     /// The final counts.
     pub counts: Counts,
 }
-
-/// What every connection sees.
-pub(crate) struct Shared {
-    pub(crate) store: Store,
-    pub(crate) faults: FaultSwitch,
-    pub(crate) manners: Box<dyn Manners>,
-    pub(crate) auth_line: Option<String>,
-    pub(crate) auth_header: Option<String>,
-    pub(crate) base_path: String,
-    /// Queries that may be answered at one time.
-    pub(crate) queries: Semaphore,
-}
-
-/// Each query has memory of its own: see `result.rs`.
-const QUERIES_AT_ONCE: usize = 2;
 
 impl Receiver {
     /// Loads the journal, listens, and serves from a thread of its own.
@@ -262,37 +244,5 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-impl Shared {
-    pub(crate) fn open(config: Config) -> io::Result<Shared> {
-        let manners = config.personality.manners(&config);
-        // Without a file there is still what a restart forgets.
-        let opened = (config.journal.is_some() || config.forget.is_some())
-            .then(|| Journal::open(config.journal.as_deref(), config.forget))
-            .transpose()?;
-        let (journal, lines) = opened.unzip();
-        let rules = Rules {
-            known_metrics: config.known_metrics,
-            max_tags: config.max_tags,
-        };
-        let limits = Limits {
-            points_per_series: config.max_points_per_series,
-            series: config.max_series,
-            points: config.max_points,
-            bytes: config.max_bytes,
-        };
-        let store = Store::new(rules, limits, config.keep_lines, journal);
-        store.load(&lines.unwrap_or_default(), manners.as_ref());
-        Ok(Shared {
-            store,
-            faults: FaultSwitch::new(config.faults),
-            manners,
-            auth_line: config.auth_line,
-            auth_header: config.auth_header,
-            queries: Semaphore::new(QUERIES_AT_ONCE),
-            base_path: config.base_path.trim_end_matches('/').to_ascii_lowercase(),
-        })
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::faults::{Ending, Fate, Switched};
 use crate::head::Head;
-use crate::receiver::Shared;
+use crate::state::Shared;
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;

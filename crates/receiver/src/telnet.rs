@@ -11,8 +11,8 @@ use crate::faults::{Ending, Fate, Struck};
 use crate::intake::{Intake, latin1};
 use crate::personality::{Longest, Manners, Outcome};
 use crate::put::Refusal;
-use crate::receiver::Shared;
 use crate::series::Writer;
+use crate::state::Shared;
 
 /// The longest line that OpenTSDB takes however it arrives.
 const MAX_LINE: usize = 1024;

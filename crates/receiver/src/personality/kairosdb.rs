@@ -11,8 +11,8 @@ use crate::intake::latin1;
 use crate::number::{Number, integer};
 use crate::put::{Put, Refusal, Rules, Tags};
 use crate::reading;
-use crate::receiver::Shared;
 use crate::reply::Reply;
+use crate::state::Shared;
 
 pub(crate) struct KairosDb;
 

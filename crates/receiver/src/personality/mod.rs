@@ -30,9 +30,9 @@ use crate::counts::Counts;
 use crate::head::Head;
 use crate::parameters::Parameters;
 use crate::put::{Put, Refusal, Rules};
-use crate::receiver::Shared;
 use crate::reply::Reply;
 use crate::series::Writer;
+use crate::state::Shared;
 
 pub(crate) use opentsdb::OpenTsdb;
 pub(crate) use opentsdb_http::not_allowed;

@@ -14,8 +14,8 @@ use crate::counts::Counts;
 use crate::head::Head;
 use crate::intake::latin1;
 use crate::put::{Put, Refusal, Rules};
-use crate::receiver::Shared;
 use crate::reply::Reply;
+use crate::state::Shared;
 
 pub(crate) struct OpenTsdb {
     /// `tsd.http.request.max_chunk`, if `tsd.http.request.enable_chunked`.

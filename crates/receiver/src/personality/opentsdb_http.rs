@@ -14,8 +14,8 @@ use crate::body::{self, Answer, Flags};
 use crate::head::Head;
 use crate::inflate;
 use crate::names;
-use crate::receiver::Shared;
 use crate::reply::{JSON, Reply};
+use crate::state::Shared;
 
 /// What Netty hands on in one piece.
 const WHOLE: u64 = 8192;

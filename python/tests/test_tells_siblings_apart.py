@@ -88,6 +88,23 @@ def test_a_number_is_used_again_when_its_process_has_ended(run, server, method):
     assert sorted((int(point[3]), int(point[4])) for point in arrived if point) == [(1, 1), (2, 2), (3, 1), (9, 0)]
 
 
+def test_what_begins_again_at_once_overwrites_no_last_total(run, server):
+    script = """
+    import subprocess, sys
+    if len(sys.argv) == 2:
+        for _ in range(5):
+            subprocess.run([sys.executable, *sys.argv, "again"], check=True, timeout=60)
+        sys.exit()
+    import potsdb
+    client = potsdb.Client("127.0.0.1", int(sys.argv[1]), host_tag=None, check_host=False, worker_tag="worker")
+    client.counter("runs", of="five").add(7)
+    """
+    run(script, server.port)
+    cells = [(line.split()[2], line.split("worker=")[1]) for line in server.text]
+    assert len(set(cells)) == len(cells) == 10, server.text
+    assert [line.split()[3] for line in server.text].count("7") == 5
+
+
 WEB = """
 import os
 import potsdb

@@ -3,7 +3,7 @@
 //! Seconds come from the coarse clock, which the kernel updates every few milliseconds and which
 //! costs a fifth of the precise one; milliseconds need the precise one.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use potsdb_wire::{InvalidPoint, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
@@ -74,6 +74,16 @@ pub(crate) fn now(precision: Precision) -> Result<Timestamp, InvalidPoint> {
 /// Milliseconds since 1970, for what only has to differ from time to time.
 pub(crate) fn millis() -> u64 {
     Reading::precise().millis().cast_unsigned()
+}
+
+/// That second since 1970, as files have their times.
+pub(crate) fn of_file(second: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(second)
+}
+
+/// The second since 1970 of a file's time.
+pub(crate) fn of(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// When `timeout` from now ends; `None`, no limit, where no clock goes that far.

@@ -121,6 +121,10 @@ impl Home {
             Moment::Flush(_) | Moment::Last(_) => Wait::Until(Instant::now() + ROOM),
         };
         let collected = self.registry().collect(moment, |kind| self.idle.of(kind));
+        // Before they are sent: this process may be killed then.
+        if let Some(last) = collected.points.iter().max_by_key(|point| point.at) {
+            last.series.client().has_points_until(last.at);
+        }
         let mut ends = collected.ends.into_iter().peekable();
         let mut unsent: Vec<Arc<str>> = Vec::new();
         for (index, point) in collected.points.iter().enumerate() {

@@ -115,6 +115,12 @@ impl Series {
         self.client.home().id() == self.home
     }
 
+    /// The client it is of.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Whether its lines are ASCII from end to end.
     #[must_use]
     pub fn is_ascii(&self) -> bool {

@@ -240,6 +240,13 @@ impl Home {
         &self.own
     }
 
+    /// Says that this process has points up to that second: see `sibling.rs`.
+    pub(crate) fn has_points_until(&self, setup: &Setup, second: u64) {
+        if self.worker.is_some() {
+            sibling::has_points_until(&setup.program, second);
+        }
+    }
+
     /// The value of `worker_tag` in this process.
     pub(crate) fn worker(&self) -> Option<&str> {
         self.worker.as_deref()

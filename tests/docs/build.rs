@@ -66,6 +66,7 @@ fn write_test(tests: &mut String, name: &str, block: &str) {
 fn fenced_blocks(text: &str) -> Vec<(usize, String)> {
     let mut blocks = Vec::new();
     let mut lines = text.lines().enumerate();
+    let mut before = "";
     while let Some((at, line)) = lines.next() {
         if line.trim_start().starts_with("```rust") {
             let block: Vec<&str> = lines
@@ -73,8 +74,11 @@ fn fenced_blocks(text: &str) -> Vec<(usize, String)> {
                 .map(|(_, line)| line)
                 .take_while(|line| line.trim() != "```")
                 .collect();
-            blocks.push((at + 2, block.join("\n")));
+            if !before.trim_start().starts_with("<!-- skip:") {
+                blocks.push((at + 2, block.join("\n")));
+            }
         }
+        before = line;
     }
     blocks
 }

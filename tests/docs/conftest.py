@@ -44,6 +44,7 @@ class Served:
         self.process = subprocess.Popen(
             [command(), "serve", "--json", "--port", "0", *options], stdout=subprocess.PIPE, text=True
         )
+        self.counts: dict[str, int] = {}
         assert self.process.stdout is not None
         self.port: int = json.loads(self.process.stdout.readline())["port"]
 
@@ -60,11 +61,14 @@ class Served:
             return [dict(sorted(found["dps"].items())).popitem()[1] for found in json.load(answer)]
 
     def close(self) -> dict[str, int]:
+        """Ends it; what it counted."""
+        if self.counts:
+            return self.counts
         self.process.terminate()
         assert self.process.stdout is not None
-        counts = json.loads(self.process.stdout.read())
+        self.counts = json.loads(self.process.stdout.read())
         self.process.wait()
-        return counts
+        return self.counts
 
 
 @pytest.fixture

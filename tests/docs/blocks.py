@@ -3,12 +3,13 @@
 In docs/ a block is fenced and names its language. A comment before it says what a reader need not see:
 
     <!-- skip: why it is not run -->      it is not run, and the reason is counted
+    <!-- run by: test_recipes.py -->     another test runs it
     <!-- exit: 1 -->                      a shell block that ends with this status
     <!-- before                           statements that are run before the block
     table = ...
     -->
 
-A block with a `title` is a file of that name, which the blocks behind it use. The two READMEs indent their blocks; there the
+A block with a `title` is a file of that name, which other blocks of the page use. The two READMEs indent their blocks; there the
 language is recognised by how the block reads.
 """
 
@@ -40,7 +41,7 @@ LANGUAGES = {
 """What is done with the blocks of a language. `text` is output, a formula or a drawing."""
 
 FENCE = re.compile(r"^( *)```\s*(\w*)\s*(.*)$")
-COMMENT = re.compile(r"<!--\s*(skip|exit|before)\b:?\s*(.*?)\s*-->\s*\Z", re.DOTALL)
+COMMENT = re.compile(r"<!--\s*(skip|run by|exit|before)\b:?\s*(.*?)\s*-->\s*\Z", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Block:
     text: str
     title: str | None = None
     skip: str | None = None
+    run_by: str | None = None
     exit: int = 0
     before: str = ""
 
@@ -84,6 +86,7 @@ def _fenced(page: Path) -> Iterator[Block]:
             textwrap.dedent("\n".join(lines[at + 1 : end])) + "\n",
             title=title[1] if title else None,
             skip=said.get("skip"),
+            run_by=said.get("run by"),
             exit=int(said.get("exit", 0)),
             before=said.get("before", ""),
         )

@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,13 +53,15 @@ class Served:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/suggest?type=metrics&max=1000") as answer:
             return json.load(answer)
 
-    def last(self, metric: str, aggregator: str = "sum", **tags: str) -> list[float]:
-        """The last value of each series, or of their sum, that a query finds."""
+    def last(self, metric: str, **tags: str) -> float:
+        """The last values of all series of a metric that have these tags, added up."""
         wanted = ",".join(f"{name}={value}" for name, value in tags.items())
-        query = f"{aggregator}:{metric}" + (f"%7B{wanted}%7D" if wanted else "")
-        url = f"http://127.0.0.1:{self.port}/api/query?start=1y-ago&m={query}"
+        query = f"none:{metric}" + (f"%7B{wanted}%7D" if wanted else "")
+        # The last state may stand a few seconds ahead: a series has one value a second.
+        end = int(time.time()) + 3600
+        url = f"http://127.0.0.1:{self.port}/api/query?start=1500000000&end={end}&m={query}"
         with urllib.request.urlopen(url) as answer:
-            return [dict(sorted(found["dps"].items())).popitem()[1] for found in json.load(answer)]
+            return sum(found["dps"][max(found["dps"], key=int)] for found in json.load(answer))
 
     def close(self) -> dict[str, int]:
         """Ends it; what it counted."""
@@ -105,6 +108,7 @@ def environment(folder: Path, port: int) -> dict[str, str]:
         "PORT": str(port),
         "STOOD_IN": str(folder / "stood-in"),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
     }
 
 

@@ -45,7 +45,7 @@ EVERY = [block for page in PAGES for block in blocks(page)]
 
 
 def of(page: Path, language: str) -> list[Block]:
-    return [block for block in EVERY if block.page == page and block.language == language and not block.skip]
+    return [block for block in EVERY if block.page == page and block.language == language and not block.skip and not block.run_by]
 
 
 def missing(text: str) -> str | None:
@@ -64,7 +64,9 @@ def name(page: Path) -> str:
 def test_every_block_names_a_language_or_says_why_it_is_not_run(page):
     for block in (each for each in EVERY if each.page == page):
         assert block.language in LANGUAGES, f"{block.place}: a block in {block.language!r}"
-        what = "skipped" if block.skip else LANGUAGES[block.language]
+        what = "skipped" if block.skip else f"run by {block.run_by}" if block.run_by else LANGUAGES[block.language]
+        if block.title and block.language == "python":
+            what = "files that others run or are called by a test"
         COUNTS[f"{block.language}: {what}"] += 1
         if block.skip:
             REASONS.append(f"{block.place} ({block.language}): {block.skip}")
@@ -72,7 +74,7 @@ def test_every_block_names_a_language_or_says_why_it_is_not_run(page):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if of(page, "python") or of(page, "sh")], ids=name)
 def test_the_blocks_of_a_page_run_in_their_order(page, folder, served):
-    for title in (block for block in EVERY if block.page == page and block.title):
+    for title in (block for block in EVERY if block.page == page and block.title and not block.run_by):
         path = folder / title.title
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(here(title.text, served.port))
@@ -84,6 +86,8 @@ def test_the_blocks_of_a_page_run_in_their_order(page, folder, served):
     if program:
         _run_python(program, folder, served.port)
     for block in of(page, "sh"):
+        if block.title:
+            continue
         script = here(block.before + "\n" + block.text, served.port)
         outcome = subprocess.run(
             ["bash", "-e", "-c", script],

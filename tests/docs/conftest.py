@@ -126,14 +126,15 @@ def _script(path: Path, text: str) -> None:
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-def here(text: str, port: int) -> str:
-    """The text with the server of the test in the place of the hosts that examples name."""
+def here(text: str, port: int, *, shell: bool = False) -> str:
+    """The text with the server of the test in the place of the hosts that examples name; in shell they stand bare."""
+    text = re.sub(r"\"localhost\", port=4242\b", f'"127.0.0.1", port={port}', text)
     text = re.sub(r"\"localhost\", 4242\b", f'"127.0.0.1", {port}', text)
     text = re.sub(r"\"localhost\"", f'"tsdb://127.0.0.1:{port}"', text)
     text = re.sub(r"\b(?:tsd1,tsd2|localhost,127\.0\.0\.1):4242", f"127.0.0.1,localhost:{port}", text)
     text = re.sub(r"\b(?:localhost|tsd\d?):424\d\b", f"127.0.0.1:{port}", text)
     text = re.sub(r"(?<=//)(?:localhost|tsd)(?=[/?\"\s])", f"127.0.0.1:{port}", text)
-    return re.sub(r"(?<![\w./:@-])tsd(?![\w.:=/-])", f"127.0.0.1:{port}", text)
+    return re.sub(r"(?<![\w./:@-])tsd(?![\w.:=/-])", f"127.0.0.1:{port}", text) if shell else text
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ PATIENCE = 60
 
 PAGE = ROOT / "docs" / "deployment.md"
 TITLED: dict[str, Block] = {block.title: block for block in blocks(PAGE) if block.title}
-REQUESTS = 30
+REQUESTS = 200
 
 LISTENS = re.compile(r"(?:Listening at|bound to TCP address|running on)\D+127\.0\.0\.1:(\d+)")
 """How gunicorn, uWSGI and uvicorn say their port."""
@@ -56,12 +58,17 @@ class Running:
                 return
         pytest.fail(f"it ended and never said {pattern!r}:\n{''.join(self.said)}")
 
-    def ask(self, path: str = "/") -> None:
-        for _ in range(REQUESTS):
+    def ask(self, path: str = "/", requests: int = REQUESTS) -> None:
+        """Requests from several connections at once, so that every worker gets some."""
+
+        def some(_: int) -> None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
             connection.request("GET", path, headers={"Connection": "close"})
             assert connection.getresponse().status == 200
             connection.close()
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(some, range(requests)))
 
     def end(self) -> str:
         self.process.send_signal(signal.SIGTERM)
@@ -73,6 +80,21 @@ class Running:
 
 
 @pytest.fixture
+def start(files: Path, served) -> Iterator[Callable[..., Running]]:
+    """Starts the program of a recipe: `start(title, *more)`."""
+    running: list[Running] = []
+
+    def start(recipe: str, *more: str) -> Running:
+        running.append(Running(recipe, files, served.port, *more))
+        return running[-1]
+
+    yield start
+    for each in running:
+        if each.process.poll() is None:
+            each.process.kill()
+
+
+@pytest.fixture
 def files(folder: Path) -> Path:
     for title, block in TITLED.items():
         if "." in title:
@@ -80,24 +102,31 @@ def files(folder: Path) -> Path:
     return folder
 
 
-def test_gunicorn_delivers_what_its_workers_counted(files, served):
-    web = Running("gunicorn", files, served.port)
+def test_gunicorn_delivers_what_its_workers_counted(start, served):
+    web = start("gunicorn")
     web.wait_for("Booting worker", 3)
     web.ask()
     web.end()
     assert served.last("web.requests") == REQUESTS
 
 
-def test_uwsgi_delivers_what_its_workers_counted(files, served):
+def test_uwsgi_delivers_what_its_workers_counted(start, served):
     home = ["--home", sys.prefix] if sys.prefix != sys.base_prefix else []
-    web = Running("uwsgi", files, served.port, *home)
+    web = start("uwsgi", *home)
     web.wait_for("spawned uWSGI worker 3 ")
-    web.ask()
+    # Until each has answered: a worker of uWSGI that still begins when it is told to end does not end.
+    asked, workers = 0, set()
+    while len(workers) < 3:
+        web.ask(requests=8)
+        web.wait_for(r"\[pid: (\d+)", 8)
+        asked += 8
+        workers = set(re.findall(r"\[pid: (\d+)", "".join(web.said)))
+        assert asked < 8000, web.said
     web.end()
-    assert served.last("web.requests") == REQUESTS
+    assert served.last("web.requests") == asked
 
 
-def test_celery_delivers_what_its_pool_counted(files, served):
+def test_celery_delivers_what_its_pool_counted(start, files, served):
     folders = "{'data_folder_in': 'queue', 'data_folder_out': 'queue', 'control_folder': 'control'}"
     broker = f'broker="filesystem://")\napp.conf.broker_transport_options = {folders}'
     tasks = files / "tasks.py"
@@ -112,15 +141,15 @@ def test_celery_delivers_what_its_pool_counted(files, served):
     )
     assert asked.returncode == 0, asked.stderr
     quiet = "--without-gossip --without-mingle --without-heartbeat --loglevel WARNING".split()
-    pool = Running("celery", files, served.port, *quiet)
+    pool = start("celery", *quiet)
     pool.wait_for("done", 10)
     pool.end()
     assert served.last("tasks.done", task="resize") == 10
 
 
-def test_fastapi_delivers_what_its_workers_measured(files, served):
+def test_fastapi_delivers_what_its_workers_measured(start, served):
     pytest.importorskip("fastapi")
-    web = Running("fastapi", files, served.port)
+    web = start("fastapi")
     web.wait_for("Application startup complete", 2)
     web.ask("/login")
     web.end()

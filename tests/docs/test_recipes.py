@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -32,7 +33,7 @@ class Running:
     """A program of a recipe. A server takes a free port, and says which."""
 
     def __init__(self, recipe: str, folder: Path, port: int, *more: str) -> None:
-        words = TITLED[recipe].text.split()
+        words = shlex.split(TITLED[recipe].text)
         if shutil.which(words[0], path=environment(folder, port)["PATH"]) is None:
             pytest.skip(f"{words[0]} is not installed: python/test-requirements.txt and docs/requirements.txt name what is")
         words = [word.replace("8000", "0") for word in words] + list(more)

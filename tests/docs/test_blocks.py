@@ -38,7 +38,7 @@ except ImportError:
 }
 """What the examples of the READMEs take as given: a table, imports."""
 
-NOTHING = {ROOT / "docs" / "security.md", ROOT / "docs" / "testing.md"}
+NOTHING = {ROOT / "docs" / name for name in ("rust-api.md", "security.md", "testing.md")}
 """Pages whose examples send no point, or to servers that they start themselves."""
 
 EVERY = [block for page in PAGES for block in blocks(page)]

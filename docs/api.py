@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +75,9 @@ def _members(node: ast.ClassDef, known: set[str]) -> Iterator[str]:
     for each in node.body:
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
             wanted = not each.name.startswith("_") or each.name in {"__init__", "__new__"}
+            # Of the forms of one call, the one that says what it does.
             overloaded = any(ast.unparse(mark).endswith("overload") for mark in each.decorator_list)
+            overloaded = overloaded and ast.get_docstring(each) is None
             if wanted and not overloaded and each.name not in known:
                 known.add(each.name)
                 yield from _function(node.name, each)
@@ -89,17 +92,48 @@ def _function(owner: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Itera
         returns = f": {ast.unparse(node.returns)}" if node.returns else ""
         yield f"`{node.name}{returns}`\n:   {_folded(text)}\n"
         return
-    name = owner if node.name in {"__init__", "__new__"} else node.name
-    arguments = [argument for argument in ast.unparse(node.args).replace("self, ", "").split(", ") if argument]
-    if arguments and arguments[0] in {"self", "cls", "/"}:
-        arguments = arguments[1:]
-    if arguments and arguments[0] in {"cls"}:
-        arguments = arguments[1:]
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns and node.name not in {"__init__", "__new__"} else ""
-    flat = f"{name}({', '.join(arguments)}){returns}"
-    yield f"```python\n{flat}\n```\n"
+    arguments = _arguments(node.args)
+    if any(argument.startswith("*_") for argument in arguments):
+        # Made by the package alone.
+        return
+    made = node.name in {"__init__", "__new__"}
+    name = owner if made else node.name
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns and not made else ""
+    signature = f"{name}({', '.join(arguments)}){returns}"
+    if len(signature) > 100:
+        signature = f"{name}(\n    " + ",\n    ".join(arguments) + f",\n){returns}"
+    if not made:
+        yield f"#### {name}\n"
+    yield f"```python\n{signature}\n```\n"
     if text:
         yield _markdown(text)
+
+
+def _arguments(given: ast.arguments) -> list[str]:
+    """The arguments as a caller sees them: without `self`, and defaults that mark what was given as what they are."""
+    positional = given.posonlyargs + given.args
+    defaults = [None] * (len(positional) - len(given.defaults)) + given.defaults
+    shown = [_argument(argument, default) for argument, default in zip(positional, defaults, strict=True)]
+    if given.posonlyargs:
+        shown.insert(len(given.posonlyargs), "/")
+    if positional and positional[0].arg in {"self", "cls"}:
+        shown = [argument for argument in shown[1:] if argument != "/"] if len(given.posonlyargs) == 1 else shown[1:]
+    if given.vararg:
+        shown.append(f"*{given.vararg.arg}")
+    elif given.kwonlyargs:
+        shown.append("*")
+    shown += [_argument(*pair) for pair in zip(given.kwonlyargs, given.kw_defaults, strict=True)]
+    if given.kwarg:
+        shown.append(f"**{_argument(given.kwarg, None)}")
+    return shown
+
+
+def _argument(argument: ast.arg, default: ast.expr | None) -> str:
+    kind = f": {ast.unparse(argument.annotation)}" if argument.annotation else ""
+    if default is None:
+        return f"{argument.arg}{kind}"
+    value = re.sub(r"^_Default(?:Switch)?\((.*)\)$", r"\1", ast.unparse(default)).replace("MPS_LIMIT", "0")
+    return f"{argument.arg}{kind} = {value}" if kind else f"{argument.arg}={value}"
 
 
 def _folded(text: str | None) -> str:

@@ -3,7 +3,14 @@
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
-#[allow(unused, unused_qualifications, missing_docs, clippy::all, reason = "examples show, and are not always used")]
+#[allow(
+    unused,
+    unused_qualifications,
+    missing_docs,
+    clippy::all,
+    clippy::print_stdout,
+    reason = "examples show, and are not always used"
+)]
 mod examples {
     use std::time::Duration;
 

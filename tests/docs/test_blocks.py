@@ -38,7 +38,7 @@ except ImportError:
 }
 """What the examples of the READMEs take as given: a table, imports."""
 
-NOTHING = {ROOT / "docs" / name for name in ("rust-api.md", "security.md", "testing.md")}
+NOTHING = {ROOT / "docs" / name for name in ("failures.md", "rust-api.md", "security.md", "testing.md")}
 """Pages whose examples send no point, or to servers that they start themselves."""
 
 EVERY = [block for page in PAGES for block in blocks(page)]
@@ -90,7 +90,7 @@ def test_the_blocks_of_a_page_run_in_their_order(page, folder, served):
             continue
         script = here(block.before + "\n" + block.text, served.port, shell=True)
         outcome = subprocess.run(
-            ["bash", "-e", "-c", script],
+            ["bash", "-e", "-o", "pipefail", "-c", script],
             cwd=folder,
             env=environment(folder, served.port),
             text=True,

@@ -26,8 +26,8 @@ Everything public of the package `potsdb`, from its docstrings. `help(potsdb.Cli
 typed: mypy and pyright know every call.
 """
 
-INSIDE = {"install", "drain_all", "Receiver"}
-"""What the extension module has for the package alone."""
+INSIDE = {"Client", "Receiver"}
+"""What programs use through another class of the package, with which it is shown."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -52,9 +52,8 @@ def _module(name: str, tree: ast.Module) -> Iterator[str]:
     if shown != "potsdb" and (text := ast.get_docstring(tree)):
         yield _markdown(text)
     for node in tree.body:
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and node.name not in INSIDE:
-            if name == "_potsdb" and node.name == "Client":
-                # Shown with the class that programs use.
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            if name == "_potsdb" and node.name in INSIDE:
                 continue
             yield from _class(shown, node)
             if name == "client" and node.name == "Client":
@@ -72,8 +71,12 @@ def _class(module: str, node: ast.ClassDef) -> Iterator[str]:
 
 
 def _members(node: ast.ClassDef, known: set[str]) -> Iterator[str]:
-    for each in node.body:
-        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+    for each, following in zip(node.body, [*node.body[1:], None], strict=True):
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name) and not each.target.id.startswith("_"):
+            said = following.value if isinstance(following, ast.Expr) else None
+            text = said.value if isinstance(said, ast.Constant) and isinstance(said.value, str) else ""
+            yield _attribute(f"{each.target.id}: {ast.unparse(each.annotation)}", text)
+        elif isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
             wanted = not each.name.startswith("_") or each.name in {"__init__", "__new__"}
             # Of the forms of one call, the one that says what it does.
             overloaded = any(ast.unparse(mark).endswith("overload") for mark in each.decorator_list)
@@ -90,7 +93,7 @@ def _function(owner: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Itera
     text = ast.get_docstring(node)
     if any(ast.unparse(mark).endswith("property") for mark in node.decorator_list):
         returns = f": {ast.unparse(node.returns)}" if node.returns else ""
-        yield f"`{node.name}{returns}`\n:   {_folded(text)}\n"
+        yield _attribute(f"{node.name}{returns}", text)
         return
     arguments = _arguments(node.args)
     if any(argument.startswith("*_") for argument in arguments):
@@ -136,8 +139,8 @@ def _argument(argument: ast.arg, default: ast.expr | None) -> str:
     return f"{argument.arg}{kind} = {value}" if kind else f"{argument.arg}={value}"
 
 
-def _folded(text: str | None) -> str:
-    return " ".join((text or "").split())
+def _attribute(shown: str, text: str | None) -> str:
+    return f"`{shown}`\n:   {' '.join(text.split())}\n" if text else f"`{shown}`\n"
 
 
 def _markdown(text: str) -> str:

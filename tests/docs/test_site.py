@@ -36,7 +36,7 @@ def test_the_site_is_built_and_has_a_search(site):
 
 def test_the_page_of_the_python_api_has_what_programs_call(site):
     text = (site / "python-api" / "index.html").read_text()
-    for heading in ("send", "send_frame", "flush", "stats", "counter", "record", "close"):
+    for heading in ("send", "send_frame", "flush", "stats", "counter", "record", "close", "wait_for", "restart"):
         assert re.search(rf"<h4[^>]*>{heading}<", text), heading
 
 

@@ -131,9 +131,9 @@ def test_celery_delivers_what_its_pool_counted(start, files, served):
     folders = "{'data_folder_in': 'queue', 'data_folder_out': 'queue', 'control_folder': 'control'}"
     broker = f'broker="filesystem://")\napp.conf.broker_transport_options = {folders}'
     tasks = files / "tasks.py"
-    # The test has no Redis: the queue is a folder. `print` says when a task is done.
+    # The test has no Redis: the queue is a folder. One write says when a task is done.
     tasks.write_text(
-        tasks.read_text().replace('broker="redis://localhost")', broker) + '    print("done", name, flush=True)\n'
+        tasks.read_text().replace('broker="redis://localhost")', broker) + '    print(f"done {name}\\n", end="", flush=True)\n'
     )
     (files / "queue").mkdir(), (files / "control").mkdir()
     given = "import tasks\nfor n in range(10): tasks.resize.delay(str(n))"

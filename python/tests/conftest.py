@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from no_skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - hooks of pytest
 from server import PATIENCE, Server
 
 import potsdb

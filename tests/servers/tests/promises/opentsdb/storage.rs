@@ -13,10 +13,7 @@ const FORGETS_SOON: &[&str] = &["zookeeper.session.timeout=6000"];
 
 /// HBase dies, for some 30 s until it serves again, while points are sent at a moderate rate: what the answers promised.
 fn hbase_down(wire: &str, url: impl Fn(&Tsd) -> String, options: &[(&str, &str)]) {
-    if !is_full() {
-        println!("only with --full: HBase's death takes a minute");
-        return;
-    }
+    assert!(is_full(), "only with --full: HBase's death takes a minute");
     let mut hbase = Hbase::start(FORGETS_SOON);
     let tsd = Tsd::start(&hbase, &[]);
     let load = Load::new(&format!("x.{wire}.down"), 200_000);

@@ -368,8 +368,15 @@ impl Engine {
         let rooms =
             rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, again, self.now)?)));
         rooms.max_by_key(|(index, room)| {
-            let moves = !self.stands_still(&self.links[*index]);
-            (moves, room.bytes, usize::MAX - self.turn(*index))
+            let link = &self.links[*index];
+            // What failed goes to the server that took something last: it may be the other one that fails everything.
+            let took = if again { self.doors[link.door].last_success } else { 0 };
+            (
+                !self.stands_still(link),
+                took,
+                room.bytes,
+                usize::MAX - self.turn(*index),
+            )
         })
     }
 
@@ -396,7 +403,8 @@ impl Engine {
                 self.outputs.push_back(Output::Disconnect { link: index });
             }
         }
-        self.collect();
+        // All of it ends here, whoever is to blame.
+        self.collect(0);
         let reason = match self.phase {
             EnginePhase::Stopped => Reason::Stopped,
             _ => Reason::Closed,

@@ -191,14 +191,15 @@ impl fmt::Display for Report {
             Report::ServerLost { endpoint, why } => write!(f, "lost {endpoint}: {why}; trying again"),
             Report::ServerFound { endpoint } => write!(f, "connected to {endpoint} again"),
             Report::Unauthorized { endpoint, why } => write!(f, "{endpoint}: {why}; trying again"),
-            Report::Dropping { points } => write!(f, "the queue is full: {points} points dropped"),
+            Report::Dropping { points } => write!(f, "the queue is full: {} dropped", Points(*points)),
             Report::Rejected { points: 0, words } => write!(f, "the server refuses points: {words}"),
-            Report::Rejected { points, words } => write!(f, "the server refused {points} points: {words}"),
+            Report::Rejected { points, words } => write!(f, "the server refused {}: {words}", Points(*points)),
             Report::UnknownMetric { words } => write!(f, "the server refuses points: {words}"),
             Report::Repeating { points, series } => {
+                let points = Points(*points);
                 write!(
                     f,
-                    "{points} points not sent: there is one already at that time, as for {series}"
+                    "{points} not sent: there is one already at that time, as for {series}"
                 )
             }
             Report::Throttled { words } => write!(f, "the server asks to slow down: {words}"),
@@ -215,6 +216,15 @@ impl fmt::Display for Report {
             Report::Source { words } => f.write_str(words),
             Report::Panicked { why } => write!(f, "the worker panicked, the client is closed: {why}"),
         }
+    }
+}
+
+/// `1 point`, `2 points`.
+struct Points(u64);
+
+impl fmt::Display for Points {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} point{}", self.0, if self.0 == 1 { "" } else { "s" })
     }
 }
 

@@ -9,6 +9,16 @@ use crate::queue::block::Lines;
 /// What has no verdict and failed so often is parted.
 pub(crate) const PART_AT: u8 = 3;
 
+/// How often servers have taken lines of this client, when one of them fails some.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Takes {
+    /// Any of them.
+    pub(crate) ever: u64,
+    /// The same count when that server last took some; 0: never. One that takes nothing says nothing about a line that
+    /// another server may well take.
+    pub(crate) here: u64,
+}
+
 /// Lines the worker took from the queue and is not done with.
 #[derive(Clone, Debug)]
 pub(crate) struct Outstanding {
@@ -21,6 +31,8 @@ pub(crate) struct Outstanding {
     pub(crate) failures: u8,
     /// How often a server had taken lines of this client when one first failed these.
     pub(crate) taken_then: u64,
+    /// The server that failed them last has taken others since one first failed these: it is these, not the server.
+    pub(crate) blamed: bool,
     /// A line that fails by itself, while others of its series are taken.
     pub(crate) alone: bool,
     /// When they were taken from the queue.
@@ -35,17 +47,19 @@ impl Outstanding {
             was_written: false,
             failures: 0,
             taken_then: 0,
+            blamed: false,
             alone: false,
             taken_at: now,
         }
     }
 
-    /// A server has failed them once more. `taken` counts how often any server has taken lines of this client.
-    pub(crate) fn count_failure(&mut self, taken: u64) {
+    /// A server has failed them once more.
+    pub(crate) fn count_failure(&mut self, takes: Takes) {
         self.failures = self.failures.saturating_add(1);
         if self.failures == 1 {
-            self.taken_then = taken;
+            self.taken_then = takes.ever;
         }
+        self.blamed = takes.here > self.taken_then;
     }
 
     /// Whether it has no verdict and failed so often that it is being found out about.

@@ -12,7 +12,7 @@
 //! fails, all of them at once. Quarters take no more tries than halves, and half as many of them fail, which matters when a
 //! failure is slow to come.
 //!
-//! Once the endpoint has taken others between that line's failures, its *series* is sick: later lines of it come here at
+//! Once that endpoint has taken others between that line's failures, its *series* is sick: later lines of it come here at
 //! once instead of failing a batch of good ones, and one of them is tried now and then, the oldest and the newest in turn.
 //! When one is taken, all of them go again; a line that had failed by itself goes on alone from then on, as it is that line
 //! and not its series.
@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::delivery::batch::Batch;
-use crate::delivery::outstanding::{Outstanding, PART_AT};
+use crate::delivery::outstanding::{Outstanding, PART_AT, Takes};
 use crate::queue::block::Lines;
 
 mod resting;
@@ -154,10 +154,10 @@ impl Retries {
         self.points + self.sick.points()
     }
 
-    /// Takes over what exchanges said since the last call. `taken` counts how often any server has taken lines of this client.
-    pub(crate) fn hear(&mut self, now: Duration, heard: Heard, taken: u64) {
-        if self.taken != taken {
-            (self.taken, self.tries) = (taken, 0);
+    /// Takes over what the exchange with one server said.
+    pub(crate) fn hear(&mut self, now: Duration, heard: Heard, takes: Takes) {
+        if self.taken != takes.ever {
+            (self.taken, self.tries) = (takes.ever, 0);
         }
         let Heard {
             failed,
@@ -168,19 +168,19 @@ impl Retries {
             return;
         }
         for (batch, blame, words) in failed {
-            self.failed(now, batch, blame, &words, taken);
+            self.failed(now, batch, blame, &words, takes);
         }
-        self.interrupted(now, interrupted, taken);
+        self.interrupted(now, interrupted, takes);
         for lines in recovered {
             self.recovered(now, lines.bytes());
         }
         self.look();
     }
 
-    fn failed(&mut self, now: Duration, mut batch: Batch, blame: Blame, words: &Arc<str>, taken: u64) {
+    fn failed(&mut self, now: Duration, mut batch: Batch, blame: Blame, words: &Arc<str>, takes: Takes) {
         for held in &mut batch.lines {
-            held.count_failure(taken);
-            let others_were_taken = held.failures > 1 && taken > held.taken_then;
+            held.count_failure(takes);
+            let others_were_taken = held.failures > 1 && held.blamed;
             // The end of a connection may have had nothing to do with its lines.
             if others_were_taken && blame == Blame::Some {
                 held.failures = held.failures.max(PART_AT);
@@ -191,7 +191,7 @@ impl Retries {
         if batch.is_empty() {
             return;
         }
-        let sick = |held: &Outstanding| held.failures >= PART_AT && taken > held.taken_then && !held.verdict_posted;
+        let sick = |held: &Outstanding| held.failures >= PART_AT && held.blamed && !held.verdict_posted;
         match blame {
             Blame::Each => self.rest_each(now, batch, words, sick),
             _ if batch.failures() < PART_AT || batch.is_posted() => self.rest(now, batch, words, ends),
@@ -205,12 +205,12 @@ impl Retries {
         }
     }
 
-    fn interrupted(&mut self, now: Duration, lines: Vec<Outstanding>, taken: u64) {
+    fn interrupted(&mut self, now: Duration, lines: Vec<Outstanding>, takes: Takes) {
         let words: Arc<str> = Arc::from("the connection ended");
         let mut precautions: BTreeMap<u8, Batch> = BTreeMap::new();
         for mut held in lines {
             if held.verdict_posted {
-                held.count_failure(taken);
+                held.count_failure(takes);
                 precautions.entry(held.failures).or_default().lines.push(held);
                 continue;
             }
@@ -491,9 +491,8 @@ impl Retries {
     }
 
     fn pop_alone(&mut self) -> Option<(Outstanding, Arc<str>)> {
-        let taken = self.taken;
-        let others_taken = |held: &Outstanding| taken > held.taken_then;
-        let alone = |resting: &Resting| resting.batch.points() == 1 && resting.batch.lines.iter().all(others_taken);
+        let alone =
+            |resting: &Resting| resting.batch.points() == 1 && resting.batch.lines.iter().all(|held| held.blamed);
         let given = self.trying.pop_where(alone)?.into_lines().next()?;
         self.uncount(std::slice::from_ref(&given.0));
         Some(given)

@@ -29,6 +29,8 @@ pub(super) struct Door {
     /// Bytes without an answer that its last connection allowed itself.
     pub(super) window_bytes: usize,
     pub(super) last_error: Option<String>,
+    /// The client's count of successes when it last had one; 0: never.
+    pub(super) last_success: u64,
     /// Something else than a server of this protocol was there once: silence is found out about anew on each connection.
     pub(super) was_foreign: bool,
 }
@@ -47,6 +49,7 @@ impl Door {
             window_bytes,
             last_error: None,
             was_foreign: false,
+            last_success: 0,
         }
     }
 

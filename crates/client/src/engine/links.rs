@@ -178,6 +178,10 @@ impl Engine {
         let index = self.links[link].door;
         let door = &mut self.doors[index];
         let worked = std::mem::take(&mut self.verdicts.worked);
+        if worked {
+            door.last_success = self.verdicts.successes;
+        }
+        let here = door.last_success;
         match self.verdicts.complaint.take() {
             Some(complaint) => {
                 door.overload.complained(self.now, complaint);
@@ -191,7 +195,7 @@ impl Engine {
             None if worked => door.overload.worked(self.now),
             None => {}
         }
-        self.collect();
+        self.collect(here);
     }
 
     /// When a link's connection is to end because of its age.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::door::Link;
-use crate::delivery::outstanding::Outstanding;
+use crate::delivery::outstanding::{Outstanding, Takes};
 use crate::delivery::retries::Kind;
 use crate::delivery::verdicts::{Done, Reason};
 use crate::exchange::Exchange;
@@ -145,10 +145,11 @@ impl Engine {
         }
     }
 
-    /// Takes over what exchanges said of lines that failed.
-    pub(super) fn collect(&mut self) {
+    /// Takes over what a server said of lines that failed. `here` is the count of successes when it last had one.
+    pub(super) fn collect(&mut self, here: u64) {
         let heard = std::mem::take(&mut self.verdicts.heard);
-        self.retries.hear(self.now, heard, self.verdicts.successes);
+        let ever = self.verdicts.successes;
+        self.retries.hear(self.now, heard, Takes { ever, here });
         self.keep_bounds();
     }
 

@@ -316,7 +316,7 @@ mod tests {
     fn points_of_reports_that_were_held_back_are_told_of_later_and_at_the_end() {
         let mut scene = Scene::new();
         scene.refuse("one");
-        assert_eq!(scene.turn(0), ["the server refused 1 points: one"]);
+        assert_eq!(scene.turn(0), ["the server refused 1 point: one"]);
         for second in 1..=3 {
             scene.refuse(&format!("words {second}"));
             assert!(scene.turn(second).is_empty());
@@ -330,7 +330,7 @@ mod tests {
         assert!(scene.turn(12).is_empty());
         scene.publisher.finish(&scene.shared);
         let last = [
-            "the server refused 1 points: last",
+            "the server refused 1 point: last",
             "the queue is full: 2 points dropped",
         ];
         assert_eq!(scene.told(), last);

@@ -38,7 +38,11 @@ impl Retries {
     }
 
     fn fails(&mut self, now: Duration, batch: Batch, blame: Blame, words: &Arc<str>, taken: u64) {
-        self.failed(now, batch, blame, words, taken);
+        let takes = Takes {
+            ever: taken,
+            here: taken,
+        };
+        self.failed(now, batch, blame, words, takes);
         self.look();
     }
 
@@ -346,7 +350,8 @@ fn for_want_of_memory_a_line_that_fails_alone_goes_and_none_of_a_server_that_tak
         "it may be that nothing is taken"
     );
     server.judge(batch(10, 1), &[]);
-    server.retries.hear(server.now, Heard::default(), server.taken);
+    // It fails once more.
+    server.pass(millis(20_000), &["h=0"]);
     assert_eq!(
         server.retries.pop_failing().map(|(held, _)| held.lines.first()),
         Some(0)

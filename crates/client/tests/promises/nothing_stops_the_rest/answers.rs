@@ -338,3 +338,30 @@ fn points_that_a_server_keeps_failing_get_too_old_also_after_they_were_taken() {
     );
     assert_eq!(close(&client).dropped.total(), 100);
 }
+
+/// A proxy whose backend has died, in front of one of two hosts: its failures say nothing of lines that the other takes.
+#[test]
+fn one_host_that_fails_everything_keeps_no_point_from_the_other() {
+    for status in [500, 503, 404] {
+        let failing = Scripted::http(move |_| answer(status, "struck"));
+        let good = Scripted::http(taken);
+        let url = format!("http://{},{}", failing.address(), good.address());
+        let client = Client::builder(&url)
+            .set("host_tag", "false")
+            .set("repeats", "keep")
+            .set("linger", "1ms")
+            .build()
+            .unwrap();
+        // One series, a few points at a time: all of it meets the failing host again and again.
+        for first in 0..60 {
+            send_good(&client, first, 1);
+            let written = wait_until(&client, "nothing is taken up", |stats| stats.queued == 0);
+            assert!(written.is_balanced());
+        }
+        client
+            .flush(Duration::from_secs(20))
+            .unwrap_or_else(|error| panic!("{status}: {error}: {:?}", client.stats()));
+        let stats = close(&client);
+        assert_eq!(stats.acknowledged, 60, "{status}: {stats:?}");
+    }
+}

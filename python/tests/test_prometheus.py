@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import os
 import threading
 import time
@@ -119,6 +120,19 @@ def test_an_error_of_one_collector_costs_that_collector_alone(client, server, re
     assert arrived(client, server) == ["first 1 a=b", "second 2 a=b"] * 3
     assert bridge.stats()["collector_errors"] == 3
     assert caplog.text.count("test_prometheus.Collector failed, and its metrics were not pushed: LookupError: no disk") == 1
+
+
+def test_a_collector_whose_task_was_cancelled_costs_itself_alone(client, server, registry):
+    registry.register(Collector(("first", {"a": "b"}, 1), error=asyncio.CancelledError()))
+    registry.register(Collector(("second", {"a": "b"}, 2)))
+    bridge = Bridge(client, registry)
+    bridge.push()
+    assert arrived(client, server) == ["first 1 a=b", "second 2 a=b"] and bridge.stats()["collector_errors"] == 1
+
+
+def test_what_is_no_client_is_told_at_once(registry):
+    with pytest.raises(TypeError, match="client: 'tsd' is no potsdb.Client"):
+        Bridge("tsd", registry)
 
 
 def test_what_is_no_registry_of_the_library_is_asked_as_a_whole(client, server):

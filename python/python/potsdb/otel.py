@@ -139,6 +139,8 @@ class MetricExporter(sdk.MetricExporter):
         self._own = client is None
         self._client = _Client.from_env() if client is None else client
         self._prefix = f"{prefix}." if prefix else ""
+        if not isinstance(self._client, Client):
+            raise TypeError(f"client: {self._client!r} is no potsdb.Client")
         has_host = bool(self._client._host_tag)
         if resource is None:
             resource = ["service.name"] if has_host else ["service.name", "host.name"]

@@ -82,6 +82,8 @@ class Bridge:
         created: bool = False,
         names: Literal["refuse", "replace", "escape"] = "replace",
     ) -> None:
+        if not isinstance(client, Client):
+            raise TypeError(f"client: {client!r} is no potsdb.Client")
         if buckets not in ("le", "percentiles", "none"):
             raise ConfigError(f'buckets: "{buckets}" is unknown: le, percentiles or none is allowed')
         self._outlet = Outlet(client, names, tags or {})
@@ -169,9 +171,9 @@ class Bridge:
                 for metric in collector.collect():
                     samples += len(metric.samples)
                     self._send(metric, stamp)
-            except Closed:
+            except (Closed, KeyboardInterrupt, SystemExit):
                 raise
-            except Exception as error:
+            except BaseException as error:  # of a cancelled task, say: it costs this collector alone, too
                 self._errors += 1
                 name = f"{type(collector).__module__}.{type(collector).__qualname__}"
                 text = f"collector {name} failed, and its metrics were not pushed: {type(error).__name__}: {error}"

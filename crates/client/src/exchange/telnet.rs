@@ -110,6 +110,8 @@ pub(crate) struct Telnet {
     asked_written: u64,
     /// When the kernel's acknowledgement of the oldest question without an answer was seen.
     question_received: Option<Duration>,
+    /// The same, whatever the server says since: a server that talks may not do so for ever.
+    question_there: Option<Duration>,
     answered: bool,
     /// What it said first; empty once it has said something known.
     first_bytes: Vec<u8>,
@@ -163,6 +165,7 @@ impl Telnet {
             kernel_asked: now,
             asked_written: 0,
             question_received: None,
+            question_there: None,
             answered: false,
             first_bytes: Vec::new(),
             understood: false,
@@ -236,13 +239,15 @@ impl Telnet {
         let by = (self.progress + patience).min(self.write_progress + patience * PATIENCE);
         // A server that goes on reading has its question, however much more it is given.
         let by = self.question_received.map_or(by, |at| by.min(at + patience));
+        // Nor does it help to say something else for as long as more is written.
+        let by = self.question_there.map_or(by, |at| by.min(at + patience * PATIENCE));
         (!self.window.is_empty()).then_some(by)
     }
 
     /// The oldest question was answered.
     fn answer(&mut self, now: Duration, verdicts: &mut Verdicts) {
         self.answered = true;
-        self.question_received = None;
+        (self.question_received, self.question_there) = (None, None);
         // What was said belongs to this answer, also when it comes too late for its lines.
         let refused = std::mem::take(&mut self.refused);
         let again = std::mem::take(&mut self.again);
@@ -337,7 +342,7 @@ impl Telnet {
             until: now + SILENT_FOR,
         };
         self.refused = 0;
-        self.question_received = None;
+        (self.question_received, self.question_there) = (None, None);
         // The kernel was not asked while an answer was waited for: patience begins anew.
         self.progress = now;
         self.confirm(verdicts);
@@ -534,6 +539,7 @@ impl Exchange for Telnet {
             Knowledge::Silent { .. } => self.confirm(verdicts),
             _ if self.window.first_question().is_some_and(|end| end <= self.acknowledged) => {
                 self.question_received.get_or_insert(now);
+                self.question_there.get_or_insert(now);
             }
             _ => {}
         }
@@ -689,7 +695,7 @@ impl Exchange for Telnet {
         if matches!(knowledge, Knowledge::Answers(_)) {
             if self.knowledge == Knowledge::Unknown {
                 // Patience with an answer begins anew.
-                self.question_received = None;
+                (self.question_received, self.question_there) = (None, None);
             }
             self.knowledge = knowledge;
         }

@@ -197,7 +197,9 @@ options! {
     /// How often the statistics are sent as points, under `potsdb.`, in whole seconds; none, or a time of 0, is not at all.
     ///
     /// They go through a client of their own, so they are not counted in themselves, take another connection, and have the
-    /// tags of every point and `client`, which numbers the clients of a process. The last ones go out when the client closes.
+    /// tags of every point and `client`, which numbers the clients of a process. The last ones go out when the client
+    /// closes. Processes that send them to one store need a tag that tells them apart, like
+    /// [`worker_tag`](field@Options::worker_tag).
     self_metrics: Option<Duration> as Duration = None, TICK,
         "send the statistics as points under potsdb. this often, in whole seconds: 60s; 0: not at all";
 

@@ -421,6 +421,27 @@ fn a_server_that_drips_is_given_up_in_the_end() {
 }
 
 #[test]
+fn a_server_that_talks_and_never_answers_is_given_up_although_lines_are_written_all_the_time() {
+    for said in ["\n", "junk\n", "put: HBase error: x\n"] {
+        let mut s = Scenario::new(ANSWERS);
+        s.give(1);
+        s.pass(100);
+        s.write();
+        s.kernel_has_all();
+        let times = (0..40).find(|_| {
+            s.give(1).write();
+            s.kernel_has_all();
+            s.server(said);
+            s.pass(5_000).is_some()
+        });
+        assert!(
+            (19..=21).contains(&times.unwrap_or(40)),
+            "{said:?}: {times:?} times 5 s"
+        );
+    }
+}
+
+#[test]
 fn a_question_comes_before_its_answer_is_missed_however_short_the_answer_timeout() {
     let mut s = Scenario::with(ANSWERS, |terms| terms.answer_timeout = Duration::from_millis(40));
     assert_eq!(s.give(1).write(), "L");

@@ -127,8 +127,8 @@ def test_ctrl_c_ends_a_wait(start):
     child = start("""
     from potsdb.testing import Receiver
     with Receiver() as tsd:
-        print("waiting", flush=True)
         try:
+            print("waiting", flush=True)
             tsd.wait_for("m", timeout=None)
         except KeyboardInterrupt:
             print("interrupted")

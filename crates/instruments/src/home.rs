@@ -123,7 +123,7 @@ impl Home {
         let collected = self.registry().collect(moment, |kind| self.idle.of(kind));
         // Before they are sent: this process may be killed then.
         if let Some(last) = collected.points.iter().max_by_key(|point| point.at) {
-            last.series.client().has_points_until(last.at);
+            last.series.client().keep_number_until(last.at);
         }
         let mut ends = collected.ends.into_iter().peekable();
         let mut unsent: Vec<Arc<str>> = Vec::new();

@@ -73,6 +73,12 @@ impl InvalidPoint {
         &self.0.field
     }
 
+    /// Returns what is wrong with the field and the rule it breaks: the message without the field's name.
+    pub fn reason(&self) -> String {
+        let Refusal { fault, rule, .. } = &*self.0;
+        format!("{fault}: {rule}")
+    }
+
     /// Returns where in the field the illegal byte is, counted in bytes from 0; `None` when no single byte is to blame.
     pub fn offset(&self) -> Option<usize> {
         match self.0.fault {
@@ -117,18 +123,21 @@ impl InvalidPoint {
 
 impl fmt::Display for InvalidPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Refusal { field, fault, rule } = &*self.0;
-        write!(f, "{field}: ")?;
-        match fault {
-            Fault::Illegal {
+        write!(f, "{}: {}", self.field(), self.reason())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Illegal {
                 character,
                 offset,
                 shown,
                 ..
-            } => write!(f, "{character} at offset {offset} of {shown} is illegal")?,
-            Fault::Other(words) => f.write_str(words)?,
+            } => write!(f, "{character} at offset {offset} of {shown} is illegal"),
+            Self::Other(words) => f.write_str(words),
         }
-        write!(f, ": {rule}")
     }
 }
 

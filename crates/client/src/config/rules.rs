@@ -105,12 +105,8 @@ pub(crate) fn check_tags(rules: &Rules, options: &Options, host_tag: Option<&str
         &options.prefix
     };
     let checked = text.metric(&strict, "", metric);
-    checked.map_err(|error| {
-        // It is no metric yet.
-        let words = error.to_string();
-        let words = words.strip_prefix("invalid metric name: ").unwrap_or(&words);
-        ConfigError::option("prefix", words)
-    })?;
+    // It is no metric yet.
+    checked.map_err(|error| ConfigError::option("prefix", error.reason()))?;
     for (name, value) in &options.tags {
         text.tag(&strict, name, value).map_err(ConfigError::tag)?;
     }

@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 use potsdb_wire::reply::{Class, ErrorKind, Foreign, Replies, Reply};
 use potsdb_wire::{Server, words};
 
+use self::opening::Opening;
 use super::secrets::Secrets;
 use super::{Cut, Exchange, Knowledge, Room, Terms};
 use crate::delivery::batch::Batch;
@@ -68,9 +69,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A connection on which nothing has moved for so long gets no more lines, if another takes them.
 const STILL_AFTER: Duration = Duration::from_secs(1);
 
-/// What is kept of what a server says before anything known.
-const FIRST_BYTES: usize = 256;
-
 /// How often the kernel is asked, at least: while someone waits, and otherwise.
 const KERNEL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
 
@@ -108,14 +106,10 @@ pub(crate) struct Telnet {
     kernel_asked: Duration,
     /// What was written when it was asked.
     asked_written: u64,
-    /// When the kernel's acknowledgement of the oldest question without an answer was seen.
-    question_received: Option<Duration>,
-    /// The same, whatever the server says since: a server that talks may not do so for ever.
-    question_there: Option<Duration>,
+    /// The oldest question without an answer, once the server's kernel has it.
+    question: Option<ReceivedQuestion>,
     answered: bool,
-    /// What it said first; empty once it has said something known.
-    first_bytes: Vec<u8>,
-    understood: bool,
+    opening: Opening,
     /// A question was asked on this connection.
     asked: bool,
     /// The connection is over.
@@ -126,6 +120,15 @@ pub(crate) struct Telnet {
     ending: Ending,
     /// It ends because of its age: the client goes on.
     retired: bool,
+}
+
+/// A question that the server's kernel has and its program did not answer yet.
+#[derive(Clone, Copy, Debug)]
+struct ReceivedQuestion {
+    /// When the kernel's acknowledgement was seen. A server that talks and never answers may not do so for ever.
+    at: Duration,
+    /// From when silence counts: from there, or from what the server said last.
+    silent_since: Duration,
 }
 
 /// How far the end of the connection is.
@@ -164,11 +167,9 @@ impl Telnet {
             acknowledged: 0,
             kernel_asked: now,
             asked_written: 0,
-            question_received: None,
-            question_there: None,
+            question: None,
             answered: false,
-            first_bytes: Vec::new(),
-            understood: false,
+            opening: Opening::new(),
             asked: false,
             over: false,
             write_progress: now,
@@ -232,22 +233,24 @@ impl Telnet {
     fn answer_by(&self) -> Option<Duration> {
         let timeout = self.terms.answer_timeout;
         let patience = match self.knowledge {
-            Knowledge::Unknown if self.question_received.is_some() => return None,
+            Knowledge::Unknown if self.question.is_some() => return None,
             Knowledge::Unknown => timeout.max(SILENT_AFTER),
             _ => timeout,
         };
         let by = (self.progress + patience).min(self.write_progress + patience * PATIENCE);
-        // A server that goes on reading has its question, however much more it is given.
-        let by = self.question_received.map_or(by, |at| by.min(at + patience));
-        // Nor does it help to say something else for as long as more is written.
-        let by = self.question_there.map_or(by, |at| by.min(at + patience * PATIENCE));
+        // A server that goes on reading has its question, however much more it is given. Nor does it help to say something
+        // else for as long as more is written.
+        let by = self.question.map_or(by, |question| {
+            let silent = question.silent_since + patience;
+            by.min(silent).min(question.at + patience * PATIENCE)
+        });
         (!self.window.is_empty()).then_some(by)
     }
 
     /// The oldest question was answered.
     fn answer(&mut self, now: Duration, verdicts: &mut Verdicts) {
         self.answered = true;
-        (self.question_received, self.question_there) = (None, None);
+        self.question = None;
         // What was said belongs to this answer, also when it comes too late for its lines.
         let refused = std::mem::take(&mut self.refused);
         let again = std::mem::take(&mut self.again);
@@ -342,7 +345,7 @@ impl Telnet {
             until: now + SILENT_FOR,
         };
         self.refused = 0;
-        (self.question_received, self.question_there) = (None, None);
+        self.question = None;
         // The kernel was not asked while an answer was waited for: patience begins anew.
         self.progress = now;
         self.confirm(verdicts);
@@ -350,25 +353,21 @@ impl Telnet {
 
     /// Whether that is the server's answer. TDengine's is `1`, which also begins many a greeting.
     fn is_answer_of(&self, server: Server) -> bool {
-        let ones = self.understood || self.first_bytes.iter().all(|byte| *byte == b'1');
-        server != Server::TDengine || (self.asked && ones)
+        server != Server::TDengine || (self.asked && self.opening.may_be_ones())
     }
 
-    /// What else than a server of this protocol speaks here, as far as can be told.
-    fn foreign(&self) -> Option<Foreign> {
-        (!self.understood).then(|| Foreign::of(&self.first_bytes)).flatten()
+    /// When a server of which nothing is known yet has been silent for long enough to call it silent.
+    fn silent_at(&self) -> Option<Duration> {
+        let question = self.question.filter(|_| self.knowledge == Knowledge::Unknown)?;
+        Some(question.silent_since + SILENT_AFTER)
     }
 
-    /// The same, once nothing known is waited for any longer.
+    /// What else than a server of this protocol speaks here, once nothing known is waited for any longer.
     fn found_foreign(&self, now: Duration) -> Option<Cut> {
-        let foreign = self.foreign()?;
-        let undecided = self.knowledge == Knowledge::Unknown;
-        let in_vain = undecided && self.question_received.is_some_and(|at| now >= at + SILENT_AFTER);
+        let foreign = self.opening.foreign()?;
+        let in_vain = self.silent_at().is_some_and(|at| now >= at);
         let is_certain = foreign != Foreign::Unknown || self.over || in_vain;
-        is_certain.then(|| {
-            let said = Foreign::quoted(&self.first_bytes).into();
-            Cut::Foreign(foreign, self.secrets.hidden(said))
-        })
+        is_certain.then(|| Cut::Foreign(foreign, self.secrets.hidden(self.opening.quoted())))
     }
 
     /// Why the connection is to end now, whoever is there.
@@ -376,7 +375,7 @@ impl Telnet {
         if self.read_only {
             return Some(Cut::ReadOnly);
         }
-        if self.knowledge == Knowledge::Unknown && self.question_received.is_some_and(|at| now >= at + SILENT_AFTER) {
+        if self.silent_at().is_some_and(|at| now >= at) {
             if self.terms.must_answer {
                 return Some(Cut::CannotAnswer);
             }
@@ -493,25 +492,24 @@ impl Exchange for Telnet {
 
     fn received(&mut self, now: Duration, bytes: &[u8], verdicts: &mut Verdicts) {
         self.progress = now;
-        if self.knowledge != Knowledge::Unknown {
+        if let Some(question) = &mut self.question
+            && self.knowledge != Knowledge::Unknown
+        {
             // It may be a part of the answer.
-            self.question_received = self.question_received.map(|_| now);
+            question.silent_since = now;
         }
-        if !self.understood {
-            let room = FIRST_BYTES - self.first_bytes.len();
-            self.first_bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        }
+        self.opening.hear(bytes);
         let mut replies = std::mem::take(&mut self.replies);
         replies.push(bytes);
         while let Some(reply) = replies.next() {
             match reply {
                 Reply::Version(server) if self.is_answer_of(server) => {
-                    self.understood = true;
+                    self.opening.understood();
                     self.answer(now, verdicts);
                     self.knowledge = Knowledge::Answers(server);
                 }
                 Reply::Error { kind, text } => {
-                    self.understood = true;
+                    self.opening.understood();
                     self.error(kind, text, verdicts);
                 }
                 // A continuation of an error, or a banner: nothing follows from it.
@@ -519,7 +517,7 @@ impl Exchange for Telnet {
             }
         }
         self.replies = replies;
-        if matches!(self.knowledge, Knowledge::Silent { .. }) && self.foreign().is_some() {
+        if matches!(self.knowledge, Knowledge::Silent { .. }) && self.opening.foreign().is_some() {
             // What was taken for silence was something else. The next connection finds out anew.
             self.knowledge = Knowledge::Unknown;
             self.over = true;
@@ -538,8 +536,10 @@ impl Exchange for Telnet {
         match self.knowledge {
             Knowledge::Silent { .. } => self.confirm(verdicts),
             _ if self.window.first_question().is_some_and(|end| end <= self.acknowledged) => {
-                self.question_received.get_or_insert(now);
-                self.question_there.get_or_insert(now);
+                self.question.get_or_insert(ReceivedQuestion {
+                    at: now,
+                    silent_since: now,
+                });
             }
             _ => {}
         }
@@ -550,7 +550,7 @@ impl Exchange for Telnet {
             return None;
         }
         match self.knowledge {
-            Knowledge::Unknown if self.question_received.is_none() => {}
+            Knowledge::Unknown if self.question.is_none() => {}
             Knowledge::Silent { .. } => {}
             // Before it stands still, or is given up: on a slow way, bytes may be moving that nobody sees.
             _ => {
@@ -583,7 +583,6 @@ impl Exchange for Telnet {
     fn deadline(&self) -> Option<Duration> {
         let open = self.ending == Ending::No;
         let asks = open && matches!(self.knowledge, Knowledge::Answers(_));
-        let undecided = self.knowledge == Knowledge::Unknown;
         [
             self.unasked_since
                 .filter(|_| asks)
@@ -592,7 +591,7 @@ impl Exchange for Telnet {
             self.settling
                 .due()
                 .filter(|_| asks && !self.window.is_asked() && self.unasked_since.is_none()),
-            self.question_received.filter(|_| undecided).map(|at| at + SILENT_AFTER),
+            self.silent_at(),
             Some(self.write_progress + self.terms.write_timeout).filter(|_| self.window.unwritten() > 0),
             self.answer_by(),
             match self.ending {
@@ -642,7 +641,7 @@ impl Exchange for Telnet {
 
     fn ended(&mut self, clean: bool, verdicts: &mut Verdicts) {
         self.over = true;
-        let is_foreign = self.foreign().is_some();
+        let is_foreign = self.opening.foreign().is_some();
         let closed = clean && matches!(self.ending, Ending::HalfClosed { .. });
         if is_foreign {
             // Nothing is delivered here.
@@ -695,7 +694,7 @@ impl Exchange for Telnet {
         if matches!(knowledge, Knowledge::Answers(_)) {
             if self.knowledge == Knowledge::Unknown {
                 // Patience with an answer begins anew.
-                (self.question_received, self.question_there) = (None, None);
+                self.question = None;
             }
             self.knowledge = knowledge;
         }
@@ -703,8 +702,10 @@ impl Exchange for Telnet {
 
     fn stands_still_from(&self) -> Option<Duration> {
         // While silence is being told from slowness, it is no sign.
-        let undecided = self.knowledge == Knowledge::Unknown && self.question_received.is_some();
-        let since = self.question_received.map_or(self.progress, |at| at.min(self.progress));
+        let undecided = self.knowledge == Knowledge::Unknown && self.question.is_some();
+        let since = self
+            .question
+            .map_or(self.progress, |question| question.silent_since.min(self.progress));
         (!self.window.is_empty() && !undecided).then_some(since + STILL_AFTER)
     }
 
@@ -731,5 +732,6 @@ impl Exchange for Telnet {
     }
 }
 
+mod opening;
 #[cfg(test)]
 mod tests;

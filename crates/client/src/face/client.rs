@@ -431,10 +431,11 @@ impl Client {
         self.home().worker()
     }
 
-    /// Says that points of this process are, or are about to be, as late as that second since 1970. No other process gets its
-    /// number of [`worker_tag`](field@Options::worker_tag) before that is over. For crates that choose the times of points.
-    pub fn has_points_until(&self, second: u64) {
-        self.home().has_points_until(&self.handle.setup, second);
+    /// Keeps this process's number of [`worker_tag`](field@Options::worker_tag) from every other process until that second
+    /// since 1970 is over, even when this one ends before. For crates that choose the times of points: its points are, or
+    /// are about to be, as late as that.
+    pub fn keep_number_until(&self, second: u64) {
+        self.home().keep_number_until(&self.handle.setup, second);
     }
 
     /// Makes dropping the last handle return at once: it begins to close and does not wait. What is queued is still

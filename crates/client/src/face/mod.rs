@@ -1,4 +1,5 @@
-//! What programs hold: clients, series, barriers, and tables. Runs on the caller's thread and does no I/O.
+//! What programs hold: clients, series, barriers, and tables. Runs on the caller's thread and does no
+//! I/O, except that building with `check_host` connects once.
 
 pub(crate) mod barrier;
 mod build;

@@ -240,10 +240,10 @@ impl Home {
         &self.own
     }
 
-    /// Says that this process has points up to that second: see `sibling.rs`.
-    pub(crate) fn has_points_until(&self, setup: &Setup, second: u64) {
+    /// Keeps its number from other processes until that second is over: see `sibling.rs`.
+    pub(crate) fn keep_number_until(&self, setup: &Setup, second: u64) {
         if self.worker.is_some() {
-            sibling::has_points_until(&setup.program, second);
+            sibling::keep_number_until(&setup.program, second);
         }
     }
 

@@ -62,8 +62,8 @@ pub(crate) fn number(program: &str) -> io::Result<u32> {
     Ok(number)
 }
 
-/// Says that this process has points up to that second: its number is free only after it.
-pub(crate) fn has_points_until(program: &str, second: u64) {
+/// Keeps this process's number from every other until that second is over: it has points up to there.
+pub(crate) fn keep_number_until(program: &str, second: u64) {
     let number = HELD.get().and_then(|held| {
         let held = held.lock().unwrap_or_else(PoisonError::into_inner);
         Some(held.get(program)?.number)

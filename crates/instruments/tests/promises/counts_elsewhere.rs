@@ -105,7 +105,7 @@ fn ticks_of_the_program_have_the_time_it_says_and_series_of_one_kind_can_end() {
     busy.set(0.5);
     assert_eq!(instruments.tick(start + 180).points, 3);
     ended(&client.close(LONG));
-    let stored = stored(&receiver);
+    let stored = stored_points(&receiver);
     let later = |series: &str| -> Vec<(i64, String)> {
         let since = |(time, value): &(i64, String)| (time - start.cast_signed(), value.clone());
         stored[series].iter().map(since).collect()

@@ -27,5 +27,5 @@ fn updates_of_series_beyond_the_limit_are_counted_and_not_sent() {
         ]
     );
     ended(&client.close(LONG));
-    assert_eq!(stored(&receiver).len(), 6);
+    assert_eq!(stored_points(&receiver).len(), 6);
 }

@@ -21,7 +21,7 @@ fn a_histogram_has_the_series_of_its_style() {
         let instruments = Instruments::builder(&client).style(style).build().unwrap();
         instruments.histogram("took", potsdb::NO_TAGS).unwrap().record(0.5);
         ended(&client.close(LONG));
-        let stored = stored(&receiver);
+        let stored = stored_points(&receiver);
         let names: Vec<String> = stored.keys().map(|name| name.replace(" host=web1", "")).collect();
         assert_eq!(names.join(", "), wanted);
         assert!(

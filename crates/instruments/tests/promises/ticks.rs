@@ -15,7 +15,7 @@ fn all_points_of_a_tick_have_one_time_that_is_a_multiple_of_the_interval() {
     // A zero, and at least one tick of both that changed nothing.
     assert!(receiver.wait_for(5, LONG));
     ended(&client.close(LONG));
-    let stored = stored(&receiver);
+    let stored = stored_points(&receiver);
     let (hits, busy) = (&stored["hits path=/login"], &stored["busy path=/login"]);
     assert_eq!(hits[0].1, "0");
     assert!(hits[1..].iter().all(|(_, value)| value == "3"));

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
+use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::data::{ExponentialBucket, ExponentialHistogramDataPoint, HistogramDataPoint};
 use potsdb::Report;
@@ -58,6 +59,14 @@ impl Series {
 /// So many metrics that cannot be sent are reported, and so many are told apart.
 const REPORTED: usize = 100;
 
+/// A metric of a meter.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    name: &'a str,
+    /// What tells it from that name in another meter.
+    source: &'a str,
+}
+
 /// One export.
 pub(crate) struct Export<'a> {
     target: &'a Target,
@@ -108,78 +117,92 @@ impl<'a> Export<'a> {
 
     fn data<T: Number>(&mut self, scope: &str, name: &str, data: &MetricData<T>) {
         // Two meters may have metrics of one name, which are added up.
-        let source = &format!("{scope}\n{name}");
+        let of = Source {
+            name,
+            source: &format!("{scope}\n{name}"),
+        };
         match data {
             MetricData::Gauge(gauge) => {
                 self.is_of(gauge.time());
                 for point in gauge.data_points() {
-                    let entry = self.memory.series.gauges.of(source, point.attributes());
-                    let tags = || self.target.attributes.tags(point.attributes(), &self.resource);
-                    let made = made(entry, || self.target.instruments.gauge(name, tags()));
-                    let put = made.map(|(gauge, ())| gauge.set(point.value().float()));
-                    self.check(name, put);
+                    let make = |instruments: &Instruments, tags| instruments.gauge(name, tags);
+                    let put = |gauge: &Gauge, (): &mut ()| gauge.set(point.value().float());
+                    self.put(of, point.attributes(), |series| &mut series.gauges, make, put);
                 }
             }
             MetricData::Sum(sum) if sum.is_monotonic() => {
                 self.is_of(sum.time());
                 for point in sum.data_points() {
-                    let entry = self.memory.series.totals.of(source, point.attributes());
-                    let tags = || self.target.attributes.tags(point.attributes(), &self.resource);
-                    let made = made(entry, || self.target.instruments.counter(name, tags()));
-                    let put = made.map(
-                        |(counter, before)| match before.growth(point.value(), sum.temporality()) {
+                    let make = |instruments: &Instruments, tags| instruments.counter(name, tags);
+                    let put =
+                        |counter: &Counter, before: &mut Total| match before.growth(point.value(), sum.temporality()) {
                             Growth::Whole(more) => counter.add(more),
                             Growth::Float(more) => counter.add_float(more),
-                        },
-                    );
-                    self.check(name, put);
+                        };
+                    self.put(of, point.attributes(), |series| &mut series.totals, make, put);
                 }
             }
             MetricData::Sum(sum) => {
                 self.is_of(sum.time());
                 for point in sum.data_points() {
-                    let entry = self.memory.series.balances.of(source, point.attributes());
-                    let tags = || self.target.attributes.tags(point.attributes(), &self.resource);
-                    let made = made(entry, || self.target.instruments.gauge(name, tags()));
-                    let put = made.map(|(gauge, before)| gauge.add(before.change(point.value(), sum.temporality())));
-                    self.check(name, put);
+                    let make = |instruments: &Instruments, tags| instruments.gauge(name, tags);
+                    let put = |gauge: &Gauge, before: &mut Total| {
+                        gauge.add(before.change(point.value(), sum.temporality()));
+                    };
+                    self.put(of, point.attributes(), |series| &mut series.balances, make, put);
                 }
             }
             MetricData::Histogram(histogram) => {
                 self.is_of(histogram.time());
                 for point in histogram.data_points() {
-                    let entry = self.memory.series.histograms.of(source, point.attributes());
                     let exported = exported(point);
                     let bounds = if self.target.buckets { &exported.bounds[..] } else { &[] };
-                    let tags = || self.target.attributes.tags(point.attributes(), &self.resource);
-                    let instruments = &self.target.instruments;
-                    let made = made(entry, || instruments.histogram_with_buckets(name, tags(), bounds));
-                    let put = made.map(|(into, before)| {
+                    let make = |instruments: &Instruments, tags| instruments.histogram_with_buckets(name, tags, bounds);
+                    let put = |into: &instruments::Histogram, before: &mut Histogram| {
                         merge(into, before.since(&exported, histogram.temporality()));
-                    });
-                    self.check(name, put);
+                    };
+                    self.put(of, point.attributes(), |series| &mut series.histograms, make, put);
                 }
             }
             MetricData::ExponentialHistogram(histogram) => {
                 self.is_of(histogram.time());
                 for point in histogram.data_points() {
-                    let entry = self.memory.series.exponentials.of(source, point.attributes());
-                    let tags = || self.target.attributes.tags(point.attributes(), &self.resource);
-                    let instruments = &self.target.instruments;
-                    let made = made(entry, || instruments.histogram_with_buckets(name, tags(), &[]));
                     let (sum, range) = (point.sum().float(), range(point.min(), point.max()));
-                    let put = made.map(|(into, before)| {
+                    let make = |instruments: &Instruments, tags| instruments.histogram_with_buckets(name, tags, &[]);
+                    let put = |into: &instruments::Histogram, before: &mut Exponential| {
                         merge(into, before.since(buckets(point), sum, range, histogram.temporality()));
-                    });
-                    self.check(name, put);
+                    };
+                    self.put(of, point.attributes(), |series| &mut series.exponentials, make, put);
                 }
             }
         }
     }
 
+    /// Puts a point into the instrument of its series, which is made if there is none. `put` gets what was counted before, too.
+    fn put<'p, T: Default, I>(
+        &mut self,
+        of: Source<'_>,
+        attributes: impl Iterator<Item = &'p KeyValue>,
+        known: impl FnOnce(&mut Series) -> &mut Known<T, I>,
+        make: impl FnOnce(&Instruments, Tags) -> Result<I, InstrumentError>,
+        put: impl FnOnce(&I, &mut T),
+    ) {
+        let Target {
+            instruments,
+            attributes: chosen,
+            ..
+        } = self.target;
+        let mut attributes: Vec<&KeyValue> = attributes.collect();
+        let entry = known(&mut self.memory.series).of(of.source, &mut attributes);
+        let tags = || chosen.tags(&attributes, &self.resource);
+        match made(entry, || make(instruments, tags())) {
+            Ok((instrument, before)) => put(instrument, before),
+            Err(error) => self.refuse(of.name, &error),
+        }
+    }
+
     /// Takes note of an instrument that cannot be had, which is reported once.
-    fn check(&mut self, name: &str, put: Result<(), InstrumentError>) {
-        let Err(error) = put else { return };
+    fn refuse(&mut self, name: &str, error: &InstrumentError) {
         let reported = &mut self.memory.reported;
         if reported.len() < REPORTED && reported.insert(name.to_owned()) {
             let words = format!("metric {name:?} cannot be sent: {error}");

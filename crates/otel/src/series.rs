@@ -28,8 +28,10 @@ impl Attributes {
     }
 
     /// The tags of a point. An attribute goes before one of the resource.
-    pub(crate) fn tags<'a>(&self, attributes: impl Iterator<Item = &'a KeyValue>, resource: &Tags) -> Tags {
-        let chosen = attributes.filter(|attribute| self.chooses(attribute.key.as_str()));
+    pub(crate) fn tags(&self, attributes: &[&KeyValue], resource: &Tags) -> Tags {
+        let chosen = attributes
+            .iter()
+            .filter(|attribute| self.chooses(attribute.key.as_str()));
         let mut tags: Tags = chosen
             .map(|attribute| (attribute.key.as_str().to_owned(), attribute.value.to_string()))
             .collect();
@@ -88,9 +90,8 @@ impl<T, I> Default for Known<T, I> {
 }
 
 impl<T: Default, I> Known<T, I> {
-    /// The series of a metric, `source`, with these attributes in any order.
-    pub(crate) fn of<'a>(&mut self, source: &str, attributes: impl Iterator<Item = &'a KeyValue>) -> &mut Entry<T, I> {
-        let mut attributes: Vec<&KeyValue> = attributes.collect();
+    /// The series of a metric, `source`, with these attributes in any order: they are put into that of their names.
+    pub(crate) fn of(&mut self, source: &str, attributes: &mut [&KeyValue]) -> &mut Entry<T, I> {
         attributes.sort_by(|one, other| one.key.cmp(&other.key));
         self.spelled.clear();
         self.spelled.push_str(source);
@@ -151,16 +152,16 @@ mod tests {
             ("zone".to_owned(), "a".to_owned()),
         ];
         let mut chosen = Attributes::new(std::iter::empty());
-        let tags = chosen.tags(attributes().iter(), &resource);
+        let tags = chosen.tags(&attributes().each_ref(), &resource);
         assert_eq!(names(&tags), ["path", "code", "service.name", "zone"]);
         assert_eq!((&*tags[1].1, &*tags[2].1), ("200", "own"));
         chosen.skip = ["path".to_owned(), "service.name".to_owned()].into();
         assert_eq!(
-            names(&chosen.tags(attributes().iter(), &resource)),
+            names(&chosen.tags(&attributes().each_ref(), &resource)),
             ["code", "service.name", "zone"]
         );
         chosen.keep = Some(["path".to_owned(), "code".to_owned()].into());
-        assert_eq!(names(&chosen.tags(attributes().iter(), &Tags::new())), ["code"]);
+        assert_eq!(names(&chosen.tags(&attributes().each_ref(), &Tags::new())), ["code"]);
     }
 
     #[test]
@@ -183,15 +184,15 @@ mod tests {
         let mut known: Known<u64, ()> = Known::default();
         let one = [KeyValue::new("a", 1), KeyValue::new("b", 2)];
         let same = [KeyValue::new("b", 2), KeyValue::new("a", 1)];
-        let entry = known.of("hits", one.iter());
+        let entry = known.of("hits", &mut one.each_ref());
         (entry.before, entry.instrument) = (7, Some(()));
-        assert_eq!(known.of("hits", same.iter()).before, 7);
-        assert_eq!(known.of("hits", [].iter()).before, 0);
+        assert_eq!(known.of("hits", &mut same.each_ref()).before, 7);
+        assert_eq!(known.of("hits", &mut []).before, 0);
         known.end_export(false);
-        assert_eq!(known.of("hits", same.iter()).instrument, Some(()));
+        assert_eq!(known.of("hits", &mut same.each_ref()).instrument, Some(()));
         known.end_export(false);
         known.end_export(false);
-        let entry = known.of("hits", same.iter());
+        let entry = known.of("hits", &mut same.each_ref());
         assert_eq!((entry.before, entry.instrument), (7, None));
         known.end_export(true);
         known.end_export(true);

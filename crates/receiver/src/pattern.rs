@@ -34,7 +34,9 @@ impl Pattern {
 
     /// How many letters of the metric are others.
     pub(crate) fn letters_amiss(&self, metric: &str) -> usize {
-        self.metric.as_ref().map_or(0, |asked| distance(asked, metric))
+        self.metric
+            .as_ref()
+            .map_or(0, |asked| potsdb_wire::letters_amiss(asked, metric))
     }
 }
 
@@ -48,37 +50,9 @@ impl Display for Pattern {
     }
 }
 
-/// How many letters have to be put in, taken out or changed to make one text of the other (Levenshtein 1965).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    // Of one row of the table: from the beginning of `a` so far to each beginning of `b`.
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (index, letter) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
-        for (place, other) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *other);
-            diagonal = row[place + 1];
-            row[place + 1] = changed.min(diagonal + 1).min(row[place] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn letters_are_counted_that_differ() {
-        for (a, b, apart) in [
-            ("", "", 0),
-            ("web", "", 3),
-            ("web.request", "web.requests", 1),
-            ("kitten", "sitting", 3),
-        ] {
-            assert_eq!((distance(a, b), distance(b, a)), (apart, apart), "{a} {b}");
-        }
-    }
 
     #[test]
     fn tags_that_are_not_asked_for_may_be_there() {

@@ -44,6 +44,7 @@ mod error;
 pub mod http;
 pub mod json;
 pub mod line;
+mod misspelt;
 mod name;
 pub mod reply;
 mod series;
@@ -55,6 +56,7 @@ pub use crate::{
     error::{Field, InvalidPoint},
     json::{Json, JsonError},
     line::{Additions, Line, Tags},
+    misspelt::letters_amiss,
     name::{Names, Rules, UnknownNames},
     reply::{Class, ErrorKind, Replies, Reply, Server},
     series::{SeriesText, check_length},

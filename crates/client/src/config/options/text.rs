@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use potsdb_wire::{Names, Server};
+use potsdb_wire::{Names, Server, letters_amiss};
 
 use super::{Ack, FAR, HostTag, Invalid, OPTIONS, Overflow, Precision, Repeats};
 use crate::config::auth::{self, Auth};
@@ -416,23 +416,9 @@ pub(crate) fn misspelt(name: &str) -> Option<&'static str> {
 }
 
 fn within(name: &str, most: usize) -> Option<&'static str> {
-    let (distance, spec) = OPTIONS
+    let (amiss, spec) = OPTIONS
         .iter()
-        .map(|spec| (distance(name, spec.name), spec))
-        .min_by_key(|(distance, _)| *distance)?;
-    (distance <= most).then_some(spec.name)
-}
-
-/// Levenshtein's distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let cost = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
+        .map(|spec| (letters_amiss(name, spec.name), spec))
+        .min_by_key(|(amiss, _)| *amiss)?;
+    (amiss <= most).then_some(spec.name)
 }

@@ -230,6 +230,12 @@ impl Client {
         Ok(self.door()?.client.worker().map(str::to_owned))
     }
 
+    /// Keeps this process's number of `worker_tag` from others until that second since 1970 is over.
+    fn _keep_number_until(&self, second: u64) -> PyResult<()> {
+        self.door()?.client.keep_number_until(second);
+        Ok(())
+    }
+
     #[getter]
     fn _host_tag(&self) -> PyResult<Option<String>> {
         Ok(self.door()?.client.host_tag().map(str::to_owned))

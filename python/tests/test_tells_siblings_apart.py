@@ -88,7 +88,31 @@ def test_a_number_is_used_again_when_its_process_has_ended(run, server, method):
     assert sorted((int(point[3]), int(point[4])) for point in arrived if point) == [(1, 1), (2, 2), (3, 1), (9, 0)]
 
 
-def test_what_begins_again_at_once_overwrites_no_last_total(run, server):
+COUNTS = {
+    "instruments": """
+    client.counter("runs", of="five").add(7)
+    """,
+    "prometheus": """
+    import prometheus_client
+    from potsdb.prometheus import Bridge
+    registry = prometheus_client.CollectorRegistry()
+    prometheus_client.Counter("runs", "", ["of"], registry=registry).labels("five").inc(7)
+    Bridge(client, registry).start()
+    """,
+    "otel": """
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from potsdb.otel import MetricExporter
+    reader = PeriodicExportingMetricReader(MetricExporter(client), 3_600_000)
+    MeterProvider([reader]).get_meter("m").create_counter("runs").add(7, {"of": "five"})
+    """,
+}
+
+
+@pytest.mark.parametrize("counts", COUNTS)
+def test_what_begins_again_at_once_overwrites_no_last_total(run, server, counts):
+    if counts != "instruments":
+        pytest.importorskip({"prometheus": "prometheus_client", "otel": "opentelemetry.sdk"}[counts])
     script = """
     import subprocess, sys
     if len(sys.argv) == 2:
@@ -97,8 +121,7 @@ def test_what_begins_again_at_once_overwrites_no_last_total(run, server):
         sys.exit()
     import potsdb
     client = potsdb.Client("127.0.0.1", int(sys.argv[1]), host_tag=None, check_host=False, worker_tag="worker")
-    client.counter("runs", of="five").add(7)
-    """
+    """ + COUNTS[counts]
     run(script, server.port)
     cells = [(line.split()[2], line.split("worker=")[1]) for line in server.text]
     assert len(set(cells)) == len(cells) == 10, server.text

@@ -32,10 +32,23 @@ _PATIENCE = 5.0
 
 
 class Clock:
-    """The times of pushes, in whole seconds, each later than the one before."""
+    """The times of pushes, in whole seconds, each later than the one before.
 
-    def __init__(self) -> None:
+    No other process gets this one's number of `worker_tag` before they are over: its zeros would overwrite the last totals.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
         self.last = 0
+
+    def reach(self, at: int) -> None:
+        """Says that points have a time as late as that."""
+        if at > self.last:
+            self._set(at)
+
+    def _set(self, at: int) -> None:
+        self.last = at
+        self._client._keep_number_until(at)
 
     def stamp(self, at: int, final: bool = False) -> int | None:
         """The time of a push that is due at `at`; None when it would be too far ahead."""
@@ -43,7 +56,7 @@ class Clock:
             at = self.last + 1
             if not final and at > time.time() + AHEAD:
                 return None
-        self.last = at
+        self._set(at)
         return at
 
 

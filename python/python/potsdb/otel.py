@@ -150,7 +150,7 @@ class MetricExporter(sdk.MetricExporter):
         self._histograms, self._quantiles = histograms, tuple(quantiles)
         self._outlet = Outlet(self._client, names, tags or {})
         self._lock = threading.Lock()
-        self._clock = Clock()
+        self._clock = Clock(self._client)
         self._series: dict[tuple[str, _Tags], Send | None] = {}
         self._state: dict[tuple[str, _Tags], _Total | _Distribution] = {}
         self._known: dict[object, _Tags] = {}
@@ -336,10 +336,10 @@ class MetricExporter(sdk.MetricExporter):
         birth = start // 1_000_000_000
         if birth <= 0:
             return stamp
+        stamp = max(stamp, birth + 1)
+        self._clock.reach(stamp)
         for name, tags in series:
             self._send(name, tags, 0, birth)
-        stamp = max(stamp, birth + 1)
-        self._clock.last = max(self._clock.last, stamp)
         return stamp
 
     def _send(self, name: str, tags: _Tags, value: float, at: int) -> bool:

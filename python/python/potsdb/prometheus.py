@@ -91,7 +91,7 @@ class Bridge:
         self._prefix = self._prefix_of_ticks = ""
         self._registry, self._turns = _of_all_processes(registry, client)
         self._ticks = Ticks(client, self._tick, lambda: self._turns is not None)
-        self._clock = Clock()
+        self._clock = Clock(client)
         self._cache: dict[tuple[str, _Labels], _Entry] = {}
         self._before: dict[tuple[str, _Labels], Explicit] = {}
         self._described: set[str] = set()
@@ -154,7 +154,7 @@ class Bridge:
     def _push_of_all(self, at: int, final: bool) -> int:
         """Pushes, later than any other process did."""
         assert self._turns is not None, "processes push by turns"
-        self._clock.last = max(self._clock.last, self._turns.last())
+        self._clock.reach(self._turns.last())
         points = self._push_all(at, final)
         self._turns.done(self._clock.last)
         return points
@@ -253,7 +253,7 @@ class Bridge:
             if birth and name != f"{metric.name}_created":
                 # In the second of its birth it is the zero that has the place.
                 at = max(stamp, birth + 1)
-                self._clock.last = max(self._clock.last, at)
+                self._clock.reach(at)
                 self._points += entry.send(0, birth)
             self._points += entry.send(value, at)
 

@@ -281,7 +281,7 @@ class _Sets:
         self._outlet = Outlet(client, "replace", {})
         self._series: dict[object, Send | None] = {}
         self._values: dict[object, set[str]] = {}
-        self._clock = Clock()
+        self._clock = Clock(client)
         self._ticks = Ticks(client, self._push, self._forked)
 
     def add(self, name: str, tags: Mapping[str, object], value: str) -> None:

@@ -134,6 +134,7 @@ impl Home {
             queue: through.queue.clone(),
             rules: setup.rules.clone(),
             own: through.own.clone(),
+            program: through.worker.as_ref().map(|_| setup.program.clone()),
         };
         self_metrics::start(every, watched, sends)?;
         Ok(Box::new(through))

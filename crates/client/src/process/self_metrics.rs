@@ -18,7 +18,7 @@ use potsdb_wire::{Additions, Rules};
 use crate::clock;
 use crate::config::options::{Options, Repeats};
 use crate::net::publish::{Shared, stats_of};
-use crate::process::source;
+use crate::process::{sibling, source};
 use crate::queue::Queue;
 use crate::queue::bulk::{self, Manner};
 use crate::queue::ledger::Stats;
@@ -40,6 +40,8 @@ pub(crate) struct Through {
     pub(crate) rules: Rules,
     /// The prefix, and the tags of every point.
     pub(crate) own: Additions,
+    /// The program that `worker_tag` numbers the processes of, with that option.
+    pub(crate) program: Option<String>,
 }
 
 /// The options of the client that they go through, beside one with these.
@@ -62,7 +64,11 @@ pub(crate) fn start(every: Duration, watched: Watched, through: Through) -> io::
             let wait = until_tick(clock::millis(), every);
             let ended = watched.queue.wait_ended(Instant::now().checked_add(wait));
             let stats = stats_of(&watched.queue, &watched.shared);
-            through.send(&lines(watched.id, clock::millis() / 1000, &stats));
+            let at = clock::millis() / 1000;
+            if let Some(program) = &through.program {
+                sibling::keep_number_until(program, at);
+            }
+            through.send(&lines(watched.id, at, &stats));
             if ended {
                 return through.queue.close(clock::deadline(LAST));
             }

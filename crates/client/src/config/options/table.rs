@@ -56,8 +56,8 @@ options! {
     /// process on this host has. None, or an empty name: no such tag.
     ///
     /// Two processes that send one series overwrite each other's values in the store. A process keeps its number until it
-    /// ends; then the next one takes it, so restarts make few new series. A number under which there are points of this
-    /// second is not free before the next. A forked child gets a number of its own. Linux only.
+    /// ends; then the next one takes it, so restarts make few new series. It is free once the second of the last totals that
+    /// instruments or bridges sent under it is over. A forked child gets a number of its own. Linux only.
     worker_tag: Option<String> as String = None, NAME_IF_GIVEN,
         "a tag with a small number that tells the processes of one program on this host apart: worker";
 

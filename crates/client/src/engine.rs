@@ -363,17 +363,17 @@ impl Engine {
         self.roomiest_of(posted, false, |_| true)
     }
 
+    /// `again`: for lines that failed before, and have no verdict.
     fn roomiest_of(&self, posted: bool, again: bool, takes: impl Fn(&Link) -> bool) -> Option<(usize, Room)> {
         let rooms = self.links.iter().enumerate().filter(|(_, link)| takes(link));
         let rooms =
             rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, again, self.now)?)));
         rooms.max_by_key(|(index, room)| {
             let link = &self.links[*index];
-            // What failed goes to the server that took something last: it may be the other one that fails everything.
-            let took = if again { self.doors[link.door].last_success } else { 0 };
+            let chances = (again || posted).then(|| self.doors[link.door].chances());
             (
                 !self.stands_still(link),
-                took,
+                chances,
                 room.bytes,
                 usize::MAX - self.turn(*index),
             )

@@ -8,6 +8,7 @@
 //! lines, and only then it retires, and lives on until everything it was given is answered and settled. So there may
 //! be more connections to a door than the option says, for as long as that takes.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::door::{Link, State};
@@ -54,7 +55,8 @@ impl Engine {
     }
 
     pub(super) fn connected(&mut self, link: usize, credentials: Credentials) {
-        let door = &mut self.doors[self.links[link].door];
+        let index = self.links[link].door;
+        let door = &self.doors[index];
         if !matches!(
             self.links[link].state,
             State::Resolving { .. } | State::Connecting { .. }
@@ -76,13 +78,14 @@ impl Engine {
             ..self.terms
         };
         let exchange = door.wire.open(terms, knowledge, credentials, self.now);
+        let wanted = self.waiting().is_some() || self.hands_over(index) || self.is_hope(index);
         self.links[link] = Link {
             state: State::Live(exchange),
             since: self.now,
             given_at: self.now,
-            ..Link::new(self.links[link].door)
+            ..Link::new(index)
         };
-        if self.waiting().is_none() && !self.hands_over(self.links[link].door) {
+        if !wanted {
             // What it was made for has gone elsewhere. VictoriaMetrics serves nobody else while one says nothing.
             self.outputs.push_back(Output::Disconnect { link });
             self.links[link].state = State::Idle;
@@ -182,6 +185,7 @@ impl Engine {
             door.last_success = self.verdicts.successes;
         }
         let here = door.last_success;
+        door.fails = !worked && (door.fails || !self.verdicts.heard.failed.is_empty());
         match self.verdicts.complaint.take() {
             Some(complaint) => {
                 door.overload.complained(self.now, complaint);
@@ -328,15 +332,18 @@ impl Engine {
         let due = |door: usize| self.hands_over(door);
         let taken = self.roomiest(posted);
         let taken = taken.is_some_and(|(link, _)| !self.stands_still(&self.links[link]));
-        let ready = |door: &usize| {
-            let is_ready = self.doors[*door].is_ready(self.now) && !self.is_on_trial(*door);
-            is_ready && (!taken || due(*door)) && self.active(*door) < self.connections + usize::from(due(*door))
+        let wanted = |door: &usize| {
+            let wanted = !taken || due(*door) || self.is_hope(*door);
+            wanted && self.may_connect(*door, usize::from(due(*door)))
         };
         // The endpoint that has been left alone the longest, so that a dead one does not go first for ever.
         let turn = |door: usize| (door + self.doors.len() - self.first_door) % self.doors.len();
-        let candidates = (0..self.doors.len()).filter(ready);
-        let Some(door) = candidates.min_by_key(|door| (self.doors[*door].not_before, self.active(*door), turn(*door)))
-        else {
+        let candidates = (0..self.doors.len()).filter(wanted);
+        let Some(door) = candidates.min_by_key(|index| {
+            let door = &self.doors[*index];
+            let better = self.is_hope(*index).then(|| door.chances());
+            (Reverse(better), door.not_before, self.active(*index), turn(*index))
+        }) else {
             return;
         };
         let idle = |link: &Link| link.door == door && link.is_idle();
@@ -346,6 +353,33 @@ impl Engine {
         });
         self.links[link].state = State::Resolving { since: self.now };
         self.outputs.push_back(Output::Connect { link, endpoint: door });
+    }
+
+    /// Whether one more connection to a door may be tried now, `more` beyond the number that the option says.
+    fn may_connect(&self, door: usize, more: usize) -> bool {
+        let ready = self.doors[door].is_ready(self.now) && !self.is_on_trial(door);
+        ready && self.active(door) < self.connections + more
+    }
+
+    /// Whether lines that failed may fare better with a door that takes nothing yet than with any that does.
+    fn is_hope(&self, door: usize) -> bool {
+        let chances = self.doors[door].chances();
+        let worse = |link: &Link| link.exchange().is_none() || self.doors[link.door].chances() < chances;
+        let some = self.retries.unposted() + self.retries.posted() > 0;
+        some && self.links.iter().all(worse)
+    }
+
+    /// Whether such a door is being connected to, or is about to be: lines that failed wait for it rather than go to this
+    /// link, but no longer than any attempt to connect has for itself.
+    pub(super) fn hopes(&self, link: usize) -> bool {
+        let chances = self.doors[self.links[link].door].chances();
+        let young = |link: &Link| match link.state {
+            State::Resolving { since } | State::Connecting { since } => self.now < since + STAGGER,
+            State::Idle | State::Live(_) => false,
+        };
+        let coming = |link: &Link| young(link) && self.doors[link.door].chances() > chances;
+        let may_come = |door: usize| self.is_hope(door) && self.may_connect(door, 0) && self.active(door) == 0;
+        !self.is_finishing() && (self.links.iter().any(coming) || (0..self.doors.len()).any(may_come))
     }
 
     /// How many connections of a door take lines, or are about to.

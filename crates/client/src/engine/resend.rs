@@ -83,6 +83,9 @@ impl Engine {
         let Some((link, room)) = self.roomiest_of(posted, !posted, free).filter(|_| allowance > 0) else {
             return false;
         };
+        if self.hopes(link) {
+            return false;
+        }
         let points = room.points.min(allowance);
         let bytes = if posted {
             room.bytes.min(BLOCK_BYTES)

@@ -267,6 +267,10 @@ impl Telnet {
         if unsure || self.read_only {
             return interval.lines.into_iter().for_each(|held| verdicts.again(held));
         }
+        // A question alone says nothing of what the server would make of points.
+        if !interval.lines.is_empty() && interval.start >= self.suspect_to {
+            verdicts.took_some();
+        }
         verdicts.post_some_rejected(&mut interval.lines, refused);
         if interval.start < self.suspect_to {
             self.fail_apart(interval.lines, verdicts);
@@ -281,7 +285,6 @@ impl Telnet {
         for held in self.settling.release(interval.asked_at) {
             verdicts.done(held, Done::Settled);
         }
-        verdicts.took_some();
     }
 
     fn error(&mut self, kind: ErrorKind, text: &[u8], verdicts: &mut Verdicts) {

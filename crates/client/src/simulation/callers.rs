@@ -52,6 +52,12 @@ pub(super) enum Action {
         server: usize,
         lasts: Duration,
     },
+    /// Its storage takes nothing, and it says so of each point, or body; over telnet perhaps long after its answer.
+    Fail {
+        server: usize,
+        lasts: Duration,
+        late: bool,
+    },
     /// Attempts to connect get no answer.
     Unreachable {
         server: usize,
@@ -130,6 +136,8 @@ pub(super) enum Temper {
     Dead,
     /// Connects, and then does not read.
     Stalled,
+    /// Takes no point, and says so of each.
+    Failing,
     /// Every way to it and back takes long.
     Far,
 }
@@ -157,6 +165,7 @@ impl Action {
             | Action::StallAnswering { lasts, .. }
             | Action::Throttle { lasts, .. }
             | Action::ReadOnly { lasts, .. }
+            | Action::Fail { lasts, .. }
             | Action::Unreachable { lasts, .. }
             | Action::Narrow { lasts, .. }
             | Action::CutAnswers { lasts, .. }
@@ -258,6 +267,7 @@ impl History {
             0 => Temper::Dead,
             1 => Temper::Stalled,
             2 => Temper::Far,
+            3 => Temper::Failing,
             _ => Temper::Well,
         };
         let tempers: Vec<Temper> = (0..endpoints)
@@ -269,7 +279,7 @@ impl History {
                 }
             })
             .collect();
-        // One at least answers, and is none that is dead or stalled; the others may do as they like.
+        // One at least answers, and takes what it is given; the others may do as they like.
         let well = tempers.iter().position(|temper| *temper == Temper::Well);
         let names = (0..endpoints).map(|endpoint| match dice.below(12) {
             0..2 if well.is_some_and(|well| well != endpoint) => NameTemper::Hangs,
@@ -277,7 +287,7 @@ impl History {
             _ => NameTemper::Known,
         });
         let names: Vec<NameTemper> = names.collect();
-        let lasting = |temper: &Temper| matches!(temper, Temper::Dead | Temper::Stalled);
+        let lasting = |temper: &Temper| matches!(temper, Temper::Dead | Temper::Stalled | Temper::Failing);
         let lasting = tempers
             .iter()
             .map(|temper| well.is_some() && lasting(temper) && dice.chance(40));
@@ -405,6 +415,11 @@ impl History {
                 Temper::Dead if dice.chance(50) => Action::Unreachable { server, lasts },
                 Temper::Dead => Action::Kill { server, down: lasts },
                 Temper::Stalled => Action::StallReading { server, lasts },
+                Temper::Failing => Action::Fail {
+                    server,
+                    lasts,
+                    late: dice.chance(50),
+                },
                 Temper::Far | Temper::Well => continue,
             };
             plan.push((Duration::ZERO, fault));

@@ -97,6 +97,8 @@ struct Point {
     newest: u64,
     arrived: bool,
     answered: bool,
+    /// Only on connections that were silent once, where an answer may not be believed.
+    doubted: bool,
     /// The client was told that the peer's kernel has it, on a server that does not answer.
     loose: bool,
     durable: bool,
@@ -393,6 +395,7 @@ impl Oracle {
             newest: 0,
             arrived: false,
             answered: false,
+            doubted: false,
             loose: false,
             durable: false,
             rests: false,

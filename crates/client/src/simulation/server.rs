@@ -43,7 +43,7 @@ pub(super) struct Server {
     pub(super) far: bool,
     /// Which process this is, counted.
     pub(super) generation: u32,
-    /// Accepted points, the connections they came by, and whether the storage never takes them.
+    /// Accepted points, the connections they came by, and whether the storage will not take them.
     volatile: Vec<(usize, usize, bool)>,
     flush_due: bool,
     pub(super) deaf_until: Duration,
@@ -51,6 +51,8 @@ pub(super) struct Server {
     /// Until when, and how many of a hundred points.
     pub(super) throttled: (Duration, u64),
     pub(super) read_only_until: Duration,
+    /// Until when its storage takes nothing, and whether it says so late.
+    pub(super) fails: (Duration, bool),
     pub(super) unreachable_until: Duration,
     /// Over HTTP: chunks are taken, up to this length in all.
     pub(super) chunks: Option<usize>,
@@ -92,6 +94,7 @@ impl Server {
             dumb_until: Duration::ZERO,
             throttled: (Duration::ZERO, 0),
             read_only_until: Duration::ZERO,
+            fails: (Duration::ZERO, false),
             unreachable_until: Duration::ZERO,
             chunks: None,
             created: false,
@@ -137,13 +140,14 @@ impl Server {
         if is_bad(line) {
             return if speaks { Says::Refused } else { Says::Nothing };
         }
-        if self.poison == Some(Poison::AtOnce) && is_sick(line) {
+        let fails = speaks && now < self.fails.0;
+        if (self.poison == Some(Poison::AtOnce) && is_sick(line)) || (fails && !self.fails.1) {
             return Says::Again;
         }
         if speaks && self.throttles(now, dice) && dice.chance(50) {
             return Says::Again;
         }
-        let sick = is_sick(line);
+        let sick = is_sick(line) || fails;
         self.volatile.extend(point_of(line).map(|point| (point, flow, sick)));
         Says::Nothing
     }

@@ -251,7 +251,10 @@ impl Oracle {
                     door.lasting_until = now + self.limits.cap;
                 }
             }
-            Outcome::TooLong if put.points.len() == 1 => self.refused_unfairly(put),
+            Outcome::TooLong if put.points.len() == 1 => {
+                door.refused(now, put.sent.unwrap_or(usize::MAX));
+                self.refused_unfairly(put);
+            }
             Outcome::Unknown if door.took => match put.points.len() {
                 1 => self.refused_unfairly(put),
                 _ => self.excuse(put),

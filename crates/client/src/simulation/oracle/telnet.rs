@@ -132,6 +132,7 @@ impl Oracle {
                 continue;
             };
             let point = &mut self.points[number];
+            point.doubted = stream.murky && (point.doubted || !point.answered);
             if !std::mem::replace(&mut point.answered, true) {
                 let refused = point.bad && self.kind == Kind::OpenTsdb;
                 let sure = !stream.murky && !point.loose;
@@ -220,9 +221,11 @@ impl Oracle {
             stream.loosened += 1;
             if let Some(number) = item.point {
                 let point = &mut self.points[number];
-                let answered = point.answered;
-                if !std::mem::replace(&mut point.loose, true) && !answered {
-                    self.loose += 1;
+                if std::mem::replace(&mut point.loose, true) {
+                    continue;
+                }
+                self.loose += u64::from(!point.answered || point.doubted);
+                if !point.answered {
                     self.told += 1;
                     self.open_bytes -= point.line.len();
                 }

@@ -188,6 +188,10 @@ impl Server {
             let words = format!("{{\"error\":{{\"code\":{status},\"message\":\"no region takes it\"}}}}");
             return Some((status, words, Outcome::Later(None)));
         }
+        if now < self.fails.0 {
+            let words = "{\"error\":{\"code\":500,\"message\":\"no region takes anything\"}}";
+            return Some((500, words.to_owned(), Outcome::Later(None)));
+        }
         if self.poison == Some(Poison::HangUp) && points.iter().any(|point| point.sick) {
             return None;
         }

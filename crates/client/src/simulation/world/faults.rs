@@ -27,6 +27,7 @@ impl World {
             Action::Throttle { server, lasts, percent } => {
                 self.servers[server].throttled = (now + lasts, percent);
             }
+            Action::Fail { server, lasts, late } => self.servers[server].fails = (now + lasts, late),
             Action::ReadOnly { server, lasts } => self.servers[server].read_only_until = now + lasts,
             Action::Unreachable { server, lasts } => self.servers[server].unreachable_until = now + lasts,
             Action::Front {

@@ -9,7 +9,8 @@
 //! A storage that never takes one series must not stop the others, so what a server failed never stands in front of new
 //! lines: it rests, each time twice as long, while they pass. What fails three times, or twice while others were taken, is
 //! parted, each quarter by itself, until the line that fails is alone; where the server can say of each line whether it
-//! fails, all of them at once. Quarters take no more tries than halves, and half as many of them fail, which matters when a
+//! fails, all of them at once. Once a quarter has failed, those beside it go together: it explains why the whole failed.
+//! Quarters take no more tries than halves, and half as many of them fail, which matters when a
 //! failure is slow to come.
 //!
 //! Once that endpoint has taken others between that line's failures, its *series* is sick: later lines of it come here at
@@ -58,7 +59,7 @@ const HOPELESS_ALONE: u8 = 11;
 /// When the client closes, a sick series is given up if its pause has grown so long: after five tries in vain.
 const HOPELESS_AFTER: Duration = Duration::from_millis(3_200);
 
-/// A precaution that failed so often is waited for by nobody. Its line has its verdict, and in a storage that never takes
+/// A precaution that a server failed so often is waited for by nobody. Its line has its verdict, and in a storage that never takes
 /// one series no precaution ever settles.
 const NOT_WAITED_FOR: u8 = 4;
 
@@ -210,7 +211,10 @@ impl Retries {
         let mut precautions: BTreeMap<u8, Batch> = BTreeMap::new();
         for mut held in lines {
             if held.verdict_posted {
-                held.count_failure(takes);
+                // The end of a connection is nothing that the server said of it.
+                if held.failures + 1 < NOT_WAITED_FOR {
+                    held.count_failure(takes);
+                }
                 precautions.entry(held.failures).or_default().lines.push(held);
                 continue;
             }
@@ -273,6 +277,7 @@ impl Retries {
             _ if ends => self.parted.len(),
             _ => others.map_or(0, |at| at + 1),
         };
+        self.explain();
         self.splits += 1;
         while !batch.is_empty() {
             let mut part = Resting::new(batch.split_front(usize::MAX, share), words.clone(), ends);
@@ -286,8 +291,16 @@ impl Retries {
         if !self.sick.has_room(&held) {
             return self.rest(now, Batch { lines: vec![held] }, words, ends);
         }
+        self.explain();
         if self.sick.fall(now, held, words, ends) {
             self.sift_waiting();
+        }
+    }
+
+    /// A part has failed that was tried: nothing says that any of its siblings would.
+    fn explain(&mut self) {
+        for part in &mut self.parted {
+            part.explained |= part.siblings == self.tried_of;
         }
     }
 
@@ -427,16 +440,16 @@ impl Retries {
         while let Some(resting) = self.parted.last_mut() {
             let left = points.saturating_sub(batch.points());
             let bytes = bytes.saturating_sub(batch.bytes());
-            if left == 0 || !batch.is_empty() && (resting.ends || bytes < resting.batch.bytes()) {
+            let together = resting.explained || each && !resting.ends;
+            if left == 0 || !batch.is_empty() && (!together || bytes < resting.batch.bytes()) {
                 break;
             }
-            let ends = resting.ends;
             self.tried_of = resting.siblings;
             batch.lines.append(&mut resting.split_front(bytes, left).lines);
             if resting.batch.is_empty() {
                 self.parted.pop();
             }
-            if !each || ends {
+            if !together {
                 break;
             }
         }

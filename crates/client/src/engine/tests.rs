@@ -59,14 +59,20 @@ impl Scenario {
         Some(link)
     }
 
-    /// The kernel takes everything, and the server answers each question.
-    fn serve(&mut self, link: usize) {
+    /// The kernel takes everything.
+    fn written(&mut self, link: usize) -> Vec<u8> {
         let mut slices = Vec::new();
         self.engine.unwritten(self.now, link, &mut slices);
         let text: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
         drop(slices);
         let bytes = text.len() as u64;
         self.engine.step(self.now, Input::Wrote { link, bytes });
+        text
+    }
+
+    /// The same, and the server answers each question.
+    fn serve(&mut self, link: usize) {
+        let text = self.written(link);
         for _ in memchr::memmem::find_iter(&text, "version\n") {
             self.engine.step(self.now, Input::Received { link, bytes: ANSWER });
         }
@@ -173,6 +179,52 @@ fn settling_is_bounded_for_all_connections_together() {
     s.deliver(8);
     let early = s.engine.verdicts().tally.released_early;
     assert_eq!(early, 8, "the oldest lines are let go, by range");
+}
+
+/// A client whose first endpoint has failed its only point; the links to that endpoint and to the other.
+fn failed_by_the_first() -> (Scenario, usize, usize) {
+    let mut s = Scenario::new(2, 1, &options());
+    s.callers(true);
+    let failing = s.engine.first_door;
+    s.outputs();
+    s.connected(failing);
+    s.send(1);
+    s.written(failing);
+    let said = [b"put: HBase error: no region takes it\n".as_slice(), ANSWER].concat();
+    let bytes = &said[..];
+    s.engine.step(s.now, Input::Received { link: failing, bytes });
+    assert_eq!(s.outputs(), [], "it rests first");
+    (s, failing, 1 - failing)
+}
+
+#[test]
+fn what_one_endpoint_fails_is_tried_at_another_that_has_no_connection_yet() {
+    let (mut s, failing, other) = failed_by_the_first();
+    s.pass(100);
+    let endpoint = other;
+    assert_eq!(s.outputs(), [Output::Connect { link: other, endpoint }]);
+    assert_eq!(s.written(failing), b"", "it waits for the other one");
+    s.connected(other);
+    assert!(s.written(other).starts_with(b"put m "));
+    let bytes = ANSWER;
+    s.engine.step(s.now, Input::Received { link: other, bytes });
+    assert_eq!(s.engine.verdicts().tally.acknowledged, 1);
+}
+
+#[test]
+fn what_one_endpoint_fails_goes_there_again_where_no_other_can_be_reached_soon() {
+    let (mut s, failing, other) = failed_by_the_first();
+    s.pass(100);
+    s.outputs();
+    s.pass(STAGGER.as_millis() as u64);
+    assert!(s.written(failing).starts_with(b"put m "));
+    let said = [b"put: HBase error: no region takes it\n".as_slice(), ANSWER].concat();
+    let bytes = &said[..];
+    s.engine.step(s.now, Input::Received { link: failing, bytes });
+    s.connected(other);
+    assert_eq!(s.outputs(), [], "the other one is kept for what rests");
+    s.pass(10_000);
+    assert!(s.written(other).starts_with(b"put m "));
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(super) struct Resting {
     pub(super) ends: bool,
     /// Parts of one batch have this in common.
     pub(super) siblings: u64,
+    /// Another part of that batch has failed, which explains why the whole did.
+    pub(super) explained: bool,
     /// The lowest position in it that somebody waits for.
     low: Option<(u64, Instant)>,
 }
@@ -31,6 +33,7 @@ impl Resting {
             words,
             ends,
             siblings: 0,
+            explained: false,
             low: None,
         };
         resting.find_low();
@@ -39,9 +42,9 @@ impl Resting {
 
     /// What is left of it.
     pub(super) fn replace(&mut self, batch: Batch) {
-        let siblings = self.siblings;
+        let (siblings, explained) = (self.siblings, self.explained);
         *self = Resting::new(batch, self.words.clone(), self.ends);
-        self.siblings = siblings;
+        (self.siblings, self.explained) = (siblings, explained);
     }
 
     /// The lowest position in it that somebody waits for, and since when its point does.

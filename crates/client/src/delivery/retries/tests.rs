@@ -323,6 +323,50 @@ fn precautions_go_again_together_ever_more_seldom_and_make_no_series_sick() {
 }
 
 #[test]
+fn a_precaution_is_waited_for_however_often_its_connection_ends() {
+    let mut retries = Retries::default();
+    let mut lines = batch(0, 4).lines;
+    lines.iter_mut().for_each(|held| held.verdict_posted = true);
+    let takes = Takes { ever: 0, here: 0 };
+    let mut now = Duration::ZERO;
+    for _ in 0..30 {
+        retries.interrupted(now, lines, takes);
+        retries.look();
+        assert!(retries.is_waited_for());
+        now = retries.ready_at().expect("it rests");
+        lines = retries
+            .next(now, usize::MAX, u64::MAX, false)
+            .expect("it is ready")
+            .lines;
+    }
+    assert!(now > PAUSE.0 * 60, "{now:?} for 30 tries");
+    // A server that fails it is another matter.
+    for taken in 0..u64::from(NOT_WAITED_FOR) {
+        retries.fails(now, Batch { lines }, Blame::Unknown, &Arc::from(WORDS), taken);
+        now = retries.ready_at().expect("it rests");
+        lines = retries
+            .next(now, usize::MAX, u64::MAX, false)
+            .expect("it is ready")
+            .lines;
+    }
+    retries.interrupted(now, lines, takes);
+    retries.look();
+    assert!(!retries.is_waited_for());
+}
+
+#[test]
+fn what_stood_beside_a_line_to_blame_goes_together_once_that_line_is_known() {
+    let mut server = Server::new();
+    server.judge(batch(0, 1024), &["h=0"]);
+    while server.retries.points() != 1 {
+        server.pass(server.now + millis(10), &["h=0"]);
+    }
+    assert_eq!(server.taken, 1023);
+    // Three failures of all of them; then of five parts, each with a try of all that stood beside it.
+    assert_eq!(server.tries, 3 + 5 * 2);
+}
+
+#[test]
 fn for_want_of_memory_the_oldest_points_of_a_sick_series_go_and_no_others() {
     let mut server = Server::new();
     server.judge(batch(0, 2), &["h=1"]);

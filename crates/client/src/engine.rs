@@ -25,7 +25,7 @@ use crate::delivery::outstanding::Outstanding;
 use crate::delivery::pace::Pace;
 use crate::delivery::retries::Retries;
 use crate::delivery::verdicts::{Reason, Verdict, Verdicts};
-use crate::exchange::{Exchange, Knowledge, Room, Terms, Wire};
+use crate::exchange::{Due, Exchange, Knowledge, Room, Terms, Timer, Wire};
 use crate::queue::block::Lines;
 use crate::queue::ledger::EndpointState;
 
@@ -234,43 +234,70 @@ impl Engine {
         ))
     }
 
-    /// When to step again, whatever else happens.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        let mut next: Option<Duration> = None;
-        let mut consider = |at: Option<Duration>| next = next.into_iter().chain(at).min();
+    /// When to step again, whatever else happens, and why.
+    pub(crate) fn next_timer(&self) -> Option<Due> {
         let retries_ready = self.retry_waits().is_some();
         let waiting = self.queued || !self.verdicts.again.is_empty() || retries_ready;
-        consider(self.retries.ready_after(self.now));
-        consider(self.next_expiry());
+        let mut due = self.timers_of_lines(waiting);
         for link in &self.links {
-            match &link.state {
-                State::Idle => consider(Some(self.doors[link.door].not_before).filter(|at| waiting && *at > self.now)),
-                State::Resolving { since } | State::Connecting { since } => {
-                    let told = matches!(link.state, State::Resolving { .. }) && self.doors[link.door].lost;
-                    consider(Some(*since + self.connect_timeout).filter(|_| !told));
-                    consider(Some(*since + STAGGER).filter(|at| self.links.len() > 1 && *at > self.now));
-                }
-                State::Live(exchange) => {
-                    consider(exchange.deadline());
-                    let retires_at = self.retires_at(link).map(|at| at.max(self.rests_at(link)));
-                    consider(retires_at.filter(|at| *at > self.now));
-                    consider(exchange.ask_kernel_at());
-                    let another = waiting && self.links.len() > 1;
-                    consider(exchange.stands_still_from().filter(|at| another && *at > self.now));
-                    consider(Some(link.gives_way_until).filter(|at| retries_ready && *at > self.now));
-                }
-            }
+            due = due
+                .into_iter()
+                .chain(self.timers_of_link(link, waiting, retries_ready))
+                .min();
         }
+        due
+    }
+
+    fn timers_of_lines(&self, waiting: bool) -> Option<Due> {
+        let close = match self.phase {
+            EnginePhase::Closing { deadline } => deadline,
+            EnginePhase::Open | EnginePhase::Stopped => None,
+        };
+        let mut due = [
+            Timer::Retry.at(self.retries.ready_after(self.now)),
+            Timer::Expiry.at(self.next_expiry()),
+            Timer::Close.at(close),
+            Timer::Pace.at(self.pace.ready_at().filter(|at| waiting && *at > self.now)),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         if waiting {
-            consider(self.pace.ready_at().filter(|at| *at > self.now));
-            for door in &self.doors {
-                consider(door.overload.ready_at(self.now));
+            let overloads = self.doors.iter().filter_map(|door| door.overload.ready_at(self.now));
+            due = due.into_iter().chain(Timer::Overload.at(overloads.min())).min();
+        }
+        due
+    }
+
+    fn timers_of_link(&self, link: &Link, waiting: bool, retries_ready: bool) -> Option<Due> {
+        let door = &self.doors[link.door];
+        let later = |at: &Duration| *at > self.now;
+        let several = self.links.len() > 1;
+        match &link.state {
+            State::Idle => Timer::Backoff.at(Some(door.not_before).filter(|at| waiting && later(at))),
+            State::Resolving { since } | State::Connecting { since } => {
+                let told = matches!(link.state, State::Resolving { .. }) && door.lost;
+                let timers = [
+                    Timer::Connect.at(Some(*since + self.connect_timeout).filter(|_| !told)),
+                    Timer::Stagger.at(Some(*since + STAGGER).filter(|at| several && later(at))),
+                ];
+                timers.into_iter().flatten().min()
+            }
+            State::Live(exchange) => {
+                let retires_at = self.retires_at(link).map(|at| at.max(self.rests_at(link)));
+                let stands_still = exchange
+                    .stands_still_from()
+                    .filter(|at| waiting && several && later(at));
+                let timers = [
+                    exchange.next_timer(),
+                    Timer::Age.at(retires_at.filter(later)),
+                    Timer::AskKernel.at(exchange.ask_kernel_at()),
+                    Timer::StandStill.at(stands_still),
+                    Timer::GiveWay.at(Some(link.gives_way_until).filter(|at| retries_ready && later(at))),
+                ];
+                timers.into_iter().flatten().min()
             }
         }
-        if let EnginePhase::Closing { deadline } = self.phase {
-            consider(deadline);
-        }
-        next
     }
 
     /// The bytes a link is to write next.

@@ -19,7 +19,7 @@ use potsdb_wire::reply::Foreign;
 
 use super::secrets::Secrets;
 use super::telnet::Telnet;
-use super::{Cut, Exchange, Knowledge, Room, Terms};
+use super::{Cut, Due, Exchange, Knowledge, Room, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::settling::Settling;
@@ -172,9 +172,9 @@ impl Exchange for Greeting {
         }
     }
 
-    fn deadline(&self) -> Option<Duration> {
+    fn next_timer(&self) -> Option<Due> {
         let own = (self.state == State::Waiting).then(|| self.patience().0);
-        own.into_iter().chain(self.within.deadline()).min()
+        Timer::Login.at(own).into_iter().chain(self.within.next_timer()).min()
     }
 
     fn finish(&mut self, now: Duration) {

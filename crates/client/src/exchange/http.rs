@@ -22,7 +22,7 @@ use potsdb_wire::http::{Response, Responses};
 use potsdb_wire::reply::{ErrorKind, Failures, PointError, PutReply};
 
 use super::secrets::Secrets;
-use super::{Cut, Exchange, Knowledge, Room, Terms};
+use super::{Cut, Due, Exchange, Knowledge, Room, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::overload::Complaint;
@@ -545,13 +545,13 @@ impl Exchange for Http {
         (self.finishing && self.low().is_none() && self.flight.is_none()).then_some(Cut::Finished)
     }
 
-    fn deadline(&self) -> Option<Duration> {
+    fn next_timer(&self) -> Option<Due> {
         let Some(flight) = &self.flight else {
-            return self.low().map(|_| self.rests_until);
+            return Timer::Rest.at(self.low().map(|_| self.rests_until));
         };
         let write = Some(self.write_progress + self.terms.write_timeout).filter(|_| flight.unwritten() > 0);
-        let answer = Some(self.answer_by());
-        write.into_iter().chain(answer).min()
+        let timers = [Timer::Write.at(write), Timer::Answer.at(Some(self.answer_by()))];
+        timers.into_iter().flatten().min()
     }
 
     fn finish(&mut self, _now: Duration) {

@@ -21,8 +21,10 @@ mod greeting;
 mod http;
 mod secrets;
 mod telnet;
+mod timer;
 mod wire;
 
+pub(crate) use timer::{Due, Timer};
 pub(crate) use wire::Wire;
 
 /// What the options say about every exchange.
@@ -220,8 +222,8 @@ pub(crate) trait Exchange: Send {
     /// Time passed. `urgent`: a caller waits for verdicts.
     fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<Cut>;
 
-    /// When [`tick`](Exchange::tick) is due next, whatever else happens.
-    fn deadline(&self) -> Option<Duration>;
+    /// When [`tick`](Exchange::tick) is due next, whatever else happens, and why.
+    fn next_timer(&self) -> Option<Due>;
 
     /// Nothing more will be given: ask what is left to ask, then end the sending side.
     fn finish(&mut self, now: Duration);

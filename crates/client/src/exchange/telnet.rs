@@ -31,7 +31,7 @@ use potsdb_wire::{Server, words};
 
 use self::opening::Opening;
 use super::secrets::Secrets;
-use super::{Cut, Exchange, Knowledge, Room, Terms};
+use super::{Cut, Due, Exchange, Knowledge, Room, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::overload::Allowed;
@@ -583,28 +583,26 @@ impl Exchange for Telnet {
         self.found_foreign(now).or(Some(cut))
     }
 
-    fn deadline(&self) -> Option<Duration> {
+    fn next_timer(&self) -> Option<Due> {
         let open = self.ending == Ending::No;
         let asks = open && matches!(self.knowledge, Knowledge::Answers(_));
-        [
-            self.unasked_since
-                .filter(|_| asks)
-                .map(|since| since + self.ask_after()),
-            // As long as lines wait to be asked about, their question is the one that settles.
-            self.settling
-                .due()
-                .filter(|_| asks && !self.window.is_asked() && self.unasked_since.is_none()),
-            self.silent_at(),
-            Some(self.write_progress + self.terms.write_timeout).filter(|_| self.window.unwritten() > 0),
-            self.answer_by(),
-            match self.ending {
-                Ending::HalfClosed { at } if self.window.is_empty() => Some(at.max(self.progress) + LAST_WORDS),
-                _ => None,
-            },
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let ask = self.unasked_since.map(|since| since + self.ask_after());
+        // As long as lines wait to be asked about, their question is the one that settles.
+        let settles = asks && !self.window.is_asked() && self.unasked_since.is_none();
+        let write = Some(self.write_progress + self.terms.write_timeout);
+        let last_words = match self.ending {
+            Ending::HalfClosed { at } if self.window.is_empty() => Some(at.max(self.progress) + LAST_WORDS),
+            _ => None,
+        };
+        let timers = [
+            Timer::Ask.at(ask.filter(|_| asks)),
+            Timer::Settle.at(self.settling.due().filter(|_| settles)),
+            Timer::Silent.at(self.silent_at()),
+            Timer::Write.at(write.filter(|_| self.window.unwritten() > 0)),
+            Timer::Answer.at(self.answer_by()),
+            Timer::LastWords.at(last_words),
+        ];
+        timers.into_iter().flatten().min()
     }
 
     fn finish(&mut self, now: Duration) {

@@ -277,7 +277,8 @@ impl<N: Network> Driver<N> {
         let network = &self.network;
         let mut unfinished = self.moved;
         let reports = self.publisher.report_due();
-        let mut until = self.engine.deadline().into_iter().chain(reports).min();
+        let timer = self.engine.next_timer().map(|(at, _)| at);
+        let mut until = timer.into_iter().chain(reports).min();
         for slot in &self.slots {
             match slot {
                 Slot::Idle => {}
@@ -308,6 +309,12 @@ impl<N: Network> Driver<N> {
             self.publish_status();
         }
         until.map(|until| until.saturating_sub(self.network.now()))
+    }
+
+    /// What the engine waits for.
+    #[cfg(test)]
+    pub(crate) fn next_timer(&self) -> Option<crate::exchange::Due> {
+        self.engine.next_timer()
     }
 
     fn step(&mut self, input: Input<'_>) {

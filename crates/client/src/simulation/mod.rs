@@ -299,7 +299,8 @@ impl Run {
             turns = if turns.0 == now { (now, turns.1 + 1) } else { (now, 0) };
             all += 1;
             if turns.1 > TURNS.0 || all > TURNS.1 + TURNS.2 * now.as_secs() {
-                return Err(format!("the worker does not rest at {now:?}"));
+                let timer = self.driver.next_timer();
+                return Err(format!("the worker does not rest at {now:?}: {timer:?}"));
             }
             let until = self.driver.rest().map(|rest| now + rest);
             self.pass_time(until)?;
@@ -316,7 +317,13 @@ impl Run {
         loop {
             let now = self.now();
             let woken = self.woken.load(Ordering::Relaxed) || self.world().called || !self.world().ready.is_empty();
-            if woken || until.is_some_and(|until| until <= now) {
+            if woken {
+                return Ok(());
+            }
+            if until.is_some_and(|until| until <= now) {
+                if let Some((_, timer)) = self.driver.next_timer().filter(|(at, _)| *at <= now) {
+                    self.world().trace.note(now, || format!("timer {timer:?}"));
+                }
                 return Ok(());
             }
             let actions = self.history.actions.front().map(|(at, _)| *at);

@@ -71,7 +71,7 @@ fn a_refusal_ends_the_connection() {
 fn neither_writing_nor_waiting_for_the_answer_takes_for_ever() {
     let cut = |exchange: &mut Greeting, at: Duration| exchange.tick(at, false, &mut Verdicts::default());
     let mut exchange = greeting();
-    assert_eq!(exchange.deadline(), Some(Duration::from_secs(5)));
+    assert_eq!(exchange.next_timer(), Some((Duration::from_secs(5), Timer::Login)));
     assert_eq!(cut(&mut exchange, Duration::from_millis(4_999)), None);
     assert_eq!(cut(&mut exchange, Duration::from_secs(5)), Some(Cut::WriteTimeout));
     write(&mut exchange, 100);
@@ -81,7 +81,7 @@ fn neither_writing_nor_waiting_for_the_answer_takes_for_ever() {
         ANSWER_MAX,
         "an answer without an end is not kept"
     );
-    assert_eq!(exchange.deadline(), Some(Duration::from_secs(10)));
+    assert_eq!(exchange.next_timer(), Some((Duration::from_secs(10), Timer::Login)));
     assert_eq!(cut(&mut exchange, Duration::from_millis(9_999)), None);
     assert_eq!(cut(&mut exchange, Duration::from_secs(10)), Some(Cut::AnswerTimeout));
 }

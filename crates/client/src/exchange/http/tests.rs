@@ -318,7 +318,10 @@ fn what_is_left_of_a_batch_waits_while_the_endpoint_rests() {
     // Another connection of the endpoint was asked for rest.
     s.exchange.rest(Duration::from_secs(7));
     s.server(400, UNNAMED);
-    assert_eq!((s.write(), s.exchange.deadline()), (None, Some(Duration::from_secs(7))));
+    assert_eq!(
+        (s.write(), s.exchange.next_timer()),
+        (None, Some((Duration::from_secs(7), Timer::Rest)))
+    );
     s.pass(7_000);
     assert_eq!(s.write().unwrap().target, "/api/put?details");
 }
@@ -495,7 +498,7 @@ fn a_close_without_a_word_on_a_long_body_is_taken_for_its_length() {
 fn silence_ends_the_connection_and_so_does_a_server_that_does_not_read() {
     let mut s = Scenario::new();
     s.give(2).write();
-    assert_eq!(s.exchange.deadline(), Some(Duration::from_secs(10)));
+    assert_eq!(s.exchange.next_timer(), Some((Duration::from_secs(10), Timer::Answer)));
     assert_eq!(s.pass(9_999), None);
     assert_eq!(s.pass(1), Some(Cut::AnswerTimeout));
     let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| {
@@ -693,7 +696,7 @@ fn a_slow_way_is_asked_of_the_kernel_before_the_server_is_given_up() {
     s.give(3).write();
     for bytes in [100, 150, 200] {
         let ask = s.exchange.ask_kernel_at().expect("not all of it has arrived");
-        assert!(ask < s.exchange.deadline().unwrap());
+        assert!(ask < s.exchange.next_timer().unwrap().0);
         assert_eq!(s.pass(9_000), None);
         s.exchange.kernel_has(s.now, bytes, &mut s.verdicts);
     }

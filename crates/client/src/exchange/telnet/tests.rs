@@ -120,7 +120,7 @@ fn a_silent_server_that_receives_is_not_cut_however_short_the_answer_timeout() {
     assert_eq!(s.pass(2_000), None, "what was written meanwhile is asked for first");
     assert!(s.exchange.ask_kernel_at().is_some_and(|at| at <= s.now));
     s.kernel_has_all().give(1).write();
-    assert!(s.exchange.ask_kernel_at() < s.exchange.deadline());
+    assert!(s.exchange.ask_kernel_at() < s.exchange.next_timer().map(|(at, _)| at));
     s.kernel_has_all();
     assert_eq!((s.verdicts(), s.pass(1_000)), ((0, 3, 0, 0), None));
 }
@@ -241,11 +241,14 @@ fn an_idle_connection_asks_once_more_when_its_lines_should_have_settled() {
     s.give(2).pass(100);
     s.write();
     s.server(OPENTSDB);
-    assert_eq!(s.exchange.deadline(), Some(Duration::from_millis(2_100)));
+    assert_eq!(
+        s.exchange.next_timer(),
+        Some((Duration::from_millis(2_100), Timer::Settle))
+    );
     s.pass(2_000);
     assert_eq!(s.write(), "?");
     s.server(OPENTSDB);
-    assert_eq!((s.exchange.settling.due(), s.exchange.deadline()), (None, None));
+    assert_eq!((s.exchange.settling.due(), s.exchange.next_timer()), (None, None));
 }
 
 #[test]
@@ -445,7 +448,7 @@ fn a_server_that_talks_and_never_answers_is_given_up_although_lines_are_written_
 fn a_question_comes_before_its_answer_is_missed_however_short_the_answer_timeout() {
     let mut s = Scenario::with(ANSWERS, |terms| terms.answer_timeout = Duration::from_millis(40));
     assert_eq!(s.give(1).write(), "L");
-    assert_eq!(s.exchange.deadline(), Some(Duration::from_millis(20)));
+    assert_eq!(s.exchange.next_timer(), Some((Duration::from_millis(20), Timer::Ask)));
     assert_eq!(s.pass(20), None);
     assert_eq!(s.write(), "?");
     assert_eq!(s.server(OPENTSDB).verdicts(), (1, 0, 0, 0));
@@ -459,7 +462,7 @@ fn on_a_slow_way_the_kernel_is_asked_before_the_server_is_given_up() {
     s.write();
     for bytes in [10, 20, 30] {
         let ask = s.exchange.ask_kernel_at().expect("not all of it has arrived");
-        assert!(ask < s.exchange.deadline().unwrap());
+        assert!(ask < s.exchange.next_timer().unwrap().0);
         assert_eq!(s.pass(9_000), None);
         s.exchange.kernel_has(s.now, bytes, &mut s.verdicts);
     }

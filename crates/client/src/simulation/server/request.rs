@@ -91,8 +91,8 @@ fn objects(body: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut found = Vec::new();
     while !rest.is_empty() {
         let (mut depth, mut quoted) = (0, false);
-        let end = rest.iter().position(|byte| {
-            match byte {
+        let end = memchr::memchr3_iter(b'"', b'{', b'}', rest).find(|at| {
+            match rest[*at] {
                 b'"' => quoted = !quoted,
                 b'{' if !quoted => depth += 1,
                 b'}' if !quoted => depth -= 1,
@@ -111,16 +111,25 @@ fn objects(body: &[u8]) -> Option<Vec<Vec<u8>>> {
 
 /// The line of the point an object is: `{"metric":"m","timestamp":1,"value":2,"tags":{"h":"x"}}`.
 pub(in crate::simulation) fn line_of(object: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(object).ok()?;
-    let (metric, text) = text.strip_prefix("{\"metric\":\"")?.split_once("\",\"timestamp\":")?;
-    let (timestamp, text) = text.split_once(",\"value\":")?;
-    let (value, text) = text.split_once(",\"tags\":{")?;
-    let mut line = format!("put {metric} {timestamp} {value}");
-    for tag in text.strip_suffix("}}")?.split(',') {
-        let (name, value) = tag.split_once(':')?;
-        let bare = |text: &str| Some(text.strip_prefix('"')?.strip_suffix('"')?.to_owned());
-        line.push_str(&format!(" {}={}", bare(name)?, bare(value)?));
+    let (metric, rest) = parted(object.strip_prefix(b"{\"metric\":\"")?, b"\",\"timestamp\":")?;
+    let (timestamp, rest) = parted(rest, b",\"value\":")?;
+    let (value, tags) = parted(rest, b",\"tags\":{")?;
+    let mut line = Vec::with_capacity(object.len());
+    for part in [b"put ", metric, b" ", timestamp, b" ", value] {
+        line.extend_from_slice(part);
     }
-    line.push('\n');
-    Some(line.into_bytes())
+    for tag in tags.strip_suffix(b"}}")?.split(|byte| *byte == b',') {
+        let (name, value) = parted(tag.strip_prefix(b"\"")?.strip_suffix(b"\"")?, b"\":\"")?;
+        for part in [b" ", name, b"=", value] {
+            line.extend_from_slice(part);
+        }
+    }
+    line.push(b'\n');
+    Some(line)
+}
+
+/// What stands before a mark, and behind it.
+fn parted<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = memchr::memmem::find(text, mark)?;
+    Some((&text[..at], &text[at + mark.len()..]))
 }

@@ -15,6 +15,7 @@
 //! go before new ones; lines that a server failed, and precautions, wait in `retries` and go beside new ones, which is
 //! `engine/resend.rs`'s.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
@@ -63,16 +64,24 @@ pub(crate) struct Engine {
     precautions_ahead: i64,
     /// When to look next for what has become too old.
     expires_at: Duration,
-    /// The client closes, and nothing rests any longer.
-    hurried: bool,
-    /// It has begun to end its connections: a precaution is no reason for another one.
-    finishing: bool,
+    stage: Stage,
     outputs: VecDeque<Output>,
     now: Duration,
     queued: bool,
     urgent: bool,
     phase: EnginePhase,
-    done: bool,
+}
+
+/// How far the client's end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Running,
+    /// It closes, and nothing rests any longer.
+    Hurried,
+    /// It has begun to end its connections: a precaution is no reason for another one.
+    Finishing,
+    /// Everything has its verdict, and every connection has ended.
+    Done,
 }
 
 impl Engine {
@@ -135,20 +144,18 @@ impl Engine {
             retries: Retries::default(),
             precautions_ahead: 0,
             expires_at: Duration::ZERO,
-            hurried: false,
-            finishing: false,
+            stage: Stage::Running,
             outputs: VecDeque::new(),
             now: Duration::ZERO,
             queued: false,
             urgent: false,
             phase: EnginePhase::Open,
-            done: false,
         }
     }
 
     /// Takes in what happened and decides. The outputs are taken from [`poll`](Engine::poll).
     pub(crate) fn step(&mut self, now: Duration, input: Input<'_>) {
-        if self.done {
+        if self.is_done() {
             return;
         }
         self.now = self.now.max(now);
@@ -193,7 +200,7 @@ impl Engine {
             }
         }
         self.advance();
-        if self.done {
+        if self.is_done() {
             self.verdicts.check_complete();
         }
     }
@@ -201,7 +208,7 @@ impl Engine {
     /// Closing, and nothing is left to be given.
     fn is_finishing(&self) -> bool {
         let unposted = self.queued || !self.verdicts.again.is_empty() || self.retries.unposted() > 0;
-        let precautions = !self.finishing && self.retries.is_waited_for();
+        let precautions = self.stage < Stage::Finishing && self.retries.is_waited_for();
         self.phase != EnginePhase::Open && !unposted && !precautions
     }
 
@@ -212,7 +219,7 @@ impl Engine {
     /// Which link takes new lines now, and how many.
     pub(crate) fn wants(&mut self) -> Option<(usize, Room)> {
         let allowance = self.pace.allowance(self.now);
-        if allowance == 0 || self.done || !self.verdicts.again.is_empty() || self.is_full_of_failures() {
+        if allowance == 0 || self.is_done() || !self.verdicts.again.is_empty() || self.is_full_of_failures() {
             return None;
         }
         if self.test_mode {
@@ -317,7 +324,7 @@ impl Engine {
 
     /// Everything has its verdict and every connection has ended.
     pub(crate) fn is_done(&self) -> bool {
-        self.done
+        self.stage == Stage::Done
     }
 
     /// What was learned since the last call; the caller posts it.
@@ -397,10 +404,10 @@ impl Engine {
             rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, again, self.now)?)));
         rooms.max_by_key(|(index, room)| {
             let link = &self.links[*index];
-            let chances = (again || posted).then(|| self.doors[link.door].chances());
+            let failures = if again || posted { self.doors[link.door].failures } else { 0 };
             (
                 !self.stands_still(link),
-                chances,
+                Reverse(failures),
                 room.bytes,
                 usize::MAX - self.turn(*index),
             )
@@ -440,7 +447,7 @@ impl Engine {
             self.verdicts.end(held, Verdict::Dropped(reason));
         }
         self.give_up_retries(reason);
-        self.done = true;
+        self.stage = Stage::Done;
     }
 }
 

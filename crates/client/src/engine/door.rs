@@ -31,8 +31,9 @@ pub(super) struct Door {
     pub(super) last_error: Option<String>,
     /// The client's count of successes when it last had one; 0: never.
     pub(super) last_success: u64,
-    /// It has failed some since it last took any.
-    pub(super) fails: bool,
+    /// How often it has failed lines since it last took some. The less often, the likelier it takes what failed here or
+    /// elsewhere: it may be the other server that fails everything.
+    pub(super) failures: u32,
     /// Something else than a server of this protocol was there once: silence is found out about anew on each connection.
     pub(super) was_foreign: bool,
 }
@@ -52,7 +53,7 @@ impl Door {
             last_error: None,
             was_foreign: false,
             last_success: 0,
-            fails: false,
+            failures: 0,
         }
     }
 
@@ -74,12 +75,6 @@ impl Door {
             self.trial = (self.trial * 2).min(BLOCK_BYTES);
         }
         lost
-    }
-
-    /// The better they are, the likelier it takes lines that failed, here or elsewhere: it may be the other server that
-    /// fails everything.
-    pub(super) fn chances(&self) -> impl Ord + use<> {
-        (!self.fails, self.last_success)
     }
 
     /// Whether a connection may be tried now.

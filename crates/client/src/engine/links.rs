@@ -8,11 +8,10 @@
 //! lines, and only then it retires, and lives on until everything it was given is answered and settled. So there may
 //! be more connections to a door than the option says, for as long as that takes.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::door::{Link, State};
-use super::{Engine, Output, STAGGER};
+use super::{Engine, Output, STAGGER, Stage};
 use crate::config::credentials::Credentials;
 use crate::delivery::verdicts::Reason;
 use crate::exchange::{Cut, Exchange, Knowledge, Terms, Wire};
@@ -185,7 +184,10 @@ impl Engine {
             door.last_success = self.verdicts.successes;
         }
         let here = door.last_success;
-        door.fails = !worked && (door.fails || !self.verdicts.heard.failed.is_empty());
+        door.failures = match worked {
+            true => 0,
+            false => door.failures.saturating_add(u32::from(!self.verdicts.heard.failed.is_empty())),
+        };
         match self.verdicts.complaint.take() {
             Some(complaint) => {
                 door.overload.complained(self.now, complaint);
@@ -341,8 +343,8 @@ impl Engine {
         let candidates = (0..self.doors.len()).filter(wanted);
         let Some(door) = candidates.min_by_key(|index| {
             let door = &self.doors[*index];
-            let better = self.is_hope(*index).then(|| door.chances());
-            (Reverse(better), door.not_before, self.active(*index), turn(*index))
+            let failures = self.is_hope(*index).then_some(door.failures);
+            (failures.is_none(), failures, door.not_before, self.active(*index), turn(*index))
         }) else {
             return;
         };
@@ -363,8 +365,8 @@ impl Engine {
 
     /// Whether lines that failed may fare better with a door that takes nothing yet than with any that does.
     fn is_hope(&self, door: usize) -> bool {
-        let chances = self.doors[door].chances();
-        let worse = |link: &Link| link.exchange().is_none() || self.doors[link.door].chances() < chances;
+        let failures = self.doors[door].failures;
+        let worse = |link: &Link| link.exchange().is_none() || self.doors[link.door].failures > failures;
         let some = self.retries.unposted() + self.retries.posted() > 0;
         some && self.links.iter().all(worse)
     }
@@ -372,12 +374,12 @@ impl Engine {
     /// Whether such a door is being connected to, or is about to be: lines that failed wait for it rather than go to this
     /// link, but no longer than any attempt to connect has for itself.
     pub(super) fn hopes(&self, link: usize) -> bool {
-        let chances = self.doors[self.links[link].door].chances();
+        let failures = self.doors[self.links[link].door].failures;
         let young = |link: &Link| match link.state {
             State::Resolving { since } | State::Connecting { since } => self.now < since + STAGGER,
             State::Idle | State::Live(_) => false,
         };
-        let coming = |link: &Link| young(link) && self.doors[link.door].chances() > chances;
+        let coming = |link: &Link| young(link) && self.doors[link.door].failures < failures;
         let may_come = |door: usize| self.is_hope(door) && self.may_connect(door, 0) && self.active(door) == 0;
         !self.is_finishing() && (self.links.iter().any(coming) || (0..self.doors.len()).any(may_come))
     }
@@ -398,7 +400,7 @@ impl Engine {
 
     /// Closing, and nothing is left to be given: ends every connection in good order.
     pub(super) fn finish(&mut self) {
-        self.finishing = true;
+        self.stage = Stage::Finishing;
         for link in 0..self.links.len() {
             if let Some(exchange) = self.links[link].exchange_mut() {
                 exchange.finish(self.now);
@@ -406,8 +408,8 @@ impl Engine {
             }
         }
         // Until then an attempt to connect may be for what the last answers leave.
-        self.done = self.links.iter().all(|link| link.exchange().is_none());
-        if self.done {
+        if self.links.iter().all(|link| link.exchange().is_none()) {
+            self.stage = Stage::Done;
             for link in (0..self.links.len()).filter(|link| !self.links[*link].is_idle()) {
                 self.outputs.push_back(Output::Disconnect { link });
             }

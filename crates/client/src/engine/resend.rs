@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::Engine;
 use super::door::Link;
+use super::{Engine, Stage};
 use crate::delivery::outstanding::{Outstanding, Takes};
 use crate::delivery::retries::Kind;
 use crate::delivery::verdicts::{Done, Reason};
@@ -203,7 +203,8 @@ impl Engine {
 
     /// The client closes: what rests is tried once more, and sick series that fail again are given up.
     pub(super) fn hurry(&mut self) {
-        if !std::mem::replace(&mut self.hurried, true) {
+        if self.stage == Stage::Running {
+            self.stage = Stage::Hurried;
             self.retries.hurry(self.now);
         }
         for (held, words) in self.retries.drain_failing(self.now) {

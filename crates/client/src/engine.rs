@@ -404,7 +404,11 @@ impl Engine {
             rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, again, self.now)?)));
         rooms.max_by_key(|(index, room)| {
             let link = &self.links[*index];
-            let failures = if again || posted { self.doors[link.door].failures } else { 0 };
+            let failures = if again || posted {
+                self.doors[link.door].failures
+            } else {
+                0
+            };
             (
                 !self.stands_still(link),
                 Reverse(failures),

@@ -27,8 +27,10 @@ pub(crate) struct Outstanding {
     pub(crate) verdict_posted: bool,
     /// Some of their bytes were handed to a kernel once.
     pub(crate) was_written: bool,
-    /// How often a server has failed them.
+    /// How often a server has failed them, or they have their verdict and their connection ended.
     pub(crate) failures: u8,
+    /// How often it was only that.
+    pub(crate) interruptions: u8,
     /// How often a server had taken lines of this client when one first failed these.
     pub(crate) taken_then: u64,
     /// The server that failed them last has taken others since one first failed these: it is these, not the server.
@@ -46,6 +48,7 @@ impl Outstanding {
             verdict_posted: false,
             was_written: false,
             failures: 0,
+            interruptions: 0,
             taken_then: 0,
             blamed: false,
             alone: false,

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A storage that never takes one series must not stop the others, so what a server failed never stands in front of new
-//! lines: it rests, each time twice as long, while they pass. What fails three times, or twice while others were taken, is
+//! lines: it rests, each time twice as long, but no longer than it has waited, while they pass. What fails three times, or twice while others were taken, is
 //! parted, each quarter by itself, until the line that fails is alone; where the server can say of each line whether it
 //! fails, all of them at once. Once a quarter has failed, those beside it go together: it explains why the whole failed.
 //! Quarters take no more tries than halves, and half as many of them fail, which matters when a
@@ -53,8 +53,8 @@ const PARTS: u64 = 4;
 
 /// A line that failed so often by itself is given up when the client closes, which is after about a minute; and one that is
 /// known to fail alone, whose pauses are longer, after two.
-const HOPELESS: u8 = 16;
-const HOPELESS_ALONE: u8 = 11;
+const HOPELESS: u8 = 18;
+const HOPELESS_ALONE: u8 = 13;
 
 /// When the client closes, a sick series is given up if its pause has grown so long: after five tries in vain.
 const HOPELESS_AFTER: Duration = Duration::from_millis(3_200);
@@ -211,10 +211,9 @@ impl Retries {
         let mut precautions: BTreeMap<u8, Batch> = BTreeMap::new();
         for mut held in lines {
             if held.verdict_posted {
-                // The end of a connection is nothing that the server said of it.
-                if held.failures + 1 < NOT_WAITED_FOR {
-                    held.count_failure(takes);
-                }
+                let before = held.failures;
+                held.count_failure(takes);
+                held.interruptions += held.failures - before;
                 precautions.entry(held.failures).or_default().lines.push(held);
                 continue;
             }
@@ -249,6 +248,9 @@ impl Retries {
         let alone = batch.is_posted() || batch.lines.iter().all(|held| held.alone);
         let most = if alone { PAUSE.2 } else { PAUSE.1 };
         let failures = u32::from(batch.failures()).clamp(1, 16);
+        // What failed often within seconds need not rest for a minute: the server may be well by then.
+        let since = batch.lines.iter().map(|held| held.taken_at).min();
+        let most = most.min(now.saturating_sub(since.unwrap_or(now)).max(PAUSE.0));
         let ready_at = now + (PAUSE.0 * (1 << (failures - 1))).min(most);
         self.rest_until(ready_at, Resting::new(batch, words.clone(), ends));
     }

@@ -149,7 +149,7 @@ impl Verdicts {
         #[cfg(test)]
         self.posted.insert(held.lines.first(), held.lines.points());
         // What happens to a precaution is counted anew.
-        held.failures = 0;
+        (held.failures, held.interruptions) = (0, 0);
         held.lines.points()
     }
 

@@ -186,7 +186,9 @@ impl Engine {
         let here = door.last_success;
         door.failures = match worked {
             true => 0,
-            false => door.failures.saturating_add(u32::from(!self.verdicts.heard.failed.is_empty())),
+            false => door
+                .failures
+                .saturating_add(u32::from(!self.verdicts.heard.failed.is_empty())),
         };
         match self.verdicts.complaint.take() {
             Some(complaint) => {
@@ -344,7 +346,13 @@ impl Engine {
         let Some(door) = candidates.min_by_key(|index| {
             let door = &self.doors[*index];
             let failures = self.is_hope(*index).then_some(door.failures);
-            (failures.is_none(), failures, door.not_before, self.active(*index), turn(*index))
+            (
+                failures.is_none(),
+                failures,
+                door.not_before,
+                self.active(*index),
+                turn(*index),
+            )
         }) else {
             return;
         };

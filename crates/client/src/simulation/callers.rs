@@ -199,6 +199,9 @@ const FOR_EVER: Duration = Duration::from_secs(1_000_000);
 /// How long a verdict takes at most once all faults are over.
 const FED: Duration = Duration::from_secs(20);
 
+/// How many answers that takes where each comes late, and for each series that is looked for: five parts, three tries of each.
+const ANSWERS: (u64, u64) = (40, 15);
+
 /// How long a verdict takes where nothing goes wrong.
 const PROMPT: Duration = Duration::from_secs(5);
 
@@ -502,9 +505,9 @@ impl History {
         takes.min().filter(|_| prompt).map(|takes| takes + PROMPT + looks)
     }
 
-    /// From when on a good point has its verdict within how long, whatever became of other points. Every server is well
+    /// From when on a good point has its verdict, within how long or how many answers, whatever became of other points. Every server is well
     /// by then, or so many of them that one is left.
-    pub(super) fn fed(&self) -> Option<(Duration, Duration)> {
+    pub(super) fn fed(&self) -> Option<(Duration, Duration, u64)> {
         let takes = self
             .names
             .iter()
@@ -540,7 +543,10 @@ impl History {
             true => within + FED * 3,
             false => within,
         };
-        self.quiet_from.filter(|_| steady).map(|quiet| (quiet + takes, within))
+        let sick = if self.poison.is_some() { self.sick_series } else { 0 };
+        let answers = ANSWERS.0 + sick * ANSWERS.1;
+        let quiet = self.quiet_from.filter(|_| steady);
+        quiet.map(|quiet| (quiet + takes, within, answers))
     }
 
     /// Who insists on answers from a server that gives none waits for ever.

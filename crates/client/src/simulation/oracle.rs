@@ -31,7 +31,8 @@
 //!   however much the server says.
 //! - **11, nothing stops the rest** (`laws.rs`): where nothing goes wrong but with names, a point has its verdict within
 //!   5 s, or 5 s after the first name can be resolved: a slow or hanging name costs no other endpoint anything. *No
-//!   starvation*: once all faults are over, a good point has its verdict within 20 s, whatever the storage does to points
+//!   starvation*: once all faults are over, a good point has its verdict within 20 s, or within some 40 answers where each
+//!   comes late, whatever the storage does to points
 //!   of a series that it never takes, and none is given up for want of room or time. It may take longer where bad points
 //!   are looked for by halves, where lines are long, and where a server says 503, which asks for rest.
 //! - **11, rates** (`rates.rs`): attempts to connect, requests in vain, questions for a name, reports; good points written
@@ -205,6 +206,8 @@ pub(super) struct Oracle {
     settle: Duration,
     /// The oldest good point that has no verdict is none before this one.
     hungry: usize,
+    /// What was heard since all is well: answers, or connections that ended.
+    heard_since: u64,
     rates: Rates,
     /// Nothing fails but points of a series that the storage never takes.
     only_sick: bool,
@@ -294,8 +297,8 @@ struct Limits {
     max_age: Option<Duration>,
     /// By when a point has its verdict.
     prompt: Option<Duration>,
-    /// From when on a good point has its verdict within how long.
-    fed: Option<(Duration, Duration)>,
+    /// From when on a good point has its verdict, within how long, or within how many answers where each takes a second.
+    fed: Option<(Duration, Duration, u64)>,
     /// The longest back-off.
     cap: Duration,
     backoff: (Duration, Duration),
@@ -342,6 +345,7 @@ impl Oracle {
             end: None,
             settle: options.settle,
             hungry: 0,
+            heard_since: 0,
             rates: Rates::default(),
             only_sick: history.only_sick(),
             wire: history.wire,
@@ -532,6 +536,7 @@ impl Oracle {
         self.silent_at_its_end(now, id);
         self.live.retain(|other| *other != id);
         if self.streams[id].bytes > 0 {
+            self.count_answer(now);
             // Lines that end connections are looked for at the rate at which lines are tried, and the back-off waits.
             self.shows(self.streams[id].server);
             self.in_vain(now, self.streams[id].server);
@@ -551,6 +556,11 @@ impl Oracle {
             self.points[point].shaken += u64::from(self.points[point].answered);
         }
         self.owe(id);
+    }
+
+    /// The client has heard what became of something, and all is well.
+    fn count_answer(&mut self, now: Duration) {
+        self.heard_since += u64::from(self.limits.fed.is_some_and(|(from, ..)| from <= now));
     }
 
     /// The client ends a connection: it must be at its end, or out of patience.

@@ -339,7 +339,7 @@ fn a_precaution_is_waited_for_however_often_its_connection_ends() {
             .expect("it is ready")
             .lines;
     }
-    assert!(now > PAUSE.0 * 60, "{now:?} for 30 tries");
+    assert!(now > PAUSE.2 * 15, "{now:?} for 30 tries");
     // A server that fails it is another matter.
     for taken in 0..u64::from(NOT_WAITED_FOR) {
         retries.fails(now, Batch { lines }, Blame::Unknown, &Arc::from(WORDS), taken);
@@ -352,6 +352,22 @@ fn a_precaution_is_waited_for_however_often_its_connection_ends() {
     retries.interrupted(now, lines, takes);
     retries.look();
     assert!(!retries.is_waited_for());
+}
+
+#[test]
+fn no_pause_is_longer_than_what_failed_has_waited_already() {
+    let mut retries = Retries::default();
+    let words = Arc::from(WORDS);
+    let mut failed = batch(0, 1);
+    failed.lines[0].failures = 12;
+    let mut now = millis(2_000);
+    for _ in 0..3 {
+        retries.fails(now, failed, Blame::Ended, &words, 0);
+        let ready_at = retries.ready_at().expect("it rests");
+        assert_eq!(ready_at, (now * 2).min(now + PAUSE.1));
+        now = ready_at;
+        failed = retries.next(now, usize::MAX, u64::MAX, false).expect("it is ready");
+    }
 }
 
 #[test]

@@ -184,6 +184,7 @@ impl Oracle {
         stream.http.offered = false;
         stream.http.babbles = false;
         let open = stream.http.open.take();
+        self.count_answer(now);
         self.shows(server);
         match open {
             Some(put) => {

@@ -115,7 +115,9 @@ impl Oracle {
 
     /// Promise 11: no good point starves, whatever becomes of others. Those the client gave up have that for a verdict.
     fn check_fed(&mut self, now: Duration, ledger: &Ledger) {
-        let Some((from, within)) = self.limits.fed else { return };
+        let Some((from, within, answers)) = self.limits.fed else {
+            return;
+        };
         let has_verdict = |point: &Point| point.answered || point.loose || point.bad || point.sick;
         while self.points.get(self.hungry).is_some_and(has_verdict) {
             self.hungry += 1;
@@ -123,11 +125,14 @@ impl Oracle {
         let given_up = ledger.settled.dropped.total() + ledger.dropped_by_callers.total();
         if let Some(point) = self.points.get(self.hungry)
             && now > point.accepted.max(from) + within
+            && self.heard_since > answers
             && given_up == 0
         {
             let accepted = point.accepted;
             self.fail(format!(
-                "promise 11: a good point of {accepted:?} starves: no verdict at {now:?}, all well since {from:?}"
+                "promise 11: a good point of {accepted:?} starves: no verdict at {now:?} and after {} answers, all well \
+                 since {from:?}",
+                self.heard_since
             ));
         }
     }

@@ -106,6 +106,7 @@ impl Oracle {
     }
 
     fn answer(&mut self, now: Duration, id: usize) {
+        self.count_answer(now);
         let stream = &mut self.streams[id];
         let from = stream.answered;
         let Some(length) = stream.items[from..].iter().position(|item| item.point.is_none()) else {

@@ -34,7 +34,7 @@ use clap::{Parser, Subcommand};
 
 use crate::output::Output;
 
-/// Points to OpenTSDB, or to anything that speaks its write protocol, every one accounted for
+/// Send points to OpenTSDB and compatible servers, and account for every one
 #[derive(Debug, Parser)]
 #[command(name = "potsdb", version, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = EXIT_CODES)]
@@ -42,7 +42,7 @@ struct Potsdb {
     #[command(subcommand)]
     command: Command,
 
-    /// Say nothing but why it could not run; the exit code tells the rest
+    /// Print nothing, except the reason if it could not run
     #[arg(short, long, global = true)]
     quiet: bool,
 }

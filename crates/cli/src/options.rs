@@ -74,7 +74,7 @@ impl Destination {
 #[derive(Debug, Args)]
 pub(crate) struct ServerUrl {
     /// The server: HOST, HOST:PORT or tsdb://HOST[:PORT][,HOST...][?NAME=VALUE&...], or the same with tsdbs, http or
-    /// https. Several hosts stand in front of one store [env: POTSDB_URL] [default: tsdb://localhost:4242]
+    /// https. Several hosts must lead to the same store [env: POTSDB_URL] [default: tsdb://localhost:4242]
     // Not by clap's `env`: `check` must know whether a flag was given, and the variable may be empty.
     #[arg(short, long, value_name = "URL")]
     url: Option<String>,
@@ -120,8 +120,8 @@ pub(crate) struct ClientOptions {
     #[arg(short = 'o', long = "option", value_name = "NAME=VALUE", value_parser = named)]
     options: Vec<(String, String)>,
 
-    /// What the server is, instead of asking it: opentsdb, victoriametrics, influxdb, kairosdb; check fails if it is
-    /// another
+    /// The kind of server, instead of detecting it: opentsdb, victoriametrics, influxdb, kairosdb; check fails if it is
+    /// another kind
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
 

@@ -27,11 +27,11 @@ pub(crate) struct Send {
     #[arg(allow_hyphen_values = true)]
     value: String,
 
-    /// Tags, such as path=/login; this machine's name is added as host, but for -o host_tag=false
+    /// Tags, such as path=/login; this machine's name is added as host unless you pass -o host_tag=false
     #[arg(value_name = "TAG=VALUE", value_parser = options::named)]
     tags: Vec<(String, String)>,
 
-    /// When: seconds (10 digits) or milliseconds (13) since 1970; now unless given
+    /// Time of the point: seconds (10 digits) or milliseconds (13) since 1970 [default: now]
     #[arg(short, long, value_name = "TIME", allow_hyphen_values = true)]
     timestamp: Option<String>,
 

@@ -19,7 +19,7 @@ class Options(TypedDict, total=False):
     """
 
     server: str
-    """What the server is, instead of finding out: opentsdb, victoriametrics, influxdb, kairosdb. Default: `auto`."""
+    """Kind of server, instead of detecting it: opentsdb, victoriametrics, influxdb, kairosdb. Default: `auto`."""
     queue_points: int | str
     """Most points in the queue; 0: no limit but queue_bytes. Default: `100000`."""
     queue_bytes: int | str
@@ -29,7 +29,7 @@ class Options(TypedDict, total=False):
     tags: Mapping[str, object] | str
     """Tags of every point: k=v,k2=v2."""
     worker_tag: str
-    """A tag with a small number that tells the processes of one program on this host apart: worker."""
+    """Name of a tag that numbers this program's processes on this host, such as worker."""
     prefix: str
     """Text that goes before every metric."""
     names: str
@@ -45,31 +45,31 @@ class Options(TypedDict, total=False):
     ack: str
     """Which answers are asked for: auto, none, accepted, stored (http). Default: `auto`."""
     window_bytes: int | str
-    """Bytes written and unanswered at most, per connection, at least 64KiB. Default: `4MiB`."""
+    """Most unacknowledged bytes per connection, at least 64KiB. Default: `4MiB`."""
     settle: _Duration
-    """How long answered points stay re-sendable; 0: not at all. Default: `2s`."""
+    """How long acknowledged points are kept for re-sending; 0: not kept. Default: `2s`."""
     settle_bytes: int | str
-    """Most bytes settling, at least 64KiB. Default: `32MiB`."""
+    """Most bytes of acknowledged points that are kept, at least 64KiB. Default: `32MiB`."""
     max_age: _Duration
-    """Points older than that are given up instead of written; 0: never."""
+    """Drop points older than this instead of writing them; 0: never."""
     connect_timeout: _Duration
     """Longest time for a connection to be made, at least 1ms. Default: `3s`."""
     write_timeout: _Duration
-    """Longest time without progress while writing, at least 1ms; then the connection is ended. Default: `10s`."""
+    """Longest time without progress while writing, at least 1ms; then the connection is closed. Default: `10s`."""
     answer_timeout: _Duration
-    """Longest time without progress while an answer is due, at least 1ms; then the connection is ended. Default: `10s`."""
+    """Longest time without progress while an answer is due, at least 1ms; then the connection is closed. Default: `10s`."""
     backoff: str
     """Least and greatest wait between two attempts to connect, at least 1ms: 100ms..30s. Default: `100ms..30s`."""
     connections: int | str
-    """Connections per endpoint at most, 1 to 64; if not given 1, or 8 with ack=stored."""
+    """Most connections per endpoint, 1 to 64; if not given 1, or 8 with ack=stored."""
     connection_max_age: _Duration
-    """A connection this old ends in good order and is made anew; 0: no limit."""
+    """Replace connections older than this; 0: no limit."""
     gzip: bool | str
-    """Compress what goes over http: true, false. Default: `true`."""
+    """Compress the bodies of http: true, false. Default: `true`."""
     auth: str
     """The login: basic:user:password, bearer:token, line:text (telnet), or any of them with @/path."""
     headers: Mapping[str, str] | str
-    """More headers of each request, one a line: Name: value."""
+    """Additional headers of each request, one per line: Name: value."""
     ca: PathLike[str] | str
     """A PEM file of the authorities to be trusted, instead of the system's."""
     cert: PathLike[str] | str
@@ -79,11 +79,11 @@ class Options(TypedDict, total=False):
     linger: _Duration
     """How long the worker gathers points between two writes; if not given 10ms to 80ms, and 250ms over http."""
     by_metric: int | str
-    """Count points and bytes of each metric, of so many at most; 0: of none. Default: `0`."""
+    """Count points and bytes for up to this many metrics; 0: off. Default: `0`."""
     self_metrics: _Duration
     """Send the statistics as points under potsdb. this often, in whole seconds: 60s; 0: not at all."""
     close_grace: _Duration
-    """Longest time for draining when the last handle goes or the program ends; 0: none. Default: `5s`."""
+    """Longest time to deliver what is queued when the client is dropped or the program ends; 0: none. Default: `5s`."""
 
 
 class Keywords(Options, total=False):
@@ -92,7 +92,7 @@ class Keywords(Options, total=False):
     host_tag: object
     """The tag host of points without one: true (this machine's name), false (none), or its value. Default: `true`."""
     mps: float | str
-    """Points per second written at most; 0: no limit. Default: `0`."""
+    """Most points written per second; 0: no limit. Default: `0`."""
     check_host: bool | str
     """Connect once while building, and fail if that fails: true, false. Default: `false`."""
     test_mode: bool | str

@@ -26,21 +26,21 @@ use finding::{Finding, milliseconds};
 use probe::probe;
 use stored::Stored;
 
-/// Say whether points can be sent to a server, and send one with --send
+/// Check whether a server takes points; --send sends a test point
 ///
 /// Resolves every host, connects to every address, and asks each what it is, over TLS and with the login that points
 /// would have. The last line is the verdict.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = options::after_long_help(EXAMPLES))]
 pub(crate) struct Check {
-    /// The server, as --url has it; to give both is an error
+    /// The server, as for --url; do not give both
     #[arg(value_name = "URL")]
     place: Option<String>,
 
     #[command(flatten)]
     server: ServerUrl,
 
-    /// Send one test point, and look whether it comes back
+    /// Send one test point, and read it back
     #[arg(long)]
     send: bool,
 

@@ -84,8 +84,12 @@ impl Demo {
                 let _ = events.send(());
             }
         })?;
-        let of_its_own = if own.is_some() { ", a receiver of its own" } else { "" };
-        screen.say(&format!("sending this machine's figures to {endpoint}{of_its_own}"));
+        let started = if own.is_some() {
+            ", a server that the demo started"
+        } else {
+            ""
+        };
+        screen.say(&format!("sending this machine's figures to {endpoint}{started}"));
 
         let start = Instant::now();
         let tracks = measure(&client, start + length, &signal, output, &mut screen)?;

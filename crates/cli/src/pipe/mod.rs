@@ -35,8 +35,8 @@ use watch::Watch;
 /// Send the points on standard input, one line each
 ///
 /// A line is METRIC TIME VALUE TAG=VALUE..., OpenTSDB's import form, with or without `put` before it. Blank lines and
-/// those that begin with # are passed over. A line that is no point, and a file that cannot be read, is reported and
-/// does not stop the others. Input compressed with gzip is recognised.
+/// those that begin with # are skipped. Invalid lines and unreadable files are reported and skipped. Input compressed
+/// with gzip is recognised.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = options::after_long_help_of_lines(EXAMPLES))]
 pub(crate) struct Pipe {

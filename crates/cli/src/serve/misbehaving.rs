@@ -17,15 +17,15 @@ Connections, answers, requests and points are counted from 1. The same seed make
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How it misbehaves")]
 pub(super) struct Misbehaving {
-    /// Reset each connection after so many bytes
+    /// Reset each connection after this many bytes
     #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true, value_parser = offsets)]
     reset_after: Offsets,
 
-    /// Close each connection after so many bytes
+    /// Close each connection after this many bytes
     #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true, value_parser = offsets)]
     close_after: Offsets,
 
-    /// Leave each connection half-open after so many bytes: neither read nor answered nor ended
+    /// Leave each connection half-open after this many bytes: not read, not answered, not closed
     #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true, value_parser = offsets)]
     half_open_after: Offsets,
 
@@ -45,7 +45,7 @@ pub(super) struct Misbehaving {
     #[arg(long)]
     stall_answers: bool,
 
-    /// Reset these connections as soon as they stand
+    /// Reset these connections as soon as they are made
     #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true, value_parser = occasions)]
     refuse: Occasions,
 
@@ -65,7 +65,7 @@ pub(super) struct Misbehaving {
     #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true, value_parser = occasions)]
     throttle: Occasions,
 
-    /// Tell telnet so after the next answer to version
+    /// Report the throttling only after the next answer to version
     #[arg(long, requires = "throttle")]
     pub(super) throttle_late: bool,
 
@@ -73,7 +73,7 @@ pub(super) struct Misbehaving {
     #[arg(long, value_name = "CODE", value_parser = status, allow_hyphen_values = true)]
     pub(super) status: Option<u16>,
 
-    /// Answer these HTTP requests so
+    /// Answer these HTTP requests with that status
     #[arg(long, value_name = "WHICH", default_value = "always", requires = "status", value_parser = occasions)]
     status_on: Occasions,
 
@@ -93,15 +93,15 @@ pub(super) struct Misbehaving {
     #[arg(long, value_name = "WHICH", default_value = "never", hide_default_value = true, value_parser = occasions)]
     restart: Occasions,
 
-    /// Refuse connections for so long at a restart
+    /// Refuse connections for this long at a restart
     #[arg(long, value_name = "TIME", value_parser = options::duration, requires = "restart")]
     down: Option<Duration>,
 
-    /// Accept nobody for so long after beginning to listen
+    /// Accept no connection for this long after starting
     #[arg(long, value_name = "TIME", value_parser = options::duration)]
     slow_start: Option<Duration>,
 
-    /// When told to end, go on for so long as InfluxDB does: answer connections, throw their points away, take no new ones
+    /// When told to end, go on for this long as InfluxDB does: answer connections, discard their points, take no new ones
     #[arg(long, value_name = "TIME", value_parser = options::duration)]
     pub(super) stopping: Option<Duration>,
 }

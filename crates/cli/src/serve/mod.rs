@@ -26,8 +26,8 @@ use misbehaving::{GRAMMAR, Misbehaving};
 
 /// Run a server for development and tests
 ///
-/// It takes points over telnet and HTTP on one port as the server it is told to be, answers OpenTSDB's queries whichever
-/// that is, and misbehaves on request.
+/// Takes points over telnet and HTTP on one port, imitates the chosen server, answers OpenTSDB's queries, and injects
+/// faults on request.
 #[derive(Debug, Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{GRAMMAR}"))]
 pub(crate) struct Serve {
@@ -43,7 +43,7 @@ pub(crate) struct Serve {
     #[arg(long)]
     json: bool,
 
-    /// The server it is on the wire: opentsdb, victoriametrics, influxdb, kairosdb
+    /// The server to imitate: opentsdb, victoriametrics, influxdb, kairosdb
     #[arg(long = "as", value_name = "SERVER", default_value_t)]
     personality: Personality,
 
@@ -79,7 +79,7 @@ struct Settings {
     #[arg(long, value_name = "BYTES", value_parser = larger_body, allow_hyphen_values = true)]
     max_chunk: Option<u64>,
 
-    /// Have no database until the first put over telnet creates it, as a fresh InfluxDB
+    /// Start without a database, as a fresh InfluxDB does; the first telnet put creates it
     #[arg(long)]
     no_database: bool,
 
@@ -87,11 +87,11 @@ struct Settings {
     #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true, value_parser = base_path)]
     base_path: String,
 
-    /// Want this as the first line of a telnet connection, as OpenTSDB with an authentication plugin
+    /// Require this first line of a telnet connection, as OpenTSDB with an authentication plugin does
     #[arg(long, value_name = "LINE")]
     auth_line: Option<String>,
 
-    /// Want this Authorization of HTTP requests: 'Basic dXNlcjpwYXNz', 'Bearer token'
+    /// Require this Authorization header: 'Basic dXNlcjpwYXNz', 'Bearer token'
     #[arg(long, value_name = "VALUE")]
     auth_header: Option<String>,
 }

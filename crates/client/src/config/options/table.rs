@@ -19,16 +19,16 @@ use crate::config::secret::Secret;
 use crate::error::ConfigError;
 
 options! {
-    /// What the server is, instead of finding out; in text `auto` is finding out.
+    /// The kind of server, instead of detecting it; in text `auto` means detecting it.
     ///
-    /// Saves the first question on each connection. A name that is wrong makes answers mean what they do not.
+    /// Saves the first question on each connection. A wrong name makes potsdb misread the server's answers.
     server: Option<Server> as Server = None, SERVER,
-        "what the server is, instead of finding out: opentsdb, victoriametrics, influxdb, kairosdb";
+        "kind of server, instead of detecting it: opentsdb, victoriametrics, influxdb, kairosdb";
 
     /// Most points in the queue; 0 is no limit but [`queue_bytes`](field@Options::queue_bytes).
     ///
-    /// More of them last for a longer outage, and take more memory. What happens when it is full is
-    /// [`overflow`](field@Options::overflow)'s to say.
+    /// More of them cover a longer outage and take more memory. [`overflow`](field@Options::overflow) says what happens
+    /// when the queue is full.
     queue_points: usize = 100_000, COUNT,
         "most points in the queue; 0: no limit but queue_bytes";
 
@@ -40,7 +40,7 @@ options! {
 
     /// What `send` does when the queue is full: drops the oldest point or the new one, which it counts, or waits.
     ///
-    /// Waiting is the one way in which `send` can hold up its caller, and by the deadline given here at most.
+    /// Waiting is the only way in which `send` can hold up its caller, and then at most until the deadline given here.
     overflow: Overflow = Overflow::DropOldest, OVERFLOW,
         "when the queue is full: drop_oldest, drop_newest, block, block:5s";
 
@@ -56,22 +56,22 @@ options! {
     /// process on this host has. None, or an empty name: no such tag.
     ///
     /// Two processes that send one series overwrite each other's values in the store. A process keeps its number until it
-    /// ends; then the next one takes it, so restarts make few new series. It is free once the second of the last totals that
-    /// instruments or bridges sent under it is over. A forked child gets a number of its own. Linux only.
+    /// ends; then the next one takes it, so restarts make few new series. It becomes free one second after the last totals that
+    /// instruments or bridges sent under it. A forked child gets a number of its own. Linux only.
     worker_tag: Option<String> as String = None, NAME_IF_GIVEN,
-        "a tag with a small number that tells the processes of one program on this host apart: worker";
+        "name of a tag that numbers this program's processes on this host, such as worker";
 
-    /// Goes before every metric.
+    /// Text that goes before every metric.
     prefix: String = String::new(), TEXT,
         "text that goes before every metric";
 
     /// Which characters names and values of tags may hold.
     ///
-    /// OpenTSDB takes the narrowest set unless it is configured; others take more.
+    /// OpenTSDB takes the narrowest set unless it is configured otherwise. Other servers take more.
     names: Names = Names::OpenTsdb, NAMES,
         "what names may hold: opentsdb, ascii, utf8";
 
-    /// Most tags of a point; 0 is no limit. The default is what OpenTSDB takes unless it is configured.
+    /// Most tags of a point; 0 is no limit. The default is what OpenTSDB takes unless it is configured otherwise.
     max_tags: usize = 8, COUNT,
         "most tags of a point; 0: no limit";
 
@@ -80,11 +80,11 @@ options! {
     invalid: Invalid = Invalid::Raise, words(),
         "what becomes of an illegal point: drop, raise, replace";
 
-    /// Points written per second at most, what is sent again included; 0 is no limit.
+    /// Most points written per second, including points that are sent again; 0 is no limit.
     ///
-    /// Spares a server that others need too, and fills the queue when more are sent.
+    /// Spares a server that others need too. The queue fills if you send more.
     mps: f64 = 0.0, RATE,
-        "points per second written at most; 0: no limit";
+        "most points written per second; 0: no limit";
 
     /// What becomes of a second point of a series at one time.
     ///
@@ -94,79 +94,79 @@ options! {
 
     /// The unit of automatic timestamps.
     ///
-    /// Milliseconds allow a thousand points a second of one series, and take more room in the store.
+    /// Milliseconds allow a series a thousand points per second, and take more room in the store.
     precision: Precision = Precision::Seconds, words(),
         "unit of automatic timestamps: seconds, milliseconds";
 
-    /// Which answers are asked for. What each is worth depends on the server: README.
+    /// Which answers are asked for. What each is worth depends on the server: see the guarantees.
     ack: Ack = Ack::Auto, words(),
         "which answers are asked for: auto, none, accepted, stored (http)";
 
-    /// Bytes written and not yet answered for, per connection, at least 64 KiB.
+    /// Most unacknowledged bytes per connection, at least 64 KiB.
     ///
-    /// More of them keep a distant server busy, and are what goes again when the connection dies.
+    /// A larger window keeps a distant server busy, but more is sent again after a broken connection.
     window_bytes: usize = 4 * MIB, SIZE,
-        "bytes written and unanswered at most, per connection, at least 64KiB";
+        "most unacknowledged bytes per connection, at least 64KiB";
 
-    /// How long points that were answered for stay re-sendable, on telnet; none: not at all.
+    /// How long acknowledged points are kept for re-sending, over telnet; zero: not kept.
     ///
-    /// OpenTSDB answers before it has stored. Longer covers longer outages behind it, up to
+    /// OpenTSDB answers before it has stored a point. A longer time covers longer outages of its storage, up to
     /// [`settle_bytes`](field@Options::settle_bytes).
     settle: Duration = Duration::from_secs(2), TIME,
-        "how long answered points stay re-sendable; 0: not at all";
+        "how long acknowledged points are kept for re-sending; 0: not kept";
 
-    /// Most bytes settling, at least 64 KiB. What does not fit is let go early, and counted.
+    /// Most bytes of acknowledged points that are kept, at least 64 KiB. The oldest are released early, and counted.
     settle_bytes: usize = 32 * MIB, SIZE,
-        "most bytes settling, at least 64KiB";
+        "most bytes of acknowledged points that are kept, at least 64KiB";
 
-    /// Points older than that are given up instead of written; none, or a time of 0, is never.
+    /// Points older than this are dropped instead of written; none, or a time of 0, is never.
     ///
-    /// After an outage the points that are still of use then do not wait behind those that are not. A point is given up
-    /// by a sixteenth of this late at most, never early.
+    /// After an outage, points that are still useful then do not wait behind those that are not. A point is dropped at
+    /// most a sixteenth of this time late, never early.
     max_age: Option<Duration> as Duration = None, LIMIT,
-        "points older than that are given up instead of written; 0: never";
+        "drop points older than this instead of writing them; 0: never";
 
     /// For a connection to be made, TLS included. At least a millisecond.
     connect_timeout: Duration = Duration::from_secs(3), TIMEOUT,
         "longest time for a connection to be made, at least 1ms";
 
-    /// Without progress while writing; then the connection is ended. At least a millisecond.
+    /// Without progress while writing; then the connection is closed. At least a millisecond.
     write_timeout: Duration = Duration::from_secs(10), TIMEOUT,
-        "longest time without progress while writing, at least 1ms; then the connection is ended";
+        "longest time without progress while writing, at least 1ms; then the connection is closed";
 
-    /// Without progress while an answer is due; then the connection is ended. At least a millisecond.
+    /// Without progress while an answer is due; then the connection is closed. At least a millisecond.
     answer_timeout: Duration = Duration::from_secs(10), TIMEOUT,
-        "longest time without progress while an answer is due, at least 1ms; then the connection is ended";
+        "longest time without progress while an answer is due, at least 1ms; then the connection is closed";
 
-    /// The least and the greatest wait between two attempts to connect, at least a millisecond. It doubles, and is chosen
-    /// at random below that.
+    /// Least and greatest wait between two attempts to connect, at least a millisecond. The bound doubles with each
+    /// attempt, and the wait is drawn at random below it.
     backoff: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30)), RANGE,
         "least and greatest wait between two attempts to connect, at least 1ms: 100ms..30s";
 
-    /// Connections per endpoint at most, 1 to 64.
+    /// Most connections per endpoint, 1 to 64.
     ///
     /// `None`: [`Options::connections`](method@Options::connections) derives it. Each takes memory for
     /// [`window_bytes`](field@Options::window_bytes).
     connections: Option<usize> as usize = None, CONNECTIONS,
-        "connections per endpoint at most, 1 to 64; if not given 1, or 8 with ack=stored";
+        "most connections per endpoint, 1 to 64; if not given 1, or 8 with ack=stored";
 
-    /// A connection this old ends in good order and is made anew; none, or a time of 0, is no limit.
+    /// A connection this old is replaced by a new one and then closed; none, or a time of 0, is no limit.
     ///
-    /// Behind a balancer that brings new servers into use.
+    /// Behind a load balancer it brings new servers into use.
     connection_max_age: Option<Duration> as Duration = None, LIMIT,
-        "a connection this old ends in good order and is made anew; 0: no limit";
+        "replace connections older than this; 0: no limit";
 
-    /// Whether what goes over HTTP is compressed: fewer bytes, for more processor time.
+    /// Whether HTTP bodies are compressed: fewer bytes, for more processor time.
     gzip: bool = true, SWITCH,
-        "compress what goes over http: true, false";
+        "compress the bodies of http: true, false";
 
     /// How to log in. Never printed.
     auth: Option<Auth> as Auth = None, AUTH,
         "the login: basic:user:password, bearer:token, line:text (telnet), or any of them with @/path";
 
-    /// More headers of each request. Their values are never printed.
+    /// Additional headers of each request. Their values are never printed.
     headers: Vec<(String, Secret)> = Vec::new(), HEADERS,
-        "more headers of each request, one a line: Name: value";
+        "additional headers of each request, one per line: Name: value";
 
     /// A PEM file of the authorities to be trusted, instead of the system's.
     ca: Option<PathBuf> as PathBuf = None, FILE,
@@ -183,16 +183,16 @@ options! {
     /// How long the worker gathers points between two writes; zero: it writes each at once.
     ///
     /// `None`: over HTTP 250 ms, as a request costs more than its points; over telnet 10 ms, and up to 80 ms while few
-    /// points come. Longer costs a trickle fewer wake-ups, and points are on their way later by as much. Who flushes or
-    /// closes does not wait for it.
+    /// points come. A longer time costs a trickle of points fewer wake-ups, and points leave that much later. `flush` and
+    /// `close` skip the wait.
     linger: Option<Duration> as Duration = None, TIME_IF_GIVEN,
         "how long the worker gathers points between two writes; if not given 10ms to 80ms, and 250ms over http";
 
-    /// Metrics whose points and bytes are counted, up to so many of them; 0: none.
+    /// Number of metrics whose points and bytes are counted; 0 counts none.
     ///
-    /// [`Stats::by_metric`](crate::Stats::by_metric) says who sends how much. Costs the worker some ten nanoseconds a point.
+    /// [`Stats::by_metric`](crate::Stats::by_metric) has the counts. Costs the worker some ten nanoseconds a point.
     by_metric: usize = 0, COUNT,
-        "count points and bytes of each metric, of so many at most; 0: of none";
+        "count points and bytes for up to this many metrics; 0: off";
 
     /// How often the statistics are sent as points, under `potsdb.`, in whole seconds; none, or a time of 0, is not at all.
     ///
@@ -203,9 +203,9 @@ options! {
     self_metrics: Option<Duration> as Duration = None, TICK,
         "send the statistics as points under potsdb. this often, in whole seconds: 60s; 0: not at all";
 
-    /// For draining when the last handle goes or the program ends; none: what is pending then is dropped.
+    /// For delivering what is queued when the client is dropped or the program ends; zero: what is pending is dropped.
     close_grace: Duration = Duration::from_secs(5), TIME,
-        "longest time for draining when the last handle goes or the program ends; 0: none";
+        "longest time to deliver what is queued when the client is dropped or the program ends; 0: none";
 
     /// Whether building connects once, for at most three seconds, and fails if that fails.
     check_host: bool = false, SWITCH,

@@ -109,5 +109,5 @@ def test_the_readme_has_the_table():
     readme = Path(__file__).parent.parent / "README.md"
     if not readme.exists():
         pytest.skip("no README beside the tests")
-    listed = "\n".join(f"    {line}" if line else "" for line in describe_options().splitlines())
+    listed = f"```text\n{describe_options().rstrip()}\n```"
     assert listed in readme.read_text(), f"python/README.md is to have:\n{listed}"

@@ -1,16 +1,17 @@
-"""The code blocks of README.md, python/README.md and docs/: where each stands, what language it is, and what is said about it.
+"""The code blocks of the READMEs, CONTRIBUTING.md and docs/: where each stands, what language it is, and what is said about it.
 
-In docs/ a block is fenced and names its language. A comment before it says what a reader need not see:
+A block is fenced and names its language. A comment before it says what a reader need not see:
 
     <!-- skip: why it is not run -->      it is not run, and the reason is counted
     <!-- run by: test_recipes.py -->     another test runs it
+    <!-- quoted from: path -->           it stands word for word in that file
     <!-- exit: 1 -->                      a shell block that ends with this status
     <!-- before                           statements that are run before the block
     table = ...
     -->
 
-A block with a `title` is a file of that name, which other blocks of the page use. The two READMEs indent their blocks; there the
-language is recognised by how the block reads.
+A block with a `title` is a file of that name, which other blocks of the page use. In docs/ a line `--8<-- "path"` stands for the file of that
+path, as mkdocs reads it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-READMES = [ROOT / "README.md", ROOT / "python" / "README.md"]
+READMES = [ROOT / "README.md", ROOT / "python" / "README.md", *sorted((ROOT / "crates").glob("*/README.md")), ROOT / "CONTRIBUTING.md"]
 PAGES = READMES + sorted((ROOT / "docs").rglob("*.md"))
 
 LANGUAGES = {
@@ -41,7 +42,8 @@ LANGUAGES = {
 """What is done with the blocks of a language. `text` is output, a formula or a drawing."""
 
 FENCE = re.compile(r"^( *)```\s*(\w*)\s*(.*)$")
-COMMENT = re.compile(r"<!--\s*(skip|run by|exit|before)\b:?\s*(.*?)\s*-->\s*\Z", re.DOTALL)
+COMMENT = re.compile(r"<!--\s*(skip|run by|quoted from|exit|before)\b:?\s*(.*?)\s*-->\s*\Z", re.DOTALL)
+INCLUDED = re.compile(r"^--8<-- \"(.+)\"$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Block:
     title: str | None = None
     skip: str | None = None
     run_by: str | None = None
+    quoted_from: str | None = None
     exit: int = 0
     before: str = ""
 
@@ -64,10 +67,10 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     """The blocks of a page in their order."""
-    return list(_indented(page) if page in READMES else _fenced(page))
+    return list(_blocks(page))
 
 
-def _fenced(page: Path) -> Iterator[Block]:
+def _blocks(page: Path) -> Iterator[Block]:
     lines = page.read_text().split("\n")
     at = 0
     while at < len(lines):
@@ -79,14 +82,16 @@ def _fenced(page: Path) -> Iterator[Block]:
         end = next(n for n in range(at + 1, len(lines)) if lines[n].strip() == "```")
         title = re.search(r'title="([^"]+)"', rest)
         said = dict(_said("\n".join(lines[:at])))
+        text = textwrap.dedent("\n".join(lines[at + 1 : end])) + "\n"
         yield Block(
             page,
             at + 2,
             language,
-            textwrap.dedent("\n".join(lines[at + 1 : end])) + "\n",
+            INCLUDED.sub(lambda found: (ROOT / found[1]).read_text().rstrip("\n"), text),
             title=title[1] if title else None,
             skip=said.get("skip"),
             run_by=said.get("run by"),
+            quoted_from=said.get("quoted from"),
             exit=int(said.get("exit", 0)),
             before=said.get("before", ""),
         )
@@ -98,32 +103,3 @@ def _said(before: str) -> Iterator[tuple[str, str]]:
     while found := COMMENT.search(before[before.rfind("<!--") :] if "<!--" in before else ""):
         yield found[1], found[2]
         before = before[: before.rfind("<!--")]
-
-
-def _indented(page: Path) -> Iterator[Block]:
-    run: list[str] = []
-    first = 0
-    before = ""
-    for number, line in enumerate([*page.read_text().split("\n"), ""], 1):
-        if line.startswith("    ") and (run or not before.strip()):
-            first = first if run else number
-            run.append(line)
-        elif run:
-            text = textwrap.dedent("\n".join(run)) + "\n"
-            yield Block(page, first, _recognised(text), text)
-            run = []
-        before = line
-
-
-def _recognised(text: str) -> str:
-    """The language of an indented block."""
-    first = text.split("\n", 1)[0]
-    if re.match(r"\w+://", first):
-        return "url"
-    if "potsdb::" in text or "potsdb_instruments::" in text:
-        return "rust"
-    if re.match(r"(cargo|pip|potsdb|scripts/\w+|tail|docker|\$) ?", first):
-        return "sh"
-    if re.search(r"^\s*(import|from|with|async|def) |[\w.]+\(.*\)", text, re.MULTILINE) and not re.match(r"\w+: ", first):
-        return "python"
-    return "text"

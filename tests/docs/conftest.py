@@ -26,7 +26,7 @@ REASONS: list[str] = []
 
 POINTS = "web.requests 1767225600 1 path=/login\nput web.requests 1767225601 2 path=/login\n"
 
-STAND_INS = "aws brew cargo chromium crontab curl-sh docker journalctl kubectl pip rm-old scripts/test systemctl sudo xdg-open".split()
+STAND_INS = "aws brew cargo chromium crontab curl-sh docker git journalctl kubectl pip rm-old scripts/test systemctl sudo xdg-open".split()
 """Commands that would change the machine or take minutes. Each is called, does nothing, and is counted."""
 
 
@@ -138,7 +138,7 @@ def here(text: str, port: int, *, shell: bool = False) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    terminalreporter.section("code blocks of README.md, python/README.md and docs/")
+    terminalreporter.section("code blocks and links of the READMEs, CONTRIBUTING.md and docs/")
     for what, count in sorted(COUNTS.items()):
         terminalreporter.write_line(f"{count:4} {what}")
     for reason in REASONS:

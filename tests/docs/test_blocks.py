@@ -19,12 +19,7 @@ PATIENCE = 60
 """Seconds a page's blocks may take before the test has failed: a bound, never a pause."""
 
 BEFORE = {
-    READMES[0]: """
-import signal, sys
-import pyarrow
-table = pyarrow.table({"path": ["/login"], "latency": [0.25], "time": [1767225600]})
-""",
-    READMES[1]: """
+    ROOT / "python" / "README.md": """
 import logging, sys, signal
 import pyarrow
 table = pyarrow.table({"path": ["/login"], "latency": [0.25], "time": [1767225600]})
@@ -35,16 +30,21 @@ except ImportError:
     pass
 """,
 }
-"""What the examples of the READMEs take as given: a table, imports."""
+"""What the examples of a README take as given: a table, imports."""
 
-NOTHING = {ROOT / "docs" / name for name in ("failures.md", "rust-api.md", "security.md", "testing.md")}
+NOTHING = {ROOT / "docs" / name for name in ("failures.md", "install.md", "rust-api.md", "security.md", "testing.md")}
 """Pages whose examples send no point, or to servers that they start themselves."""
 
 EVERY = [block for page in PAGES for block in blocks(page)]
 
 
 def of(page: Path, language: str) -> list[Block]:
-    return [block for block in EVERY if block.page == page and block.language == language and not block.skip and not block.run_by]
+    """The blocks of a page that are run here."""
+    return [
+        block
+        for block in EVERY
+        if block.page == page and block.language == language and not (block.skip or block.run_by or block.quoted_from)
+    ]
 
 
 def missing(text: str) -> str | None:
@@ -59,12 +59,26 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+def flat(text: str) -> str:
+    """The text without its indentation, which a quotation has not."""
+    return "\n".join(line.strip() for line in text.strip().split("\n"))
+
+
+@pytest.mark.parametrize("page", READMES, ids=name)
+def test_no_block_is_hidden_from_this_test_by_its_indentation(page):
+    prose = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"(?m)^\n {4}.*", prose) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_block_names_a_language_or_says_why_it_is_not_run(page):
     for block in (each for each in EVERY if each.page == page):
         assert block.language in LANGUAGES, f"{block.place}: a block in {block.language!r}"
         what = "skipped" if block.skip else f"run by {block.run_by}" if block.run_by else LANGUAGES[block.language]
-        if block.title and block.language == "python":
+        if block.quoted_from:
+            what = "quoted from a source"
+            assert flat(block.text) in flat((ROOT / block.quoted_from).read_text()), f"{block.place}: {block.quoted_from} has it otherwise"
+        if block.title and block.language in {"python", "rust"}:
             what = "files that others run or are called by a test"
         COUNTS[f"{block.language}: {what}"] += 1
         if block.skip:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from blocks import PAGES, ROOT
+from blocks import PAGES, READMES, ROOT
+from conftest import COUNTS, command
 
+TEXTS = [*READMES, *(ROOT / name for name in "ARCHITECTURE BENCHMARKS CHANGELOG CODE_OF_CONDUCT RELEASING SECURITY SUPPORT".split())]
+"""Texts that are no pages of the site, so that mkdocs does not check their links; some without their suffix."""
+
+FILE = re.compile(r"\]\((?!\w+:)([^)#\s]+)[^)\s]*\)")
 LINK = re.compile(r"\]\((\w+:[^)\s]+)\)|<(https?://[^>]+)>")
 
 
@@ -51,10 +57,34 @@ def test_the_page_of_options_is_what_the_table_says():
     assert outcome.returncode == 0, outcome.stderr
 
 
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_files_lead_to_files(page):
+    page = page if page.suffix else page.with_suffix(".md")
+    for path in FILE.findall(page.read_text()):
+        assert (page.parent / path).exists(), f"{page.name} links to {path}"
+        COUNTS["links to files: there"] += 1
+
+
+def test_the_demo_can_be_filmed(tmp_path):
+    if shutil.which("termtosvg-ng") is None:
+        pytest.skip("termtosvg-ng is not installed: docs/requirements.txt names it")
+    picture = tmp_path / "demo.svg"
+    outcome = subprocess.run(
+        [ROOT / "scripts" / "demo-picture", picture],
+        env={**os.environ, "POTSDB_COMMAND": command()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert "<svg" in picture.read_text()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_to_other_hosts_are_written_as_links_are(page):
     # Whether they lead anywhere is not asked: tests do not use the internet.
     for found in LINK.findall(page.read_text()):
         url = found[0] or found[1]
+        COUNTS["links to other hosts: in form"] += 1
         parts = urlsplit(url)
         assert parts.scheme in {"http", "https"} and "." in parts.netloc and " " not in url, url

@@ -44,7 +44,7 @@ pub enum Server {
 }
 
 impl Server {
-    /// Every server, in the order of the README's table.
+    /// Every server, in the order of docs/guarantees.md.
     pub const ALL: [Self; 5] = [
         Self::OpenTsdb,
         Self::KairosDb,

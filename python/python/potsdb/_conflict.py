@@ -1,7 +1,7 @@
 """potsdb 1.0.3 installed in the same place: two packages that own the same files.
 
 The one that was installed last is imported, and uninstalling either takes the other's files along. When it is ours that is
-imported, we can say so. When it is the old one nothing of this package runs: README says it.
+imported, we can say so. When it is the old one nothing of this package runs: docs/install.md says it.
 
 Two looks for a name cost a hundredth of an import of `importlib.metadata`. 1.0.3 of 2016 is the last of its versions.
 """

@@ -22,7 +22,7 @@ pub struct VictoriaMetrics {
 }
 
 impl VictoriaMetrics {
-    /// Starts it. What is written twice is kept once, as README recommends. Further
+    /// Starts it. What is written twice is kept once, as docs/servers.md recommends. Further
     /// flags win over those it is given.
     #[must_use]
     pub fn start(flags: &[&str]) -> VictoriaMetrics {

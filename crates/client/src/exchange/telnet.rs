@@ -20,7 +20,7 @@
 //! there. A web server, TLS or SSH ends the connection at once. Anything else has until silence is decided to say something
 //! known after all, because it may be a banner.
 //!
-//! What an answer is worth on which server is the README's table.
+//! What an answer is worth on which server is a table in docs/guarantees.md.
 
 use std::io::IoSlice;
 use std::sync::Arc;

@@ -183,7 +183,7 @@ pub struct Stats {
     pub accepted: u64,
     /// Taken over from a spool another process left.
     pub adopted: u64,
-    /// The server answered for them (what that is worth depends on the server: README).
+    /// The server answered for them (what that is worth depends on the server: docs/guarantees.md).
     pub acknowledged: u64,
     /// Written to a server that cannot answer, and received by its kernel.
     pub unconfirmed: u64,

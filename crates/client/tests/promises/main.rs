@@ -1,4 +1,4 @@
-//! The promises, each against the real receiver. A module per promise, named as the README words it.
+//! The promises, each against the real receiver. A module per promise, named as ARCHITECTURE.md words it.
 //!
 //! Every test ends in [`ended`], which asserts that the ledger balances.
 

@@ -75,13 +75,16 @@ fn asked_to_end(url: impl Fn(&InfluxDb) -> String, points: u64) -> u64 {
     missing
 }
 
-/// The case nothing on a telnet connection tells: it reads, answers, and discards. README recommends HTTP for it.
+/// The case nothing on a telnet connection tells: it reads, answers, and discards. docs/servers.md recommends HTTP for it.
 #[test]
 #[ignore = "needs influxdb: scripts/test-servers runs it, with --full"]
 fn what_is_acknowledged_over_telnet_while_it_ends_is_missing() {
     assert!(is_full(), "only with --full: ending takes 30 s");
     let missing = asked_to_end(InfluxDb::telnet, 3000);
-    assert!(missing > 0, "it is better than its reputation: say so in the README");
+    assert!(
+        missing > 0,
+        "it is better than its reputation: say so in docs/guarantees.md"
+    );
 }
 
 #[test]

@@ -130,7 +130,10 @@ fn one_bad_point_of_ten_thousand_over_http_is_skipped_and_acknowledged() {
     load.is_stored(&server);
     let stats = delivered(&client, load.sent() + 1);
     assert_eq!(stats.acknowledged, load.sent() + 1, "{stats:?}");
-    assert!(server.stored("x.bad").is_empty(), "it stores it: say so in the README");
+    assert!(
+        server.stored("x.bad").is_empty(),
+        "it stores it: say so in docs/guarantees.md"
+    );
     println!("{} acknowledged, {} stored", stats.acknowledged, load.sent());
 }
 

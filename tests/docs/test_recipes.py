@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import os
 import re
 import shlex
@@ -15,8 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import yaml
 from blocks import ROOT, Block, blocks
 from conftest import environment
+from potsdb.testing import Receiver
 
 PATIENCE = 60
 """Seconds a wait may take before the test has failed: a bound, never a pause."""
@@ -99,7 +102,7 @@ def start(files: Path, served) -> Iterator[Callable[..., Running]]:
 def files(folder: Path) -> Path:
     for title, block in TITLED.items():
         if "." in title:
-            (folder / title).write_text(block.text)
+            (folder / title).write_text(block.text.replace("127.0.0.1:8000", "127.0.0.1:0"))
     return folder
 
 
@@ -173,6 +176,41 @@ assert Client().get("/").status_code == 200
     _run(program, files, served.port)
     assert served.last("web.requests", status="200") == 1
     assert served.last("web.latency.count") == 1
+
+
+@pytest.mark.parametrize("recipe", ["side-car.yaml", "daemon-set.yaml"])
+def test_the_command_of_the_container_sends_what_is_appended_to_a_file(recipe, folder):
+    found = yaml.safe_load(TITLED[recipe].text)
+    pod = found["spec"].get("template", found)["spec"]
+    words = next(container["command"] for container in pod["containers"] if "potsdb" in container["image"])
+    points = folder / "points"
+    points.mkdir()
+    # The folder's own `tail` reads to the end of a file. This one follows it, and there is no /points here.
+    (folder / "bin" / "tail").unlink()
+    shell = [word.replace("/points/", f"{points}/").replace("$(NODE)", "node1") for word in words]
+    log = points / "points.log"
+    log.touch()
+    with Receiver() as tsd:
+        running = subprocess.Popen(
+            shell,
+            env={**environment(folder, 0), "POTSDB_URL": tsd.url},
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            # With `-n 0` what is written before `tail` has opened the file is left out: so again and again.
+            for second in itertools.count(1767225600):
+                with log.open("a") as file:
+                    file.write(f"web.requests {second} 1 path=/login\n")
+                try:
+                    tsd.wait_for("web.requests", path="/login", timeout=0.5)
+                    break
+                except AssertionError:
+                    assert running.poll() is None and second < 1767225600 + 2 * PATIENCE
+        finally:
+            os.killpg(running.pid, signal.SIGTERM)
+            running.wait()
 
 
 def test_lambdas_handler_has_delivered_when_it_returns(files, served):

@@ -201,16 +201,22 @@ def test_the_command_of_the_container_sends_what_is_appended_to_a_file(recipe, f
         try:
             # With `-n 0` what is written before `tail` has opened the file is left out: so again and again.
             for second in itertools.count(1767225600):
-                with log.open("a") as file:
-                    file.write(f"web.requests {second} 1 path=/login\n")
+                append(log, f"web.requests {second} 1 path=/login")
                 try:
                     tsd.wait_for("web.requests", path="/login", timeout=0.5)
                     break
                 except AssertionError:
                     assert running.poll() is None and second < 1767225600 + 2 * PATIENCE
+            append(log, f"web.requests {second + 1} 2 path=/login")
+            tsd.wait_for("web.requests", path="/login", last=2, timeout=PATIENCE)
         finally:
             os.killpg(running.pid, signal.SIGTERM)
             running.wait()
+
+
+def append(file: Path, line: str) -> None:
+    with file.open("a") as opened:
+        opened.write(line + "\n")
 
 
 def test_lambdas_handler_has_delivered_when_it_returns(files, served):

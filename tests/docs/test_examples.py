@@ -45,6 +45,8 @@ ELSEWHERE = {"gunicorn.conf.py", "tasks.py", "web.py"}
 def test_no_program_is_left_out():
     files = {path.name for path in PYTHON.glob("*.py")}
     assert files == {name for name in SENT | UNTIL_SIGTERM if name.endswith(".py")} | ELSEWHERE
+    listed = (ROOT / "examples" / "README.md").read_text()
+    assert [name for name in sorted(files) if f"(python/{name})" not in listed] == []
     crates = {path.stem for path in ROOT.glob("crates/*/examples/*.rs")} - {"load"}  # a tool, and no example of the client
     assert crates == {name for name in SENT | UNTIL_SIGTERM if not name.endswith(".py")}
 

@@ -14,7 +14,7 @@ import pytest
 from blocks import PAGES, READMES, ROOT
 from conftest import COUNTS, command
 
-TEXTS = [*READMES, *(ROOT / name for name in "ARCHITECTURE BENCHMARKS CHANGELOG CODE_OF_CONDUCT RELEASING SECURITY SUPPORT".split())]
+TEXTS = [*READMES, ROOT / "examples" / "README.md", *(ROOT / name for name in "ARCHITECTURE BENCHMARKS CHANGELOG CODE_OF_CONDUCT RELEASING SECURITY SUPPORT".split())]
 """Texts that are no pages of the site, so that mkdocs does not check their links; some without their suffix."""
 
 FILE = re.compile(r"\]\((?!\w+:)([^)#\s]+)[^)\s]*\)")

@@ -84,12 +84,8 @@ impl Demo {
                 let _ = events.send(());
             }
         })?;
-        let started = if own.is_some() {
-            ", a server that the demo started"
-        } else {
-            ""
-        };
-        screen.say(&format!("sending this machine's figures to {endpoint}{started}"));
+        let whose = if own.is_some() { ", the demo's own server" } else { "" };
+        screen.say(&format!("sending this machine's figures to {endpoint}{whose}"));
 
         let start = Instant::now();
         let tracks = measure(&client, start + length, &signal, output, &mut screen)?;

@@ -57,7 +57,7 @@ options! {
     ///
     /// Two processes that send one series overwrite each other's values in the store. A process keeps its number until it
     /// ends; then the next one takes it, so restarts make few new series. It becomes free one second after the last totals that
-    /// instruments or bridges sent under it. A forked child gets a number of its own. Linux only.
+    /// instruments or bridges sent under it. A forked child gets its own number. Linux only.
     worker_tag: Option<String> as String = None, NAME_IF_GIVEN,
         "name of a tag that numbers this program's processes on this host, such as worker";
 

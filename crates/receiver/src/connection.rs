@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use crate::faults::{Ending, Fate};
 use crate::http;
 use crate::personality::Opening;
-use crate::series::Writer;
 use crate::state::Shared;
+use crate::store::series::Writer;
 use crate::telnet::Telnet;
 
 /// How much is read at once: a few hundred microseconds of work, so that connections take turns.

@@ -1,7 +1,7 @@
 //! The HTTP front: the requests of one connection, one after the other, read, judged, answered.
 //!
 //! ```text
-//! head --> size --> body --> struck by a fault? --> authorised? --> reading.rs, or else the personality --> struck? --> answer
+//! head --> size --> body --> struck by a fault? --> authorised? --> query/api.rs, or else the personality --> struck? --> answer
 //! ```
 //!
 //! Written by hand instead of with a server's library: what such a library adds to an answer and leaves out of it is what
@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use crate::faults::{Ending, Fate, Struck};
 use crate::head::Head;
 use crate::personality::{Asked, AtHead};
-use crate::reading;
+use crate::query::api;
 use crate::reply::Reply;
-use crate::series::Writer;
 use crate::state::Shared;
+use crate::store::series::Writer;
 use crate::stream::{Over, Stream};
 
 /// Serves HTTP to the connection's end; `first` was read already. Returns the fault that ended it, if one did.
@@ -132,7 +132,7 @@ async fn reply(head: Head, body: Vec<u8>, peer: SocketAddr, writer: Writer, shar
         writer,
         head,
     };
-    if let Some(reply) = reading::answer(&asked, shared).await {
+    if let Some(reply) = api::answer(&asked, shared).await {
         return Some(reply);
     }
     let before = shared.store.counts().puts;

@@ -17,18 +17,18 @@ use std::time::{Duration, Instant};
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use crate::collisions::Collision;
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::faults::FaultSwitch;
+use crate::found::pattern::Pattern;
+use crate::found::wanted::{Missing, Wanted};
 use crate::found::{Found, Others};
 use crate::listener::Listener;
-use crate::pattern::Pattern;
-use crate::refusals::Refused;
-use crate::series::SeriesName;
 use crate::state::Shared;
 use crate::store::Point;
-use crate::wanted::{Missing, Wanted};
+use crate::store::collisions::Collision;
+use crate::store::refusals::Refused;
+use crate::store::series::SeriesName;
 
 /// A running server; dropping it stops it.
 pub struct Receiver {

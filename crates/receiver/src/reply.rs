@@ -1,7 +1,7 @@
 //! An HTTP answer before it is written: status, head in the server's order, body.
 //!
 //! The servers' ways of writing one: OpenTSDB's JSON, Go's `http.Error` for VictoriaMetrics and InfluxDB, which write a
-//! date. Made by `personality/` and `reading.rs`; `http.rs` writes it, with a wrong length if a fault says so.
+//! date. Made by `personality/` and `api.rs`; `http.rs` writes it, with a wrong length if a fault says so.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;

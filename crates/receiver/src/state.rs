@@ -6,11 +6,11 @@ use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::faults::FaultSwitch;
-use crate::journal::Journal;
 use crate::personality::Manners;
-use crate::put::Rules;
+use crate::point::put::Rules;
 use crate::store::Store;
-use crate::table::Limits;
+use crate::store::journal::Journal;
+use crate::store::table::Limits;
 
 /// What every connection sees.
 pub(crate) struct Shared {

@@ -8,11 +8,11 @@
 //! of [`Telnet::take`].
 
 use crate::faults::{Ending, Fate, Struck};
-use crate::intake::{Intake, latin1};
 use crate::personality::{Longest, Manners, Outcome};
-use crate::put::Refusal;
-use crate::series::Writer;
+use crate::point::put::Refusal;
 use crate::state::Shared;
+use crate::store::intake::{Intake, latin1};
+use crate::store::series::Writer;
 
 /// The longest line that OpenTSDB takes however it arrives.
 const MAX_LINE: usize = 1024;

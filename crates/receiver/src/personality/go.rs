@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use flate2::read::MultiGzDecoder;
 
 use super::Asked;
-use crate::put::Tags;
+use crate::point::put::Tags;
 
 /// The largest body once inflated: a bomb is cut there.
 const MAX_INFLATED: u64 = 256 << 20;

@@ -11,7 +11,7 @@ use potsdb_wire::json::{Json, Tolerance, parse_with};
 
 use super::{Asked, Longest, Manners, Opening, Outcome, Take, first_line, go, is_request_line};
 use crate::counts::Counts;
-use crate::put::{Put, Refusal, Rules, Tags};
+use crate::point::put::{Put, Refusal, Rules, Tags};
 use crate::reply::Reply;
 use crate::state::Shared;
 

@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use super::{Asked, Longest, Manners, Opening, Outcome, Take, first_line, is_request_line};
 use crate::counts::Counts;
-use crate::intake::latin1;
-use crate::number::{Number, integer};
-use crate::put::{Put, Refusal, Rules, Tags};
-use crate::reading;
+use crate::point::number::{Number, integer};
+use crate::point::put::{Put, Refusal, Rules, Tags};
+use crate::query::api;
 use crate::reply::Reply;
 use crate::state::Shared;
+use crate::store::intake::latin1;
 
 pub(crate) struct KairosDb;
 
@@ -33,7 +33,7 @@ impl Manners for KairosDb {
         }
         match first_line(bytes) {
             None => Opening::Undecided,
-            Some(line) if is_request_line(line) && reading::is_asked_for(line) => Opening::Http,
+            Some(line) if is_request_line(line) && api::is_asked_for(line) => Opening::Http,
             Some(_) => Opening::Telnet,
         }
     }

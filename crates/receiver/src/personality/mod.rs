@@ -10,7 +10,7 @@
 //!
 //! `connection.rs`, `telnet.rs` and `http.rs` do what is the same for all; everything a peer gets to read, and which points
 //! become stored as what, goes through [`Manners`]. That each does as the real server is shown by transcripts recorded from
-//! those (`tests/servers`). Reading back is OpenTSDB's in every personality: `reading.rs`.
+//! those (`tests/servers`). Reading back is OpenTSDB's in every personality: `api.rs`.
 
 mod go;
 mod influxdb;
@@ -29,10 +29,10 @@ use crate::config::Config;
 use crate::counts::Counts;
 use crate::head::Head;
 use crate::parameters::Parameters;
-use crate::put::{Put, Refusal, Rules};
+use crate::point::put::{Put, Refusal, Rules};
 use crate::reply::Reply;
-use crate::series::Writer;
 use crate::state::Shared;
+use crate::store::series::Writer;
 
 pub(crate) use opentsdb::OpenTsdb;
 pub(crate) use opentsdb_http::not_allowed;

@@ -12,10 +12,10 @@ use super::{Asked, AtHead, Longest, Manners, Opening, Outcome, Take, first_line,
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::head::Head;
-use crate::intake::latin1;
-use crate::put::{Put, Refusal, Rules};
+use crate::point::put::{Put, Refusal, Rules};
 use crate::reply::Reply;
 use crate::state::Shared;
+use crate::store::intake::latin1;
 
 pub(crate) struct OpenTsdb {
     /// `tsd.http.request.max_chunk`, if `tsd.http.request.enable_chunked`.

@@ -6,14 +6,14 @@
 //! max_chunk=N              taken                 to max(8192, N), else it ends   to N, else it ends
 //! ```
 //!
-//! Bytes are those on the wire: a compressed body may be larger. The body's points are `body.rs`, queries `reading.rs`.
+//! Bytes are those on the wire: a compressed body may be larger. The body's points are `body.rs`, queries `api.rs`.
 
 use super::opentsdb::{OpenTsdb, THROTTLED};
 use super::{Asked, AtHead};
-use crate::body::{self, Answer, Flags};
 use crate::head::Head;
 use crate::inflate;
-use crate::names;
+use crate::point::body::{self, Answer, Flags};
+use crate::query::names;
 use crate::reply::{JSON, Reply};
 use crate::state::Shared;
 

@@ -6,7 +6,7 @@
 
 use regex_lite::Regex;
 
-use crate::series::SeriesName;
+use crate::store::series::SeriesName;
 
 /// One condition on one tag.
 #[derive(Clone, Debug)]

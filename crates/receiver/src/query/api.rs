@@ -13,14 +13,14 @@ use std::time::SystemTime;
 
 use potsdb_wire::json::{Json, parse, write_string};
 
-use crate::aggregate::Aggregator;
-use crate::filter::FILTERS;
 use crate::inflate;
-use crate::names;
 use crate::personality::{Asked, not_allowed};
 use crate::query::Query;
+use crate::query::aggregate::Aggregator;
+use crate::query::filter::FILTERS;
+use crate::query::names;
+use crate::query::result::{self, MOST_VALUES, Unanswered};
 use crate::reply::Reply;
-use crate::result::{self, MOST_VALUES, Unanswered};
 use crate::state::Shared;
 
 /// How many names or series come back unless asked otherwise.

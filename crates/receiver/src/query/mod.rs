@@ -8,13 +8,22 @@
 //! Tags in the first braces group, those in the second only filter. `http.rs` calls this, `result.rs` answers. The errors
 //! are OpenTSDB's messages; each becomes a 400.
 
+pub(crate) mod aggregate;
+pub(crate) mod api;
+pub(crate) mod downsample;
+pub(crate) mod filter;
+pub(crate) mod java;
+pub(crate) mod merge;
+pub(crate) mod names;
+pub(crate) mod result;
+pub(crate) mod time;
+
 use potsdb_wire::json::Json;
 
-use crate::aggregate::Aggregator;
-use crate::downsample::{Downsample, Rate};
-use crate::filter::Filter;
 use crate::parameters::Parameters;
-use crate::time;
+use crate::query::aggregate::Aggregator;
+use crate::query::downsample::{Downsample, Rate};
+use crate::query::filter::Filter;
 
 /// Everything one request asks.
 #[derive(Debug)]

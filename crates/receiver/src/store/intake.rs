@@ -3,14 +3,14 @@
 //! Each line goes the short way, by its known spelling, or the long way, word by word; either is counted, kept if lines are
 //! kept, and noted for the journal, which is written when the lock has been given back.
 //!
-//! `telnet.rs` and `body.rs` hold an [`Intake`]; `store.rs` makes it and loads the journal by the same ways.
+//! `telnet.rs` and `body.rs` hold an [`Intake`]; `store` makes it and loads the journal by the same ways.
 
 use std::sync::MutexGuard;
 
 use crate::counts::Counts;
 use crate::personality::Manners;
-use crate::put::{Put, Refusal, Rules};
-use crate::series::{Parts, Stored, Writer};
+use crate::point::put::{Put, Refusal, Rules};
+use crate::store::series::{Parts, Stored, Writer};
 use crate::store::{Inner, Store};
 
 /// The most bytes of lines kept for tests.
@@ -275,8 +275,8 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::personality::OpenTsdb;
-    use crate::refusals::Refusals;
-    use crate::table::{Limits, Table};
+    use crate::store::refusals::Refusals;
+    use crate::store::table::{Limits, Table};
 
     fn inner() -> Inner {
         let limits = Limits {

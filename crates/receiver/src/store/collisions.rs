@@ -4,7 +4,7 @@
 //! gone. The table finds it when a cell gets another value from another connection than the one before (`series.rs`).
 //!
 //! Bounded: so many series are named, with the latest collision of each; those beyond them are only counted. `receiver.rs`
-//! hands them to tests and to `serve`, `reading.rs` answers `/api/potsdb/collisions` with them.
+//! hands them to tests and to `serve`, `api.rs` answers `/api/potsdb/collisions` with them.
 
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use potsdb_wire::json::write_string;
 
-use crate::names;
-use crate::series::SeriesName;
+use crate::query::names;
+use crate::store::series::SeriesName;
 
 /// A series that two connections wrote at the same time with other values.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,9 +15,9 @@ use std::borrow::Cow;
 
 use potsdb_wire::json::{Json, Tolerance, parse_with, write_string};
 
-use crate::put::{Put, Refusal, Tags};
-use crate::series::Writer;
+use crate::point::put::{Put, Refusal, Tags};
 use crate::state::Shared;
+use crate::store::series::Writer;
 
 /// What the URL asks to be told.
 #[derive(Clone, Copy, Debug, Default)]

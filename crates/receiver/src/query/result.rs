@@ -14,15 +14,15 @@ use std::sync::Arc;
 
 use potsdb_wire::json::write_string;
 
-use crate::aggregate::Aggregator;
-use crate::downsample::{Downsample, Fill};
-use crate::java::double;
-use crate::merge::{Run, merge};
-use crate::number::Number;
+use crate::point::number::Number;
+use crate::query::aggregate::Aggregator;
+use crate::query::downsample::{Downsample, Fill};
+use crate::query::java::double;
+use crate::query::merge::{Run, merge};
+use crate::query::time;
 use crate::query::{Part, Query};
-use crate::series::{Series, SeriesName};
 use crate::store::Store;
-use crate::time;
+use crate::store::series::{Series, SeriesName};
 
 /// Answers a query as the body of a 200, or says why it cannot be answered.
 pub(crate) fn answer(query: &Query, store: &Store) -> Result<Vec<u8>, Unanswered> {

@@ -10,20 +10,27 @@
 //!
 //! Readers copy what they need out: `receiver.rs` for tests, `result.rs` for `/api/query`.
 
+pub(crate) mod collisions;
+pub(crate) mod intake;
+pub(crate) mod journal;
+pub(crate) mod refusals;
+pub(crate) mod series;
+pub(crate) mod table;
+
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::counts::Counts;
 use crate::found::FoundSeries;
-use crate::intake::Intake;
-use crate::journal::Journal;
-use crate::pattern::Pattern;
+use crate::found::pattern::Pattern;
 use crate::personality::Manners;
-use crate::put::Rules;
-use crate::refusals::Refusals;
-use crate::series::{Series, SeriesName, Writer};
-use crate::table::{Limits, Table};
-use crate::value::Value;
+use crate::point::put::Rules;
+use crate::point::value::Value;
+use crate::store::intake::Intake;
+use crate::store::journal::Journal;
+use crate::store::refusals::Refusals;
+use crate::store::series::{Series, SeriesName, Writer};
+use crate::store::table::{Limits, Table};
 
 /// One stored point.
 #[derive(Clone, Debug, PartialEq, Eq)]

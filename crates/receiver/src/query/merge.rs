@@ -11,8 +11,8 @@
 //!
 //! Pure; `result.rs` calls [`merge`] with runs sorted by time.
 
-use crate::aggregate::{Aggregator, Interpolation};
-use crate::number::Number;
+use crate::point::number::Number;
+use crate::query::aggregate::{Aggregator, Interpolation};
 
 /// A value at its time, in milliseconds.
 pub(crate) type Timed = (i64, Number);

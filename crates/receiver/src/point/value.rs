@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::number::Number;
+use crate::point::number::Number;
 
 /// A value, or a sum of values.
 #[derive(Clone, Copy, Debug)]

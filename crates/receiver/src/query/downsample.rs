@@ -7,10 +7,10 @@
 
 use std::ops::Range;
 
-use crate::aggregate::Aggregator;
-use crate::merge::Run;
-use crate::number::Number;
-use crate::time;
+use crate::point::number::Number;
+use crate::query::aggregate::Aggregator;
+use crate::query::merge::Run;
+use crate::query::time;
 
 /// `interval-aggregator[-fill]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use potsdb_wire::json::write_string;
 
-use crate::filter::Filter;
-use crate::series::SeriesName;
+use crate::query::filter::Filter;
 use crate::store::Store;
+use crate::store::series::SeriesName;
 
 /// Names that begin with `prefix`, sorted; `Err` is the message of a 400.
 pub(crate) fn suggest(store: &Store, kind: &str, prefix: &str, most: usize) -> Result<Vec<u8>, String> {

@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use crate::number::{self, Number};
+use crate::point::number::{self, Number};
 
 /// What a store asks of a point beyond OpenTSDB's syntax.
 #[derive(Clone, Debug)]

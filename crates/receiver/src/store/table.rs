@@ -13,10 +13,10 @@
 
 use hashbrown::HashMap;
 
-use crate::collisions::Collisions;
-use crate::number::{self, Number};
-use crate::put::Put;
-use crate::series::{Origin, Parts, Series, SeriesName, Spelling, Stored, UNSPELLED, Writer};
+use crate::point::number::{self, Number};
+use crate::point::put::Put;
+use crate::store::collisions::Collisions;
+use crate::store::series::{Origin, Parts, Series, SeriesName, Spelling, Stored, UNSPELLED, Writer};
 
 /// How much a table holds.
 #[derive(Clone, Copy, Debug)]
@@ -342,7 +342,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::series::SeriesName;
+    use crate::store::series::SeriesName;
 
     const LIMITS: Limits = Limits {
         points_per_series: 5,

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::series::SeriesName;
+use crate::store::series::SeriesName;
 
 /// What a test asks for.
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::counts::Counts;
 use crate::found::Found;
-use crate::pattern::Pattern;
-use crate::refusals::Refused;
-use crate::value::Value;
+use crate::found::pattern::Pattern;
+use crate::point::value::Value;
+use crate::store::refusals::Refused;
 
 /// Points that a test waits for: at least one of a metric and tags, and whatever else is said of them.
 ///

@@ -10,14 +10,17 @@
 //!
 //! `receiver.rs` makes it of a copy of the store; `wanted.rs` compares it.
 
+pub(crate) mod pattern;
+pub(crate) mod wanted;
+
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
-use crate::pattern::Pattern;
-use crate::refusals::Refused;
-use crate::series::{Series, SeriesName};
+use crate::found::pattern::Pattern;
+use crate::point::value::Value;
 use crate::store::Point;
-use crate::value::Value;
+use crate::store::refusals::Refused;
+use crate::store::series::{Series, SeriesName};
 
 /// The points of all series that were asked for, at one instant.
 ///

@@ -155,7 +155,7 @@ fn read(
         let bytes = &buffer[..length];
         if let Some(mut first) = opening.take() {
             first.extend_from_slice(bytes);
-            return match shared.manners.opening(&first) {
+            return match shared.voice.opening(&first) {
                 Opening::Undecided if length > 0 && first.len() < MAX_OPENING => {
                     *opening = Some(first);
                     Ok(Taken::Bytes)

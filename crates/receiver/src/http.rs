@@ -14,9 +14,10 @@ use tokio::net::TcpStream;
 
 use crate::faults::{Ending, Fate, Struck};
 use crate::head::Head;
-use crate::personality::{Asked, AtHead};
-use crate::query::api;
+use crate::offers::Offers;
+use crate::personality::AtHead;
 use crate::reply::Reply;
+use crate::request::Asked;
 use crate::state::Shared;
 use crate::store::series::Writer;
 use crate::stream::{Over, Stream};
@@ -54,7 +55,7 @@ async fn exchange(
     };
     shared.store.count(|counts| counts.requests += 1);
     let (keeps_alive, minor) = (head.keeps_alive(), head.minor);
-    match shared.manners.at_head(&head) {
+    match shared.voice.at_head(&head) {
         AtHead::ReadOn => {}
         AtHead::End => return Ok(false),
         AtHead::Answer(reply) => {
@@ -69,7 +70,7 @@ async fn exchange(
     if head.expects() {
         stream.write(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
     }
-    let body = stream.body(&head, shared.manners.largest_body()).await?;
+    let body = stream.body(&head, shared.voice.largest_body()).await?;
     let reply = reply(head, body, peer, writer, shared).await.ok_or(Over::Gone)?;
     let reply = ended(reply, shared, keeps_alive, minor);
     match shared.faults.answer(true) {
@@ -95,7 +96,7 @@ async fn exchange(
 /// The answer, with what this server says or does not say when it is the last one.
 fn ended(mut reply: Reply, shared: &Shared, keeps_alive: bool, minor: u8) -> Reply {
     if !keeps_alive {
-        shared.manners.at_the_last(&mut reply, minor);
+        shared.voice.at_the_last(&mut reply, minor);
     }
     reply
 }
@@ -129,14 +130,13 @@ async fn reply(head: Head, body: Vec<u8>, peer: SocketAddr, writer: Writer, shar
         parameters: head.parameters(),
         body,
         peer,
-        writer,
         head,
     };
-    if let Some(reply) = api::answer(&asked, shared).await {
+    if let Some(reply) = shared.api.answer(&asked).await {
         return Some(reply);
     }
     let before = shared.store.counts().puts;
-    let reply = shared.manners.answer(&asked, shared);
+    let reply = shared.voice.answer(&asked, &Offers { shared, writer });
     if shared.faults.strikes_points() {
         shared.faults.arrived(shared.store.counts().puts - before);
     }

@@ -69,7 +69,7 @@ impl Listener {
                 self.close();
                 self.waiting = None;
                 // The connections saw the same order, and read nothing any more.
-                shared.store.forget(shared.manners.as_ref());
+                shared.store.forget(shared.voice.as_ref());
                 let (down, slow_start) = shared.faults.pauses();
                 sleep(down).await;
                 self.listen_again().await;
@@ -79,7 +79,7 @@ impl Listener {
                 // Before the port is closed: whoever sees that may at once end the outage.
                 if orders.is_down() {
                     self.waiting = None;
-                    shared.store.forget(shared.manners.as_ref());
+                    shared.store.forget(shared.voice.as_ref());
                 }
                 self.close();
                 orders.changed().await;
@@ -168,7 +168,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Whether the connection says something, or ends, within the time that the personality waits for that.
 async fn has_begun(stream: &TcpStream, shared: &Shared) -> bool {
-    match shared.manners.waits_for_first_byte() {
+    match shared.voice.waits_for_first_byte() {
         // Not `readable`, which may say so without a byte.
         Some(patience) => timeout(patience, stream.peek(&mut [0])).await.is_ok(),
         None => true,

@@ -22,7 +22,7 @@ use crate::counts::Counts;
 use crate::faults::FaultSwitch;
 use crate::found::pattern::Pattern;
 use crate::found::wanted::{Missing, Wanted};
-use crate::found::{Found, Others};
+use crate::found::{Found, Others, find};
 use crate::listener::Listener;
 use crate::state::Shared;
 use crate::store::Point;
@@ -118,14 +118,14 @@ impl Receiver {
     ///
     /// With `None` those of all metrics.
     pub fn points_of(&self, metric: Option<&str>, tags: &[(&str, &str)]) -> Vec<Point> {
-        let found = self.shared.store.find(&Pattern::new(metric, tags));
+        let found = find(&self.shared.store, &Pattern::new(metric, tags));
         found.into_iter().flat_map(|series| series.points).collect()
     }
 
     /// The series of a metric that have these tags, and points, sorted; they may have other tags. With `None` those of
     /// all metrics.
     pub fn series_of(&self, metric: Option<&str>, tags: &[(&str, &str)]) -> Vec<Arc<SeriesName>> {
-        let found = self.shared.store.find(&Pattern::new(metric, tags));
+        let found = find(&self.shared.store, &Pattern::new(metric, tags));
         found.into_iter().map(|series| series.name).collect()
     }
 
@@ -141,7 +141,7 @@ impl Receiver {
     /// ```
     pub fn has(&self, metric: &str, tags: &[(&str, &str)]) -> Found {
         let asked = Pattern::new(Some(metric), tags);
-        let series = self.shared.store.find(&asked);
+        let series = find(&self.shared.store, &asked);
         let others = Others::of(&asked, series.is_empty(), self.shared.store.names());
         let refused = self.shared.store.lock().refusals.latest();
         Found::new(asked, series, others).or_refused(refused)
@@ -157,7 +157,7 @@ impl Receiver {
         let asked = wanted.pattern();
         loop {
             let seen = self.counts();
-            let found = Found::new(asked.clone(), self.shared.store.find(&asked), Others::default());
+            let found = Found::new(asked.clone(), find(&self.shared.store, &asked), Others::default());
             if wanted.is_met(&found) {
                 return Ok(found);
             }

@@ -55,6 +55,12 @@ impl Reply {
         Reply::error(status, message, details, Some(&trace))
     }
 
+    /// As OpenTSDB refuses a method.
+    pub(crate) fn not_allowed(method: &str) -> Reply {
+        let details = format!("The HTTP method [{method}] is not permitted for this endpoint");
+        Reply::exception(405, "Method not allowed", Some(&details))
+    }
+
     /// A query's answer, or its complaint.
     pub(crate) fn json_or_400(answer: Result<Vec<u8>, String>) -> Reply {
         answer.map_or_else(|message| Reply::exception(400, &message, None), Reply::json)

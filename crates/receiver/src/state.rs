@@ -1,35 +1,36 @@
 //! The state of a receiver: what every connection sees. Made once, at the start, of the configuration.
 
 use std::io;
-
-use tokio::sync::Semaphore;
+use std::sync::Arc;
 
 use crate::config::Config;
 use crate::faults::FaultSwitch;
-use crate::personality::Manners;
+use crate::personality::{Setup, Voice};
 use crate::point::put::Rules;
+use crate::query::api::Api;
 use crate::store::Store;
 use crate::store::journal::Journal;
 use crate::store::table::Limits;
 
 /// What every connection sees.
 pub(crate) struct Shared {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
+    pub(crate) api: Api,
     pub(crate) faults: FaultSwitch,
-    pub(crate) manners: Box<dyn Manners>,
+    pub(crate) voice: Box<dyn Voice>,
     pub(crate) auth_line: Option<String>,
     pub(crate) auth_header: Option<String>,
     pub(crate) base_path: String,
-    /// Queries that may be answered at one time.
-    pub(crate) queries: Semaphore,
 }
-
-/// Each query has memory of its own: see `result.rs`.
-const QUERIES_AT_ONCE: usize = 2;
 
 impl Shared {
     pub(crate) fn open(config: Config) -> io::Result<Shared> {
-        let manners = config.personality.manners(&config);
+        let voice = config.personality.voice(&Setup {
+            max_chunk: config.max_chunk,
+            read_only: config.read_only,
+            creates_metrics: config.known_metrics.is_none(),
+            database_exists: config.database_exists,
+        });
         // Without a file there is still what a restart forgets.
         let opened = (config.journal.is_some() || config.forget.is_some())
             .then(|| Journal::open(config.journal.as_deref(), config.forget))
@@ -45,15 +46,15 @@ impl Shared {
             points: config.max_points,
             bytes: config.max_bytes,
         };
-        let store = Store::new(rules, limits, config.keep_lines, journal);
-        store.load(&lines.unwrap_or_default(), manners.as_ref());
+        let store = Arc::new(Store::new(rules, limits, config.keep_lines, journal));
+        store.load(&lines.unwrap_or_default(), voice.as_ref());
         Ok(Shared {
+            api: Api::new(Arc::clone(&store)),
             store,
             faults: FaultSwitch::new(config.faults),
-            manners,
+            voice,
             auth_line: config.auth_line,
             auth_header: config.auth_header,
-            queries: Semaphore::new(QUERIES_AT_ONCE),
             base_path: config.base_path.trim_end_matches('/').to_ascii_lowercase(),
         })
     }

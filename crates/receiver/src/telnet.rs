@@ -8,10 +8,11 @@
 //! of [`Telnet::take`].
 
 use crate::faults::{Ending, Fate, Struck};
-use crate::personality::{Longest, Manners, Outcome};
+use crate::personality::{Longest, Outcome, Voice};
 use crate::point::put::Refusal;
+use crate::point::reading::latin1;
 use crate::state::Shared;
-use crate::store::intake::{Intake, latin1};
+use crate::store::intake::Intake;
 use crate::store::series::Writer;
 
 /// The longest line that OpenTSDB takes however it arrives.
@@ -91,7 +92,7 @@ impl Telnet {
         }
         let mut intake = shared.store.intake(self.writer);
         intake.counts().torn += 1;
-        if shared.manners.takes_torn_lines() && !self.leaving_out {
+        if shared.voice.takes_torn_lines() && !self.leaving_out {
             let line = std::mem::take(&mut self.carry);
             self.line(&line, &mut intake, shared, fate);
         }
@@ -113,7 +114,7 @@ impl Telnet {
             return;
         }
         self.carry.extend_from_slice(part);
-        match shared.manners.longest() {
+        match shared.voice.longest() {
             Longest::Ends(most) if self.carry.len() > most && !self.over => {
                 self.over = true;
                 self.carry.clear();
@@ -129,13 +130,13 @@ impl Telnet {
 
     #[inline]
     fn line(&mut self, line: &[u8], intake: &mut Intake<'_>, shared: &Shared, fate: &Fate) {
-        let manners = shared.manners.as_ref();
+        let voice = shared.voice.as_ref();
         self.lines += 1;
         if fate.ends_at(self.lines, line.len()) {
             (self.over, self.struck) = (true, Some(Ending::Line));
             return;
         }
-        let left_out = match manners.longest() {
+        let left_out = match voice.longest() {
             Longest::LeftOut(most) => std::mem::take(&mut self.leaving_out) || line.len() > most,
             Longest::Ends(_) => false,
         };
@@ -150,7 +151,7 @@ impl Telnet {
         let room = if !self.authorised && shared.auth_line.is_some() {
             self.authorise(line, intake, shared);
             MAX_REPLIES
-        } else if manners.is_put(line) {
+        } else if voice.is_put(line) {
             self.put(line, intake, shared, fate);
             HIGH_WATER
         } else {
@@ -166,21 +167,21 @@ impl Telnet {
 
     #[inline]
     fn put(&mut self, line: &[u8], intake: &mut Intake<'_>, shared: &Shared, fate: &Fate) {
-        let manners = shared.manners.as_ref();
-        manners.came();
+        let voice = shared.voice.as_ref();
+        voice.came();
         if fate.is_stopping() {
             intake.keep(line);
             intake.discarded();
             return;
         }
         let metric = match shared.faults.strikes_points() {
-            true => intake.metric(line, manners),
+            true => intake.metric(line, voice),
             false => None,
         };
         if let Some(metric) = metric.as_deref().filter(|metric| shared.faults.refuses_points(metric)) {
             intake.keep(line);
-            let words = self.refuse(&Refusal::unknown_metric(metric), manners);
-            intake.refused(&manners.text(line), &words);
+            let words = self.refuse(&Refusal::unknown_metric(metric), voice);
+            intake.refused(&voice.text(line), &words);
         } else if metric.is_some() && shared.faults.throttles() {
             intake.keep(line);
             intake.throttled();
@@ -189,17 +190,17 @@ impl Telnet {
             } else {
                 &mut self.replies
             };
-            manners.throttled(replies);
-        } else if let Err(refusal) = intake.line(line, manners) {
-            let words = self.refuse(&refusal, manners);
-            intake.keep_refusal(&manners.text(line), &words);
+            voice.throttled(replies);
+        } else if let Err(refusal) = intake.line(line, voice) {
+            let words = self.refuse(&refusal, voice);
+            intake.keep_refusal(&voice.text(line), &words);
         }
     }
 
     /// Says what the server says to a refused point, and returns it; of one that says nothing, why it refused.
-    fn refuse(&mut self, refusal: &Refusal, manners: &dyn Manners) -> String {
+    fn refuse(&mut self, refusal: &Refusal, voice: &dyn Voice) -> String {
         let before = self.replies.len();
-        manners.refused(refusal, &mut self.replies);
+        voice.refused(refusal, &mut self.replies);
         match &self.replies[before..] {
             [] => refusal.text().to_owned(),
             words => String::from_utf8_lossy(words).into_owned(),
@@ -228,7 +229,7 @@ impl Telnet {
             counts.versions += 1;
         }
         let before = self.replies.len();
-        match shared.manners.command(&line, counts, &mut self.replies) {
+        match shared.voice.command(&line, counts, &mut self.replies) {
             Outcome::Known => {}
             Outcome::Unknown if is_version => {}
             Outcome::Unknown => counts.unknown += 1,

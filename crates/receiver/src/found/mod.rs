@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 use crate::found::pattern::Pattern;
 use crate::point::value::Value;
-use crate::store::Point;
 use crate::store::refusals::Refused;
 use crate::store::series::{Series, SeriesName};
+use crate::store::{Point, Store};
 
 /// The points of all series that were asked for, at one instant.
 ///
@@ -32,6 +32,17 @@ pub struct Found {
     others: Others,
     /// The latest point that was refused, if nothing was found.
     refused: Option<Refused>,
+}
+
+/// The points of the series of a metric that have these tags, among others; sorted by series.
+pub(crate) fn find(store: &Store, asked: &Pattern) -> Vec<FoundSeries> {
+    let mut found: Vec<FoundSeries> = store.read(|all| {
+        let with_points = all.filter(|series| !series.cells.is_empty());
+        let matching = with_points.filter(|series| asked.matches(&series.name));
+        matching.map(FoundSeries::of).collect()
+    });
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
 }
 
 /// One series of them.

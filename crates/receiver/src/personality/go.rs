@@ -2,14 +2,13 @@
 //!
 //! Called by `victoriametrics.rs` and `influxdb.rs`.
 
-use std::borrow::Cow;
 use std::io::Read as _;
 use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
 
-use super::Asked;
 use crate::point::put::Tags;
+use crate::request::Asked;
 
 /// The largest body once inflated: a bomb is cut there.
 const MAX_INFLATED: u64 = 256 << 20;
@@ -35,11 +34,6 @@ pub(super) fn is_gzip(asked: &Asked) -> bool {
 /// A finite number, in the texts that Rust and Go both read, and nothing else.
 pub(super) fn float(text: &str) -> Option<f64> {
     text.parse().ok().filter(|value: &f64| value.is_finite())
-}
-
-/// Bytes as text, those that are not UTF-8 replaced.
-pub(super) fn text(line: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line))
 }
 
 /// Words between blanks: how both cut a line.

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use potsdb_wire::json::{Json, Tolerance, parse_with};
 
-use super::{Asked, Longest, Manners, Opening, Outcome, Take, first_line, go, is_request_line};
+use super::{Longest, Opening, Outcome, Voice, first_line, go, is_request_line};
 use crate::counts::Counts;
 use crate::point::put::{Put, Refusal, Rules, Tags};
+use crate::point::reading::{Reading, Take};
+use crate::point::sink::Points;
 use crate::reply::Reply;
-use crate::state::Shared;
+use crate::request::Asked;
 
 pub(crate) struct InfluxDb {
     /// Whether there is anything to write to.
@@ -28,25 +30,7 @@ impl InfluxDb {
     }
 }
 
-impl Manners for InfluxDb {
-    /// It tries to read an HTTP request first, and takes everything else for telnet.
-    fn opening(&self, bytes: &[u8]) -> Opening {
-        match first_line(bytes) {
-            None => Opening::Undecided,
-            Some(line) if is_request_line(line) => Opening::Http,
-            Some(_) => Opening::Telnet,
-        }
-    }
-
-    /// None was found; something has to bound the memory.
-    fn longest(&self) -> Longest {
-        Longest::Ends(16 << 20)
-    }
-
-    fn takes_torn_lines(&self) -> bool {
-        true
-    }
-
+impl Reading for InfluxDb {
     fn is_put(&self, line: &[u8]) -> bool {
         let line = line.trim_ascii_start();
         line.starts_with(b"put") && line.get(3).is_none_or(u8::is_ascii_whitespace)
@@ -82,6 +66,26 @@ impl Manners for InfluxDb {
         take(&put);
         Ok(())
     }
+}
+
+impl Voice for InfluxDb {
+    /// It tries to read an HTTP request first, and takes everything else for telnet.
+    fn opening(&self, bytes: &[u8]) -> Opening {
+        match first_line(bytes) {
+            None => Opening::Undecided,
+            Some(line) if is_request_line(line) => Opening::Http,
+            Some(_) => Opening::Telnet,
+        }
+    }
+
+    /// None was found; something has to bound the memory.
+    fn longest(&self) -> Longest {
+        Longest::Ends(16 << 20)
+    }
+
+    fn takes_torn_lines(&self) -> bool {
+        true
+    }
 
     fn came(&self) {
         self.database.store(true, Ordering::Relaxed);
@@ -95,11 +99,11 @@ impl Manners for InfluxDb {
         Outcome::Unknown
     }
 
-    fn answer(&self, asked: &Asked, shared: &Shared) -> Option<Reply> {
+    fn answer(&self, asked: &Asked, points: &dyn Points) -> Option<Reply> {
         Some(match asked.path.as_str() {
             "/api/metadata/put" => Reply::go_nothing(),
             "/api/put" if asked.head.method != "POST" => Reply::go_error(405, "Method Not Allowed"),
-            "/api/put" => match self.put(asked, shared) {
+            "/api/put" => match self.put(asked, points) {
                 Ok(()) => Reply::go_nothing(),
                 Err((status, text)) => Reply::go_error(status, &text),
             },
@@ -109,7 +113,7 @@ impl Manners for InfluxDb {
 }
 
 impl InfluxDb {
-    fn put(&self, asked: &Asked, shared: &Shared) -> Result<(), (u16, Cow<'static, str>)> {
+    fn put(&self, asked: &Asked, points: &dyn Points) -> Result<(), (u16, Cow<'static, str>)> {
         let refused = |text| (400, Cow::Borrowed(text));
         let inflated;
         let mut body = &asked.body[..];
@@ -129,26 +133,24 @@ impl InfluxDb {
             trailing: true,
         };
         let json = parse_with(body, tolerance).map_err(|_| refused(wrong))?;
-        let points = match shape {
+        let given = match shape {
             Shape::Array => json.as_array().unwrap_or_default(),
             Shape::Object => std::slice::from_ref(&json),
         };
-        let points: Option<Vec<Point<'_>>> = points.iter().map(Point::read).collect();
-        let mut intake = shared.store.intake(asked.writer);
-        let Some(points) = points else {
+        let read: Option<Vec<Point<'_>>> = given.iter().map(Point::read).collect();
+        let mut taking = points.open();
+        let Some(read) = read else {
             // None of a body with one bad point is stored.
-            intake.refused("a body of which nothing is stored", wrong);
+            taking.refused("a body of which nothing is stored", wrong);
             return Err(refused(wrong));
         };
         if !self.database.load(Ordering::Relaxed) {
             return Err((500, "write series error: database not found: opentsdb".into()));
         }
-        for point in points {
+        for point in read {
             match point.put() {
-                Some(put) if shared.faults.refuses_points(put.metric) => intake.refused(&put.line_text(), ""),
-                Some(_) if shared.faults.throttles() => intake.throttled(),
-                Some(put) => intake.taken(&put),
-                None => intake.refused("a point without a metric", ""),
+                Some(put) => drop(taking.offer(&put)),
+                None => taking.refused("a point without a metric", ""),
             }
         }
         Ok(())

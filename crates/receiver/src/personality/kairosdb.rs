@@ -5,14 +5,16 @@
 
 use std::borrow::Cow;
 
-use super::{Asked, Longest, Manners, Opening, Outcome, Take, first_line, is_request_line};
+use super::{Longest, Opening, Outcome, Voice, first_line, is_request_line};
 use crate::counts::Counts;
 use crate::point::number::{Number, integer};
 use crate::point::put::{Put, Refusal, Rules, Tags};
-use crate::query::api;
+use crate::point::reading::latin1;
+use crate::point::reading::{Reading, Take};
+use crate::point::sink::Points;
+use crate::query::paths;
 use crate::reply::Reply;
-use crate::state::Shared;
-use crate::store::intake::latin1;
+use crate::request::Asked;
 
 pub(crate) struct KairosDb;
 
@@ -22,26 +24,7 @@ const SECONDS: i64 = 3_000_000_000;
 /// The last millisecond it keeps.
 const LAST: i64 = 9_999_999_999_999;
 
-impl Manners for KairosDb {
-    fn opening(&self, bytes: &[u8]) -> Opening {
-        if !bytes.first().is_some_and(u8::is_ascii_uppercase) {
-            return if bytes.is_empty() {
-                Opening::Undecided
-            } else {
-                Opening::Telnet
-            };
-        }
-        match first_line(bytes) {
-            None => Opening::Undecided,
-            Some(line) if is_request_line(line) && api::is_asked_for(line) => Opening::Http,
-            Some(_) => Opening::Telnet,
-        }
-    }
-
-    fn longest(&self) -> Longest {
-        Longest::LeftOut(1024)
-    }
-
+impl Reading for KairosDb {
     fn is_put(&self, line: &[u8]) -> bool {
         let line = line.trim_ascii_start();
         let word = line.split(u8::is_ascii_whitespace).next();
@@ -94,6 +77,27 @@ impl Manners for KairosDb {
         take(&put);
         Ok(())
     }
+}
+
+impl Voice for KairosDb {
+    fn opening(&self, bytes: &[u8]) -> Opening {
+        if !bytes.first().is_some_and(u8::is_ascii_uppercase) {
+            return if bytes.is_empty() {
+                Opening::Undecided
+            } else {
+                Opening::Telnet
+            };
+        }
+        match first_line(bytes) {
+            None => Opening::Undecided,
+            Some(line) if is_request_line(line) && paths::is_asked_for(line) => Opening::Http,
+            Some(_) => Opening::Telnet,
+        }
+    }
+
+    fn longest(&self) -> Longest {
+        Longest::LeftOut(1024)
+    }
 
     fn command(&self, line: &str, _counts: &Counts, replies: &mut Vec<u8>) -> Outcome {
         if line.split_whitespace().next() == Some("version") {
@@ -104,7 +108,7 @@ impl Manners for KairosDb {
     }
 
     /// Nothing but reading back gets here.
-    fn answer(&self, _asked: &Asked, _shared: &Shared) -> Option<Reply> {
+    fn answer(&self, _asked: &Asked, _points: &dyn Points) -> Option<Reply> {
         None
     }
 }

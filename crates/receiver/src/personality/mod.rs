@@ -9,7 +9,8 @@
 //! ```
 //!
 //! `connection.rs`, `telnet.rs` and `http.rs` do what is the same for all; everything a peer gets to read, and which points
-//! become stored as what, goes through [`Manners`]. That each does as the real server is shown by transcripts recorded from
+//! become stored as what, goes through [`Voice`] and
+//! [`Reading`]. That each does as the real server is shown by transcripts recorded from
 //! those (`tests/servers`). Reading back is OpenTSDB's in every personality: `api.rs`.
 
 mod go;
@@ -19,23 +20,19 @@ mod opentsdb;
 mod opentsdb_http;
 mod victoriametrics;
 
-use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
-use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::config::Config;
 use crate::counts::Counts;
 use crate::head::Head;
-use crate::parameters::Parameters;
-use crate::point::put::{Put, Refusal, Rules};
+use crate::point::put::Refusal;
+use crate::point::reading::Reading;
+use crate::point::sink::Points;
 use crate::reply::Reply;
-use crate::state::Shared;
-use crate::store::series::Writer;
+use crate::request::Asked;
 
 pub(crate) use opentsdb::OpenTsdb;
-pub(crate) use opentsdb_http::not_allowed;
 
 /// Which server a receiver is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -72,14 +69,27 @@ impl Personality {
         }
     }
 
-    pub(crate) fn manners(self, config: &Config) -> Box<dyn Manners> {
+    pub(crate) fn voice(self, setup: &Setup) -> Box<dyn Voice> {
         match self {
-            Personality::OpenTsdb => Box::new(OpenTsdb::new(config)),
+            Personality::OpenTsdb => Box::new(OpenTsdb::new(setup)),
             Personality::VictoriaMetrics => Box::new(victoriametrics::VictoriaMetrics),
-            Personality::InfluxDb => Box::new(influxdb::InfluxDb::new(config.database_exists)),
+            Personality::InfluxDb => Box::new(influxdb::InfluxDb::new(setup.database_exists)),
             Personality::KairosDb => Box::new(kairosdb::KairosDb),
         }
     }
+}
+
+/// What can be chosen about a server.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setup {
+    /// `tsd.http.request.max_chunk`, if `tsd.http.request.enable_chunked`.
+    pub(crate) max_chunk: Option<u64>,
+    /// `tsd.mode=ro`: `put` is unknown.
+    pub(crate) read_only: bool,
+    /// `tsd.core.auto_create_metrics`.
+    pub(crate) creates_metrics: bool,
+    /// Whether there is anything to write to (InfluxDB).
+    pub(crate) database_exists: bool,
 }
 
 impl Display for Personality {
@@ -100,8 +110,8 @@ impl FromStr for Personality {
     }
 }
 
-/// One server's manners; replies over telnet are appended, newline and all.
-pub(crate) trait Manners: Send + Sync {
+/// What one server says, and when; replies over telnet are appended, newline and all.
+pub(crate) trait Voice: Reading {
     /// What a connection is that begins so.
     fn opening(&self, bytes: &[u8]) -> Opening;
 
@@ -117,24 +127,6 @@ pub(crate) trait Manners: Send + Sync {
     fn waits_for_first_byte(&self) -> Option<Duration> {
         None
     }
-
-    /// Whether a line is about a point; any other is a command.
-    fn is_put(&self, line: &[u8]) -> bool {
-        line.starts_with(b"put ")
-    }
-
-    /// Whether a line in the usual form is taken with these as they are, once its series is known.
-    fn takes_as_it_is(&self, timestamp: &[u8], value: &[u8]) -> bool {
-        is_usual(timestamp, value)
-    }
-
-    /// A line's text, without a carriage return at its end.
-    fn text<'a>(&self, line: &'a [u8]) -> Cow<'a, str> {
-        go::text(line)
-    }
-
-    /// Reads a line that is about a point and hands that on; the refusal is its own.
-    fn read(&self, line: &str, rules: &Rules, take: Take<'_>) -> Result<(), Refusal>;
 
     /// A put was refused.
     fn refused(&self, _refusal: &Refusal, _replies: &mut Vec<u8>) {}
@@ -166,23 +158,7 @@ pub(crate) trait Manners: Send + Sync {
     }
 
     /// Answers a request; no answer ends the connection.
-    fn answer(&self, asked: &Asked, shared: &Shared) -> Option<Reply>;
-}
-
-/// What takes a point.
-pub(crate) type Take<'a> = &'a mut dyn FnMut(&Put<'_>);
-
-/// A request, read to its end.
-pub(crate) struct Asked {
-    pub(crate) head: Head,
-    /// In lower case.
-    pub(crate) path: String,
-    pub(crate) parameters: Parameters,
-    /// As it came, still compressed if it was.
-    pub(crate) body: Vec<u8>,
-    pub(crate) peer: SocketAddr,
-    /// The connection it came over.
-    pub(crate) writer: Writer,
+    fn answer(&self, asked: &Asked, points: &dyn Points) -> Option<Reply>;
 }
 
 /// What a connection begins with.
@@ -221,20 +197,6 @@ pub(crate) enum Outcome {
     Unknown,
     /// The connection ends, what was answered before is still written.
     Leave,
-}
-
-/// Ten digits and a plain number: what every server reads alike.
-#[inline]
-pub(crate) fn is_usual(timestamp: &[u8], value: &[u8]) -> bool {
-    let digits = |bytes: &[u8]| !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit);
-    let plain = |value: &[u8]| match memchr::memchr(b'.', value) {
-        Some(point) => digits(&value[..point]) && digits(&value[point + 1..]),
-        None => digits(value),
-    };
-    timestamp.len() == 10
-        && timestamp[0] != b'0'
-        && digits(timestamp)
-        && plain(value.strip_prefix(b"-").unwrap_or(value))
 }
 
 /// The first line, without its end; `None` while it has none.

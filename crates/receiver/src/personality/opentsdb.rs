@@ -8,54 +8,31 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::SystemTime;
 
-use super::{Asked, AtHead, Longest, Manners, Opening, Outcome, Take, first_line, is_request_line, opentsdb_http};
-use crate::config::Config;
+use super::{AtHead, Longest, Opening, Outcome, Setup, Voice, first_line, is_request_line, opentsdb_http};
 use crate::counts::Counts;
 use crate::head::Head;
 use crate::point::put::{Put, Refusal, Rules};
+use crate::point::reading::latin1;
+use crate::point::reading::{Reading, Take};
+use crate::point::sink::Points;
 use crate::reply::Reply;
-use crate::state::Shared;
-use crate::store::intake::latin1;
+use crate::request::Asked;
 
 pub(crate) struct OpenTsdb {
-    /// `tsd.http.request.max_chunk`, if `tsd.http.request.enable_chunked`.
-    pub(super) max_chunk: Option<u64>,
-    /// `tsd.mode=ro`: `put` is unknown.
-    pub(super) read_only: bool,
-    /// `tsd.core.auto_create_metrics`.
-    pub(super) creates_metrics: bool,
+    pub(super) setup: Setup,
 }
 
 impl OpenTsdb {
-    pub(crate) fn new(config: &Config) -> OpenTsdb {
-        OpenTsdb {
-            max_chunk: config.max_chunk,
-            read_only: config.read_only,
-            creates_metrics: config.known_metrics.is_none(),
-        }
+    pub(crate) fn new(setup: &Setup) -> OpenTsdb {
+        OpenTsdb { setup: setup.clone() }
     }
 }
 
-impl Manners for OpenTsdb {
-    /// Upper case is HTTP, and what is none then ends the connection without a word.
-    fn opening(&self, bytes: &[u8]) -> Opening {
-        match (bytes, first_line(bytes)) {
-            ([], _) => Opening::Undecided,
-            ([b'A'..=b'Z', ..], None) => Opening::Undecided,
-            ([b'A'..=b'Z', ..], Some(line)) if is_request_line(line) => Opening::Http,
-            ([b'A'..=b'Z', ..], Some(_)) => Opening::Broken(b""),
-            _ => Opening::Telnet,
-        }
-    }
-
-    fn longest(&self) -> Longest {
-        Longest::Ends(1024)
-    }
-
+impl Reading for OpenTsdb {
     /// The first word is `put`; commands are matched whole and in lower case.
     #[inline]
     fn is_put(&self, line: &[u8]) -> bool {
-        !self.read_only && (line.starts_with(b"put ") || line == b"put")
+        !self.setup.read_only && (line.starts_with(b"put ") || line == b"put")
     }
 
     #[inline]
@@ -73,6 +50,23 @@ impl Manners for OpenTsdb {
         put.check(rules)?;
         take(&put);
         Ok(())
+    }
+}
+
+impl Voice for OpenTsdb {
+    /// Upper case is HTTP, and what is none then ends the connection without a word.
+    fn opening(&self, bytes: &[u8]) -> Opening {
+        match (bytes, first_line(bytes)) {
+            ([], _) => Opening::Undecided,
+            ([b'A'..=b'Z', ..], None) => Opening::Undecided,
+            ([b'A'..=b'Z', ..], Some(line)) if is_request_line(line) => Opening::Http,
+            ([b'A'..=b'Z', ..], Some(_)) => Opening::Broken(b""),
+            _ => Opening::Telnet,
+        }
+    }
+
+    fn longest(&self) -> Longest {
+        Longest::Ends(1024)
     }
 
     fn refused(&self, refusal: &Refusal, replies: &mut Vec<u8>) {
@@ -119,8 +113,8 @@ impl Manners for OpenTsdb {
         self.limit()
     }
 
-    fn answer(&self, asked: &Asked, shared: &Shared) -> Option<Reply> {
-        opentsdb_http::answer(self, asked, shared)
+    fn answer(&self, asked: &Asked, points: &dyn Points) -> Option<Reply> {
+        opentsdb_http::answer(self, asked, points)
     }
 }
 

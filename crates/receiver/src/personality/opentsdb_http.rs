@@ -8,14 +8,15 @@
 //!
 //! Bytes are those on the wire: a compressed body may be larger. The body's points are `body.rs`, queries `api.rs`.
 
+use super::AtHead;
 use super::opentsdb::{OpenTsdb, THROTTLED};
-use super::{Asked, AtHead};
 use crate::head::Head;
 use crate::inflate;
+use crate::json;
 use crate::point::body::{self, Answer, Flags};
-use crate::query::names;
+use crate::point::sink::Points;
 use crate::reply::{JSON, Reply};
-use crate::state::Shared;
+use crate::request::Asked;
 
 /// What Netty hands on in one piece.
 const WHOLE: u64 = 8192;
@@ -27,11 +28,11 @@ const CHUNKED: &str = "<!DOCTYPE html><html><body><h1>Bad Request</h1>\
 impl OpenTsdb {
     /// The largest body it reads. Without chunks larger ones are read and refused.
     pub(super) fn limit(&self) -> usize {
-        self.max_chunk.map_or(64 << 20, |max| max.max(WHOLE) as usize)
+        self.setup.max_chunk.map_or(64 << 20, |max| max.max(WHOLE) as usize)
     }
 
     pub(super) fn judge_size(&self, head: &Head) -> AtHead {
-        match self.max_chunk {
+        match self.setup.max_chunk {
             None if head.is_chunked() || head.expects() || head.length() > WHOLE => {
                 AtHead::Answer(Reply::new(400, "text/html; charset=UTF-8", CHUNKED))
             }
@@ -42,14 +43,14 @@ impl OpenTsdb {
 
     fn config(&self) -> Vec<u8> {
         let flag = |on: bool| if on { "true" } else { "false" };
-        let max_chunk = self.max_chunk.unwrap_or(4096).to_string();
-        names::object(
+        let max_chunk = self.setup.max_chunk.unwrap_or(4096).to_string();
+        json::object(
             [
-                ("tsd.core.auto_create_metrics", flag(self.creates_metrics)),
-                ("tsd.http.request.enable_chunked", flag(self.max_chunk.is_some())),
+                ("tsd.core.auto_create_metrics", flag(self.setup.creates_metrics)),
+                ("tsd.http.request.enable_chunked", flag(self.setup.max_chunk.is_some())),
                 ("tsd.http.request.max_chunk", &max_chunk),
                 ("tsd.http.show_stack_trace", "true"),
-                ("tsd.mode", if self.read_only { "ro" } else { "rw" }),
+                ("tsd.mode", if self.setup.read_only { "ro" } else { "rw" }),
                 ("tsd.rpc.telnet.return_errors", "true"),
             ]
             .into_iter(),
@@ -57,23 +58,23 @@ impl OpenTsdb {
     }
 }
 
-pub(super) fn answer(tsd: &OpenTsdb, asked: &Asked, shared: &Shared) -> Option<Reply> {
+pub(super) fn answer(tsd: &OpenTsdb, asked: &Asked, points: &dyn Points) -> Option<Reply> {
     let path = asked.path.trim_end_matches('/').strip_prefix("/api/");
     let path = path.map(|path| path.strip_prefix("v1/").unwrap_or(path));
     Some(match (path, asked.head.method.as_str()) {
-        (Some("put"), _) if tsd.read_only => not_found(),
+        (Some("put"), _) if tsd.setup.read_only => not_found(),
         (Some("put"), "POST") => {
             let body = inflate::body(asked.head.field("Content-Encoding"), &asked.body)?;
-            put(&body, asked, shared)
+            put(&body, asked, points)
         }
-        (Some("put"), method) => not_allowed(method),
-        (Some("version"), _) => Reply::json(names::object(VERSION.into_iter())),
+        (Some("put"), method) => Reply::not_allowed(method),
+        (Some("version"), _) => Reply::json(json::object(VERSION.into_iter())),
         (Some("config"), _) => Reply::json(tsd.config()),
         _ => not_found(),
     })
 }
 
-fn put(body: &[u8], asked: &Asked, shared: &Shared) -> Reply {
+fn put(body: &[u8], asked: &Asked, points: &dyn Points) -> Reply {
     let parameters = &asked.parameters;
     let flags = Flags {
         summary: parameters.given("summary"),
@@ -81,7 +82,7 @@ fn put(body: &[u8], asked: &Asked, shared: &Shared) -> Reply {
         sync: parameters.given("sync"),
         timeouts: parameters.value("sync_timeout").is_some_and(|millis| millis != "0"),
     };
-    match body::put(body, flags, asked.writer, shared, THROTTLED) {
+    match body::put(body, flags, points, THROTTLED) {
         Answer::Nothing => Reply {
             status: 204,
             head: vec![("Content-Type", JSON.to_owned()), ("Content-Length", "0".into())],
@@ -94,12 +95,6 @@ fn put(body: &[u8], asked: &Asked, shared: &Shared) -> Reply {
 
 fn not_found() -> Reply {
     Reply::error(404, "Endpoint not found", None, None)
-}
-
-/// As it refuses a method.
-pub(crate) fn not_allowed(method: &str) -> Reply {
-    let details = format!("The HTTP method [{method}] is not permitted for this endpoint");
-    Reply::exception(405, "Method not allowed", Some(&details))
 }
 
 const VERSION: [(&str, &str); 9] = [

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use potsdb_wire::json::{Json, Tolerance, parse_with};
 
-use super::{Asked, Longest, Manners, Opening, Outcome, Take, first_line, go, is_request_line};
+use super::{Longest, Opening, Outcome, Voice, first_line, go, is_request_line};
 use crate::counts::Counts;
 use crate::point::put::{Put, Refusal, Rules, Tags};
+use crate::point::reading::{Reading, Take};
+use crate::point::sink::Points;
 use crate::reply::Reply;
-use crate::state::Shared;
+use crate::request::Asked;
 
 pub(crate) struct VictoriaMetrics;
 
@@ -27,32 +29,7 @@ const BAD_REQUEST: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
     400 Bad Request";
 
-impl Manners for VictoriaMetrics {
-    /// Only `p` is a put: a connection that begins with `version`, a space or an empty line ends up in HTTP, and fails.
-    fn opening(&self, bytes: &[u8]) -> Opening {
-        match (bytes, first_line(bytes)) {
-            ([], _) => Opening::Undecided,
-            ([b'p', ..], _) => Opening::Telnet,
-            (_, None) => Opening::Undecided,
-            // One empty line is allowed before a request, says its HTTP server, and waits for the second.
-            (b"\n" | b"\r\n", _) => Opening::Undecided,
-            (_, Some(line)) if is_request_line(line) => Opening::Http,
-            _ => Opening::Broken(BAD_REQUEST),
-        }
-    }
-
-    fn longest(&self) -> Longest {
-        Longest::Ends(256 * 1024)
-    }
-
-    fn takes_torn_lines(&self) -> bool {
-        true
-    }
-
-    fn waits_for_first_byte(&self) -> Option<Duration> {
-        Some(Duration::from_secs(5))
-    }
-
+impl Reading for VictoriaMetrics {
     fn is_put(&self, line: &[u8]) -> bool {
         line.trim_ascii_start().starts_with(b"put ")
     }
@@ -79,13 +56,40 @@ impl Manners for VictoriaMetrics {
         take(&put);
         Ok(())
     }
+}
+
+impl Voice for VictoriaMetrics {
+    /// Only `p` is a put: a connection that begins with `version`, a space or an empty line ends up in HTTP, and fails.
+    fn opening(&self, bytes: &[u8]) -> Opening {
+        match (bytes, first_line(bytes)) {
+            ([], _) => Opening::Undecided,
+            ([b'p', ..], _) => Opening::Telnet,
+            (_, None) => Opening::Undecided,
+            // One empty line is allowed before a request, says its HTTP server, and waits for the second.
+            (b"\n" | b"\r\n", _) => Opening::Undecided,
+            (_, Some(line)) if is_request_line(line) => Opening::Http,
+            _ => Opening::Broken(BAD_REQUEST),
+        }
+    }
+
+    fn longest(&self) -> Longest {
+        Longest::Ends(256 * 1024)
+    }
+
+    fn takes_torn_lines(&self) -> bool {
+        true
+    }
+
+    fn waits_for_first_byte(&self) -> Option<Duration> {
+        Some(Duration::from_secs(5))
+    }
 
     fn command(&self, _line: &str, _counts: &Counts, _replies: &mut Vec<u8>) -> Outcome {
         Outcome::Unknown
     }
 
-    fn answer(&self, asked: &Asked, shared: &Shared) -> Option<Reply> {
-        Some(match put(asked, shared) {
+    fn answer(&self, asked: &Asked, points: &dyn Points) -> Option<Reply> {
+        Some(match put(asked, points) {
             Ok(()) => Reply::go_nothing(),
             Err(words) => {
                 let text = format!(
@@ -105,7 +109,7 @@ fn is_put_path(path: &str) -> bool {
     matches!(path, "api/put" | "opentsdb/api/put")
 }
 
-fn put(asked: &Asked, shared: &Shared) -> Result<(), String> {
+fn put(asked: &Asked, points: &dyn Points) -> Result<(), String> {
     if !is_put_path(&asked.path) {
         let path = asked.head.path();
         return Err(format!("unexpected path requested on HTTP OpenTSDB server: {path:?}"));
@@ -132,18 +136,16 @@ fn put(asked: &Asked, shared: &Shared) -> Result<(), String> {
     };
     let json = parse_with(body, tolerance)
         .map_err(|error| format!("cannot parse HTTP OpenTSDB json: cannot parse JSON: {error}"))?;
-    let points = match &json {
-        Json::Array(points) => points.as_slice(),
+    let given = match &json {
+        Json::Array(given) => given.as_slice(),
         Json::Object(_) => std::slice::from_ref(&json),
         _ => &[],
     };
-    let mut intake = shared.store.intake(asked.writer);
-    for json in points {
+    let mut taking = points.open();
+    for json in given {
         match point(json) {
-            Some(put) if shared.faults.refuses_points(put.metric) => intake.refused(&put.line_text(), ""),
-            Some(_) if shared.faults.throttles() => intake.throttled(),
-            Some(put) => intake.taken(&put),
-            None => intake.refused("a point that is none", ""),
+            Some(put) => drop(taking.offer(&put)),
+            None => taking.refused("a point that is none", ""),
         }
     }
     Ok(())

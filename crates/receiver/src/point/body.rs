@@ -16,8 +16,7 @@ use std::borrow::Cow;
 use potsdb_wire::json::{Json, Tolerance, parse_with, write_string};
 
 use crate::point::put::{Put, Refusal, Tags};
-use crate::state::Shared;
-use crate::store::series::Writer;
+use crate::point::sink::{Offered, Points};
 
 /// What the URL asks to be told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +39,7 @@ pub(crate) enum Answer {
 }
 
 /// Stores a body's points; `throttled` is what is said of one that a fault drops.
-pub(crate) fn put(body: &[u8], flags: Flags, writer: Writer, shared: &Shared, throttled: &str) -> Answer {
+pub(crate) fn put(body: &[u8], flags: Flags, to: &dyn Points, throttled: &str) -> Answer {
     let json = match read(body) {
         Ok(json) => json,
         Err((message, details)) => return Answer::Error(message, details),
@@ -56,41 +55,34 @@ pub(crate) fn put(body: &[u8], flags: Flags, writer: Writer, shared: &Shared, th
         return Answer::Error("No datapoints found in content", None);
     }
     let (mut errors, mut dropped) = (Vec::new(), 0);
-    let mut intake = shared.store.intake(writer);
+    let mut taking = to.open();
     for point in &points {
         let Some(point) = point else {
             let reason = "Unexpected null datapoint encountered in set.";
-            intake.refused("null", reason);
+            taking.refused("null", reason);
             errors.push((None, reason.to_owned()));
             continue;
         };
         let put = match point.put() {
             Ok(put) => put,
             Err(reason) => {
-                intake.refused(&point.text(), &reason);
+                taking.refused(&point.text(), &reason);
                 errors.push((Some(point), reason));
                 continue;
             }
         };
-        let checked = match shared.faults.refuses_points(put.metric) {
-            true => Err(Refusal::unknown_metric(put.metric)),
-            false => intake.check(&put),
-        };
-        if let Err(refusal) = checked {
+        if let Err(refusal) = taking.check(&put) {
             let reason = reason(refusal);
-            intake.refused(&put.line_text(), &reason);
+            taking.refused(&put.line_text(), &reason);
             errors.push((Some(point), reason));
-        } else if shared.faults.throttles() {
-            intake.throttled();
-            if flags.sync {
-                dropped += 1;
-                errors.push((Some(point), format!("Storage exception: {throttled}")));
-            }
-        } else {
-            intake.taken_trimmed(&put);
+            continue;
+        }
+        if taking.offer(&put.trimmed()) == Offered::Throttled && flags.sync {
+            dropped += 1;
+            errors.push((Some(point), format!("Storage exception: {throttled}")));
         }
     }
-    drop(intake);
+    drop(taking);
     answer(points.len(), &errors, errors.len() == dropped, flags)
 }
 

@@ -80,6 +80,14 @@ impl<'a> Put<'a> {
         })
     }
 
+    /// The same without blanks around its value: Java takes those, newlines even; a line has no room for them.
+    pub(crate) fn trimmed(&self) -> Put<'a> {
+        Put {
+            value: self.value.trim_matches(|c| c <= ' '),
+            ..self.clone()
+        }
+    }
+
     /// The line it stands for, without its newline.
     pub(crate) fn line_text(&self) -> String {
         let tags = self.tags.line_text();

@@ -12,92 +12,89 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use potsdb_wire::json::{Json, parse, write_string};
+use tokio::sync::Semaphore;
 
 use crate::inflate;
-use crate::personality::{Asked, not_allowed};
+use crate::json;
 use crate::query::Query;
 use crate::query::aggregate::Aggregator;
 use crate::query::filter::FILTERS;
-use crate::query::names;
 use crate::query::result::{self, MOST_VALUES, Unanswered};
+use crate::query::{names, paths};
 use crate::reply::Reply;
-use crate::state::Shared;
+use crate::request::Asked;
+use crate::store::Store;
 
 /// How many names or series come back unless asked otherwise.
 const DEFAULT_MOST: usize = 25;
 
-const PATHS: [&str; 7] = [
-    "query",
-    "suggest",
-    "search/lookup",
-    "aggregators",
-    "stats",
-    "config/filters",
-    "potsdb/collisions",
-];
-
-/// Whether a request line asks for any of this.
-pub(crate) fn is_asked_for(request_line: &[u8]) -> bool {
-    let target = request_line.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
-    let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
-    str::from_utf8(path).is_ok_and(|path| named(&path.to_ascii_lowercase()).is_some())
+/// Answers questions about a store.
+pub(crate) struct Api {
+    store: Arc<Store>,
+    /// Queries that may be answered at one time.
+    turns: Semaphore,
 }
 
-/// Answers, if it is one of these questions.
-pub(crate) async fn answer(asked: &Asked, shared: &Arc<Shared>) -> Option<Reply> {
-    let parameters = &asked.parameters;
-    Some(match named(&asked.path)? {
-        "query" => match asked.head.method.as_str() {
-            "GET" | "POST" => query(asked, shared).await,
-            method => not_allowed(method),
-        },
-        "suggest" => suggest(asked, shared),
-        "search/lookup" => {
-            let limit = parameters.number("limit").unwrap_or(DEFAULT_MOST);
-            let query = parameters.value("m").unwrap_or_default();
-            Reply::json_or_400(names::lookup(&shared.store, query, limit))
+/// Each query has memory of its own: see `result.rs`.
+const QUERIES_AT_ONCE: usize = 2;
+
+impl Api {
+    pub(crate) fn new(store: Arc<Store>) -> Api {
+        Api {
+            store,
+            turns: Semaphore::new(QUERIES_AT_ONCE),
         }
-        "aggregators" => Reply::json(names::array(Aggregator::ALL.iter().map(|(name, _)| *name))),
-        "stats" => Reply::json(stats(shared)),
-        "potsdb/collisions" => Reply::json(shared.store.lock().table.collisions.json()),
-        _ => Reply::json(filters()),
-    })
-}
+    }
 
-fn named(path: &str) -> Option<&'static str> {
-    let path = path.trim_end_matches('/').strip_prefix("/api/")?;
-    let path = path.strip_prefix("v1/").unwrap_or(path);
-    PATHS.into_iter().find(|known| *known == path)
-}
+    /// Answers, if it is one of these questions.
+    pub(crate) async fn answer(&self, asked: &Asked) -> Option<Reply> {
+        let parameters = &asked.parameters;
+        Some(match paths::named(&asked.path)? {
+            "query" => match asked.head.method.as_str() {
+                "GET" | "POST" => self.query(asked).await,
+                method => Reply::not_allowed(method),
+            },
+            "suggest" => suggest(asked, &self.store),
+            "search/lookup" => {
+                let limit = parameters.number("limit").unwrap_or(DEFAULT_MOST);
+                let query = parameters.value("m").unwrap_or_default();
+                Reply::json_or_400(names::lookup(&self.store, query, limit))
+            }
+            "aggregators" => Reply::json(json::array(Aggregator::ALL.iter().map(|(name, _)| *name))),
+            "stats" => Reply::json(stats(&self.store)),
+            "potsdb/collisions" => Reply::json(self.store.lock().table.collisions.json()),
+            _ => Reply::json(filters()),
+        })
+    }
 
-async fn query(asked: &Asked, shared: &Arc<Shared>) -> Reply {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64);
-    let (is_get, parameters) = (asked.head.method == "GET", asked.parameters.clone());
-    let Some(body) = inflate::body(asked.head.field("Content-Encoding"), &asked.body) else {
-        return Reply::exception(400, "Unable to parse the given JSON", None);
-    };
-    let (body, shared) = (body.into_owned(), Arc::clone(shared));
-    // The others wait for their turn: each takes memory.
-    let Ok(_turn) = shared.queries.acquire().await else {
-        return Reply::error(500, "the server ends", None, None);
-    };
-    let state = Arc::clone(&shared);
-    let answer = tokio::task::spawn_blocking(move || {
-        let query = if is_get {
-            Query::from_parameters(&parameters, now)
-        } else {
-            let body = parse(&body).map_err(|_| "Unable to parse the given JSON")?;
-            Query::from_json(&body, parameters.flag("arrays"), now)
+    async fn query(&self, asked: &Asked) -> Reply {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as i64);
+        let (is_get, parameters) = (asked.head.method == "GET", asked.parameters.clone());
+        let Some(body) = inflate::body(asked.head.field("Content-Encoding"), &asked.body) else {
+            return Reply::exception(400, "Unable to parse the given JSON", None);
         };
-        result::answer(&query?, &state.store)
-    });
-    match answer.await {
-        Ok(Ok(answer)) => Reply::json(answer),
-        Ok(Err(Unanswered::Bad(words))) => Reply::exception(400, &words, None),
-        Ok(Err(Unanswered::TooMuch)) => Reply::exception(413, &too_much(), None),
-        Err(_) => Reply::error(500, "the query panicked", None, None),
+        let (body, store) = (body.into_owned(), Arc::clone(&self.store));
+        // The others wait for their turn: each takes memory.
+        let Ok(_turn) = self.turns.acquire().await else {
+            return Reply::error(500, "the server ends", None, None);
+        };
+        let answer = tokio::task::spawn_blocking(move || {
+            let query = if is_get {
+                Query::from_parameters(&parameters, now)
+            } else {
+                let body = parse(&body).map_err(|_| "Unable to parse the given JSON")?;
+                Query::from_json(&body, parameters.flag("arrays"), now)
+            };
+            result::answer(&query?, &store)
+        });
+        match answer.await {
+            Ok(Ok(answer)) => Reply::json(answer),
+            Ok(Err(Unanswered::Bad(words))) => Reply::exception(400, &words, None),
+            Ok(Err(Unanswered::TooMuch)) => Reply::exception(413, &too_much(), None),
+            Err(_) => Reply::error(500, "the query panicked", None, None),
+        }
     }
 }
 
@@ -109,7 +106,7 @@ fn too_much() -> String {
 }
 
 /// Parameters in the URL, or the same fields in a JSON body.
-fn suggest(asked: &Asked, shared: &Shared) -> Reply {
+fn suggest(asked: &Asked, store: &Store) -> Reply {
     let body = parse(&asked.body).unwrap_or(Json::Null);
     let field = |name| {
         body.field(name)
@@ -124,19 +121,14 @@ fn suggest(asked: &Asked, shared: &Shared) -> Reply {
         .and_then(Json::as_number)
         .and_then(|text| text.parse().ok());
     let most = max.or_else(|| asked.parameters.number("max")).unwrap_or(DEFAULT_MOST);
-    Reply::json_or_400(names::suggest(
-        &shared.store,
-        kind,
-        field("q").unwrap_or_default(),
-        most,
-    ))
+    Reply::json_or_400(names::suggest(store, kind, field("q").unwrap_or_default(), most))
 }
 
-fn stats(shared: &Shared) -> Vec<u8> {
+fn stats(store: &Store) -> Vec<u8> {
     let seconds = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
-    let stats = shared.store.counts().as_stats().map(|(name, value, tag)| {
+    let stats = store.counts().as_stats().map(|(name, value, tag)| {
         let (tag, kind) = tag.split_once('=').unwrap_or((tag, ""));
         format!(
             "{{\"metric\":\"{name}\",\"timestamp\":{seconds},\"value\":\"{value}\",\"tags\":{{\"host\":\"localhost\",\"{tag}\":\"{kind}\"}}}}"
@@ -151,7 +143,7 @@ fn filters() -> Vec<u8> {
         out.push(if index == 0 { b'{' } else { b',' });
         write_string(name, &mut out);
         out.push(b':');
-        out.extend_from_slice(&names::object(
+        out.extend_from_slice(&json::object(
             [("examples", examples), ("description", description)].into_iter(),
         ));
     }

@@ -15,6 +15,7 @@ pub(crate) mod filter;
 pub(crate) mod java;
 pub(crate) mod merge;
 pub(crate) mod names;
+pub(crate) mod paths;
 pub(crate) mod result;
 pub(crate) mod time;
 

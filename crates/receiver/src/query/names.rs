@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use potsdb_wire::json::write_string;
 
+use crate::json;
 use crate::query::filter::Filter;
 use crate::store::Store;
 use crate::store::series::SeriesName;
@@ -33,7 +34,7 @@ pub(crate) fn suggest(store: &Store, kind: &str, prefix: &str, most: usize) -> R
     if !matches!(kind, "metrics" | "tagk" | "tagv") {
         return Err(format!("Invalid 'type' parameter:{kind}"));
     }
-    Ok(array(names.iter().take(most).map(String::as_str)))
+    Ok(json::array(names.iter().take(most).map(String::as_str)))
 }
 
 /// The series of a metric, `metric{tag=value,tag=*}`: Grafana takes tag names and values from it.
@@ -74,36 +75,8 @@ fn write_name(name: &SeriesName, index: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("{{\"tsuid\":\"{:06X}\",\"metric\":", index + 1).as_bytes());
     write_string(&name.metric, out);
     out.extend_from_slice(b",\"tags\":");
-    out.extend_from_slice(&object(
+    out.extend_from_slice(&json::object(
         name.tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str())),
     ));
     out.push(b'}');
-}
-
-/// A JSON array of strings.
-pub(crate) fn array<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<u8> {
-    let mut out = vec![b'['];
-    for (index, text) in texts.enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        write_string(text, &mut out);
-    }
-    out.push(b']');
-    out
-}
-
-/// A JSON object of strings.
-pub(crate) fn object<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
-    let mut out = vec![b'{'];
-    for (index, (name, value)) in fields.enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        write_string(name, &mut out);
-        out.push(b':');
-        write_string(value, &mut out);
-    }
-    out.push(b'}');
-    out
 }

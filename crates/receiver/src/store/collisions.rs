@@ -12,7 +12,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use potsdb_wire::json::write_string;
 
-use crate::query::names;
+use crate::json;
 use crate::store::series::SeriesName;
 
 /// A series that two connections wrote at the same time with other values.
@@ -106,16 +106,14 @@ impl Collisions {
             write_string(&collision.series.metric, &mut out);
             out.extend_from_slice(b",\"tags\":");
             let tags = collision.series.tags.iter();
-            out.extend_from_slice(&names::object(
-                tags.map(|(name, value)| (name.as_str(), value.as_str())),
-            ));
+            out.extend_from_slice(&json::object(tags.map(|(name, value)| (name.as_str(), value.as_str()))));
             let numbers = format!(
                 ",\"times\":{},\"timestamp\":{},\"values\":",
                 collision.times, collision.timestamp
             );
             out.extend_from_slice(numbers.as_bytes());
             let values = [collision.before.as_str(), collision.after.as_str()];
-            out.extend_from_slice(&names::array(values.into_iter()));
+            out.extend_from_slice(&json::array(values.into_iter()));
             out.push(b'}');
         }
         out.extend_from_slice(b"]}");

@@ -11,6 +11,7 @@
 //! Readers copy what they need out: `receiver.rs` for tests, `result.rs` for `/api/query`.
 
 pub(crate) mod collisions;
+mod inner;
 pub(crate) mod intake;
 pub(crate) mod journal;
 pub(crate) mod refusals;
@@ -21,11 +22,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::counts::Counts;
-use crate::found::FoundSeries;
-use crate::found::pattern::Pattern;
-use crate::personality::Manners;
 use crate::point::put::Rules;
+use crate::point::reading::Reading;
 use crate::point::value::Value;
+use crate::store::inner::Inner;
 use crate::store::intake::Intake;
 use crate::store::journal::Journal;
 use crate::store::refusals::Refusals;
@@ -63,15 +63,6 @@ pub(crate) struct Store {
     pub(crate) journal: Option<Journal>,
 }
 
-/// Everything under the lock.
-pub(crate) struct Inner {
-    pub(crate) table: Table,
-    pub(crate) counts: Counts,
-    /// Put lines as they came, newline-ended, in order of arrival.
-    pub(crate) lines: Vec<u8>,
-    pub(crate) refusals: Refusals,
-}
-
 impl Store {
     pub(crate) fn new(rules: Rules, limits: Limits, keep_lines: bool, journal: Option<Journal>) -> Store {
         let inner = Inner {
@@ -100,13 +91,13 @@ impl Store {
     }
 
     /// Puts the journal's lines back; they are neither counted as puts nor journalled again.
-    pub(crate) fn load(&self, lines: &[u8], manners: &dyn Manners) {
+    pub(crate) fn load(&self, lines: &[u8], reading: &dyn Reading) {
         let mut inner = self.lock();
         for line in lines.split_inclusive(|&byte| byte == b'\n') {
             // A torn last line is no point.
             if let Some(line) = line.strip_suffix(b"\n")
                 && inner
-                    .put_line(line, &self.rules, manners, Writer::UNKNOWN, true, None)
+                    .put_line(line, &self.rules, reading, Writer::UNKNOWN, true, None)
                     .is_ok()
             {
                 inner.counts.loaded += 1;
@@ -115,11 +106,11 @@ impl Store {
     }
 
     /// Forgets what is too young for the journal, as a server does that is killed.
-    pub(crate) fn forget(&self, manners: &dyn Manners) {
+    pub(crate) fn forget(&self, reading: &dyn Reading) {
         let young = self.journal.as_ref().map(Journal::forget).unwrap_or_default();
         let mut inner = self.lock();
         for line in young.iter().flat_map(|lines| lines.split(|&byte| byte == b'\n')) {
-            inner.take_back(&String::from_utf8_lossy(line), &self.rules, manners);
+            inner.take_back(&String::from_utf8_lossy(line), &self.rules, reading);
         }
     }
 
@@ -162,19 +153,6 @@ impl Store {
             points.extend(series.points());
         }
         points
-    }
-
-    /// The points of the series of a metric that have these tags, among others; sorted by series.
-    pub(crate) fn find(&self, asked: &Pattern) -> Vec<FoundSeries> {
-        let inner = self.lock();
-        let with_points = inner.table.series().filter(|series| !series.cells.is_empty());
-        let mut found: Vec<FoundSeries> = with_points
-            .filter(|series| asked.matches(&series.name))
-            .map(FoundSeries::of)
-            .collect();
-        drop(inner);
-        found.sort_by(|a, b| a.name.cmp(&b.name));
-        found
     }
 
     /// The series with points, and how many those are, in no order.

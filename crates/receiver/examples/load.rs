@@ -77,7 +77,7 @@ fn receiver_seconds() -> f64 {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     for task in tasks {
         let read = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
-        if read("comm").trim() == "potsdb-receiver" {
+        if read("comm").trim() == "potsdb-front" {
             let nanoseconds = read("schedstat")
                 .split(' ')
                 .next()

@@ -7,6 +7,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use potsdb_front::Limits;
+#[cfg(feature = "tls")]
+use potsdb_front::Tls;
+
 use crate::faults::Faults;
 use crate::personality::Personality;
 
@@ -49,6 +53,12 @@ pub struct Config {
     pub auth_line: Option<String>,
     /// The `Authorization` that an HTTP request has to have, `Basic ...` or `Bearer ...`; without it the answer is 401.
     pub auth_header: Option<String>,
+    /// What it takes from its peers, in connections, time and memory. How long a line and how large a body may be is the
+    /// personality's, whatever this says.
+    pub limits: Limits,
+    /// Speaks TLS on both wires.
+    #[cfg(feature = "tls")]
+    pub tls: Option<Tls>,
     /// Keep each put line as it came, refused ones too, in order of arrival, at most 1 GiB. Points that come over HTTP
     /// and are accepted are kept as the lines they stand for.
     pub keep_lines: bool,
@@ -75,6 +85,9 @@ impl Default for Config {
             base_path: String::new(),
             auth_line: None,
             auth_header: None,
+            limits: Limits::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
             keep_lines: false,
             faults: Faults::default(),
         }

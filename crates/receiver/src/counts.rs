@@ -1,6 +1,6 @@
 //! What a receiver counts: points first, then everything a test may want to know about its connections.
 //!
-//! Kept in the store and changed under its lock, so that one copy is one moment. `personality/` and `http.rs` print the
+//! Kept in the store and changed under its lock, so that one copy is one moment. `personality/` and `query/api.rs` print the
 //! part of it that OpenTSDB has names for.
 
 /// What a receiver has counted since it started.
@@ -53,6 +53,12 @@ pub struct Counts {
     pub restarts: u64,
     /// Connections reset as soon as they stood.
     pub refused_connections: u64,
+    /// Connections that found no place, because there were too many.
+    pub turned_away: u64,
+    /// Connections closed because the peer was too slow: a head, a body, a login, a rest, or replies that it did not read.
+    pub late: u64,
+    /// Bodies and long lines for which there was no room beside those of others.
+    pub no_room: u64,
     /// Connections that were left half-open.
     pub half_open: u64,
     /// Connections that said nothing for too long at their beginning.
@@ -80,7 +86,7 @@ pub struct Counts {
 impl Counts {
     /// Every count by its name.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, u64); 33] {
+    pub fn named(&self) -> [(&'static str, u64); 36] {
         [
             ("connections", self.connections),
             ("open", self.open),
@@ -104,6 +110,9 @@ impl Counts {
             ("forgotten", self.forgotten),
             ("restarts", self.restarts),
             ("refused_connections", self.refused_connections),
+            ("turned_away", self.turned_away),
+            ("late", self.late),
+            ("no_room", self.no_room),
             ("half_open", self.half_open),
             ("mute", self.mute),
             ("lost_answers", self.lost_answers),

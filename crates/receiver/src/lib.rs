@@ -50,27 +50,22 @@
 
 #![forbid(unsafe_code)]
 
+mod answers;
+mod backend;
 mod config;
-mod connection;
 mod counts;
 mod faults;
 mod found;
-mod head;
 mod http;
-mod inflate;
 mod json;
-mod listener;
 mod offers;
-mod parameters;
 mod personality;
 mod point;
 mod query;
 mod receiver;
-mod reply;
 mod request;
 mod state;
 mod store;
-mod stream;
 mod telnet;
 
 pub use config::Config;
@@ -80,6 +75,9 @@ pub use found::Found;
 pub use found::wanted::{Missing, Wanted};
 pub use personality::Personality;
 pub use point::value::Value;
+#[cfg(feature = "tls")]
+pub use potsdb_front::Tls;
+pub use potsdb_front::{Limits, Overlong};
 pub use receiver::{Receiver, Stored};
 pub use store::Point;
 pub use store::collisions::Collision;

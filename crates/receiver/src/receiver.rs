@@ -1,7 +1,7 @@
 //! The receiver: start, what a test asks it, stop.
 //!
 //! ```text
-//! Receiver::start --thread "potsdb-receiver": listener.rs--> connection.rs, one task each --> store.rs
+//! Receiver::start --thread "potsdb-front": the front, one task a connection --> backend.rs --> store/   
 //!        |                                                                                  ^
 //!        '-- points, lines, counts, wait_for, faults: from the caller's thread -------------'
 //! ```
@@ -11,19 +11,17 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::runtime;
-use tokio::sync::oneshot;
+use potsdb_front::{Front, Login, Options};
 
+use crate::backend::Receiving;
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::faults::FaultSwitch;
 use crate::found::pattern::Pattern;
 use crate::found::wanted::{Missing, Wanted};
 use crate::found::{Found, Others, find};
-use crate::listener::Listener;
 use crate::state::Shared;
 use crate::store::Point;
 use crate::store::collisions::Collision;
@@ -33,10 +31,12 @@ use crate::store::series::SeriesName;
 /// A running server; dropping it stops it.
 pub struct Receiver {
     shared: Arc<Shared>,
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
+    front: Front,
+    is_encrypted: bool,
 }
+
+/// The store has one lock, so a second thread would mostly wait for it.
+const THREADS: usize = 1;
 
 /// What was stored when a receiver stopped.
 #[derive(Clone, Debug)]
@@ -56,38 +56,39 @@ impl Receiver {
     ///
     /// When the address cannot be listened on, or the journal not be opened or read.
     pub fn start(config: Config) -> io::Result<Receiver> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _inside = runtime.enter();
-            Listener::bind(config.listen)?
+        let bound = Front::bind(config.listen, THREADS)?;
+        let mut options = Options {
+            login: Login::new(config.auth_line.clone(), config.auth_header.clone()),
+            threads: THREADS,
+            ..Options::default()
         };
-        let address = listener.address();
+        #[cfg(feature = "tls")]
+        {
+            options.tls.clone_from(&config.tls);
+        }
+        let is_encrypted = options.is_encrypted();
         let shared = Arc::new(Shared::open(config)?);
-        let (stop, stopped) = oneshot::channel();
-        let thread = thread::Builder::new().name("potsdb-receiver".into()).spawn({
-            let shared = Arc::clone(&shared);
-            move || {
-                runtime.block_on(listener.serve(shared, stopped));
-                // Ends the connections' tasks where they wait; none is inside a line then.
-                runtime.shutdown_timeout(Duration::from_secs(1));
-            }
-        })?;
+        options.limits = shared.limits.clone();
+        let front = bound.serve(Arc::new(Receiving(Arc::clone(&shared))), options)?;
         Ok(Receiver {
             shared,
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
+            front,
+            is_encrypted,
         })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.front.address()
     }
 
     /// Where it listens, as a client wants it: `tsdb://127.0.0.1:4242`.
     pub fn url(&self) -> String {
-        format!("tsdb://{}", self.address)
+        format!(
+            "{}://{}",
+            if self.is_encrypted { "tsdbs" } else { "tsdb" },
+            self.address()
+        )
     }
 
     /// Every stored point, sorted by series and timestamp.
@@ -228,15 +229,11 @@ impl Receiver {
     }
 
     fn end(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic in the thread was printed by its hook; there is nobody to hand it to here.
-            let _ = thread.join();
-            if let Some(journal) = &self.shared.store.journal
-                && journal.close().is_err()
-            {
-                self.shared.store.count(|counts| counts.journal_errors += 1);
-            }
+        if self.front.stop()
+            && let Some(journal) = &self.shared.store.journal
+            && journal.close().is_err()
+        {
+            self.shared.store.count(|counts| counts.journal_errors += 1);
         }
     }
 }

@@ -1,11 +1,10 @@
-//! An HTTP request, read to its end: what a personality and the queries are asked.
+//! An HTTP request as a personality and the queries are asked it.
 
 use std::net::SocketAddr;
 
-use crate::head::Head;
-use crate::parameters::Parameters;
+use potsdb_front::{Head, Inflated, Limits, Parameters, inflate};
 
-pub(crate) struct Asked {
+pub(crate) struct Asked<'a> {
     pub(crate) head: Head,
     /// In lower case, without the base path.
     pub(crate) path: String,
@@ -13,4 +12,13 @@ pub(crate) struct Asked {
     /// As it came, still compressed if it was.
     pub(crate) body: Vec<u8>,
     pub(crate) peer: SocketAddr,
+    /// How large the body may get.
+    pub(crate) limits: &'a Limits,
+}
+
+impl Asked<'_> {
+    /// The body without its compression.
+    pub(crate) fn inflated(&self) -> Inflated<'_> {
+        inflate(self.head.field("Content-Encoding"), &self.body, self.limits)
+    }
 }

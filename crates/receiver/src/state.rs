@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use potsdb_front::Limits;
+
 use crate::config::Config;
 use crate::faults::FaultSwitch;
 use crate::personality::{Setup, Voice};
@@ -10,7 +12,7 @@ use crate::point::put::Rules;
 use crate::query::api::Api;
 use crate::store::Store;
 use crate::store::journal::Journal;
-use crate::store::table::Limits;
+use crate::store::table::Bounds;
 
 /// What every connection sees.
 pub(crate) struct Shared {
@@ -18,8 +20,8 @@ pub(crate) struct Shared {
     pub(crate) api: Api,
     pub(crate) faults: FaultSwitch,
     pub(crate) voice: Box<dyn Voice>,
-    pub(crate) auth_line: Option<String>,
-    pub(crate) auth_header: Option<String>,
+    /// What the front takes from peers.
+    pub(crate) limits: Limits,
     pub(crate) base_path: String,
 }
 
@@ -40,21 +42,30 @@ impl Shared {
             known_metrics: config.known_metrics,
             max_tags: config.max_tags,
         };
-        let limits = Limits {
+        let bounds = Bounds {
             points_per_series: config.max_points_per_series,
             series: config.max_series,
             points: config.max_points,
             bytes: config.max_bytes,
         };
-        let store = Arc::new(Store::new(rules, limits, config.keep_lines, journal));
+        let store = Arc::new(Store::new(rules, bounds, config.keep_lines, journal));
         store.load(&lines.unwrap_or_default(), voice.as_ref());
+        let (line, overlong) = voice.longest();
+        let body = voice.largest_body();
+        let limits = Limits {
+            line,
+            overlong,
+            body,
+            // One body always finds room, and as it came it may be what it is once inflated.
+            unfinished: config.limits.unfinished.max(body),
+            ..config.limits
+        };
         Ok(Shared {
             api: Api::new(Arc::clone(&store)),
             store,
             faults: FaultSwitch::new(config.faults),
             voice,
-            auth_line: config.auth_line,
-            auth_header: config.auth_header,
+            limits,
             base_path: config.base_path.trim_end_matches('/').to_ascii_lowercase(),
         })
     }

@@ -1,167 +1,102 @@
-//! The telnet conversation of one connection, without the socket: bytes in, points stored, replies out.
+//! The receiver's telnet: each whole line of a connection, taken by the store or answered as the personality has it.
 //!
-//! Lines end in `\n` or `\r\n`. How long one may be is the personality's affair, and whether a last one without its end is
-//! one. With OpenTSDB the limit of 1024 bytes bites only while no newline has come: a longer line is taken when it
-//! arrives whole.
+//! The front has cut the lines and let the peer in. How long a line may be is the personality's affair, and whether a last
+//! one without its end is one. With OpenTSDB the limit of 1024 bytes bites only while no newline has come: a longer line is
+//! taken when it arrives whole.
 //!
-//! `connection.rs` reads the bytes and writes the replies; `personality/` words them; the store is locked once per call
-//! of [`Telnet::take`].
+//! `backend.rs` locks the store once for the lines of a read; `personality/` words the replies.
 
-use crate::faults::{Ending, Fate, Struck};
-use crate::personality::{Longest, Outcome, Voice};
+use potsdb_front::{Ending, Flow, Replies, Taken};
+
+use crate::faults::{Fate, Struck};
+use crate::personality::{Outcome, Voice};
 use crate::point::put::Refusal;
 use crate::point::reading::latin1;
 use crate::state::Shared;
 use crate::store::intake::Intake;
-use crate::store::series::Writer;
 
 /// The longest line that OpenTSDB takes however it arrives.
 const MAX_LINE: usize = 1024;
 
-/// Beyond this many unwritten bytes refusals are dropped (Netty's high-water mark, which OpenTSDB obeys)...
-const HIGH_WATER: usize = 64 * 1024;
-
-/// ...and beyond this many every reply is: OpenTSDB would let its memory grow.
-const MAX_REPLIES: usize = 4 * 1024 * 1024;
-
 /// One telnet conversation.
 #[derive(Default)]
 pub(crate) struct Telnet {
-    /// Which connection it is.
-    writer: Writer,
-    /// A line's beginning, until its end comes.
-    carry: Vec<u8>,
-    /// That beginning was too long already, and is gone.
-    leaving_out: bool,
     /// How many lines have come.
     lines: u64,
-    /// Whether the peer has said what it had to.
-    authorised: bool,
-    /// What is to be written.
-    pub(crate) replies: Vec<u8>,
-    /// What is to be written after the next answer.
+    /// What is said to the line at hand.
+    said: Vec<u8>,
+    /// What is to be said after the next answer.
     late: Vec<u8>,
-    /// No more input is wanted; what is to be written still is.
+    /// The peer has said that it leaves.
     over: bool,
-    /// The fault that made it so.
+    /// The fault that ends it.
     struck: Option<Ending>,
 }
 
 impl Telnet {
-    /// The conversation of a connection.
-    pub(crate) fn of(writer: Writer) -> Telnet {
-        Telnet {
-            writer,
-            ..Telnet::default()
-        }
-    }
-
-    /// Takes bytes and returns how many it used: fewer than all when enough replies to write have come together.
-    ///
-    /// `congested` says that the peer does not take replies now, so that waiting for it would be in vain.
-    pub(crate) fn take(&mut self, bytes: &[u8], congested: bool, shared: &Shared, fate: &Fate) -> usize {
-        let mut intake = shared.store.intake(self.writer);
-        let mut start = 0;
-        for newline in memchr::memchr_iter(b'\n', bytes) {
-            let part = &bytes[start..newline];
-            start = newline + 1;
-            if self.carry.is_empty() {
-                self.line(part, &mut intake, shared, fate);
-            } else {
-                let mut line = std::mem::take(&mut self.carry);
-                line.extend_from_slice(part);
-                self.line(&line, &mut intake, shared, fate);
-                line.clear();
-                self.carry = line;
-            }
-            if self.struck.is_some() {
-                return bytes.len();
-            }
-            if !congested && self.replies.len() >= HIGH_WATER {
-                return start;
+    /// Takes whole lines, each with its newline.
+    pub(crate) fn take(
+        &mut self,
+        lines: &[u8],
+        replies: &mut Replies,
+        intake: &mut Intake<'_>,
+        shared: &Shared,
+        fate: &Fate,
+    ) -> Taken {
+        let mut bytes = 0;
+        for newline in memchr::memchr_iter(b'\n', lines) {
+            self.line(&lines[bytes..newline], replies, intake, shared, fate);
+            bytes = newline + 1;
+            if self.struck.is_some() || replies.is_full() {
+                break;
             }
         }
-        self.begin(&bytes[start..], &mut intake, shared);
-        bytes.len()
+        let flow = match self.struck {
+            Some(ending) => Flow::Ends(ending),
+            None if self.over => Flow::Leaves,
+            None => Flow::On,
+        };
+        Taken { bytes, flow }
     }
 
-    /// Takes the end of the stream: the last line, where one without its end is a line.
-    pub(crate) fn end(&mut self, shared: &Shared, fate: &Fate) {
-        if (self.carry.is_empty() && !self.leaving_out) || self.over {
-            return;
-        }
-        let mut intake = shared.store.intake(self.writer);
-        intake.counts().torn += 1;
-        if shared.voice.takes_torn_lines() && !self.leaving_out {
-            let line = std::mem::take(&mut self.carry);
-            self.line(&line, &mut intake, shared, fate);
-        }
+    /// A line came that is not looked at.
+    pub(crate) fn left_out(&mut self) {
+        self.lines += 1;
     }
 
-    /// True when the conversation wants no more input.
-    pub(crate) fn is_over(&self) -> bool {
-        self.over
-    }
-
-    /// The fault that ends the connection, once what is to be written is.
-    pub(crate) fn struck(&self) -> Option<Ending> {
-        self.struck
-    }
-
-    /// Keeps a line's beginning, unless it is too long already.
-    fn begin(&mut self, part: &[u8], intake: &mut Intake<'_>, shared: &Shared) {
-        if self.leaving_out {
-            return;
-        }
-        self.carry.extend_from_slice(part);
-        match shared.voice.longest() {
-            Longest::Ends(most) if self.carry.len() > most && !self.over => {
-                self.over = true;
-                self.carry.clear();
-                intake.counts().closed_overlong += 1;
-            }
-            Longest::LeftOut(most) if self.carry.len() > most => {
-                self.leaving_out = true;
-                self.carry.clear();
-            }
-            _ => {}
-        }
-    }
-
+    /// Takes a line without its newline.
     #[inline]
-    fn line(&mut self, line: &[u8], intake: &mut Intake<'_>, shared: &Shared, fate: &Fate) {
-        let voice = shared.voice.as_ref();
+    pub(crate) fn line(
+        &mut self,
+        line: &[u8],
+        replies: &mut Replies,
+        intake: &mut Intake<'_>,
+        shared: &Shared,
+        fate: &Fate,
+    ) {
         self.lines += 1;
         if fate.ends_at(self.lines, line.len()) {
-            (self.over, self.struck) = (true, Some(Ending::Line));
+            self.struck = Some(Ending::Written);
             return;
         }
-        let left_out = match voice.longest() {
-            Longest::LeftOut(most) => std::mem::take(&mut self.leaving_out) || line.len() > most,
-            Longest::Ends(_) => false,
-        };
-        if line.len() > MAX_LINE || left_out {
+        if line.len() > MAX_LINE {
             intake.counts().overlong += 1;
-            if left_out {
-                return;
-            }
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let before = self.replies.len();
-        let room = if !self.authorised && shared.auth_line.is_some() {
-            self.authorise(line, intake, shared);
-            MAX_REPLIES
-        } else if voice.is_put(line) {
+        self.said.clear();
+        let is_put = shared.voice.is_put(line);
+        if is_put {
             self.put(line, intake, shared, fate);
-            HIGH_WATER
         } else {
             self.command(line, intake, shared);
-            MAX_REPLIES
-        };
-        // A connection that is over answers nothing more; one whose peer does not read keeps what it has.
-        if before < self.replies.len() && (self.over || before > room) {
-            self.replies.truncate(before);
-            intake.counts().suppressed += 1;
+        }
+        // A connection that is over answers nothing more.
+        if self.over || self.struck.is_some() {
+            intake.counts().suppressed += u64::from(!self.said.is_empty());
+        } else if is_put {
+            replies.refusal(&self.said);
+        } else {
+            replies.answer(&self.said);
         }
     }
 
@@ -188,7 +123,7 @@ impl Telnet {
             let replies = if shared.faults.is_late() {
                 &mut self.late
             } else {
-                &mut self.replies
+                &mut self.said
             };
             voice.throttled(replies);
         } else if let Err(refusal) = intake.line(line, voice) {
@@ -199,25 +134,10 @@ impl Telnet {
 
     /// Says what the server says to a refused point, and returns it; of one that says nothing, why it refused.
     fn refuse(&mut self, refusal: &Refusal, voice: &dyn Voice) -> String {
-        let before = self.replies.len();
-        voice.refused(refusal, &mut self.replies);
-        match &self.replies[before..] {
+        voice.refused(refusal, &mut self.said);
+        match &self.said[..] {
             [] => refusal.text().to_owned(),
             words => String::from_utf8_lossy(words).into_owned(),
-        }
-    }
-
-    /// The first line, and the next ones until one is right, are the peer's to say who it is.
-    fn authorise(&mut self, line: &[u8], intake: &mut Intake<'_>, shared: &Shared) {
-        self.authorised = shared
-            .auth_line
-            .as_deref()
-            .is_some_and(|wanted| wanted.as_bytes() == line);
-        if self.authorised {
-            self.replies.extend_from_slice(b"AUTH_SUCCESS\r\n");
-        } else {
-            intake.counts().unauthorised += 1;
-            self.replies.extend_from_slice(b"AUTH_FAIL\r\n");
         }
     }
 
@@ -228,29 +148,28 @@ impl Telnet {
         if is_version {
             counts.versions += 1;
         }
-        let before = self.replies.len();
-        match shared.voice.command(&line, counts, &mut self.replies) {
+        match shared.voice.command(&line, counts, &mut self.said) {
             Outcome::Known => {}
             Outcome::Unknown if is_version => {}
             Outcome::Unknown => counts.unknown += 1,
             Outcome::Leave => self.over = true,
         }
-        if !is_version || self.replies.len() == before {
+        if !is_version || self.said.is_empty() {
             return;
         }
         match shared.faults.answer(false) {
             Some(Struck::Lost) => {
-                self.replies.truncate(before);
+                self.said.clear();
                 counts.lost_answers += 1;
             }
             Some(_) => {
-                self.replies.truncate(before);
+                self.said.clear();
                 counts.lost_answers += 1;
-                (self.over, self.struck) = (true, Some(Ending::Reset));
+                self.struck = Some(Ending::Reset);
             }
             None => {}
         }
-        self.replies.append(&mut self.late);
+        self.said.append(&mut self.late);
     }
 }
 
@@ -258,21 +177,62 @@ impl Telnet {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use potsdb_front::{Backend as _, Options, Peer};
+
+    use crate::backend::{Receiving, Session};
     use crate::config::Config;
     use crate::personality::Personality;
+    use crate::state::Shared;
 
-    fn shared() -> Shared {
-        Shared::open(Config::default()).expect("there is no journal")
+    /// A conversation in the front's framing, without a socket.
+    struct Framed {
+        receiving: Receiving,
+        session: Session,
+        options: Options,
+        telnet: potsdb_front::Telnet,
+    }
+
+    impl Framed {
+        fn new(config: Config) -> Framed {
+            let receiving = Receiving(Shared::open(config).expect("there is no journal").into());
+            let peer = Peer::plain(([127, 0, 0, 1], 1).into());
+            let options = Options {
+                limits: receiving.0.limits.clone(),
+                ..Options::default()
+            };
+            Framed {
+                session: receiving.open(&peer, &receiving.gate()),
+                telnet: potsdb_front::Telnet::new(&options),
+                receiving,
+                options,
+            }
+        }
+
+        fn take(&mut self, bytes: &[u8], congested: bool) -> usize {
+            self.telnet
+                .take(bytes, congested, &self.receiving, &mut self.session, &self.options)
+        }
+
+        fn end(&mut self) {
+            self.telnet.end(&self.receiving, &mut self.session);
+        }
+
+        fn replies(&self) -> Vec<u8> {
+            self.telnet.replies().ready().to_vec()
+        }
+
+        fn shared(&self) -> &Shared {
+            &self.receiving.0
+        }
     }
 
     fn answers(pieces: &[&[u8]]) -> (Vec<u8>, usize, bool) {
-        let (shared, mut telnet) = (shared(), Telnet::default());
+        let mut framed = Framed::new(Config::default());
         for piece in pieces {
-            assert_eq!(telnet.take(piece, false, &shared, &shared.faults.fate()), piece.len());
+            assert_eq!(framed.take(piece, false), piece.len());
         }
-        let points = shared.store.points().len();
-        (telnet.replies.clone(), points, !telnet.carry.is_empty())
+        let points = framed.shared().store.points().len();
+        (framed.replies(), points, framed.telnet.unfinished() > 0)
     }
 
     #[test]
@@ -320,15 +280,14 @@ mod tests {
             for personality in Personality::ALL {
                 let config = Config { personality, ..Config::default() };
                 let heard = |pieces: &[&[u8]]| {
-                    let (shared, mut telnet) = (Shared::open(config.clone()).expect("no journal"), Telnet::default());
-                    let fate = shared.faults.fate();
+                    let mut framed = Framed::new(config.clone());
                     for piece in pieces {
-                        telnet.take(piece, false, &shared, &fate);
+                        framed.take(piece, false);
                     }
-                    telnet.end(&shared, &fate);
-                    let counts = shared.store.counts();
+                    framed.end();
+                    let counts = framed.shared().store.counts();
                     assert_eq!(counts.puts, counts.accepted + counts.refused);
-                    (counts.overlong + counts.closed_overlong, telnet.replies, counts.puts, counts.accepted, counts.torn)
+                    (counts.overlong + counts.closed_overlong, framed.replies(), counts.puts, counts.accepted, counts.torn)
                 };
                 let whole = heard(&[&bytes]);
                 if whole.0 == 0 || personality != Personality::OpenTsdb {
@@ -340,16 +299,17 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_read_loses_refusals_and_keeps_its_version() {
-        let (shared, mut telnet) = (shared(), Telnet::default());
-        let fate = shared.faults.fate();
+        let mut framed = Framed::new(Config::default());
         let bad = b"put m 1 x h=a\n".repeat(5_000);
-        let used = telnet.take(&bad, false, &shared, &fate);
+        let used = framed.take(&bad, false);
         assert!(used < bad.len(), "first it stops, so that the replies can be written");
-        telnet.take(&bad[used..], true, &shared, &fate);
-        telnet.take(b"version\n", true, &shared, &fate);
-        let replies = String::from_utf8_lossy(&telnet.replies);
-        assert!(replies.len() < HIGH_WATER + 1024 && replies.ends_with("potsdb-receiver\n"));
+        framed.take(&bad[used..], true);
+        framed.take(b"version\n", true);
+        let replies = framed.replies();
+        let replies = String::from_utf8_lossy(&replies);
+        let most = framed.options.limits.unread_refusals;
+        assert!(replies.len() < most + 1024 && replies.ends_with("potsdb-receiver\n"));
         let written = replies.lines().filter(|line| line.starts_with("put: ")).count() as u64;
-        assert_eq!(shared.store.counts().suppressed + written, 5_000);
+        assert_eq!(framed.telnet.left_out() + written, 5_000);
     }
 }

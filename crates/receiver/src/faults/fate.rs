@@ -5,20 +5,12 @@
 //!                              ^ reset (RST, replies lost), closed, or half-open: neither read nor answered nor ended
 //! ```
 //!
-//! `connection.rs` and `http.rs` ask it before each read and write, `telnet.rs` at each line. No socket here.
+//! The front asks it before each read and write, `telnet.rs` at each line. No socket here.
 
+use potsdb_front::Ending;
 use tokio::sync::watch;
 
 use super::{FaultSwitch, Orders};
-
-/// How a fault ends a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Reset,
-    Close,
-    /// A line at which it is over; what was answered before is still written.
-    Line,
-}
 
 #[derive(Clone, Copy, Debug)]
 struct Cut {
@@ -109,9 +101,12 @@ impl Fate {
         self.now.stopping
     }
 
-    /// Something to wait on for the next change of the switch; [`Fate::refresh`] then applies it.
-    pub(crate) fn switched(&self) -> Switched {
-        Switched(self.orders.clone())
+    /// Waits for the next change of the switch, and applies it; for ever once the switch is gone.
+    pub(crate) async fn changed(&mut self) {
+        if self.orders.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        self.apply();
     }
 
     /// Applies what the switch has been told meanwhile; true if there was anything.
@@ -144,15 +139,3 @@ impl Fate {
 
 /// The longest line that OpenTSDB always takes.
 const LONGEST: usize = 1024;
-
-/// Tells when the switch was turned.
-pub(crate) struct Switched(watch::Receiver<Orders>);
-
-impl Switched {
-    /// Waits for the next change; for ever once the switch is gone.
-    pub(crate) async fn changed(&mut self) {
-        if self.0.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}

@@ -4,7 +4,8 @@
 //! runs, [`Fate`] is one connection's share. When a fault strikes is said in one grammar, `when.rs`.
 //!
 //! Everything that struck is in the counts, so that a test can see that it did. Nothing here touches a socket:
-//! `receiver.rs` accepts or does not, `connection.rs` and `http.rs` ask their connection's fate before they do anything.
+//! The front accepts or
+//! does not, and asks a connection's fate before it does anything: see `backend.rs`.
 
 mod fate;
 mod plan;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub(crate) use fate::{Ending, Fate, Switched};
+pub(crate) use fate::Fate;
 pub use plan::Faults;
 use plan::{Kind, Plan};
 pub use when::{Occasions, Offsets};
@@ -179,12 +180,6 @@ impl FaultSwitch {
     /// Ends every fault.
     pub fn resume(&self) {
         self.set(Faults::default());
-    }
-
-    /// What the next connection is in for.
-    #[cfg(test)]
-    pub(crate) fn fate(&self) -> Fate {
-        Fate::new(self, self.orders.borrow().strike.number)
     }
 
     /// What a connection is in for that was accepted after the listener last looked.

@@ -1,33 +1,28 @@
-//! What the two servers written in Go have in common: floats as they read them, gzip as they complain about it.
+//! What the two servers written in Go have in common: floats as they read them, gzip as they complain about it, answers with a date.
 //!
 //! Called by `victoriametrics.rs` and `influxdb.rs`.
 
-use std::io::Read as _;
 use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
+use potsdb_front::{Inflated, Reply, inflate_all};
 
 use crate::point::put::Tags;
 use crate::request::Asked;
 
-/// The largest body once inflated: a bomb is cut there.
-const MAX_INFLATED: u64 = 256 << 20;
-
-/// Inflates gzip as far as it goes, and says whether that was to its end; the error, in Go's words, is about its head.
-pub(super) fn gunzip(body: &[u8]) -> Result<(Vec<u8>, bool), &'static str> {
-    match body {
-        [0x1f, 0x8b, ..] if body.len() >= 10 => {
-            let mut inflated = Vec::new();
-            let whole = MultiGzDecoder::new(body).take(MAX_INFLATED).read_to_end(&mut inflated);
-            Ok((inflated, whole.is_ok()))
+/// Inflates gzip as far as it goes; the error, in Go's words, is about its head.
+pub(super) fn gunzip(asked: &Asked<'_>) -> Result<Inflated<'static>, &'static str> {
+    match &asked.body[..] {
+        body @ [0x1f, 0x8b, ..] if body.len() >= 10 => {
+            Ok(inflate_all(MultiGzDecoder::new(body), body.len(), asked.limits))
         }
-        _ if body.len() < 10 => Err("unexpected EOF"),
+        body if body.len() < 10 => Err("unexpected EOF"),
         _ => Err("gzip: invalid header"),
     }
 }
 
 /// Whether the body is said to be gzip.
-pub(super) fn is_gzip(asked: &Asked) -> bool {
+pub(super) fn is_gzip(asked: &Asked<'_>) -> bool {
     asked.head.field("Content-Encoding") == Some("gzip")
 }
 
@@ -53,4 +48,35 @@ pub(super) fn put_tag<'a>(tags: &mut Tags<'a>, name: &'a str, value: &'a str) {
         tags.0.retain(|(known, _)| *known != name);
         tags.0.push((name, value));
     }
+}
+
+/// Go's 204.
+pub(super) fn nothing() -> Reply {
+    Reply {
+        status: 204,
+        head: vec![("Date", date())],
+        body: Vec::new(),
+        echoes_version: true,
+    }
+}
+
+/// Go's `http.Error`: the text, and a newline.
+pub(super) fn error(status: u16, text: &str) -> Reply {
+    let body = format!("{text}\n").into_bytes();
+    let head = vec![
+        ("Content-Type", "text/plain; charset=utf-8".to_owned()),
+        ("X-Content-Type-Options", "nosniff".to_owned()),
+        ("Date", date()),
+        ("Content-Length", body.len().to_string()),
+    ];
+    Reply {
+        status,
+        head,
+        body,
+        echoes_version: true,
+    }
+}
+
+fn date() -> String {
+    httpdate::fmt_http_date(SystemTime::now())
 }

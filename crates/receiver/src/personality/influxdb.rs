@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use potsdb_wire::json::{Json, Tolerance, parse_with};
 
-use super::{Longest, Opening, Outcome, Voice, first_line, go, is_request_line};
+use potsdb_front::{Inflated, Opening, Overlong, Reply, first_line, is_request_line};
+
+use super::{Outcome, Voice, go};
 use crate::counts::Counts;
 use crate::point::put::{Put, Refusal, Rules, Tags};
 use crate::point::reading::{Reading, Take};
 use crate::point::sink::Points;
-use crate::reply::Reply;
 use crate::request::Asked;
 
 pub(crate) struct InfluxDb {
@@ -79,8 +80,8 @@ impl Voice for InfluxDb {
     }
 
     /// None was found; something has to bound the memory.
-    fn longest(&self) -> Longest {
-        Longest::Ends(16 << 20)
+    fn longest(&self) -> (usize, Overlong) {
+        (16 << 20, Overlong::Ends)
     }
 
     fn takes_torn_lines(&self) -> bool {
@@ -99,26 +100,31 @@ impl Voice for InfluxDb {
         Outcome::Unknown
     }
 
-    fn answer(&self, asked: &Asked, points: &dyn Points) -> Option<Reply> {
+    fn answer(&self, asked: &Asked<'_>, points: &dyn Points) -> Option<Reply> {
         Some(match asked.path.as_str() {
-            "/api/metadata/put" => Reply::go_nothing(),
-            "/api/put" if asked.head.method != "POST" => Reply::go_error(405, "Method Not Allowed"),
+            "/api/metadata/put" => go::nothing(),
+            "/api/put" if asked.head.method != "POST" => go::error(405, "Method Not Allowed"),
             "/api/put" => match self.put(asked, points) {
-                Ok(()) => Reply::go_nothing(),
-                Err((status, text)) => Reply::go_error(status, &text),
+                Ok(()) => go::nothing(),
+                Err((status, text)) => go::error(status, &text),
             },
-            _ => Reply::go_error(404, "404 page not found"),
+            _ => go::error(404, "404 page not found"),
         })
     }
 }
 
 impl InfluxDb {
-    fn put(&self, asked: &Asked, points: &dyn Points) -> Result<(), (u16, Cow<'static, str>)> {
+    fn put(&self, asked: &Asked<'_>, points: &dyn Points) -> Result<(), (u16, Cow<'static, str>)> {
         let refused = |text| (400, Cow::Borrowed(text));
         let inflated;
         let mut body = &asked.body[..];
         if go::is_gzip(asked) {
-            (inflated, _) = go::gunzip(body).map_err(|error| (400, format!("could not read gzip, {error}").into()))?;
+            inflated = match go::gunzip(asked) {
+                Ok(Inflated::Whole(body)) => body.into_owned(),
+                Ok(Inflated::Torn(body)) => body,
+                Ok(Inflated::TooLarge | Inflated::Corrupt) => Vec::new(),
+                Err(error) => return Err((400, format!("could not read gzip, {error}").into())),
+            };
             body = &inflated;
         }
         let (shape, wrong) = match body.first() {

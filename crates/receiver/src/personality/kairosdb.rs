@@ -5,15 +5,15 @@
 
 use std::borrow::Cow;
 
-use super::{Longest, Opening, Outcome, Voice, first_line, is_request_line};
+use potsdb_front::{Opening, Overlong, Reply, first_line, is_request_line};
+
+use super::{Outcome, Voice};
 use crate::counts::Counts;
 use crate::point::number::{Number, integer};
 use crate::point::put::{Put, Refusal, Rules, Tags};
-use crate::point::reading::latin1;
-use crate::point::reading::{Reading, Take};
+use crate::point::reading::{Reading, Take, latin1};
 use crate::point::sink::Points;
 use crate::query::paths;
-use crate::reply::Reply;
 use crate::request::Asked;
 
 pub(crate) struct KairosDb;
@@ -95,8 +95,8 @@ impl Voice for KairosDb {
         }
     }
 
-    fn longest(&self) -> Longest {
-        Longest::LeftOut(1024)
+    fn longest(&self) -> (usize, Overlong) {
+        (1024, Overlong::LeftOut)
     }
 
     fn command(&self, line: &str, _counts: &Counts, replies: &mut Vec<u8>) -> Outcome {
@@ -108,7 +108,7 @@ impl Voice for KairosDb {
     }
 
     /// Nothing but reading back gets here.
-    fn answer(&self, _asked: &Asked, _points: &dyn Points) -> Option<Reply> {
+    fn answer(&self, _asked: &Asked<'_>, _points: &dyn Points) -> Option<Reply> {
         None
     }
 }

@@ -8,7 +8,7 @@
 //! kairosdb            version in one line                    none                             nothing
 //! ```
 //!
-//! `connection.rs`, `telnet.rs` and `http.rs` do what is the same for all; everything a peer gets to read, and which points
+//! The front, `telnet.rs` and `http.rs` do what is the same for all; everything a peer gets to read, and which points
 //! become stored as what, goes through [`Voice`] and
 //! [`Reading`]. That each does as the real server is shown by transcripts recorded from
 //! those (`tests/servers`). Reading back is OpenTSDB's in every personality: `api.rs`.
@@ -24,12 +24,12 @@ use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 use std::time::Duration;
 
+use potsdb_front::{AtHead, Head, Opening, Overlong, Reply};
+
 use crate::counts::Counts;
-use crate::head::Head;
 use crate::point::put::Refusal;
 use crate::point::reading::Reading;
 use crate::point::sink::Points;
-use crate::reply::Reply;
 use crate::request::Asked;
 
 pub(crate) use opentsdb::OpenTsdb;
@@ -115,8 +115,8 @@ pub(crate) trait Voice: Reading {
     /// What a connection is that begins so.
     fn opening(&self, bytes: &[u8]) -> Opening;
 
-    /// What a line too long comes to.
-    fn longest(&self) -> Longest;
+    /// How long a line may be, without its newline, and what a longer one comes to.
+    fn longest(&self) -> (usize, Overlong);
 
     /// Whether a last line without its end is a line.
     fn takes_torn_lines(&self) -> bool {
@@ -147,9 +147,7 @@ pub(crate) trait Voice: Reading {
 
     /// Words the last answer of a connection, to a request of HTTP/1.`minor`: as Go does.
     fn at_the_last(&self, reply: &mut Reply, minor: u8) {
-        if minor > 0 {
-            reply.head.push(("Connection", "close".to_owned()));
-        }
+        reply.say_it_is_the_last(minor);
     }
 
     /// The largest body it reads, as sent; a larger one ends the connection.
@@ -158,36 +156,7 @@ pub(crate) trait Voice: Reading {
     }
 
     /// Answers a request; no answer ends the connection.
-    fn answer(&self, asked: &Asked, points: &dyn Points) -> Option<Reply>;
-}
-
-/// What a connection begins with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Opening {
-    Telnet,
-    Http,
-    /// More has to come before it can be told.
-    Undecided,
-    /// HTTP that is none: this is said, and the connection ends.
-    Broken(&'static [u8]),
-}
-
-/// What becomes of a request before its body is read.
-pub(crate) enum AtHead {
-    ReadOn,
-    /// This is the answer, whatever the body is.
-    Answer(Reply),
-    /// The connection ends without one.
-    End,
-}
-
-/// What a line too long comes to; lengths are without the newline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Longest {
-    /// The connection ends as soon as more bytes than this are there without a newline.
-    Ends(usize),
-    /// The line is left out.
-    LeftOut(usize),
+    fn answer(&self, asked: &Asked<'_>, points: &dyn Points) -> Option<Reply>;
 }
 
 /// What became of a command.
@@ -197,17 +166,4 @@ pub(crate) enum Outcome {
     Unknown,
     /// The connection ends, what was answered before is still written.
     Leave,
-}
-
-/// The first line, without its end; `None` while it has none.
-fn first_line(bytes: &[u8]) -> Option<&[u8]> {
-    let line = &bytes[..memchr::memchr(b'\n', bytes)?];
-    Some(line.strip_suffix(b"\r").unwrap_or(line))
-}
-
-/// `METHOD target HTTP/1.x`.
-fn is_request_line(line: &[u8]) -> bool {
-    let words: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
-    matches!(words[..], [method, target, version]
-        if !method.is_empty() && !target.is_empty() && version.starts_with(b"HTTP/1.") && version.len() == 8)
 }

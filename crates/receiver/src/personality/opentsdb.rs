@@ -8,14 +8,13 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::SystemTime;
 
-use super::{AtHead, Longest, Opening, Outcome, Setup, Voice, first_line, is_request_line, opentsdb_http};
+use potsdb_front::{AtHead, Head, Opening, Overlong, Reply};
+
+use super::{Outcome, Setup, Voice, opentsdb_http};
 use crate::counts::Counts;
-use crate::head::Head;
 use crate::point::put::{Put, Refusal, Rules};
-use crate::point::reading::latin1;
-use crate::point::reading::{Reading, Take};
+use crate::point::reading::{Reading, Take, latin1};
 use crate::point::sink::Points;
-use crate::reply::Reply;
 use crate::request::Asked;
 
 pub(crate) struct OpenTsdb {
@@ -54,19 +53,12 @@ impl Reading for OpenTsdb {
 }
 
 impl Voice for OpenTsdb {
-    /// Upper case is HTTP, and what is none then ends the connection without a word.
     fn opening(&self, bytes: &[u8]) -> Opening {
-        match (bytes, first_line(bytes)) {
-            ([], _) => Opening::Undecided,
-            ([b'A'..=b'Z', ..], None) => Opening::Undecided,
-            ([b'A'..=b'Z', ..], Some(line)) if is_request_line(line) => Opening::Http,
-            ([b'A'..=b'Z', ..], Some(_)) => Opening::Broken(b""),
-            _ => Opening::Telnet,
-        }
+        Opening::of(bytes)
     }
 
-    fn longest(&self) -> Longest {
-        Longest::Ends(1024)
+    fn longest(&self) -> (usize, Overlong) {
+        (1024, Overlong::Ends)
     }
 
     fn refused(&self, refusal: &Refusal, replies: &mut Vec<u8>) {
@@ -113,7 +105,7 @@ impl Voice for OpenTsdb {
         self.limit()
     }
 
-    fn answer(&self, asked: &Asked, points: &dyn Points) -> Option<Reply> {
+    fn answer(&self, asked: &Asked<'_>, points: &dyn Points) -> Option<Reply> {
         opentsdb_http::answer(self, asked, points)
     }
 }

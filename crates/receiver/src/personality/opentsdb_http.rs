@@ -8,14 +8,13 @@
 //!
 //! Bytes are those on the wire: a compressed body may be larger. The body's points are `body.rs`, queries `api.rs`.
 
-use super::AtHead;
+use potsdb_front::{AtHead, Head, Inflated, JSON, Reply};
+
 use super::opentsdb::{OpenTsdb, THROTTLED};
-use crate::head::Head;
-use crate::inflate;
+use crate::answers;
 use crate::json;
 use crate::point::body::{self, Answer, Flags};
 use crate::point::sink::Points;
-use crate::reply::{JSON, Reply};
 use crate::request::Asked;
 
 /// What Netty hands on in one piece.
@@ -58,23 +57,28 @@ impl OpenTsdb {
     }
 }
 
-pub(super) fn answer(tsd: &OpenTsdb, asked: &Asked, points: &dyn Points) -> Option<Reply> {
+pub(super) fn answer(tsd: &OpenTsdb, asked: &Asked<'_>, points: &dyn Points) -> Option<Reply> {
     let path = asked.path.trim_end_matches('/').strip_prefix("/api/");
     let path = path.map(|path| path.strip_prefix("v1/").unwrap_or(path));
     Some(match (path, asked.head.method.as_str()) {
         (Some("put"), _) if tsd.setup.read_only => not_found(),
         (Some("put"), "POST") => {
-            let body = inflate::body(asked.head.field("Content-Encoding"), &asked.body)?;
+            let body = match asked.inflated() {
+                Inflated::Whole(body) => body,
+                Inflated::Torn(body) => body.into(),
+                // It ends the connection.
+                Inflated::TooLarge | Inflated::Corrupt => return None,
+            };
             put(&body, asked, points)
         }
-        (Some("put"), method) => Reply::not_allowed(method),
+        (Some("put"), method) => answers::not_allowed(method),
         (Some("version"), _) => Reply::json(json::object(VERSION.into_iter())),
         (Some("config"), _) => Reply::json(tsd.config()),
         _ => not_found(),
     })
 }
 
-fn put(body: &[u8], asked: &Asked, points: &dyn Points) -> Reply {
+fn put(body: &[u8], asked: &Asked<'_>, points: &dyn Points) -> Reply {
     let parameters = &asked.parameters;
     let flags = Flags {
         summary: parameters.given("summary"),
@@ -83,18 +87,14 @@ fn put(body: &[u8], asked: &Asked, points: &dyn Points) -> Reply {
         timeouts: parameters.value("sync_timeout").is_some_and(|millis| millis != "0"),
     };
     match body::put(body, flags, points, THROTTLED) {
-        Answer::Nothing => Reply {
-            status: 204,
-            head: vec![("Content-Type", JSON.to_owned()), ("Content-Length", "0".into())],
-            body: Vec::new(),
-        },
+        Answer::Nothing => Reply::new(204, JSON, ""),
         Answer::Counted { accepted, body } => Reply::new(if accepted { 200 } else { 400 }, JSON, body),
-        Answer::Error(message, details) => Reply::exception(400, message, details.as_deref()),
+        Answer::Error(message, details) => answers::exception(400, message, details.as_deref()),
     }
 }
 
 fn not_found() -> Reply {
-    Reply::error(404, "Endpoint not found", None, None)
+    Reply::error(404, "Endpoint not found")
 }
 
 const VERSION: [(&str, &str); 9] = [

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use potsdb_wire::json::{Json, Tolerance, parse_with};
 
-use super::{Longest, Opening, Outcome, Voice, first_line, go, is_request_line};
+use potsdb_front::{Inflated, Opening, Overlong, Reply, first_line, is_request_line};
+
+use super::{Outcome, Voice, go};
 use crate::counts::Counts;
 use crate::point::put::{Put, Refusal, Rules, Tags};
 use crate::point::reading::{Reading, Take};
 use crate::point::sink::Points;
-use crate::reply::Reply;
 use crate::request::Asked;
 
 pub(crate) struct VictoriaMetrics;
@@ -72,8 +73,8 @@ impl Voice for VictoriaMetrics {
         }
     }
 
-    fn longest(&self) -> Longest {
-        Longest::Ends(256 * 1024)
+    fn longest(&self) -> (usize, Overlong) {
+        (256 * 1024, Overlong::Ends)
     }
 
     fn takes_torn_lines(&self) -> bool {
@@ -88,15 +89,15 @@ impl Voice for VictoriaMetrics {
         Outcome::Unknown
     }
 
-    fn answer(&self, asked: &Asked, points: &dyn Points) -> Option<Reply> {
+    fn answer(&self, asked: &Asked<'_>, points: &dyn Points) -> Option<Reply> {
         Some(match put(asked, points) {
-            Ok(()) => Reply::go_nothing(),
+            Ok(()) => go::nothing(),
             Err(words) => {
                 let text = format!(
                     "remoteAddr: \"{}\"; requestURI: {}; {words}",
                     asked.peer, asked.head.target
                 );
-                Reply::go_error(400, &text)
+                go::error(400, &text)
             }
         })
     }
@@ -109,23 +110,28 @@ fn is_put_path(path: &str) -> bool {
     matches!(path, "api/put" | "opentsdb/api/put")
 }
 
-fn put(asked: &Asked, points: &dyn Points) -> Result<(), String> {
+fn put(asked: &Asked<'_>, points: &dyn Points) -> Result<(), String> {
     if !is_put_path(&asked.path) {
         let path = asked.head.path();
         return Err(format!("unexpected path requested on HTTP OpenTSDB server: {path:?}"));
     }
     let inflated;
     let mut body = &asked.body[..];
+    let mut is_too_large = false;
     if go::is_gzip(asked) {
-        let whole;
-        (inflated, whole) =
-            go::gunzip(body).map_err(|error| format!("cannot read gzipped http protocol data: {error}"))?;
-        if !whole {
-            return Err("cannot read HTTP OpenTSDB request: unexpected EOF".into());
+        match go::gunzip(asked) {
+            Ok(Inflated::Whole(whole)) => {
+                inflated = whole;
+                body = &inflated;
+            }
+            Ok(Inflated::TooLarge) => is_too_large = true,
+            Ok(Inflated::Torn(_) | Inflated::Corrupt) => {
+                return Err("cannot read HTTP OpenTSDB request: unexpected EOF".into());
+            }
+            Err(error) => return Err(format!("cannot read gzipped http protocol data: {error}")),
         }
-        body = &inflated;
     }
-    if body.len() > MAX_BODY {
+    if is_too_large || body.len() > MAX_BODY {
         return Err(format!(
             "too big HTTP OpenTSDB request; mustn't exceed `-opentsdbhttp.maxInsertRequestSize={MAX_BODY}` bytes"
         ));

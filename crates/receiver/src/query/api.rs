@@ -11,17 +11,17 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use potsdb_front::{Inflated, Reply};
 use potsdb_wire::json::{Json, parse, write_string};
 use tokio::sync::Semaphore;
 
-use crate::inflate;
+use crate::answers;
 use crate::json;
 use crate::query::Query;
 use crate::query::aggregate::Aggregator;
 use crate::query::filter::FILTERS;
 use crate::query::result::{self, MOST_VALUES, Unanswered};
 use crate::query::{names, paths};
-use crate::reply::Reply;
 use crate::request::Asked;
 use crate::store::Store;
 
@@ -47,18 +47,18 @@ impl Api {
     }
 
     /// Answers, if it is one of these questions.
-    pub(crate) async fn answer(&self, asked: &Asked) -> Option<Reply> {
+    pub(crate) async fn answer(&self, asked: &Asked<'_>) -> Option<Reply> {
         let parameters = &asked.parameters;
         Some(match paths::named(&asked.path)? {
             "query" => match asked.head.method.as_str() {
                 "GET" | "POST" => self.query(asked).await,
-                method => Reply::not_allowed(method),
+                method => answers::not_allowed(method),
             },
             "suggest" => suggest(asked, &self.store),
             "search/lookup" => {
                 let limit = parameters.number("limit").unwrap_or(DEFAULT_MOST);
                 let query = parameters.value("m").unwrap_or_default();
-                Reply::json_or_400(names::lookup(&self.store, query, limit))
+                answers::json_or_400(names::lookup(&self.store, query, limit))
             }
             "aggregators" => Reply::json(json::array(Aggregator::ALL.iter().map(|(name, _)| *name))),
             "stats" => Reply::json(stats(&self.store)),
@@ -67,18 +67,22 @@ impl Api {
         })
     }
 
-    async fn query(&self, asked: &Asked) -> Reply {
+    async fn query(&self, asked: &Asked<'_>) -> Reply {
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |since| since.as_millis() as i64);
         let (is_get, parameters) = (asked.head.method == "GET", asked.parameters.clone());
-        let Some(body) = inflate::body(asked.head.field("Content-Encoding"), &asked.body) else {
-            return Reply::exception(400, "Unable to parse the given JSON", None);
+        let body = match asked.inflated() {
+            Inflated::Whole(body) => body,
+            Inflated::Torn(body) => body.into(),
+            Inflated::TooLarge | Inflated::Corrupt => {
+                return answers::exception(400, "Unable to parse the given JSON", None);
+            }
         };
         let (body, store) = (body.into_owned(), Arc::clone(&self.store));
         // The others wait for their turn: each takes memory.
         let Ok(_turn) = self.turns.acquire().await else {
-            return Reply::error(500, "the server ends", None, None);
+            return Reply::error(500, "the server ends");
         };
         let answer = tokio::task::spawn_blocking(move || {
             let query = if is_get {
@@ -91,9 +95,9 @@ impl Api {
         });
         match answer.await {
             Ok(Ok(answer)) => Reply::json(answer),
-            Ok(Err(Unanswered::Bad(words))) => Reply::exception(400, &words, None),
-            Ok(Err(Unanswered::TooMuch)) => Reply::exception(413, &too_much(), None),
-            Err(_) => Reply::error(500, "the query panicked", None, None),
+            Ok(Err(Unanswered::Bad(words))) => answers::exception(400, &words, None),
+            Ok(Err(Unanswered::TooMuch)) => answers::exception(413, &too_much(), None),
+            Err(_) => Reply::error(500, "the query panicked"),
         }
     }
 }
@@ -106,7 +110,7 @@ fn too_much() -> String {
 }
 
 /// Parameters in the URL, or the same fields in a JSON body.
-fn suggest(asked: &Asked, store: &Store) -> Reply {
+fn suggest(asked: &Asked<'_>, store: &Store) -> Reply {
     let body = parse(&asked.body).unwrap_or(Json::Null);
     let field = |name| {
         body.field(name)
@@ -114,14 +118,14 @@ fn suggest(asked: &Asked, store: &Store) -> Reply {
             .or_else(|| asked.parameters.value(name))
     };
     let Some(kind) = field("type") else {
-        return Reply::exception(400, "Missing parameter <code>type</code>", None);
+        return answers::exception(400, "Missing parameter <code>type</code>", None);
     };
     let max = body
         .field("max")
         .and_then(Json::as_number)
         .and_then(|text| text.parse().ok());
     let most = max.or_else(|| asked.parameters.number("max")).unwrap_or(DEFAULT_MOST);
-    Reply::json_or_400(names::suggest(store, kind, field("q").unwrap_or_default(), most))
+    answers::json_or_400(names::suggest(store, kind, field("q").unwrap_or_default(), most))
 }
 
 fn stats(store: &Store) -> Vec<u8> {

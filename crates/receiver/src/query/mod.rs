@@ -19,9 +19,9 @@ pub(crate) mod paths;
 pub(crate) mod result;
 pub(crate) mod time;
 
+use potsdb_front::Parameters;
 use potsdb_wire::json::Json;
 
-use crate::parameters::Parameters;
 use crate::query::aggregate::Aggregator;
 use crate::query::downsample::{Downsample, Rate};
 use crate::query::filter::Filter;

@@ -156,10 +156,10 @@ mod tests {
     use super::*;
     use crate::personality::{OpenTsdb, Setup};
     use crate::store::refusals::Refusals;
-    use crate::store::table::{Limits, Table};
+    use crate::store::table::{Bounds, Table};
 
     fn inner() -> Inner {
-        let limits = Limits {
+        let limits = Bounds {
             points_per_series: 1000,
             series: 1000,
             points: 1000,

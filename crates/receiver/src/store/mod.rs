@@ -30,7 +30,7 @@ use crate::store::intake::Intake;
 use crate::store::journal::Journal;
 use crate::store::refusals::Refusals;
 use crate::store::series::{Series, SeriesName, Writer};
-use crate::store::table::{Limits, Table};
+use crate::store::table::{Bounds, Table};
 
 /// One stored point.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) fn new(rules: Rules, limits: Limits, keep_lines: bool, journal: Option<Journal>) -> Store {
+    pub(crate) fn new(rules: Rules, limits: Bounds, keep_lines: bool, journal: Option<Journal>) -> Store {
         let inner = Inner {
             table: Table::new(limits),
             counts: Counts::default(),

@@ -20,7 +20,7 @@ use crate::store::series::{Origin, Parts, Series, SeriesName, Spelling, Stored, 
 
 /// How much a table holds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct Bounds {
     pub(crate) points_per_series: usize,
     pub(crate) series: usize,
     pub(crate) points: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Limits {
 }
 
 pub(crate) struct Table {
-    limits: Limits,
+    limits: Bounds,
     spellings: HashMap<Spelling, Home>,
     slots: Vec<Slot>,
     free: Vec<u32>,
@@ -58,9 +58,9 @@ struct Slot {
 const NONE: u32 = u32::MAX;
 
 impl Table {
-    pub(crate) fn new(limits: Limits) -> Table {
+    pub(crate) fn new(limits: Bounds) -> Table {
         // A table without room for one point would have to evict what it is just putting.
-        let at_least_one = Limits {
+        let at_least_one = Bounds {
             points_per_series: limits.points_per_series.max(1),
             series: limits.series.clamp(1, NONE as usize - 1),
             points: limits.points.max(1),
@@ -344,7 +344,7 @@ mod tests {
     use super::*;
     use crate::store::series::SeriesName;
 
-    const LIMITS: Limits = Limits {
+    const LIMITS: Bounds = Bounds {
         points_per_series: 5,
         series: 3,
         points: 9,

@@ -1,43 +1,48 @@
 //! The parameters of a URL, decoded: `+` is a space, `%XX` a byte, bytes are UTF-8.
 //!
-//! Flags are given by being there, as in `?details&sync`. Read by `http.rs` and `query.rs`.
+//! Flags are given by being there, as in `?details&sync`. [`Head::parameters`](super::Head::parameters) reads them.
 
 /// Names and values, in order; a name may come more than once.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Parameters(Vec<(String, String)>);
+pub struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     /// Reads what follows the `?`.
-    pub(crate) fn parse(query: &str) -> Parameters {
+    #[must_use]
+    pub fn parse(query: &str) -> Parameters {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         Parameters(pairs.map(|(name, value)| (decode(name), decode(value))).collect())
     }
 
     /// The first value of a name.
-    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(known, _)| known == name)?;
         Some(value)
     }
 
     /// Every value of a name.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let of_name = self.0.iter().filter(move |(known, _)| known == name);
         of_name.map(|(_, value)| value.as_str())
     }
 
     /// Whether a flag is given, whatever its value.
-    pub(crate) fn given(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn given(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
 
     /// Whether a flag is given and not `false`.
-    pub(crate) fn flag(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
         self.value(name).is_some_and(|value| value != "false")
     }
 
     /// A number, if there is one.
-    pub(crate) fn number(&self, name: &str) -> Option<usize> {
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<usize> {
         self.value(name)?.parse().ok()
     }
 }

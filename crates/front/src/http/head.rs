@@ -1,17 +1,18 @@
 //! The head of an HTTP request: method, target, fields, and how long the body is.
 //!
-//! `stream.rs` reads one, `http.rs` and the personalities ask it. Parsed by httparse; names are compared in any case.
+//! `stream.rs` reads one, backends ask it. Parsed by httparse; names are compared in any case.
 
-use crate::parameters::Parameters;
+use crate::http::Parameters;
 
 /// A request without its body.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Head {
-    pub(crate) method: String,
+pub struct Head {
+    /// As it came: `GET`, `POST`.
+    pub method: String,
     /// As it came: path and parameters.
-    pub(crate) target: String,
+    pub target: String,
     /// The second number of its version: 0 or 1.
-    pub(crate) minor: u8,
+    pub minor: u8,
     fields: Vec<(String, String)>,
 }
 
@@ -39,41 +40,49 @@ impl Head {
         Ok(Some((head, length)))
     }
 
-    /// A field's value.
-    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+    /// A field's value, the first if there are more.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
         let (_, value) = self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
         Some(value)
     }
 
     /// The path, as it came.
-    pub(crate) fn path(&self) -> &str {
+    #[must_use]
+    pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    pub(crate) fn parameters(&self) -> Parameters {
+    /// What follows the path, decoded.
+    #[must_use]
+    pub fn parameters(&self) -> Parameters {
         Parameters::parse(self.target.split_once('?').map_or("", |(_, query)| query))
     }
 
     /// Whether the body comes in chunks.
-    pub(crate) fn is_chunked(&self) -> bool {
+    #[must_use]
+    pub fn is_chunked(&self) -> bool {
         self.field("Transfer-Encoding").is_some()
     }
 
     /// Whether the peer waits for a word before it sends the body.
-    pub(crate) fn expects(&self) -> bool {
+    #[must_use]
+    pub fn expects(&self) -> bool {
         self.field("Expect")
             .is_some_and(|what| what.eq_ignore_ascii_case("100-continue"))
     }
 
     /// The body's length, if it does not come in chunks; what is no number is none.
-    pub(crate) fn length(&self) -> u64 {
+    #[must_use]
+    pub fn length(&self) -> u64 {
         self.field("Content-Length")
             .and_then(|length| length.trim().parse().ok())
             .unwrap_or(0)
     }
 
     /// Whether the connection stands when this is answered.
-    pub(crate) fn keeps_alive(&self) -> bool {
+    #[must_use]
+    pub fn keeps_alive(&self) -> bool {
         self.minor == 1
             && !self
                 .field("Connection")

@@ -142,9 +142,11 @@ async fn converse<B: Backend>(
         if !open && this.rest.is_empty() && (is_written || struck.is_some_and(|ending| ending != Ending::Written)) {
             return Ok(struck);
         }
-        if !this.rest.is_empty() && !this.telnet.replies.is_waiting_full() {
+        if !this.rest.is_empty() && this.telnet.replies.has_room_again() {
             let rest = std::mem::take(&mut this.rest);
-            this.take(&rest, transport)?;
+            let used = this.take(&rest, transport)?;
+            this.rest = rest;
+            this.rest.drain(..used);
             open &= !this.telnet.is_over();
             continue;
         }
@@ -235,7 +237,7 @@ impl<B: Backend> Conversation<'_, B> {
             self.session.received(length);
             let bytes = &buffer[..length];
             let Some(mut first) = self.opening.take() else {
-                self.take(bytes, transport)?;
+                self.take_or_keep(bytes, transport)?;
                 return Ok(if length == 0 { Taken::Nothing } else { Taken::Bytes });
             };
             self.since.begun.get_or_insert_with(Instant::now);
@@ -248,28 +250,34 @@ impl<B: Backend> Conversation<'_, B> {
                 Opening::Http => Ok(Taken::Http(first)),
                 Opening::Broken(words) => Ok(Taken::Broken(words)),
                 Opening::Telnet | Opening::Undecided => {
-                    self.take(&first, transport)?;
+                    self.take_or_keep(&first, transport)?;
                     Ok(if length == 0 { Taken::Nothing } else { Taken::Bytes })
                 }
             }
         })
     }
 
-    /// Works through telnet bytes, writing replies in between.
-    fn take(&mut self, mut bytes: &[u8], transport: &mut Transport) -> io::Result<()> {
-        let mut congested = false;
-        while !bytes.is_empty() {
-            let used = self.telnet.take(
-                bytes,
+    /// Takes what was read, and keeps the rest of it where answers have to come first.
+    fn take_or_keep(&mut self, bytes: &[u8], transport: &mut Transport) -> io::Result<()> {
+        let used = self.take(bytes, transport)?;
+        self.rest.extend_from_slice(&bytes[used..]);
+        Ok(())
+    }
+
+    /// Works through telnet bytes, writing replies in between, and returns how many it used: fewer than all when it has to
+    /// wait for answers, or for replies to be read.
+    fn take(&mut self, bytes: &[u8], transport: &mut Transport) -> io::Result<usize> {
+        let (mut used, mut congested) = (0, false);
+        while used < bytes.len() {
+            used += self.telnet.take(
+                &bytes[used..],
                 congested,
                 &*self.served.backend,
                 self.session,
                 &self.served.options,
             );
-            bytes = &bytes[used..];
             congested = !self.session.answers() || !self.write(transport)?;
-            if self.telnet.replies.is_waiting_full() && !bytes.is_empty() {
-                self.rest = bytes.to_vec();
+            if self.telnet.replies.stops_reading() {
                 break;
             }
         }
@@ -279,11 +287,12 @@ impl<B: Backend> Conversation<'_, B> {
         if std::mem::take(&mut self.telnet.progressed) {
             self.since.line = Instant::now();
         }
-        if !self.share.set(self.telnet.unfinished()) {
+        // What is not used is kept, and this is called again with it.
+        if !self.share.set(self.telnet.unfinished() + bytes.len() - used) {
             self.served.backend.note(Event::NoRoom);
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        Ok(())
+        Ok(used)
     }
 
     /// Writes what the socket takes; true when that was all.

@@ -5,7 +5,7 @@ mod peer;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use peer::{Peer, request};
-use potsdb_receiver::{Config, Personality, Receiver};
+use potsdb_receiver::{Config, Limits, Personality, Receiver};
 
 /// Memory that the allocator and the runtime may take beside what is measured.
 const SLACK: u64 = 24 << 20;
@@ -95,4 +95,148 @@ fn values_of_any_length_are_kept_within_the_bytes_that_are_allowed() {
     let (points, after) = (receiver.points().len(), resident());
     assert!((1..=8).contains(&points), "{points} points of a MiB each");
     assert!(after < before + SLACK + (24 << 20), "{before} bytes, then {after}");
+}
+
+/// A good peer's answer, while others behave as they do.
+fn is_served(receiver: &Receiver) {
+    let body = r#"{"metric":"good","timestamp":1700000000,"value":1,"tags":{"a":"b"}}"#;
+    assert_eq!(request(receiver, "POST", "/api/put", body).0, 204);
+    assert!(peer::reply_to(receiver, "version\n").starts_with("net.opentsdb.tools"));
+}
+
+/// As many connections as descriptors permit, at most `most`: this process holds both ends.
+fn connections(receiver: &Receiver, most: usize) -> Vec<Peer> {
+    let limits = std::fs::read_to_string("/proc/self/limits").expect("Linux has it");
+    let line = limits.lines().find(|line| line.starts_with("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().nth(3)?.parse::<usize>().ok());
+    let most = most.min((soft.unwrap_or(1024) - 100) / 2);
+    (0..most).map(|_| Peer::of(receiver)).collect()
+}
+
+#[test]
+fn idle_connections_take_little_and_hold_up_nobody() {
+    let _alone = alone();
+    let receiver = Receiver::start(Config::default()).expect("a free port");
+    is_served(&receiver);
+    let before = resident();
+    let mut idle = connections(&receiver, 2000);
+    for (number, peer) in idle.iter_mut().enumerate() {
+        // Some never say anything, some rest after a line, some after a request.
+        match number % 3 {
+            0 => {}
+            1 => drop(peer.say("put m 1700000000 1 a=b\n")),
+            _ => drop(peer.say("GET /api/version HTTP/1.1\r\n\r\n").hear("HTTP/1.1 200")),
+        }
+    }
+    let open = idle.len() as u64;
+    assert!(receiver.wait_until(peer::SOON, |counts| counts.open >= open));
+    is_served(&receiver);
+    let (after, each) = (resident(), (8 << 10) * open);
+    assert!(
+        after < before + SLACK + each,
+        "{before} bytes, with {open} connections {after}"
+    );
+}
+
+#[test]
+fn heads_and_bodies_that_drip_are_closed_and_hold_up_nobody() {
+    let _alone = alone();
+    let short = std::time::Duration::from_millis(500);
+    let limits = Limits {
+        head: short,
+        body_grace: short,
+        ..Limits::default()
+    };
+    let receiver = Receiver::start(Config {
+        limits,
+        ..Config::default()
+    })
+    .expect("a free port");
+    is_served(&receiver);
+    let before = resident();
+    let mut slow = connections(&receiver, 600);
+    for (number, peer) in slow.iter_mut().enumerate() {
+        peer.say(match number % 3 {
+            0 => "POST /api/put HTTP/1.1\r\nHost: ",
+            1 => "POST /api/put HTTP/1.1\r\nContent-Length: 8000\r\n\r\n[",
+            _ => "G",
+        });
+    }
+    is_served(&receiver);
+    let sent = slow.len() as u64;
+    let all_late = |counts: &potsdb_receiver::Counts| counts.late >= sent;
+    // They drip on, which helps none of them.
+    while !receiver.wait_until(std::time::Duration::from_millis(20), all_late) {
+        for peer in &mut slow {
+            let _ = std::io::Write::write(&mut peer.0, b"x");
+        }
+        is_served(&receiver);
+    }
+    let after = resident();
+    assert!(after < before + SLACK, "{before} bytes, with {sent} of them {after}");
+}
+
+#[test]
+fn lines_without_end_are_kept_nowhere() {
+    let _alone = alone();
+    for personality in Personality::ALL {
+        let receiver = Receiver::start(Config {
+            personality,
+            limits: Limits {
+                unfinished: 16 << 20,
+                ..Limits::default()
+            },
+            ..Config::default()
+        })
+        .expect("a free port");
+        let before = resident();
+        let mut peers: Vec<Peer> = (0..20).map(|_| Peer::of(&receiver)).collect();
+        for peer in &mut peers {
+            let _ = std::io::Write::write_all(&mut peer.0, b"put ");
+        }
+        for _ in 0..64 {
+            for peer in &mut peers {
+                // It may be closed at any of these.
+                let _ = std::io::Write::write_all(&mut peer.0, &[b'x'; 64 << 10]);
+            }
+        }
+        let after = resident();
+        // What the personality lets one line have, all together.
+        let most = before + SLACK + (64 << 20);
+        assert!(after < most, "{personality}: {before} bytes, and after 80 MiB {after}");
+    }
+}
+
+#[test]
+fn bodies_that_get_a_thousand_times_larger_end_their_connections() {
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write as _;
+    let _alone = alone();
+    let receiver = Receiver::start(Config {
+        max_chunk: Some(1 << 20),
+        ..Config::default()
+    })
+    .expect("a free port");
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    for _ in 0..256 {
+        gzip.write_all(&[b' '; 1 << 20]).expect("memory");
+    }
+    let bomb = gzip.finish().expect("memory");
+    is_served(&receiver);
+    let before = resident();
+    for _ in 0..20 {
+        let head = format!(
+            "POST /api/put HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+            bomb.len()
+        );
+        let mut peer = Peer::of(&receiver);
+        peer.say([head.as_bytes(), &bomb].concat());
+        assert_eq!(peer.rest().expect("an end"), "", "it is no answer, as with Netty");
+    }
+    is_served(&receiver);
+    let after = resident();
+    assert!(
+        after < before + 2 * SLACK,
+        "{before} bytes, and after twenty bombs of 256 MiB {after}"
+    );
 }

@@ -20,9 +20,11 @@ use crate::{Outcome, options, signals};
 
 mod collided;
 mod misbehaving;
+mod taking;
 
 use collided::Collided;
 use misbehaving::{GRAMMAR, Misbehaving};
+use taking::Taking;
 
 /// Run a server for development and tests
 ///
@@ -52,6 +54,9 @@ pub(crate) struct Serve {
 
     #[command(flatten)]
     keeping: Keeping,
+
+    #[command(flatten)]
+    taking: Taking,
 
     #[command(flatten)]
     misbehaving: Misbehaving,
@@ -135,9 +140,10 @@ impl Serve {
         if let Some(journal) = &journal {
             check_journal(journal).with_context(|| format!("cannot keep a journal in {}", journal.display()))?;
         }
-        let receiver = Receiver::start(self.config(address)).with_context(|| format!("cannot serve on {address}"))?;
+        let receiver = Receiver::start(self.config(address)?).with_context(|| format!("cannot serve on {address}"))?;
         let (url, address) = (receiver.url(), receiver.address());
-        let http = format!("http://{address}{base_path}");
+        let scheme = if url.starts_with("tsdbs") { "https" } else { "http" };
+        let http = format!("{scheme}://{address}{base_path}");
         if json {
             output.json(&json!({ "url": url, "http": http, "port": address.port() }));
         } else {
@@ -203,9 +209,14 @@ impl Serve {
         Ok(())
     }
 
-    fn config(self, listen: SocketAddr) -> Config {
-        let Serve { settings, keeping, .. } = self;
-        Config {
+    fn config(self, listen: SocketAddr) -> anyhow::Result<Config> {
+        let Serve {
+            settings,
+            keeping,
+            taking,
+            ..
+        } = self;
+        Ok(Config {
             personality: self.personality,
             listen,
             forget: keeping.forget,
@@ -220,9 +231,11 @@ impl Serve {
             base_path: settings.base_path,
             auth_line: settings.auth_line,
             auth_header: settings.auth_header,
+            limits: taking.limits(),
+            tls: taking.tls()?,
             faults: self.misbehaving.faults(),
             ..Config::default()
-        }
+        })
     }
 }
 
@@ -292,6 +305,9 @@ fn words(counts: &Counts) -> String {
         (counts.discarded, "thrown away while stopping"),
         (counts.forgotten, "forgotten at restarts"),
         (counts.refused_connections, "connections refused"),
+        (counts.turned_away, "connections too many"),
+        (counts.late, "connections too slow"),
+        (counts.no_room, "without room"),
         (counts.half_open, "connections left half-open"),
         (counts.lost_answers, "answers lost"),
         (counts.struck_requests, "requests answered by a fault"),

@@ -242,3 +242,44 @@ fn series_that_two_connections_write_are_named_once_and_counted() {
     let last: Value = serde_json::from_str(ended.out.lines().last().unwrap_or_default()).expect("an object");
     assert_eq!((&last["collisions"], &last["conflicts"]), (&2.into(), &2.into()));
 }
+
+#[test]
+fn it_speaks_tls_with_a_certificate_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    let (server, url) = serve(&["--tls-cert", certificate, "--tls-key", key]);
+    assert!(url.starts_with("tsdbs://127.0.0.1:"), "{url}");
+    let ca = format!("ca={certificate}");
+    potsdb_fed(POINTS, &["pipe", "--url", &url, "-o", &ca]).with_code(0);
+    let https = url.replace("tsdbs", "https");
+    potsdb_fed(POINTS, &["pipe", "--url", &https, "-o", &ca]).with_code(0);
+    let counts = counts(server, 0);
+    assert_eq!((&counts["accepted"], &counts["duplicates"]), (&4.into(), &2.into()));
+
+    let refused = potsdb(&["serve", "--port", "0", "--tls-cert", key, "--tls-key", key]).with_code(2);
+    assert!(refused.err.contains("cannot speak TLS with"), "{}", refused.err);
+    let alone = potsdb(&["serve", "--port", "0", "--tls-cert", certificate]).with_code(2);
+    assert!(alone.err.contains("--tls-key"), "{}", alone.err);
+}
+
+#[test]
+fn connections_have_a_bound_and_a_deadline() {
+    let (server, url) = serve(&["--max-connections", "1", "--idle", "500ms"]);
+    let address = url.trim_start_matches("tsdb://");
+    let mut first = TcpStream::connect(address).unwrap();
+    // It is served once it is answered.
+    first.write_all(b"version\n").unwrap();
+    first.read_exact(&mut [0]).unwrap();
+    let mut heard = String::new();
+    TcpStream::connect(address).unwrap().read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "put: Throttling exception: too many connections\n");
+    // Until it is closed because it says nothing.
+    first.read_to_end(&mut Vec::new()).unwrap();
+    let counts = counts(server, 0);
+    assert_eq!((&counts["turned_away"], &counts["late"]), (&1.into(), &1.into()));
+    potsdb(&["serve", "--idle", "0"]).with_code(2);
+}

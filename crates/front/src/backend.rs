@@ -161,8 +161,8 @@ pub enum Event {
     Late(Deadline),
     /// There was no room for a body or a long line: see [`Limits::unfinished`](crate::Limits::unfinished).
     NoRoom,
-    /// A reply was left out because the peer does not read.
-    Unread,
+    /// So many replies were left out because the peer does not read.
+    Unread(u64),
     /// A fault ended a connection.
     Cut,
     /// A connection is over.

@@ -281,8 +281,9 @@ impl<B: Backend> Conversation<'_, B> {
                 break;
             }
         }
-        for _ in 0..self.telnet.left_out() {
-            self.served.backend.note(Event::Unread);
+        let left_out = self.telnet.left_out();
+        if left_out > 0 {
+            self.served.backend.note(Event::Unread(left_out));
         }
         if std::mem::take(&mut self.telnet.progressed) {
             self.since.line = Instant::now();

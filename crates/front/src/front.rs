@@ -22,7 +22,7 @@ use crate::login::Login;
 use crate::tls::Tls;
 
 /// How a front serves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// What it takes from its peers.
     pub limits: Limits,
@@ -31,20 +31,6 @@ pub struct Options {
     /// What it proves itself with; `None` speaks plainly.
     #[cfg(feature = "tls")]
     pub tls: Option<Tls>,
-    /// How many threads serve. More than one pays if the backend works on lines of several connections at once.
-    pub threads: usize,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            limits: Limits::default(),
-            login: Login::default(),
-            #[cfg(feature = "tls")]
-            tls: None,
-            threads: 1,
-        }
-    }
 }
 
 impl Options {
@@ -79,7 +65,8 @@ pub struct Bound {
 }
 
 impl Front {
-    /// Listens on an address; port 0 takes a free one.
+    /// Listens on an address; port 0 takes a free one. So many threads will serve: more than one pays if the backend works on
+    /// lines of several connections at once.
     ///
     /// # Errors
     ///

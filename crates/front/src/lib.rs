@@ -7,7 +7,7 @@
 //!          Limits          Login, TLS, Limits
 //! ```
 //!
-//! - [`Front`] is the running server, [`Options`] how it serves: [`Limits`], [`Login`], TLS, threads.
+//! - [`Front`] is the running server, [`Options`] how it serves: [`Limits`], [`Login`], TLS.
 //! - [`Backend`] is what takes lines and requests; [`Replies`] keeps its answers in the order of the lines.
 //! - [`Conduct`] and [`Gate`] are how a backend that is full, or misbehaves on purpose, has the front wait or end.
 //!

@@ -2,7 +2,7 @@
 
 mod backend;
 
-use backend::{Client, Seen, serves, start};
+use backend::{Client, Seen, serves, start, start_threads};
 use potsdb_front::{Limits, Options};
 
 #[test]
@@ -40,11 +40,11 @@ fn only_so_many_answers_are_waited_for_and_none_is_lost() {
             waiting_answers: 4,
             ..Limits::default()
         };
-        let (front, slow) = start(Options {
+        let options = Options {
             limits,
-            threads,
             ..Options::default()
-        });
+        };
+        let (front, slow) = start_threads(threads, options);
         let mut client = Client::of(&front);
         let (lines, answers): (Vec<String>, Vec<String>) = (1..=1000)
             .map(|n| (format!("put {n}\nversion\n"), format!("safe {n}\n")))

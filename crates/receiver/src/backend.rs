@@ -119,7 +119,7 @@ impl Backend for Receiving {
             Event::Unauthorised => counts.unauthorised += 1,
             Event::Late(_) => counts.late += 1,
             Event::NoRoom => counts.no_room += 1,
-            Event::Unread => counts.suppressed += 1,
+            Event::Unread(replies) => counts.suppressed += replies,
             Event::Cut => counts.cut += 1,
             Event::Closed => counts.open -= 1,
             _ => {}

@@ -59,7 +59,6 @@ impl Receiver {
         let bound = Front::bind(config.listen, THREADS)?;
         let mut options = Options {
             login: Login::new(config.auth_line.clone(), config.auth_header.clone()),
-            threads: THREADS,
             ..Options::default()
         };
         #[cfg(feature = "tls")]

@@ -151,12 +151,16 @@ impl Backend for Slow {
 
 /// Starts a front on a free port.
 pub(crate) fn start(options: Options) -> (Front, Arc<Slow>) {
+    start_threads(1, options)
+}
+
+pub(crate) fn start_threads(threads: usize, options: Options) -> (Front, Arc<Slow>) {
     let slow = Arc::new(Slow {
         seen: Mutex::default(),
         changed: Condvar::new(),
         safe: watch::Sender::new(0),
     });
-    let bound = Front::bind(([127, 0, 0, 1], 0).into(), options.threads).expect("a free port");
+    let bound = Front::bind(([127, 0, 0, 1], 0).into(), threads).expect("a free port");
     (bound.serve(Arc::clone(&slow), options).expect("a thread"), slow)
 }
 

@@ -7,9 +7,8 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use potsdb_wire::json::{Json, Tolerance, parse_with};
-
 use potsdb_front::{Inflated, Opening, Overlong, Reply, first_line, is_request_line};
+use potsdb_wire::json::{Json, Tolerance, parse_with};
 
 use super::{Outcome, Voice, go};
 use crate::counts::Counts;

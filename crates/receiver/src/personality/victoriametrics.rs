@@ -6,9 +6,8 @@
 
 use std::time::Duration;
 
-use potsdb_wire::json::{Json, Tolerance, parse_with};
-
 use potsdb_front::{Inflated, Opening, Overlong, Reply, first_line, is_request_line};
+use potsdb_wire::json::{Json, Tolerance, parse_with};
 
 use super::{Outcome, Voice, go};
 use crate::counts::Counts;

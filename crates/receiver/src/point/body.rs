@@ -9,7 +9,7 @@
 //!
 //! What is dropped behind the server is a failure only with `sync`, and then the status is 200 if that is all; without it
 //! nobody is told. One object or an array of them. A value may be a number or a string; its text is kept as it came. A field of an
-//! impossible type fails the whole body, before anything is stored. `http.rs` calls this.
+//! impossible type fails the whole body, before anything is stored. `personality/opentsdb_http.rs` calls this.
 
 use std::borrow::Cow;
 

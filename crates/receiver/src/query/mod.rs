@@ -5,7 +5,7 @@
 //! POST {"start":..,"end":..,"queries":[{"metric":..,"aggregator":..,"downsample":..,"rate":..,"tags":{},"filters":[]}]}
 //! ```
 //!
-//! Tags in the first braces group, those in the second only filter. `http.rs` calls this, `result.rs` answers. The errors
+//! Tags in the first braces group, those in the second only filter. `api.rs` calls this, `result.rs` answers. The errors
 //! are OpenTSDB's messages; each becomes a 400.
 
 pub(crate) mod aggregate;

@@ -1,6 +1,6 @@
 //! The names a store knows: `/api/suggest` and `/api/search/lookup`, found by walking its series.
 //!
-//! `http.rs` calls both; the answers are JSON bodies.
+//! `api.rs` calls both; the answers are JSON bodies.
 
 use std::collections::BTreeSet;
 

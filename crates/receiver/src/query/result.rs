@@ -6,7 +6,7 @@
 //!
 //! Series are read a little beyond the query's ends, since OpenTSDB reads whole hours: a point outside is where an
 //! interpolated line begins or a first rate starts from. What lies outside is cut at the very end.
-//! `http.rs` calls [`answer`] on a thread that may take its time; only the copying out happens under the store's lock.
+//! `api.rs` calls [`answer`] on a thread that may take its time; only the copying out happens under the store's lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -113,10 +113,12 @@ fn a_peer_that_is_too_slow_is_closed() {
 fn a_line_that_drips_is_no_progress() {
     let (front, slow) = start(within(Limits {
         idle: Some(SHORT),
+        line: 1 << 30,
         ..Limits::default()
     }));
-    let mut client = Client::of(&front);
+    let (mut client, begun) = (Client::of(&front), std::time::Instant::now());
     while !slow.seen().events.contains(&Event::Late(Deadline::Idle)) {
+        assert!(begun.elapsed() < backend::SOON, "it is waited for");
         // It may be closed at any of these.
         let _ = std::io::Write::write(&mut client.0, b"x");
     }

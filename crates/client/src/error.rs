@@ -136,8 +136,8 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// What an error shows of its cause it does not name as its source as well: reports that print the whole
-/// chain would say it twice. [`unreachable_by`](ConfigError::unreachable_by) hands the cause out.
+/// `Display` already includes the cause, so `source()` skips it: otherwise a report of the whole chain would print it
+/// twice. [`unreachable_by`](ConfigError::unreachable_by) returns the cause.
 impl std::error::Error for ConfigError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {

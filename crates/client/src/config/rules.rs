@@ -37,7 +37,7 @@ pub(crate) fn check_given(scheme: Scheme, given: &[String], options: &Options) -
     Ok(())
 }
 
-/// Options that mean nothing on this wire would leave somebody believing that they did.
+/// Rejects options that have no effect with this scheme, so that no program relies on them.
 pub(crate) fn check_wire(scheme: Scheme, options: &Options) -> Result<(), ConfigError> {
     if options.ack == Ack::Stored && !scheme.is_http() {
         let rule = format!("\"stored\" has no effect over {scheme}: only http and https can tell");

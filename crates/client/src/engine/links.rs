@@ -115,7 +115,7 @@ impl Engine {
         }
         let idle = exchange.is_idle();
         exchange.ended(clean, &mut self.verdicts);
-        // Its last words may be why, also where the end of the stream is what ended them.
+        // The reason may be in the data received just before the end of the stream.
         let cut = exchange.tick(self.now, false, &mut self.verdicts);
         self.heed(link);
         match cut.filter(Cut::is_lasting) {

@@ -9,8 +9,8 @@ use crate::queue::block::Lines;
 /// What happened.
 #[derive(Debug)]
 pub(crate) enum Input<'a> {
-    /// Where the callers are, also when only time has passed: whether points are queued, whether someone waits, and the phase;
-    /// a closing phase's deadline is in the engine's time.
+    /// The periodic update about the callers' side, also sent as a pure clock tick: whether points are queued, whether a
+    /// caller waits, and the phase. A closing phase's deadline is in the engine's time.
     Callers {
         queued: bool,
         urgent: bool,

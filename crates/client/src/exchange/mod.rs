@@ -228,8 +228,8 @@ pub(crate) trait Exchange: Send {
     /// Nothing more will be given: ask what is left to ask, then end the sending side.
     fn finish(&mut self, now: Duration);
 
-    /// Nothing more is to be given because of the connection's age: it ends as [`finish`](Exchange::finish) says, once
-    /// everything is answered and has settled.
+    /// Stops accepting lines because the connection reached its maximum age. It closes, as by
+    /// [`finish`](Exchange::finish), once everything is answered and settled.
     fn retire(&mut self, now: Duration);
 
     /// Whether the sending side is to be ended now. True once.

@@ -1,4 +1,4 @@
-//! What a server's words are cleared of before anybody hears them.
+//! Redacts secrets that a server repeats in its error messages.
 //!
 //! ```text
 //! ?token=s3cret%2Fp%40ss                          s3cret%2Fp%40ss  s3cret/p@ss

@@ -1,8 +1,8 @@
 //! TLS: whom the client trusts, and who it is.
 //!
-//! Trusted are the system's authorities, or those in the file `ca` **instead**: who names an authority of his own
-//! does not want every other one in the world to be able to vouch for his server. A host written as an address is
-//! looked for among the certificate's addresses. With `cert` and `key` the client shows a certificate itself.
+//! The client trusts the system's authorities. A file `ca` **replaces** them: otherwise any public authority could still
+//! issue a certificate for the server. A host written as an address is looked for among the certificate's addresses.
+//! With `cert` and `key` the client shows a certificate itself.
 //!
 //! Made when a client is built, to fail early, and before each connection by `files.rs`, which reads the files: a
 //! certificate that was renewed is used without a restart. `stream.rs` does the encrypting.

@@ -27,8 +27,10 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Memory that lines fit in: `spare`, or new. What the worker gave back lies in the cache of its core; written to from
-    /// end to end it comes back in one go. Lines appended to it one by one would each wait for theirs, under the lock.
+    /// Memory that lines fit in: `spare`, or new.
+    ///
+    /// Recycled memory is in the cache of the worker's core. One sequential write transfers it with prefetching.
+    /// Otherwise every append would miss, under the lock.
     pub(crate) fn new(spare: Option<Memory>) -> Memory {
         let Some(mut memory) = spare else {
             return Memory::from(Vec::with_capacity(BLOCK_BYTES));

@@ -22,7 +22,7 @@ const TURN: u64 = 10_000;
 impl Stamp {
     pub(super) fn new() -> Stamp {
         Stamp {
-            // No time is within ten thousand of it.
+            // Sentinel: forces a full rewrite at the first call.
             base: u64::MAX,
             text: [0; LEN],
             len: 0,

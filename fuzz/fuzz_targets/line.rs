@@ -20,11 +20,8 @@ struct Input<'a> {
 }
 
 fuzz_target!(|input: Input<'_>| {
-    let rules = Rules {
-        names: [Names::OpenTsdb, Names::Ascii, Names::Utf8][usize::from(input.names % 3)],
-        max_tags: usize::from(input.max_tags % 10),
-        repair: input.repair,
-    };
+    let names = [Names::OpenTsdb, Names::Ascii, Names::Utf8][usize::from(input.names % 3)];
+    let rules = Rules::new(names, usize::from(input.max_tags % 10)).repairing(input.repair);
     let whole = [input.line, b"\n"].concat();
     let mut out = Vec::new();
     match line::canonical(&rules, input.line, &mut out) {
@@ -42,10 +39,6 @@ fuzz_target!(|input: Input<'_>| {
             assert!(!is_legal(&rules, &whole), "{error}");
         }
     }
-    let widest = Rules {
-        names: Names::Utf8,
-        max_tags: 0,
-        repair: false,
-    };
+    let widest = Rules::new(Names::Utf8, 0);
     assert_eq!(line::parse(&whole).is_ok(), is_legal(&widest, &whole));
 });

@@ -236,11 +236,7 @@ impl Origin<'_> {
     #[cold]
     fn always_refused(self, core: &Core) -> Option<InvalidPoint> {
         let options = core.client.options();
-        let rules = Rules {
-            names: options.names,
-            max_tags: 0,
-            repair: false,
-        };
+        let rules = Rules::new(options.names, 0);
         let mut series = SeriesText::new();
         match series.metric(&rules, "", self.metric) {
             Err(error) if error.byte().is_some() => return Some(error),

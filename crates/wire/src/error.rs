@@ -10,7 +10,7 @@ use std::{convert::Infallible, error::Error, fmt};
 /// ```
 /// use potsdb_wire::{Field, Names, Rules, SeriesText};
 ///
-/// let rules = Rules { names: Names::Ascii, ..Rules::default() };
+/// let rules = Rules::new(Names::Ascii, 8);
 /// let mut series = SeriesText::new();
 /// series.metric(&rules, "", "web.requests")?;
 /// let error = series.tag(&rules, "user", "ann lee").unwrap_err();

@@ -21,7 +21,8 @@ use crate::{
 
 mod read;
 
-/// A JSON value that borrows from the text it was read from where it can.
+/// A JSON value that borrows from the text it was read from where it can. A seventh kind will not come, so a `match` may
+/// name them all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Json<'a> {
     /// `null`.

@@ -9,7 +9,8 @@ use std::{error::Error, fmt, str::FromStr};
 use crate::error::{Field, InvalidPoint};
 
 /// Which characters names may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Names {
     /// `A-Z`, `a-z`, `0-9`, `-`, `_`, `.` and `/`, everywhere: what every server takes.
     #[default]
@@ -21,7 +22,17 @@ pub enum Names {
 }
 
 /// What makes a point legal.
+///
+/// ```
+/// use potsdb_wire::{Names, Rules, SeriesText};
+///
+/// let rules = Rules::new(Names::Utf8, 0);
+/// SeriesText::new().metric(&rules, "", "température")?;
+/// assert!(SeriesText::new().metric(&Rules::default(), "", "température").is_err());
+/// # Ok::<(), potsdb_wire::InvalidPoint>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rules {
     /// Which characters names may hold.
     pub names: Names,
@@ -31,14 +42,27 @@ pub struct Rules {
     pub repair: bool,
 }
 
+impl Rules {
+    /// Makes rules that repair nothing; 0 tags are no limit.
+    pub const fn new(names: Names, max_tags: usize) -> Self {
+        Self {
+            names,
+            max_tags,
+            repair: false,
+        }
+    }
+
+    /// Says whether illegal names are repaired.
+    #[must_use]
+    pub const fn repairing(self, repair: bool) -> Self {
+        Self { repair, ..self }
+    }
+}
+
 impl Default for Rules {
     /// What a default OpenTSDB takes: its characters, at most 8 tags, nothing repaired.
     fn default() -> Self {
-        Self {
-            names: Names::OpenTsdb,
-            max_tags: 8,
-            repair: false,
-        }
+        Self::new(Names::OpenTsdb, 8)
     }
 }
 

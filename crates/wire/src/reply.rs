@@ -179,6 +179,7 @@ impl ErrorKind {
 
 /// One reply of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reply<'a> {
     /// The answer to `version`.
     Version(Server),

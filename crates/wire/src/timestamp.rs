@@ -4,7 +4,11 @@
 //! milliseconds whatever its length, and milliseconds whose seconds exceed `u32::MAX` wrap its row time without a word.
 //! Everything between and beyond means something else to one server or another, so it does not exist here.
 
-use std::fmt;
+use std::{
+    fmt,
+    str::FromStr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use crate::{
     digits,
@@ -12,6 +16,18 @@ use crate::{
 };
 
 /// A point's time: seconds or milliseconds since 1970.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use potsdb_wire::Timestamp;
+///
+/// let seconds = Timestamp::from_secs(1_767_225_600)?;
+/// let millis = Timestamp::try_from(SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_225_600_123))?;
+/// assert_eq!(millis.to_string(), "1767225600123");
+/// assert!(!seconds.is_millis() && millis.is_millis());
+/// # Ok::<(), potsdb_wire::InvalidPoint>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Timestamp(u64);
 
@@ -166,6 +182,36 @@ impl Timestamp {
     }
 }
 
+impl TryFrom<SystemTime> for Timestamp {
+    type Error = InvalidPoint;
+
+    /// Makes a timestamp in milliseconds, as precise as the protocol gets. What is finer is cut off.
+    fn try_from(time: SystemTime) -> Result<Self, InvalidPoint> {
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => match u64::try_from(since.as_millis()) {
+                Ok(millis) => Self::from_millis(millis),
+                Err(_) => Err(refuse(since.as_millis(), RULE_MILLIS)),
+            },
+            Err(before) => Err(refuse(format_args!("-{}", before.duration().as_millis()), RULE_MILLIS)),
+        }
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(timestamp: Timestamp) -> Self {
+        UNIX_EPOCH + Duration::from_millis(timestamp.as_millis())
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidPoint;
+
+    /// Reads what [`parse`](Timestamp::parse) reads.
+    fn from_str(text: &str) -> Result<Self, InvalidPoint> {
+        Self::parse(text.as_bytes())
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -225,6 +271,34 @@ mod tests {
         }
         assert!(Timestamp::from_number(-1_700_000_000).is_err());
         assert!(Timestamp::from_number(i128::MAX).is_err());
+    }
+
+    #[test]
+    fn a_system_time_is_its_milliseconds() {
+        let time = UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_999_999);
+        let timestamp = Timestamp::try_from(time).unwrap();
+        assert_eq!(timestamp.as_u64(), 1_700_000_000_123);
+        assert_eq!(
+            SystemTime::from(timestamp),
+            UNIX_EPOCH + Duration::from_millis(1_700_000_000_123)
+        );
+        let seconds = Timestamp::from_secs(1_700_000_000).unwrap();
+        assert_eq!(
+            SystemTime::from(seconds),
+            UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+        );
+        assert_eq!(seconds.to_string().parse(), Ok(seconds));
+        for (wrong, shown) in [
+            (UNIX_EPOCH, "timestamp: 0: "),
+            (UNIX_EPOCH - Duration::from_secs(1), "timestamp: -1000: "),
+            (
+                UNIX_EPOCH + Duration::from_secs(4_294_967_296),
+                "timestamp: 4294967296000: ",
+            ),
+        ] {
+            let error = Timestamp::try_from(wrong).unwrap_err().to_string();
+            assert!(error.starts_with(shown), "{error}");
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ proptest! {
 
     #[test]
     fn parse_takes_exactly_the_legal_lines(input in near_line()) {
-        let widest = Rules { names: Names::Utf8, max_tags: 0, repair: false };
+        let widest = Rules::new(Names::Utf8, 0);
         let line = [&input[..], b"\n"].concat();
         prop_assert_eq!(line::parse(&line).is_ok(), is_legal(&widest, &line), "{:?}", show(&line));
     }
@@ -130,7 +130,7 @@ proptest! {
         metric in wild_text(),
         tag in (wild_text(), wild_text()),
     ) {
-        let rules = Rules { names, repair: true, ..Rules::default() };
+        let rules = Rules::new(names, 8).repairing(true);
         let mut series = SeriesText::new();
         series.metric(&rules, "", &metric).unwrap();
         series.tag(&rules, &tag.0, &tag.1).unwrap();

@@ -231,11 +231,7 @@ fn every_byte_that_could_end_or_split_a_line_is_refused_in_every_name_under_ever
     let splitting = (0..=0x20_u8).chain([b'=', 0x7f]);
     for byte in splitting {
         for names in [Names::OpenTsdb, Names::Ascii, Names::Utf8] {
-            let rules = Rules {
-                names,
-                max_tags: 0,
-                repair: false,
-            };
+            let rules = Rules::new(names, 0);
             let text = format!("a{}b", char::from(byte));
             let mut series = SeriesText::new();
             for error in [

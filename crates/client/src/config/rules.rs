@@ -94,10 +94,7 @@ pub(crate) fn check_wire(scheme: Scheme, options: &Options) -> Result<(), Config
 
 /// What goes on every line must be legal before the first one.
 pub(crate) fn check_tags(rules: &Rules, options: &Options, host_tag: Option<&str>) -> Result<(), ConfigError> {
-    let strict = Rules {
-        repair: false,
-        ..rules.clone()
-    };
+    let strict = rules.clone().repairing(false);
     let mut text = SeriesText::new();
     let metric = if options.prefix.is_empty() {
         "m"

@@ -39,11 +39,7 @@ impl Builder {
             HostTag::Value(value) => Some(value.clone()),
             HostTag::None => None,
         };
-        let rules = Rules {
-            names: options.names,
-            max_tags: options.max_tags,
-            repair: options.invalid == Invalid::Replace,
-        };
+        let rules = Rules::new(options.names, options.max_tags).repairing(options.invalid == Invalid::Replace);
         check_tags(&rules, &options, host_tag.as_deref())?;
         if options.check_host {
             check_hosts(&self.endpoints, &openings)?;

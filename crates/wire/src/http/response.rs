@@ -27,7 +27,8 @@ use super::head::{self, Framing, Head};
 use crate::reply::{self, PutReply};
 
 /// A whole response.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Response {
     /// The status, 200 or above.
     pub status: u16,

@@ -79,6 +79,7 @@ pub enum PutReply<'a> {
 
 /// The points of a body that were not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failures<'a> {
     /// How many, those that timed out included; never 0. Nothing says that it is at most the number of points asked.
     pub count: u64,
@@ -114,6 +115,7 @@ impl<'a> Failures<'a> {
 
 /// A point a server did not take, as its answer repeats it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PointError<'a> {
     /// The storage failed, not the point: it goes again. If not, the point is refused for good.
     pub again: bool,

@@ -16,11 +16,7 @@ pub(crate) struct Point {
 
 impl Point {
     pub(crate) fn rules(&self) -> Rules {
-        Rules {
-            names: self.names,
-            max_tags: 8,
-            repair: false,
-        }
+        Rules::new(self.names, 8)
     }
 
     pub(crate) fn render(&self, rules: &Rules) -> Result<Vec<u8>, InvalidPoint> {
@@ -85,11 +81,8 @@ pub(crate) fn value() -> impl Strategy<Value = Value> {
 pub(crate) const NAMES: &[Names] = &[Names::OpenTsdb, Names::Ascii, Names::Utf8];
 
 pub(crate) fn rules() -> impl Strategy<Value = Rules> {
-    (select(NAMES), select(&[0, 2, 8]), any::<bool>()).prop_map(|(names, max_tags, repair)| Rules {
-        names,
-        max_tags,
-        repair,
-    })
+    (select(NAMES), select(&[0, 2, 8]), any::<bool>())
+        .prop_map(|(names, max_tags, repair)| Rules::new(names, max_tags).repairing(repair))
 }
 
 /// Text that is often legal, often almost, sometimes long.

@@ -75,6 +75,7 @@ pub(crate) fn read_replies(stream: &[u8], cuts: &[usize]) -> (Vec<String>, Vec<u
                 Reply::Other(text) => format!("other {}", show(text)),
                 Reply::Error { kind, text } => format!("{} {}", kind.name(), show(text)),
                 Reply::Version(server) => server.to_string(),
+                new => panic!("a reply these laws do not know: {new:?}"),
             });
         }
         assert!(replies.rest().len() <= Replies::MAX_REPLY);

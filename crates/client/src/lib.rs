@@ -49,7 +49,7 @@ mod simulation;
 
 pub use potsdb_wire::{InvalidPoint, Names, Rules, Server, Timestamp, Value};
 
-pub use crate::config::auth::Auth;
+pub use crate::config::auth::{Auth, AuthScheme};
 pub use crate::config::builder::Builder;
 pub use crate::config::endpoint::{DEFAULT_PORT, Endpoint, Scheme};
 pub use crate::config::options::{Ack, HostTag, Invalid, OPTIONS, OptionSpec, Options, Overflow, Precision, Repeats};

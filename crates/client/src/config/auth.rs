@@ -19,18 +19,32 @@ use crate::error::ConfigError;
 /// The longest first line: OpenTSDB reads no longer ones.
 const LINE_MAX: usize = 1023;
 
-/// How to log in. Made from text: `"bearer:@/run/secrets/token".parse()`.
+/// How to log in. In text `basic:user:password`, `bearer:token`, `line:text`, or one of them with `@/path`.
+///
+/// ```
+/// use potsdb::{Auth, AuthScheme};
+///
+/// let auth = Auth::from_file(AuthScheme::Bearer, "/run/secrets/token");
+/// assert_eq!(auth, "bearer:@/run/secrets/token".parse()?);
+/// // A token may begin with an `@`, which in text would name a file.
+/// let client = potsdb::Client::builder("https://tsd1?test_mode=true").auth(Auth::bearer("@secret")?);
+/// # Ok::<(), potsdb::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Auth {
-    manner: Manner,
+    scheme: AuthScheme,
     source: Source,
 }
 
-/// What the text is, and where on the wire it goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
+/// What the text of an [`Auth`] is, and where on the wire it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthScheme {
+    /// A user's name and password, as a header of every request. HTTP.
     Basic,
+    /// A token, as a header of every request. HTTP.
     Bearer,
+    /// The first line of a connection. Telnet.
     Line,
 }
 
@@ -41,21 +55,62 @@ enum Source {
 }
 
 impl Auth {
+    /// Logs in with a user's name and password. HTTP.
+    ///
+    /// # Errors
+    ///
+    /// A colon in the name; control characters.
+    pub fn basic(user: &str, password: impl Into<Secret>) -> Result<Auth, ConfigError> {
+        Auth::user(user, password.into().reveal()).map_err(|rule| ConfigError::option("auth", rule))
+    }
+
+    /// Logs in with a token. HTTP.
+    ///
+    /// # Errors
+    ///
+    /// What is not printable ASCII without spaces.
+    pub fn bearer(token: impl Into<Secret>) -> Result<Auth, ConfigError> {
+        Auth::with_text(AuthScheme::Bearer, token.into())
+    }
+
+    /// Logs in with the first line of each connection: `auth basic key secret`. Telnet.
+    ///
+    /// # Errors
+    ///
+    /// A line that is empty, too long, or has control characters.
+    pub fn line(text: impl Into<Secret>) -> Result<Auth, ConfigError> {
+        Auth::with_text(AuthScheme::Line, text.into())
+    }
+
+    /// Logs in with the text in a file, which is read again at every connection: so secrets are rotated.
+    #[must_use]
+    pub fn from_file(scheme: AuthScheme, path: impl Into<PathBuf>) -> Auth {
+        let source = Source::File(path.into());
+        Auth { scheme, source }
+    }
+
+    fn with_text(scheme: AuthScheme, text: Secret) -> Result<Auth, ConfigError> {
+        let checked = scheme.check(text.reveal());
+        checked.map_err(|rule| ConfigError::option("auth", rule))?;
+        let source = Source::Text(text);
+        Ok(Auth { scheme, source })
+    }
+
     /// Name and password as a URL's `user:password@` gives them.
     pub(crate) fn user(name: &str, password: &str) -> Result<Auth, &'static str> {
         if name.contains(':') {
             return Err("a user's name has no colon");
         }
         let text = format!("{name}:{password}");
-        Manner::Basic.check(&text)?;
+        AuthScheme::Basic.check(&text)?;
         Ok(Auth {
-            manner: Manner::Basic,
+            scheme: AuthScheme::Basic,
             source: Source::Text(text.into()),
         })
     }
 
-    pub(crate) fn manner(&self) -> Manner {
-        self.manner
+    pub(crate) fn scheme(&self) -> AuthScheme {
+        self.scheme
     }
 
     /// The file the text is in, if it is in one.
@@ -85,16 +140,16 @@ impl FromStr for Auth {
 
 /// Reads the option's value; the error is the rule, and does not repeat the value.
 pub(crate) fn parse(text: &str) -> Result<Auth, String> {
-    let manners = [
-        ("basic", Manner::Basic),
-        ("bearer", Manner::Bearer),
-        ("line", Manner::Line),
+    let schemes = [
+        ("basic", AuthScheme::Basic),
+        ("bearer", AuthScheme::Bearer),
+        ("line", AuthScheme::Line),
     ];
     let found = text.split_once(':').and_then(|(word, rest)| {
-        let (_, manner) = manners.iter().find(|(name, _)| *name == word)?;
-        Some((*manner, rest))
+        let (_, scheme) = schemes.iter().find(|(name, _)| *name == word)?;
+        Some((*scheme, rest))
     });
-    let Some((manner, rest)) = found else {
+    let Some((scheme, rest)) = found else {
         return Err(
             "its value is basic:user:password, bearer:token or line:text, or one of them with @/path".to_owned(),
         );
@@ -103,40 +158,40 @@ pub(crate) fn parse(text: &str) -> Result<Auth, String> {
         Some("") => return Err("a file is named after the `@`".to_owned()),
         Some(path) => Source::File(path.into()),
         None => {
-            manner.check(rest).map_err(str::to_owned)?;
+            scheme.check(rest).map_err(str::to_owned)?;
             Source::Text(rest.into())
         }
     };
-    Ok(Auth { manner, source })
+    Ok(Auth { scheme, source })
 }
 
-impl Manner {
+impl AuthScheme {
     /// The rule a text breaks, if it breaks one. Nothing here may let a second header or line through.
     pub(crate) fn check(self, text: &str) -> Result<(), &'static str> {
         if text.is_empty() || text.bytes().any(|byte| byte.is_ascii_control()) {
             return Err("a secret is not empty and has no control characters");
         }
         match self {
-            Manner::Basic if !text.contains(':') => Err("a user's name and password have a colon between them"),
-            Manner::Bearer if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            AuthScheme::Basic if !text.contains(':') => Err("a user's name and password have a colon between them"),
+            AuthScheme::Bearer if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 Err("a token is printable ASCII without spaces")
             }
-            Manner::Line if text.len() > LINE_MAX => Err("a first line has at most 1023 bytes"),
+            AuthScheme::Line if text.len() > LINE_MAX => Err("a first line has at most 1023 bytes"),
             _ => Ok(()),
         }
     }
 
     pub(crate) fn is_http(self) -> bool {
-        self != Manner::Line
+        self != AuthScheme::Line
     }
 }
 
-impl fmt::Display for Manner {
+impl fmt::Display for AuthScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Manner::Basic => "basic",
-            Manner::Bearer => "bearer",
-            Manner::Line => "line",
+            AuthScheme::Basic => "basic",
+            AuthScheme::Bearer => "bearer",
+            AuthScheme::Line => "line",
         })
     }
 }
@@ -149,10 +204,32 @@ mod tests {
     fn every_form_is_read() {
         let read = |text: &str| text.parse::<Auth>().unwrap();
         assert_eq!(read("basic:u:p:q").text().unwrap().reveal(), "u:p:q");
-        assert_eq!(read("line:auth basic k s").manner(), Manner::Line);
+        assert_eq!(read("line:auth basic k s").scheme(), AuthScheme::Line);
         assert_eq!(read("bearer:@/run/token").file(), Some(Path::new("/run/token")));
         assert_eq!(Auth::user("@/path", "p").unwrap().text().unwrap().reveal(), "@/path:p");
         assert!(Auth::user("a:b", "p").is_err());
+    }
+
+    #[test]
+    fn what_a_constructor_takes_is_what_the_text_says() {
+        let read = |text: &str| text.parse::<Auth>().unwrap();
+        assert_eq!(Auth::basic("u", "p:q").unwrap(), read("basic:u:p:q"));
+        assert_eq!(Auth::bearer("t").unwrap(), read("bearer:t"));
+        assert_eq!(Auth::line("auth basic k s").unwrap(), read("line:auth basic k s"));
+        for scheme in [AuthScheme::Basic, AuthScheme::Bearer, AuthScheme::Line] {
+            assert_eq!(Auth::from_file(scheme, "/f"), read(&format!("{scheme}:@/f")));
+        }
+        assert_eq!(Auth::bearer("@abc").unwrap().text().unwrap().reveal(), "@abc");
+        for error in [
+            Auth::basic("canary:", "p"),
+            Auth::basic("u", "canary\n"),
+            Auth::bearer("can ary"),
+            Auth::line("canary\rput"),
+        ] {
+            let error = error.unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(said.starts_with("option auth: ") && !said.contains("can"), "{said}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use crate::config::auth::{Auth, Manner};
+use crate::config::auth::{Auth, AuthScheme};
 use crate::config::secret::Secret;
 
 /// Headers the client writes itself, or that would change what its requests are.
@@ -62,20 +62,20 @@ impl Credentials {
                 let words = |why: &dyn fmt::Display| format!("auth file {}: {why}", path.display());
                 of_file = read(path).map_err(|error| words(&error))?;
                 let text = of_file.trim_end_matches(['\r', '\n']);
-                auth.manner().check(text).map_err(|rule| words(&rule))?;
+                auth.scheme().check(text).map_err(|rule| words(&rule))?;
                 text
             }
         };
-        match auth.manner() {
-            Manner::Basic => {
+        match auth.scheme() {
+            AuthScheme::Basic => {
                 let line = format!("Authorization: Basic {}\r\n", base64(text.as_bytes()));
                 self.header.extend_from_slice(line.as_bytes());
             }
-            Manner::Bearer => {
+            AuthScheme::Bearer => {
                 let line = format!("Authorization: Bearer {text}\r\n");
                 self.header.extend_from_slice(line.as_bytes());
             }
-            Manner::Line => self.line = Some(format!("{text}\n").into_bytes()),
+            AuthScheme::Line => self.line = Some(format!("{text}\n").into_bytes()),
         }
         Ok(())
     }

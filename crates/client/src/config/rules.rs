@@ -56,14 +56,14 @@ pub(crate) fn check_wire(scheme: Scheme, options: &Options) -> Result<(), Config
         return Err(ConfigError::option("ack", rule));
     }
     if let Some(auth) = &options.auth
-        && auth.manner().is_http() != scheme.is_http()
+        && auth.scheme().is_http() != scheme.is_http()
     {
         let others = if scheme.is_http() {
             "tsdb and tsdbs"
         } else {
             "http and https"
         };
-        let rule = format!("{} has no effect over {scheme}: it is for {others}", auth.manner());
+        let rule = format!("{} has no effect over {scheme}: it is for {others}", auth.scheme());
         return Err(ConfigError::option("auth", rule));
     }
     if !options.headers.is_empty() && !scheme.is_http() {

@@ -55,16 +55,11 @@ impl Destination {
         let options = client.options();
         match (options.overflow, options.precision) {
             (Overflow::Block(None), Precision::Seconds) => Ok(client),
-            (Overflow::Block(None), Precision::Milliseconds) => {
-                anyhow::bail!("option precision: \"milliseconds\" has no effect on pipe: lines have their own times")
+            (Overflow::Block(None), precision) => {
+                anyhow::bail!("option precision: \"{precision}\" has no effect on pipe: lines have their own times")
             }
             (overflow, _) => {
-                let value = match overflow {
-                    Overflow::DropOldest => "drop_oldest".to_owned(),
-                    Overflow::DropNewest => "drop_newest".to_owned(),
-                    Overflow::Block(limit) => format!("block:{:?}", limit.unwrap_or_default()),
-                };
-                anyhow::bail!("option overflow: {value:?} has no effect on pipe: it waits for room in the queue")
+                anyhow::bail!("option overflow: \"{overflow}\" has no effect on pipe: it waits for room in the queue")
             }
         }
     }

@@ -176,6 +176,7 @@ impl std::error::Error for SendError {}
 
 /// A flush that did not reach its barrier in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FlushError {
     /// Points of the client without a verdict at the deadline.
     pub pending: u64,

@@ -5,7 +5,7 @@
 //! http    POST /api/put              80        https   HTTP over TLS      443
 //! ```
 //!
-//! Made by `url.rs` from text.
+//! Read by `url.rs` from text.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,7 +17,17 @@ pub const DEFAULT_PORT: u16 = 4242;
 pub(crate) const PUT: &str = "/api/put";
 
 /// The wire an endpoint speaks, and whether it is encrypted.
+///
+/// ```
+/// use potsdb::Scheme;
+///
+/// let scheme: Scheme = "tsdbs".parse()?;
+/// assert!(scheme.is_tls() && !scheme.is_http());
+/// assert_eq!((scheme.to_string().as_str(), scheme.default_port()), ("tsdbs", 4242));
+/// # Ok::<(), potsdb::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Scheme {
     /// Telnet.
     Tsdb,
@@ -78,13 +88,23 @@ impl Scheme {
 
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
 /// One door to the store: scheme, host and port; over HTTP also the request's target.
 ///
-/// It prints as its URL without the query, which may hold a secret of the server's.
+/// It prints as its URL without the query, which may hold a secret of the server's, and is read from one.
+///
+/// ```
+/// use potsdb::{Endpoint, Scheme};
+///
+/// let endpoint: Endpoint = "http://tsd1/insert/0/opentsdb".parse()?;
+/// assert_eq!((endpoint.scheme(), endpoint.host(), endpoint.port()), (Scheme::Http, "tsd1", 80));
+/// assert_eq!(endpoint.target(), "/insert/0/opentsdb/api/put");
+/// assert_eq!(Endpoint::new("::1", 4242).to_string(), "tsdb://[::1]:4242");
+/// # Ok::<(), potsdb::ConfigError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     scheme: Scheme,

@@ -23,7 +23,7 @@ macro_rules! options {
         /// Names, defaults and rules are the same in a URL's query, in the environment, as keywords of Python and as
         /// flags of the command. [`check`](Options::check) holds each against its rule, as
         /// [`Builder::build`](crate::Builder::build) does.
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         pub struct Options {
             $(
@@ -96,77 +96,14 @@ macro_rules! given {
     };
 }
 
+mod choices;
 mod table;
 mod text;
 
+pub use choices::{Ack, HostTag, Invalid, Overflow, Precision, Repeats};
 pub use table::{OPTIONS, Options};
 pub(crate) use text::{LEAST_SIZE, misspelt};
 use text::{MIB, nearest};
-
-/// What `send` does when the queue is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overflow {
-    /// The oldest queued point is dropped.
-    DropOldest,
-    /// The new point is dropped.
-    DropNewest,
-    /// The caller waits for room, up to this long if given.
-    Block(Option<Duration>),
-}
-
-/// What happens to a second point of one series at one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeats {
-    /// The first is kept; the second is counted and not queued.
-    First,
-    /// Both are sent. The server keeps one of them, or fails queries.
-    Keep,
-}
-
-/// The unit of automatic timestamps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// Whole seconds.
-    Seconds,
-    /// Milliseconds.
-    Milliseconds,
-}
-
-/// Which answers are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ack {
-    /// Whatever the wire and the server can tell; found out by asking.
-    Auto,
-    /// None: points are unconfirmed.
-    None,
-    /// As `auto`, but a server that cannot answer is not used.
-    Accepted,
-    /// That the points are stored, not just taken. HTTP, on OpenTSDB.
-    Stored,
-}
-
-/// What a face does with an illegal point. The crate always returns the error, and repairs under
-/// `replace`; `drop` and `raise` are for faces with exceptions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Invalid {
-    /// Counted and logged; the caller is not disturbed.
-    Drop,
-    /// An exception.
-    Raise,
-    /// Each illegal character becomes `_`; too long is cut.
-    Replace,
-}
-
-/// The `host` tag of points that have none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostTag {
-    /// This machine's name.
-    Hostname,
-    /// This value.
-    Value(String),
-    /// No tag.
-    None,
-}
 
 /// As good as for ever: a hundred years.
 pub(crate) const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -216,6 +153,13 @@ pub(crate) fn is_option(name: &str) -> bool {
 }
 
 /// One row of [`OPTIONS`].
+///
+/// ```
+/// let option = potsdb::OPTIONS.iter().find(|option| option.name == "settle").unwrap();
+/// assert_eq!(option.default(), "2s");
+/// assert_eq!(option.help, "how long answered points stay re-sendable; 0: not at all");
+/// ```
+#[non_exhaustive]
 pub struct OptionSpec {
     /// The option's name.
     pub name: &'static str,
@@ -371,9 +315,8 @@ mod tests {
             if default.is_empty() {
                 continue;
             }
-            set(spec.name, &default).unwrap();
             let read = set(spec.name, &default).unwrap();
-            assert_eq!(format!("{read:?}"), format!("{:?}", Options::default()), "{spec:?}");
+            assert_eq!(read, Options::default(), "{spec:?}");
         }
     }
 

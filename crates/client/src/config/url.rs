@@ -13,6 +13,8 @@
 //! A URL may hold secrets, and one that cannot be read may hold them anywhere: errors show no more of it than is
 //! surely none ([`shown`]).
 
+use std::str::FromStr;
+
 use crate::config::auth::Auth;
 use crate::config::endpoint::{Endpoint, PUT, Scheme};
 use crate::config::options;
@@ -39,10 +41,7 @@ pub(crate) fn parse(url: &str, port: Option<u16>) -> Result<Url, ConfigError> {
             "the scheme stands once, before the first host: http://tsd1,tsd2",
         ));
     }
-    let scheme = Scheme::ALL
-        .into_iter()
-        .find(|known| known.as_str() == scheme)
-        .ok_or_else(|| refuse("the scheme is tsdb, tsdbs, http or https"))?;
+    let scheme = find_scheme(scheme).map_err(refuse)?;
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
     let (user, hosts) = match authority.rsplit_once('@') {
@@ -75,6 +74,36 @@ pub(crate) fn parse(url: &str, port: Option<u16>) -> Result<Url, ConfigError> {
         options,
         auth,
     })
+}
+
+fn find_scheme(text: &str) -> Result<Scheme, &'static str> {
+    let known = Scheme::ALL.into_iter().find(|known| known.as_str() == text);
+    known.ok_or("the scheme is tsdb, tsdbs, http or https")
+}
+
+impl FromStr for Scheme {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Scheme, ConfigError> {
+        find_scheme(text).map_err(|rule| ConfigError::url(&shown(text), rule))
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = ConfigError;
+
+    /// Reads a URL with one host, without a login and without options, which are a client's.
+    fn from_str(text: &str) -> Result<Endpoint, ConfigError> {
+        let refuse = |rule| Err(ConfigError::url(&shown(text), rule));
+        let url = parse(text, None)?;
+        if url.auth.is_some() || !url.options.is_empty() {
+            return refuse("an endpoint has no login and no options: those are a client's");
+        }
+        match <[Endpoint; 1]>::try_from(url.endpoints) {
+            Ok([endpoint]) => Ok(endpoint),
+            Err(_) => refuse("an endpoint has one host"),
+        }
+    }
 }
 
 fn login(scheme: Scheme, user: &str) -> Result<Auth, &'static str> {

@@ -3,13 +3,15 @@
 //! Reading fails for what is no such value at all, checking for what breaks the rule; the error of both is the rule: what
 //! the value should have been. Checking is apart from reading because typed values are checked, too.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use potsdb_wire::{Names, Server, letters_amiss};
 
-use super::{Ack, FAR, HostTag, Invalid, OPTIONS, Overflow, Precision, Repeats};
+use super::choices::{self, Word};
+use super::{FAR, HostTag, OPTIONS, Overflow};
 use crate::config::auth::{self, Auth};
 use crate::config::credentials::check_header;
 use crate::config::secret::Secret;
@@ -178,18 +180,8 @@ pub(super) const TAGS: Form<Vec<(String, String)>> = Form {
 };
 
 pub(super) const HOST_TAG: Form<HostTag> = Form {
-    read: |text| {
-        Ok(match text {
-            "true" => HostTag::Hostname,
-            "false" => HostTag::None,
-            value => HostTag::Value(value.to_owned()),
-        })
-    },
-    show: |tag| match tag {
-        HostTag::Hostname => "true".to_owned(),
-        HostTag::None => "false".to_owned(),
-        HostTag::Value(value) => value.clone(),
-    },
+    read: |text| text.parse().map_err(|never| match never {}),
+    show: HostTag::to_string,
     check: |tag| {
         if *tag == HostTag::Value(String::new()) {
             *tag = HostTag::None;
@@ -199,13 +191,8 @@ pub(super) const HOST_TAG: Form<HostTag> = Form {
 };
 
 pub(super) const OVERFLOW: Form<Overflow> = Form {
-    read: overflow,
-    show: |overflow| match overflow {
-        Overflow::DropOldest => "drop_oldest".to_owned(),
-        Overflow::DropNewest => "drop_newest".to_owned(),
-        Overflow::Block(None) => "block".to_owned(),
-        Overflow::Block(Some(deadline)) => format!("block:{}", shown_time(*deadline)),
-    },
+    read: Overflow::read,
+    show: Overflow::to_string,
     check: |_| Ok(()),
 };
 
@@ -248,58 +235,11 @@ pub(super) const HEADERS: Form<Vec<(String, Secret)>> = Form {
 };
 
 /// One of a few words.
-pub(super) trait Word: Copy + PartialEq + 'static {
-    const WORDS: &'static [(&'static str, Self)];
-}
-
-impl Word for Repeats {
-    const WORDS: &'static [(&'static str, Repeats)] = &[("first", Repeats::First), ("keep", Repeats::Keep)];
-}
-
-impl Word for Precision {
-    const WORDS: &'static [(&'static str, Precision)] = &[
-        ("seconds", Precision::Seconds),
-        ("milliseconds", Precision::Milliseconds),
-    ];
-}
-
-impl Word for Invalid {
-    const WORDS: &'static [(&'static str, Invalid)] = &[
-        ("drop", Invalid::Drop),
-        ("raise", Invalid::Raise),
-        ("replace", Invalid::Replace),
-    ];
-}
-
-impl Word for Ack {
-    const WORDS: &'static [(&'static str, Ack)] = &[
-        ("auto", Ack::Auto),
-        ("none", Ack::None),
-        ("accepted", Ack::Accepted),
-        ("stored", Ack::Stored),
-    ];
-}
-
-pub(super) const fn words<T: Word>() -> Form<T> {
+pub(super) const fn words<T: Word + fmt::Display>() -> Form<T> {
     Form {
-        read: |text| {
-            let found = T::WORDS.iter().find(|(word, _)| *word == text);
-            found.map(|(_, value)| *value).ok_or_else(any_of::<T>)
-        },
-        show: |value| {
-            let found = T::WORDS.iter().find(|(_, known)| known == value);
-            found.map(|(word, _)| (*word).to_owned()).unwrap_or_default()
-        },
+        read: choices::read,
+        show: T::to_string,
         check: |_| Ok(()),
-    }
-}
-
-/// `one, another or a third`.
-fn any_of<T: Word>() -> String {
-    let words: Vec<&str> = T::WORDS.iter().map(|(word, _)| *word).collect();
-    match words.split_last() {
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
-        None => String::new(),
     }
 }
 
@@ -346,7 +286,7 @@ fn shown_bytes(size: usize) -> String {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let unit = match &text[split..] {
         "" | "s" => Some(1.0),
@@ -362,23 +302,11 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a duration: 5s, 250ms, 1.5 (seconds)".to_owned())
 }
 
-fn shown_time(time: Duration) -> String {
+pub(super) fn shown_time(time: Duration) -> String {
     let part = time < Duration::from_secs(1) && !time.is_zero() && time.subsec_nanos().is_multiple_of(1_000_000);
     match part {
         true => format!("{}ms", time.subsec_millis()),
         false => format!("{}s", time.as_secs_f64()),
-    }
-}
-
-fn overflow(text: &str) -> Result<Overflow, String> {
-    match text {
-        "drop_oldest" => Ok(Overflow::DropOldest),
-        "drop_newest" => Ok(Overflow::DropNewest),
-        "block" => Ok(Overflow::Block(None)),
-        _ => match text.strip_prefix("block:") {
-            Some(deadline) => Ok(Overflow::Block(Some(duration(deadline)?))),
-            None => Err("drop_oldest, drop_newest, block or block:5s".to_owned()),
-        },
     }
 }
 

@@ -171,3 +171,32 @@ fn no_error_shows_a_secret() {
         assert!(!said.contains("canary"), "{url}: {said}");
     }
 }
+
+#[test]
+fn an_endpoint_prints_as_it_is_read() {
+    for scheme in Scheme::ALL {
+        assert_eq!(scheme.to_string().parse::<Scheme>().unwrap(), scheme);
+    }
+    for url in [
+        "tsdb://tsd1:4242",
+        "tsdbs://[::1]:4243",
+        "http://tsd1:80",
+        "https://vm:8480/insert/0/opentsdb/api/put",
+    ] {
+        assert_eq!(url.parse::<Endpoint>().unwrap().to_string(), url);
+    }
+    let endpoint: Endpoint = "http://vm/opentsdb?extra_label=dc=eu".parse().unwrap();
+    assert_eq!(endpoint.target(), "/opentsdb/api/put?extra_label=dc=eu");
+    for (wrong, rule) in [
+        ("tsd1:4242", "starts with its scheme"),
+        ("udp://tsd1", "the scheme is tsdb"),
+        ("tsdb://a,b", "one host"),
+        ("tsdb://a?mps=canary", "no options"),
+        ("https://user:canary@a", "no login"),
+    ] {
+        let error = wrong.parse::<Endpoint>().unwrap_err();
+        let said = format!("{error} {error:?}");
+        assert!(said.contains(rule) && !said.contains("canary"), "{wrong}: {said}");
+    }
+    assert!("gopher".parse::<Scheme>().is_err());
+}

@@ -94,7 +94,7 @@ impl Client {
             tagged: !tags.is_empty(),
         };
         door.check_origin(py, origin)?;
-        let series = match door.client.series(origin.metric, tags.iter()) {
+        let series = match door.client.series(origin.metric, &tags) {
             Ok(series) => Ok(series),
             Err(error) => {
                 door.refuse(py, origin, Refusal::Invalid(error.to_string()))?;
@@ -352,13 +352,13 @@ impl Client {
             origin,
             |wait, queued| {
                 core.client
-                    .send_with(origin.metric, value, timestamp, tags.iter(), wait, queued)
+                    .send_with(origin.metric, value, timestamp, &tags, wait, queued)
             },
             |line| fastcall::text(py, line, line.is_ascii()),
         )?;
         // What was repaired is repaired and counted each time.
         if line.is_some() && core.client.options().invalid != Invalid::Replace {
-            let series = || core.client.series(origin.metric, tags.iter()).ok();
+            let series = || core.client.series(origin.metric, &tags).ok();
             self.sites.with(|sites| sites.learn(arguments, series)).transpose()?;
         }
         Ok(line)

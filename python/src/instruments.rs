@@ -102,7 +102,7 @@ impl Instruments {
         name: &Bound<'_, PyAny>,
         tags: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Counter> {
-        let held = self.hand_out(py, name, tags, |of, metric, tags| of.counter(metric, tags.iter()))?;
+        let held = self.hand_out(py, name, tags, |of, metric, tags| of.counter(metric, tags))?;
         Ok(Counter(held))
     }
 
@@ -114,7 +114,7 @@ impl Instruments {
         name: &Bound<'_, PyAny>,
         tags: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Gauge> {
-        let held = self.hand_out(py, name, tags, |of, metric, tags| of.gauge(metric, tags.iter()))?;
+        let held = self.hand_out(py, name, tags, |of, metric, tags| of.gauge(metric, tags))?;
         Ok(Gauge(held))
     }
 
@@ -126,7 +126,7 @@ impl Instruments {
         name: &Bound<'_, PyAny>,
         tags: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Histogram> {
-        let held = self.hand_out(py, name, tags, |of, metric, tags| of.histogram(metric, tags.iter()))?;
+        let held = self.hand_out(py, name, tags, |of, metric, tags| of.histogram(metric, tags))?;
         Ok(Histogram(held))
     }
 
@@ -139,7 +139,7 @@ impl Instruments {
         tags: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Timer> {
         static TIMERS: AtomicU64 = AtomicU64::new(0);
-        let held = self.hand_out(py, name, tags, |of, metric, tags| of.timer(metric, tags.iter()))?;
+        let held = self.hand_out(py, name, tags, |of, metric, tags| of.timer(metric, tags))?;
         Ok(Timer {
             held: Arc::new(held),
             id: TIMERS.fetch_add(1, Ordering::Relaxed),

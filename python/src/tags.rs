@@ -99,6 +99,13 @@ impl<'a> Tags<'a> {
     }
 }
 
+impl potsdb::Tags for &Tags<'_> {
+    #[inline]
+    fn try_for_each<E>(self, mut tag: impl FnMut(&str, &str) -> Result<(), E>) -> Result<(), E> {
+        self.iter().try_for_each(|(name, value)| tag(name, value))
+    }
+}
+
 impl<'a> Text<'a> {
     /// A metric name is text already: potsdb 1.0.3 refused everything else with this type.
     #[inline]

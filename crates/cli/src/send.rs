@@ -63,11 +63,10 @@ impl Send {
             .transpose()?;
         let client = self.destination.open()?;
         let signal = signals::watched()?;
-        let tags = self.tags.iter().map(|(name, value)| (name, value));
         // Whatever else than queued this answers, a drop by option, is in the statistics.
         match timestamp {
-            Some(timestamp) => client.send_at(&self.metric, value, timestamp, tags)?,
-            None => client.send(&self.metric, value, tags)?,
+            Some(timestamp) => client.send_at(&self.metric, value, timestamp, &self.tags)?,
+            None => client.send(&self.metric, value, &self.tags)?,
         };
         client.end_by(self.timeout);
         while !client.wait_closed(SLICE) {

@@ -56,10 +56,11 @@ pub use crate::config::options::{Ack, HostTag, Invalid, OPTIONS, OptionSpec, Opt
 pub use crate::config::secret::Secret;
 pub use crate::error::{ConfigError, FlushError, SendError};
 pub use crate::face::barrier::Barrier;
-pub use crate::face::client::{Client, DETACHED_GRACE, NO_TAGS};
+pub use crate::face::client::{Client, DETACHED_GRACE};
 #[cfg(feature = "frames")]
 pub use crate::face::frame;
 pub use crate::face::series::{IntoValue, Series};
+pub use crate::face::tags::{TagIter, Tags};
 pub use crate::net::visit::Visit;
 pub use crate::process::source;
 pub use crate::queue::bulk::{BadLine, SentLines};

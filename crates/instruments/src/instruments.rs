@@ -1,13 +1,13 @@
 //! The instruments of a client: made by name, sent together.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 
 use potsdb::source::{PerProcess, Source};
-use potsdb::{Client, InvalidPoint, Report, Series};
+use potsdb::{Client, InvalidPoint, Report, Series, TagIter, Tags};
 
 use crate::cell::Cell;
 use crate::error::InstrumentError;
@@ -101,11 +101,7 @@ impl Instruments {
     /// # Errors
     ///
     /// Illegal names; a metric that is another kind of instrument, or one of another's series.
-    pub fn counter<K: AsRef<str>, V: AsRef<str>>(
-        &self,
-        metric: &str,
-        tags: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Counter, InstrumentError> {
+    pub fn counter(&self, metric: &str, tags: impl Tags) -> Result<Counter, InstrumentError> {
         Ok(Counter::new(self.slot(Kind::Counter, metric, tags)?, self.clone()))
     }
 
@@ -114,11 +110,7 @@ impl Instruments {
     /// # Errors
     ///
     /// See [`counter`](Instruments::counter).
-    pub fn gauge<K: AsRef<str>, V: AsRef<str>>(
-        &self,
-        metric: &str,
-        tags: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Gauge, InstrumentError> {
+    pub fn gauge(&self, metric: &str, tags: impl Tags) -> Result<Gauge, InstrumentError> {
         Ok(Gauge::new(self.slot(Kind::Gauge, metric, tags)?, self.clone()))
     }
 
@@ -127,11 +119,7 @@ impl Instruments {
     /// # Errors
     ///
     /// See [`counter`](Instruments::counter).
-    pub fn histogram<K: AsRef<str>, V: AsRef<str>>(
-        &self,
-        metric: &str,
-        tags: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Histogram, InstrumentError> {
+    pub fn histogram(&self, metric: &str, tags: impl Tags) -> Result<Histogram, InstrumentError> {
         Ok(Histogram::new(self.slot(Kind::Histogram, metric, tags)?, self.clone()))
     }
 
@@ -140,10 +128,10 @@ impl Instruments {
     /// # Errors
     ///
     /// See [`counter`](Instruments::counter); bounds that are not finite or do not increase.
-    pub fn histogram_with_buckets<K: AsRef<str>, V: AsRef<str>>(
+    pub fn histogram_with_buckets(
         &self,
         metric: &str,
-        tags: impl IntoIterator<Item = (K, V)>,
+        tags: impl Tags,
         bounds: &[f64],
     ) -> Result<Histogram, InstrumentError> {
         if !are_bounds(bounds) {
@@ -159,11 +147,7 @@ impl Instruments {
     /// # Errors
     ///
     /// See [`counter`](Instruments::counter).
-    pub fn timer<K: AsRef<str>, V: AsRef<str>>(
-        &self,
-        metric: &str,
-        tags: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Timer, InstrumentError> {
+    pub fn timer(&self, metric: &str, tags: impl Tags) -> Result<Timer, InstrumentError> {
         Ok(Timer::new(self.slot(Kind::Histogram, metric, tags)?, self.clone()))
     }
 
@@ -223,12 +207,7 @@ impl Instruments {
         &self.handle.client
     }
 
-    fn slot<K: AsRef<str>, V: AsRef<str>>(
-        &self,
-        kind: Kind,
-        metric: &str,
-        tags: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Arc<Slot>, InstrumentError> {
+    fn slot(&self, kind: Kind, metric: &str, tags: impl Tags) -> Result<Arc<Slot>, InstrumentError> {
         let bounds = match kind {
             Kind::Histogram => Arc::clone(self.handle.settings.bounds(metric)),
             _ => [].into(),
@@ -236,24 +215,14 @@ impl Instruments {
         self.register(self.key(kind, metric, tags, bounds))
     }
 
-    fn key<K: AsRef<str>, V: AsRef<str>>(
-        &self,
-        kind: Kind,
-        metric: &str,
-        tags: impl IntoIterator<Item = (K, V)>,
-        bounds: Arc<[f64]>,
-    ) -> Key {
+    fn key(&self, kind: Kind, metric: &str, tags: impl Tags, bounds: Arc<[f64]>) -> Key {
         let names = self.handle.settings.names;
-        let tags: Vec<(K, V)> = tags.into_iter().collect();
-        let written = tags.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-        let sent = written
-            .clone()
-            .map(|(name, value)| (names.apply(name), names.apply(value)));
-        let owned = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into_owned(), value.into_owned());
-        let sent: Vec<(String, String)> = sent.map(owned).collect();
-        let spelled: Vec<(String, String)> = written
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let (mut sent, mut spelled) = (Vec::new(), Vec::new());
+        let Ok(()) = tags.try_for_each(|name, value| {
+            sent.push((names.apply(name).into_owned(), names.apply(value).into_owned()));
+            spelled.push((name.to_owned(), value.to_owned()));
+            Ok::<(), Infallible>(())
+        });
         let spelled = identity(metric, &spelled).into();
         Key::new(kind, names.apply(metric).into_owned(), sent, spelled, bounds)
     }
@@ -283,7 +252,7 @@ impl Instruments {
         let mut series = |metric: &str, extra: Option<(&str, String)>| {
             let own = key.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let more = extra.as_ref().map(|(name, value)| (*name, value.as_str()));
-            let series = self.handle.client.series(metric, own.chain(more))?;
+            let series = self.handle.client.series(metric, TagIter(own.chain(more)))?;
             if !sent.iter().any(|before| before == metric) {
                 sent.push(metric.to_owned());
             }

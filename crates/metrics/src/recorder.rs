@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
-use potsdb::Report;
+use potsdb::{Report, TagIter, Tags};
 use potsdb_instruments::{InstrumentError, Instruments};
 
 use crate::cache::Cache;
@@ -64,8 +64,8 @@ impl Recorder {
     }
 }
 
-fn tags(key: &Key) -> impl Iterator<Item = (&str, &str)> {
-    key.labels().map(|label| (label.key(), label.value()))
+fn tags(key: &Key) -> impl Tags {
+    TagIter(key.labels().map(|label| (label.key(), label.value())))
 }
 
 impl metrics::Recorder for Recorder {

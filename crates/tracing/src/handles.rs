@@ -25,7 +25,6 @@ impl Handle {
         metric: &str,
         tags: &[(&str, String)],
     ) -> Result<Handle, InstrumentError> {
-        let tags = tags.iter().map(|(name, value)| (*name, value.as_str()));
         Ok(match update {
             Update::Count => Handle::Count(instruments.counter(metric, tags)?),
             Update::Move => Handle::Move(instruments.gauge(metric, tags)?),

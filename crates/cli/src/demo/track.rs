@@ -58,7 +58,7 @@ impl Tracks {
 impl Track {
     fn new(client: &Client, reading: Reading) -> Result<Track, InvalidPoint> {
         let Reading { metric, tag, unit, .. } = reading;
-        let series = client.series(metric, tag.iter().map(|(name, value)| (*name, value)))?;
+        let series = client.series(metric, tag.as_slice())?;
         Ok(Track {
             metric,
             tag,

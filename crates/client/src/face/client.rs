@@ -20,6 +20,7 @@ use crate::config::options::{Options, Repeats};
 use crate::error::{ConfigError, FlushError, SendError};
 use crate::face::barrier::Barrier;
 use crate::face::series::{IntoValue, Series};
+use crate::face::tags::Tags;
 use crate::net::check;
 use crate::net::visit::Visit;
 use crate::process::home::{Home, Setup};
@@ -30,9 +31,6 @@ use crate::queue::repeat::Known;
 use crate::queue::sync::is_worker;
 use crate::queue::{Sent, Wait};
 use crate::report::Report;
-
-/// For points whose only tags are the client's own: an empty list whose type is known.
-pub const NO_TAGS: [(&str, &str); 0] = [];
 
 /// Time the worker gets beyond a close's deadline to write its last words into the ledger. It never
 /// blocks, so this passes only on a machine that gives it no processor.
@@ -129,12 +127,7 @@ impl Client {
     ///
     /// [`SendError::Invalid`] names what is illegal and the rule; [`SendError::Full`] under
     /// `overflow=block`; [`SendError::Closed`]. What is wrong with the server is never an error here.
-    pub fn send<K: AsRef<str>, V: AsRef<str>>(
-        &self,
-        metric: &str,
-        value: impl IntoValue,
-        tags: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Sent, SendError> {
+    pub fn send(&self, metric: &str, value: impl IntoValue, tags: impl Tags) -> Result<Sent, SendError> {
         self.send_with(metric, value, None, tags, Wait::Configured, |_| ())
     }
 
@@ -143,12 +136,12 @@ impl Client {
     /// # Errors
     ///
     /// See [`send`](Client::send).
-    pub fn send_at<K: AsRef<str>, V: AsRef<str>>(
+    pub fn send_at(
         &self,
         metric: &str,
         value: impl IntoValue,
         timestamp: Timestamp,
-        tags: impl IntoIterator<Item = (K, V)>,
+        tags: impl Tags,
     ) -> Result<Sent, SendError> {
         self.send_with(metric, value, Some(timestamp), tags, Wait::Configured, |_| ())
     }
@@ -159,12 +152,12 @@ impl Client {
     /// # Errors
     ///
     /// See [`send`](Client::send); [`SendError::WouldBlock`] where `wait` forbids waiting.
-    pub fn send_line<K: AsRef<str>, V: AsRef<str>>(
+    pub fn send_line(
         &self,
         metric: &str,
         value: impl IntoValue,
         timestamp: Option<Timestamp>,
-        tags: impl IntoIterator<Item = (K, V)>,
+        tags: impl Tags,
         wait: Wait,
         line: &mut Vec<u8>,
     ) -> Result<Sent, SendError> {
@@ -180,12 +173,12 @@ impl Client {
     /// # Errors
     ///
     /// See [`send_line`](Client::send_line).
-    pub fn send_with<K: AsRef<str>, V: AsRef<str>>(
+    pub fn send_with(
         &self,
         metric: &str,
         value: impl IntoValue,
         timestamp: Option<Timestamp>,
-        tags: impl IntoIterator<Item = (K, V)>,
+        tags: impl Tags,
         wait: Wait,
         queued: impl FnOnce(&[u8]),
     ) -> Result<Sent, SendError> {
@@ -203,11 +196,7 @@ impl Client {
     /// # Errors
     ///
     /// What is illegal, and the rule.
-    pub fn series<K: AsRef<str>, V: AsRef<str>>(
-        &self,
-        metric: &str,
-        tags: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Series, InvalidPoint> {
+    pub fn series(&self, metric: &str, tags: impl Tags) -> Result<Series, InvalidPoint> {
         let home = self.home();
         self.rendered(home, metric, tags, |text, ends_in_worker| Series {
             client: self.clone(),
@@ -471,11 +460,11 @@ impl Client {
 
     /// Renders metric and tags, and calls `with` on the result, and on whether its last tag is `worker_tag`'s. Counts what
     /// is illegal.
-    fn rendered<K: AsRef<str>, V: AsRef<str>, T>(
+    fn rendered<T>(
         &self,
         home: &Home,
         metric: &str,
-        tags: impl IntoIterator<Item = (K, V)>,
+        tags: impl Tags,
         with: impl FnOnce(&SeriesText, bool) -> T,
     ) -> Result<T, InvalidPoint> {
         let mut text = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
@@ -493,18 +482,16 @@ impl Client {
     }
 
     /// Returns whether the last tag is `worker_tag`'s.
-    pub(crate) fn render<K: AsRef<str>, V: AsRef<str>>(
+    pub(crate) fn render(
         &self,
         home: &Home,
         text: &mut SeriesText,
         metric: &str,
-        tags: impl IntoIterator<Item = (K, V)>,
+        tags: impl Tags,
     ) -> Result<bool, InvalidPoint> {
         let Setup { rules, options, .. } = &self.handle.setup;
         text.metric(rules, &options.prefix, metric)?;
-        for (name, value) in tags {
-            text.tag(rules, name.as_ref(), value.as_ref())?;
-        }
+        tags.try_for_each(|name, value| text.tag(rules, name, value))?;
         let mut added = None;
         for (name, value) in home.own().tags() {
             if !text.has_tag(name) {

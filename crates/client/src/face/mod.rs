@@ -7,3 +7,4 @@ pub(crate) mod client;
 #[cfg(feature = "frames")]
 pub mod frame;
 pub(crate) mod series;
+pub(crate) mod tags;

@@ -1,6 +1,6 @@
 //! What is sent arrives, as it was sent, once.
 
-use potsdb::{NO_TAGS, Sent, Server};
+use potsdb::{Sent, Server};
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn a_point_is_acknowledged_and_on_the_wire_as_the_documentation_shows_it() {
         .unwrap();
     client.send_at("requests", 1, at(0), [("path", "/login")]).unwrap();
     client.send_at("latency", 0.0123, at(0), [("dc", "us")]).unwrap();
-    client.send_at("up", true as i64, at(0), NO_TAGS).unwrap();
+    client.send_at("up", true as i64, at(0), ()).unwrap();
     client.flush(LONG).unwrap();
     assert_eq!(
         receiver.lines(),

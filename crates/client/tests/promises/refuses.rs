@@ -1,6 +1,6 @@
 //! Nothing but points gets out: what is illegal is refused at the call, by name.
 
-use potsdb::{NO_TAGS, SendError};
+use potsdb::{SendError, TagIter};
 
 use super::*;
 
@@ -19,8 +19,8 @@ fn illegal_input_is_refused_counted_and_never_written() {
         client.send_at("m", 1, at(0), [("h", "x\ndiediedie")]),
         client.send_at("m", 1, at(0), [("h", "a=b")]),
         client.send_at("m", 1, at(0), [("h", "a"), ("h", "b")]),
-        client.send_at("m", 1, at(0), NO_TAGS),
-        client.send_at("m", 1, at(0), (0..9).map(|n| (format!("t{n}"), "v"))),
+        client.send_at("m", 1, at(0), ()),
+        client.send_at("m", 1, at(0), TagIter((0..9).map(|n| (format!("t{n}"), "v")))),
         client.send_at("m", 1, at(0), [("h", "x".repeat(1024))]),
         client.send_at("m", f64::NAN, at(0), [("h", "a")]),
         client.send_at("m", f64::INFINITY, at(0), [("h", "a")]),

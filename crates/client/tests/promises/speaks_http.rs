@@ -1,6 +1,6 @@
 //! The same promises over HTTP, where the server answers for each body.
 
-use potsdb::Server;
+use potsdb::{Server, TagIter};
 use potsdb_receiver::{Faults, Offsets};
 
 use super::*;
@@ -44,7 +44,7 @@ fn a_point_the_server_refuses_is_rejected_and_the_others_are_stored() {
     let client = http(&receiver).set("max_tags", "0").build().unwrap();
     send(&client, 0, 5_000);
     let many = (0..9).map(|n| (format!("tag{n}"), "x"));
-    client.send_at("test.many", 1, at(0), many).unwrap();
+    client.send_at("test.many", 1, at(0), TagIter(many)).unwrap();
     send(&client, 5_000, 5_000);
     let stats = client.close(LONG);
     ended(&stats);

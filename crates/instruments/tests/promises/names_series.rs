@@ -19,7 +19,7 @@ fn a_histogram_has_the_series_of_its_style() {
         let receiver = receiver();
         let client = Client::open(&format!("{}?host_tag=web1", receiver.url())).unwrap();
         let instruments = Instruments::builder(&client).style(style).build().unwrap();
-        instruments.histogram("took", potsdb::NO_TAGS).unwrap().record(0.5);
+        instruments.histogram("took", ()).unwrap().record(0.5);
         ended(&client.close(LONG));
         let stored = stored_points(&receiver);
         let names: Vec<String> = stored.keys().map(|name| name.replace(" host=web1", "")).collect();

@@ -44,7 +44,7 @@ pub enum Overflow {
 pub enum Repeats {
     /// The first is kept; the second is counted and not queued.
     First,
-    /// Both are sent. The server keeps one of them, or fails queries: README.
+    /// Both are sent. The server keeps one of them, or fails queries.
     Keep,
 }
 

@@ -28,7 +28,7 @@ use crate::delivery::retries::Retries;
 use crate::delivery::verdicts::{Reason, Verdict, Verdicts};
 use crate::exchange::{Due, Exchange, Knowledge, Room, Terms, Timer, Wire};
 use crate::queue::block::Lines;
-use crate::queue::ledger::EndpointState;
+use crate::stats::EndpointState;
 
 mod door;
 mod links;

@@ -43,6 +43,7 @@ mod net;
 mod process;
 mod queue;
 mod report;
+mod stats;
 // It plays both wires.
 #[cfg(all(test, feature = "http"))]
 mod simulation;
@@ -64,7 +65,6 @@ pub use crate::face::tags::{TagIter, Tags};
 pub use crate::net::visit::Visit;
 pub use crate::process::source;
 pub use crate::queue::bulk::{BadLine, SentLines};
-pub use crate::queue::census::MetricCount;
-pub use crate::queue::ledger::{Dropped, EndpointState, Stats};
 pub use crate::queue::{Sent, Wait};
 pub use crate::report::Report;
+pub use crate::stats::{Dropped, EndpointState, MetricCount, Stats};

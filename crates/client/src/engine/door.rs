@@ -6,7 +6,7 @@ use crate::delivery::backoff::Backoff;
 use crate::delivery::overload::Overload;
 use crate::exchange::{Exchange, Knowledge, Room, Wire};
 use crate::queue::block::BLOCK_BYTES;
-use crate::queue::ledger::EndpointState;
+use crate::stats::EndpointState;
 
 /// A connection on trial gets this many bytes at least: two of the longest lines.
 const LEAST_TRIAL: usize = 2048;

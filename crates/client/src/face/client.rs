@@ -26,11 +26,11 @@ use crate::net::visit::Visit;
 use crate::process::home::{Home, Setup};
 use crate::process::source::{Occasion, Source};
 use crate::queue::bulk::{self, SentLines};
-use crate::queue::ledger::Stats;
 use crate::queue::repeat::Known;
 use crate::queue::sync::is_worker;
 use crate::queue::{Sent, Wait};
 use crate::report::Report;
+use crate::stats::Stats;
 
 /// Time the worker gets beyond a close's deadline to write its last words into the ledger. It never
 /// blocks, so this passes only on a machine that gives it no processor.

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::engine::Engine;
 use crate::queue::census::Census;
-use crate::queue::ledger::{EndpointState, Stats, Status};
+use crate::queue::ledger::Status;
 use crate::queue::repeat::Known;
 use crate::queue::sync::MutexGuard;
 use crate::queue::{Counts, Queue, State};
 use crate::report::{Limiter, Report, Reports, Told};
+use crate::stats::{EndpointState, Stats};
 
 /// How often the status is brought up to date while the worker is busy.
 pub(crate) const STATUS_EVERY: Duration = Duration::from_millis(20);

@@ -29,9 +29,10 @@ use crate::process::sibling;
 use crate::process::source::Sources;
 use crate::queue::Queue;
 use crate::queue::census::Census;
-use crate::queue::ledger::{Stats, Tally};
+use crate::queue::ledger::Tally;
 use crate::queue::repeat::{Known, Registry};
 use crate::report::{Report, Reports};
+use crate::stats::Stats;
 
 /// Numbers homes, so that a series can tell whose timestamps it remembers.
 static HOMES: AtomicU64 = AtomicU64::new(1);

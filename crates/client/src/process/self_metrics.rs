@@ -21,7 +21,7 @@ use crate::net::publish::{Shared, stats_of};
 use crate::process::{sibling, source};
 use crate::queue::Queue;
 use crate::queue::bulk::{self, Manner};
-use crate::queue::ledger::Stats;
+use crate::stats::Stats;
 
 /// How long the last statistics may take to arrive.
 const LAST: Duration = Duration::from_secs(1);

@@ -7,18 +7,7 @@
 use std::collections::HashMap;
 
 use crate::queue::sync::{Mutex, lock};
-
-/// What a client sent of one metric, as [`Stats::by_metric`](crate::Stats::by_metric) says it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MetricCount {
-    /// The metric, with the client's prefix; empty: all those beyond [`by_metric`](field@crate::Options::by_metric) of them.
-    pub metric: String,
-    /// Points taken from the queue.
-    pub points: u64,
-    /// Bytes of their lines.
-    pub bytes: u64,
-}
+use crate::stats::MetricCount;
 
 /// Shared by the worker and whoever asks for statistics.
 #[derive(Default)]

@@ -179,11 +179,11 @@ pub(crate) struct EndpointState {
     clock_skew: Option<i64>,
 }
 
-impl From<&potsdb::EndpointState> for EndpointState {
-    fn from(endpoint: &potsdb::EndpointState) -> EndpointState {
+impl From<&potsdb::EndpointStats> for EndpointState {
+    fn from(endpoint: &potsdb::EndpointStats) -> EndpointState {
         EndpointState {
             name: endpoint.name.clone(),
-            state: endpoint.state.clone(),
+            state: endpoint.to_string(),
             server: endpoint.server.map(|server| server.to_string()),
             last_error: endpoint.last_error.clone(),
             limit: endpoint.limit,

@@ -27,7 +27,7 @@ pub(crate) fn object(stats: &Stats) -> Map<String, Value> {
     let endpoints = stats.endpoints.iter().map(|endpoint| {
         json!({
             "name": endpoint.name,
-            "state": endpoint.state,
+            "state": endpoint.to_string(),
             "server": endpoint.server.map(|server| server.to_string()),
             "last_error": endpoint.last_error,
             "clock_skew_seconds": endpoint.clock_skew,

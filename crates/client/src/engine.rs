@@ -28,7 +28,7 @@ use crate::delivery::retries::Retries;
 use crate::delivery::verdicts::{Reason, Verdict, Verdicts};
 use crate::exchange::{Due, Exchange, Knowledge, Room, Terms, Timer, Wire};
 use crate::queue::block::Lines;
-use crate::stats::EndpointState;
+use crate::stats::EndpointStats;
 
 mod door;
 mod links;
@@ -339,7 +339,7 @@ impl Engine {
     }
 
     /// `zero` is what the wall clock showed at the time 0, in milliseconds since 1970.
-    pub(crate) fn endpoint_states(&self, zero: i64) -> Vec<EndpointState> {
+    pub(crate) fn endpoint_states(&self, zero: i64) -> Vec<EndpointStats> {
         let links = |door| self.links.iter().filter(move |link| link.door == door);
         self.doors
             .iter()

@@ -67,4 +67,4 @@ pub use crate::process::source;
 pub use crate::queue::bulk::{BadLine, SentLines};
 pub use crate::queue::{Sent, Wait};
 pub use crate::report::Report;
-pub use crate::stats::{Dropped, EndpointState, MetricCount, Stats};
+pub use crate::stats::{Dropped, EndpointState, EndpointStats, MetricCount, Stats};

@@ -18,7 +18,7 @@ use potsdb_wire::Server;
 ///
 /// Points, unless said otherwise. [`is_balanced`](Stats::is_balanced) is the law that ties the
 /// first block of fields together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Taken by `send`: each has, or will have, exactly one verdict.
@@ -73,7 +73,7 @@ pub struct Stats {
     /// The server's own words, newest last, at most 16.
     pub last_rejections: Vec<String>,
     /// How each endpoint is doing.
-    pub endpoints: Vec<EndpointState>,
+    pub endpoints: Vec<EndpointStats>,
     /// How long the oldest point without a verdict has been waiting.
     pub oldest_pending: Option<Duration>,
     /// How long the last answer took.
@@ -201,14 +201,56 @@ impl Dropped {
     }
 }
 
-/// One endpoint, as [`Stats`] reports it.
+/// What there is between the client and an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndpointState {
+    /// No connection, and none is needed.
+    #[default]
+    Idle,
+    /// A connection is being made.
+    Connecting,
+    /// At least one connection.
+    Connected,
+    /// The last connection ended, or could not be made; it is tried again.
+    Lost,
+}
+
+impl fmt::Display for EndpointState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            EndpointState::Idle => "idle",
+            EndpointState::Connecting => "connecting",
+            EndpointState::Connected => "connected",
+            EndpointState::Lost => "lost",
+        })
+    }
+}
+
+/// One endpoint, as [`Stats`] reports it. Prints as what it is doing: `connected, answers`.
+///
+/// ```
+/// use potsdb::EndpointState;
+///
+/// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+/// let stats = client.close(std::time::Duration::from_secs(5));
+/// for endpoint in &stats.endpoints {
+///     println!("{}: {endpoint}", endpoint.name);
+///     assert_eq!(endpoint.state, EndpointState::Idle);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub struct EndpointState {
+pub struct EndpointStats {
     /// Its URL.
     pub name: String,
-    /// What it is doing, in words: `connected, answers`, `waiting: connection refused`.
-    pub state: String,
+    /// What there is between the client and it.
+    pub state: EndpointState,
+    /// Whether it answers for points; `None`: not known so far.
+    pub answers: Option<bool>,
+    /// How long it is left alone, in whole seconds, since it asked for that or is overloaded; `None`: it is not.
+    pub rests: Option<Duration>,
     /// What it answered to `version`, when it did.
     pub server: Option<Server>,
     /// Why the last connection ended or was not made.
@@ -220,6 +262,21 @@ pub struct EndpointState {
     /// How many seconds its clock is ahead of this machine's at least, less than 0 if it is behind. From the `Date` of its last
     /// answer over HTTP; `None`: none had one.
     pub clock_skew: Option<i64>,
+}
+
+impl fmt::Display for EndpointStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.state.fmt(f)?;
+        match self.answers {
+            Some(true) => f.write_str(", answers")?,
+            Some(false) => f.write_str(", silent")?,
+            None => {}
+        }
+        match self.rests {
+            Some(rests) => write!(f, ", rests for {} s", rests.as_secs()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a client sent of one metric, as [`Stats::by_metric`] says it.
@@ -237,6 +294,17 @@ pub struct MetricCount {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_prints_as_what_it_is_doing() {
+        let mut endpoint = EndpointStats::default();
+        assert_eq!(endpoint.to_string(), "idle");
+        (endpoint.state, endpoint.answers) = (EndpointState::Connected, Some(true));
+        assert_eq!(endpoint.to_string(), "connected, answers");
+        endpoint.rests = Some(Duration::from_secs(7));
+        (endpoint.state, endpoint.answers) = (EndpointState::Lost, Some(false));
+        assert_eq!(endpoint.to_string(), "lost, silent, rests for 7 s");
+    }
 
     #[test]
     fn what_was_not_accepted_is_shown_after_what_was() {

@@ -6,7 +6,7 @@ use crate::delivery::backoff::Backoff;
 use crate::delivery::overload::Overload;
 use crate::exchange::{Exchange, Knowledge, Room, Wire};
 use crate::queue::block::BLOCK_BYTES;
-use crate::stats::EndpointState;
+use crate::stats::{EndpointState, EndpointStats};
 
 /// A connection on trial gets this many bytes at least: two of the longest lines.
 const LEAST_TRIAL: usize = 2048;
@@ -102,39 +102,32 @@ impl Door {
         })
     }
 
-    /// How long it is left alone, where that is worth a word.
-    fn rest(&self, now: Duration) -> String {
-        let rest = self.overload.resting_until().saturating_sub(now).as_secs();
-        if rest > 0 {
-            format!(", rests for {rest} s")
-        } else {
-            String::new()
-        }
-    }
-
-    /// How it is doing, in words, given its links.
-    pub(super) fn state<'a>(&self, now: Duration, zero: i64, links: impl Iterator<Item = &'a Link>) -> EndpointState {
-        let mut doing = if self.lost { "lost" } else { "idle" };
+    /// How it is doing, given its links.
+    pub(super) fn state<'a>(&self, now: Duration, zero: i64, links: impl Iterator<Item = &'a Link>) -> EndpointStats {
+        use EndpointState::{Connected, Connecting, Idle, Lost};
+        let mut doing = if self.lost { Lost } else { Idle };
         let mut knowledge = self.knowledge;
         let mut window_bytes = 0;
         for link in links {
             match &link.state {
                 State::Idle => {}
                 State::Resolving { .. } | State::Connecting { .. } => {
-                    doing = if doing == "connected" { doing } else { "connecting" }
+                    doing = if doing == Connected { doing } else { Connecting }
                 }
                 State::Live(exchange) => {
-                    doing = "connected";
+                    doing = Connected;
                     knowledge = exchange.knowledge();
                     window_bytes += exchange.window_bytes();
                 }
             }
         }
-        let (manner, server) = (knowledge.manner(), knowledge.server());
-        EndpointState {
+        let rests = self.overload.resting_until().saturating_sub(now).as_secs();
+        EndpointStats {
             name: self.name.clone(),
-            state: format!("{doing}{manner}{}", self.rest(now)),
-            server,
+            state: doing,
+            answers: knowledge.answers(),
+            rests: (rests > 0).then(|| Duration::from_secs(rests)),
+            server: knowledge.server(),
             last_error: self.last_error.clone(),
             limit: self.overload.limit(),
             window_bytes,

@@ -111,12 +111,12 @@ impl Knowledge {
         }
     }
 
-    /// What it is like to talk to, in words.
-    pub(crate) fn manner(self) -> &'static str {
+    /// Whether it answers for points, as far as that is known.
+    pub(crate) fn answers(self) -> Option<bool> {
         match self {
-            Knowledge::Answers(_) => ", answers",
-            Knowledge::Silent { .. } => ", silent",
-            _ => "",
+            Knowledge::Answers(_) => Some(true),
+            Knowledge::Silent { .. } => Some(false),
+            _ => None,
         }
     }
 }

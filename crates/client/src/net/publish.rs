@@ -15,7 +15,7 @@ use crate::queue::repeat::Known;
 use crate::queue::sync::MutexGuard;
 use crate::queue::{Counts, Queue, State};
 use crate::report::{Limiter, Report, Reports, Told};
-use crate::stats::{EndpointState, Stats};
+use crate::stats::{EndpointStats, Stats};
 
 /// How often the status is brought up to date while the worker is busy.
 pub(crate) const STATUS_EVERY: Duration = Duration::from_millis(20);
@@ -167,7 +167,7 @@ impl Publisher {
     }
 
     /// Reports a clock that is far from this machine's, once until it is near again.
-    fn compare_clocks(&mut self, now: Duration, endpoints: &[EndpointState]) {
+    fn compare_clocks(&mut self, now: Duration, endpoints: &[EndpointStats]) {
         self.apart.resize(endpoints.len(), false);
         for (endpoint, told) in endpoints.iter().zip(&mut self.apart) {
             let seconds = endpoint.clock_skew.unwrap_or_default();

@@ -1,20 +1,15 @@
 //! The ledger: where every point is at this instant.
 //!
-//! ```text
-//! accepted + adopted = acknowledged + unconfirmed + rejected + dropped + pending
-//! pending            = queued + in_flight + spooled
-//! ```
-//!
 //! One [`Ledger`] lives under the queue's lock. `send` adds to it there; the worker collects what
-//! it learns in a [`Tally`] and posts it in one critical section; [`Stats`] is a copy. So the
-//! equation holds whenever anybody looks.
+//! it learns in a [`Tally`] and posts it in one critical section; [`Stats`] is a copy. So its equation (`stats.rs`) holds at
+//! every instant.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use potsdb_wire::reply::ErrorKind;
 
-use crate::stats::{Dropped, EndpointState, Stats};
+use crate::stats::{Dropped, EndpointStats, Stats};
 
 /// The counters under the queue's lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,7 +141,7 @@ impl Ledger {
 /// What [`Stats`] says beyond the counters: a whole, published by the worker beside them, under the same lock.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Status {
-    pub(crate) endpoints: Vec<EndpointState>,
+    pub(crate) endpoints: Vec<EndpointStats>,
     pub(crate) words: Arc<Vec<String>>,
     pub(crate) last_answer: Option<Duration>,
     /// Points taken per second, and when that was last true.

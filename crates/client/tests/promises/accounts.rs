@@ -93,7 +93,7 @@ fn what_the_server_refuses_is_rejected_with_its_words_and_the_others_go_on() {
     // Statistics are of one instant: who sees the count sees the words, and how the endpoint is.
     let stats = client.stats();
     assert_eq!((stats.rejected, stats.last_rejections.len()), (10, 10));
-    assert_eq!(stats.endpoints[0].state, "connected, answers");
+    assert_eq!(stats.endpoints[0].to_string(), "connected, answers");
     let stats = client.close(LONG);
     ended(&stats);
     assert_eq!((stats.acknowledged, stats.rejected), (90, 10));

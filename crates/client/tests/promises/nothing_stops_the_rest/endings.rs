@@ -1,5 +1,6 @@
 //! Connections that end, are to end, or are of no use cost no point, no throughput and no noise.
 
+use potsdb::EndpointState;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
@@ -66,7 +67,7 @@ fn ends_idle_connections(scheme: &str, options: &[(&str, &str)]) {
         client.flush(LONG).unwrap();
         // The connection has ended, and the client has seen it: the next point needs another one.
         wait_until(&client, "the end is not seen", |stats| {
-            !stats.endpoints[0].state.starts_with("connected")
+            stats.endpoints[0].state != EndpointState::Connected
         });
     }
     let reports = client.take_reports();

@@ -118,7 +118,9 @@ fn by_lines(client: &Client) -> Sending {
     let (client, lines) = (client.clone(), lines.concat());
     Box::new(move |points| {
         for _ in 0..points / u64::from(AT_ONCE) {
-            let sent = client.send_lines(lines.as_bytes(), None).expect("the client is open");
+            let sent = client
+                .send_lines(lines.as_bytes(), Duration::MAX)
+                .expect("the client is open");
             assert_eq!((sent.queued, sent.bad.len()), (AT_ONCE.into(), 0));
         }
     })

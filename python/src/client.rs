@@ -4,7 +4,8 @@ use std::env;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use potsdb::{Builder, Invalid, SendError, Wait};
+use potsdb::binding::{BuilderBinding as _, ClientBinding as _, SeriesBinding as _, Wait};
+use potsdb::{Builder, Invalid, SendError};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -69,7 +70,7 @@ impl Client {
         });
         let mut defaults = options::defaults();
         defaults.check_host = old;
-        let mut builder = potsdb::Client::builder_over(defaults, &url, port.transpose()?);
+        let mut builder = Builder::over(defaults, &url, port.transpose()?);
         options::apply(builder.options(), keywords, old)?;
         for name in keywords.keys() {
             builder = builder.mention(name.cast::<PyString>()?.to_str()?);
@@ -184,7 +185,7 @@ impl Client {
 
     /// Stops accepting; the worker drains on its own. Returns at once.
     fn _begin_close(&self) -> PyResult<()> {
-        self.door()?.client.begin_close();
+        self.door()?.client.begin_close(Duration::MAX);
         Ok(())
     }
 
@@ -197,7 +198,7 @@ impl Client {
     /// Closes within `timeout` seconds; `told`: the program gets to see the final statistics.
     fn _close(&self, py: Python<'_>, timeout: Option<f64>, told: bool) -> PyResult<Stats> {
         let door = self.door()?;
-        door.client.begin_close();
+        door.client.begin_close(Duration::MAX);
         door.wait(py, waits::seconds(timeout)?, |slice| door.client.wait_closed(slice))?;
         let stats = py.detach(|| door.client.close(Duration::ZERO));
         if told {

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use potsdb::{Invalid, InvalidPoint, Overflow, SendError, Sent, Wait};
+use potsdb::binding::{ClientBinding as _, Wait};
+use potsdb::{Invalid, InvalidPoint, Overflow, SendError, Sent};
 use potsdb_wire::{Rules, SeriesText};
 use pyo3::prelude::*;
 
@@ -276,6 +277,6 @@ impl Drop for Door {
     fn drop(&mut self) {
         // Returns at once and takes no Python lock: this runs inside the garbage collector. A child that never sent has
         // nothing to close, and starts no worker for it.
-        self.core.client.end_by(potsdb::DETACHED_GRACE);
+        self.core.client.let_go();
     }
 }

@@ -5,6 +5,7 @@
 //! second record from within the first. How often is decided elsewhere: for reports in the crate,
 //! for refused points in `potsdb/_records.py`.
 
+use potsdb::binding::ClientBinding as _;
 use std::cell::Cell;
 
 use pyo3::call::PyCallArgs;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use potsdb::{SendError, Sent, Wait};
+use potsdb::binding::{SeriesBinding as _, Wait};
+use potsdb::{SendError, Sent};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;

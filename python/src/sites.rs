@@ -16,6 +16,7 @@
 //! Only strings that are exactly `str` are known: letting go of one runs no Python code, so a table may be changed
 //! wherever the interpreter lock is held.
 
+use potsdb::binding::SeriesBinding as _;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use smallvec::SmallVec;

@@ -10,6 +10,7 @@ use std::iter;
 use std::time::Duration;
 
 use clap::Args;
+use potsdb::binding::{self, BuilderBinding as _};
 use potsdb::{Builder, Client, Endpoint, HostTag, Options, Overflow, Precision, Repeats};
 
 /// How long a subcommand waits for a server, unless `--timeout` says otherwise.
@@ -51,7 +52,7 @@ impl Destination {
             .refuse("on pipe", &[("precision", "lines have their own times")])?;
         let client = self
             .options
-            .open(Client::builder_over(as_they_are, &self.server.or_default(), None))?;
+            .open(Builder::over(as_they_are, &self.server.or_default(), None))?;
         let options = client.options();
         match (options.overflow, options.precision) {
             (Overflow::Block(None), Precision::Seconds) => Ok(client),
@@ -266,20 +267,9 @@ pub(crate) fn named(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Reads `5s`, `500ms`, `2m` or plain seconds.
+/// Reads a time as the client's options have it: `5s`, `500ms`, `2m` or plain seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let seconds = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err("expected a number with ms, s, m or h, such as 500ms or 5s".into()),
-    };
-    let number: f64 = text[..text.len() - unit.len()]
-        .parse()
-        .map_err(|_| "expected a number before the unit")?;
-    let time = Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())?;
+    let time = binding::duration(text).map_err(|rule| format!("expected {rule}"))?;
     // Far beyond what anybody waits for, and near enough to be added to a clock.
     if time <= Duration::from_secs(10 * 365 * 86_400) {
         Ok(time)
@@ -320,7 +310,14 @@ mod tests {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "s", "-1s", "5 s", "5d", "9999999999s", "nan"] {
+        for minute in ["1min", "60 s", "60000000us"] {
+            assert_eq!(
+                duration(minute),
+                Ok(Duration::from_secs(60)),
+                "as the client's options have it"
+            );
+        }
+        for wrong in ["", "s", "-1s", "5d", "9999999999s", "nan"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -9,7 +9,8 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use potsdb::{Client, Endpoint, Visit};
+use potsdb::binding::{ClientBinding as _, Visit};
+use potsdb::{Client, Endpoint};
 use potsdb_wire::reply::Foreign;
 
 /// Whom to ask, and how long it may take.

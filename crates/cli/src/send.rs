@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
+use potsdb::binding::ClientBinding as _;
 use potsdb::{Timestamp, Value};
 use serde_json::json;
 
@@ -68,10 +69,10 @@ impl Send {
             Some(timestamp) => client.send_at(&self.metric, value, timestamp, &self.tags)?,
             None => client.send(&self.metric, value, &self.tags)?,
         };
-        client.end_by(self.timeout);
+        client.begin_close(self.timeout);
         while !client.wait_closed(SLICE) {
             if signal.load(Ordering::Relaxed) > 0 {
-                client.end_by(Duration::ZERO);
+                client.begin_close(Duration::ZERO);
             }
         }
         let stats = client.stats();

@@ -3,6 +3,7 @@
 //! Delivered means acknowledged or unconfirmed, everywhere; what was accepted and is neither is told with its reason
 //! and what the server or the network said about it.
 
+use potsdb::binding::ClientBinding as _;
 use potsdb::{Ack, Client, Report, Stats};
 use serde_json::{Map, Value, json};
 

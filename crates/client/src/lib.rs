@@ -48,7 +48,7 @@ mod stats;
 #[cfg(all(test, feature = "http"))]
 mod simulation;
 
-pub use potsdb_wire::{InvalidPoint, Names, Rules, Server, Timestamp, Value};
+pub use potsdb_wire::{InvalidPoint, Names, Server, Timestamp, Value};
 
 pub use crate::config::auth::{Auth, AuthScheme};
 pub use crate::config::builder::Builder;
@@ -57,14 +57,14 @@ pub use crate::config::options::{Ack, HostTag, Invalid, OPTIONS, OptionSpec, Opt
 pub use crate::config::secret::Secret;
 pub use crate::error::{ConfigError, FlushError, SendError};
 pub use crate::face::barrier::Barrier;
-pub use crate::face::client::{Client, DETACHED_GRACE};
+#[doc(hidden)]
+pub use crate::face::binding;
+pub use crate::face::client::Client;
 #[cfg(feature = "frames")]
 pub use crate::face::frame;
 pub use crate::face::series::{IntoValue, Series};
 pub use crate::face::tags::{TagIter, Tags};
-pub use crate::net::visit::Visit;
-pub use crate::process::source;
+pub use crate::queue::Sent;
 pub use crate::queue::bulk::{BadLine, SentLines};
-pub use crate::queue::{Sent, Wait};
 pub use crate::report::Report;
 pub use crate::stats::{Dropped, EndpointState, EndpointStats, MetricCount, Stats};

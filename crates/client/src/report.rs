@@ -30,7 +30,7 @@ const QUIET_UNKNOWN: Duration = Duration::from_secs(60);
 /// ... of so many metrics. All others are told of as one subject.
 const UNKNOWN: usize = 256;
 
-/// Reports kept for [`Client::take_reports`](crate::Client::take_reports).
+/// Reports kept for [`take_reports`](crate::binding::ClientBinding::take_reports).
 const KEPT: usize = 64;
 
 /// A change of state a program's operator wants to know of. Its `Display` is the log message.

@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use potsdb::source::{Occasion, Source};
-use potsdb::{SendError, Series, Timestamp, Wait};
+use potsdb::binding::source::{Occasion, Source};
+use potsdb::binding::{ClientBinding as _, SeriesBinding as _, Wait};
+use potsdb::{SendError, Series, Timestamp};
 
 use crate::live::{Moment, Point};
 use crate::registry::Registry;

@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 
-use potsdb::source::{PerProcess, Source};
+use potsdb::binding::ClientBinding as _;
+use potsdb::binding::source::{PerProcess, Source};
 use potsdb::{Client, InvalidPoint, Report, Series, TagIter, Tags};
 
 use crate::cell::Cell;

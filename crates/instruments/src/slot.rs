@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use potsdb::source::PerProcess;
+use potsdb::binding::source::PerProcess;
 
 use crate::cell::Cell;
 use crate::instruments::Instruments;

@@ -53,7 +53,7 @@ pub(crate) fn start(home: &Arc<Home>, signal: Arc<Signal>, interval: u64) -> io:
             }
         }
     };
-    potsdb::source::spawn("potsdb-ticker", run).map(drop)
+    potsdb::binding::source::spawn("potsdb-ticker", run).map(drop)
 }
 
 /// How long it is until the next multiple of the interval.

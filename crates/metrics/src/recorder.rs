@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
+use potsdb::binding::ClientBinding as _;
 use potsdb::{Report, TagIter, Tags};
 use potsdb_instruments::{InstrumentError, Instruments};
 

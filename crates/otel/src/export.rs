@@ -11,6 +11,7 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::data::{ExponentialBucket, ExponentialHistogramDataPoint, HistogramDataPoint};
 use potsdb::Report;
+use potsdb::binding::ClientBinding as _;
 use potsdb_instruments::{self as instruments, Counter, Gauge, InstrumentError, Instruments};
 
 use crate::distribution::{Distribution, Exported, Histogram};

@@ -17,6 +17,7 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use potsdb::binding::ClientBinding as _;
 use potsdb::{Barrier, Client, Stats};
 use potsdb_instruments::Instruments;
 

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Mutex;
 
 use potsdb::Report;
+use potsdb::binding::ClientBinding as _;
 use potsdb_instruments::{InstrumentError, Instruments};
 use tracing_core::{Event, Field, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};

@@ -14,7 +14,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use potsdb::{Builder, Client, Endpoint, Scheme, Server, Stats, Timestamp, Wait};
+use potsdb::binding::{ClientBinding as _, Wait};
+use potsdb::{Builder, Client, Endpoint, Scheme, Server, Stats, Timestamp};
 use serde_json::json;
 
 use crate::Outcome;
@@ -189,9 +190,10 @@ impl Check {
         let endpoints: Vec<Endpoint> = fit.iter().map(|finding| finding.endpoint.clone()).collect();
         let sender = Builder::from_parts(endpoints, client.options().clone()).build()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let (time, mut line) = (Timestamp::from_secs(now)?, Vec::new());
+        let (time, mut line) = (Some(Timestamp::from_secs(now)?), Vec::new());
         let metric = self.metric();
-        sender.send_line(metric, 1, Some(time), POINT_TAGS, Wait::Configured, &mut line)?;
+        let queued = |queued: &[u8]| line.extend_from_slice(queued);
+        sender.send_with(metric, 1, time, POINT_TAGS, Wait::Configured, queued)?;
         let stats = sender.close(self.timeout);
         let line = String::from_utf8_lossy(&line).into_owned();
         // Over either wire OpenTSDB answers queries on the same port; the other servers do not.

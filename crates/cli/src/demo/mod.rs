@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::Args;
+use potsdb::binding::ClientBinding as _;
 use potsdb::{Client, Timestamp};
 use potsdb_receiver::{Config, Receiver};
 use serde_json::json;

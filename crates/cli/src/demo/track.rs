@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use potsdb::{Client, InvalidPoint, Sent, Series, Timestamp, Value, Wait};
+use potsdb::binding::{SeriesBinding as _, Wait};
+use potsdb::{Client, InvalidPoint, Sent, Series, Timestamp, Value};
 
 use super::sampler::{Reading, Unit};
 
@@ -39,7 +40,8 @@ impl Tracks {
             }
         };
         let mut line = Vec::new();
-        if track.series.send_line(value, Some(time), Wait::Configured, &mut line)? == Sent::Queued {
+        let queued = |queued: &[u8]| line.extend_from_slice(queued);
+        if track.series.send_with(value, Some(time), Wait::Configured, queued)? == Sent::Queued {
             track.sent.push((time.as_millis(), value));
             track.stored_as = series_of(&String::from_utf8_lossy(&line));
         }

@@ -23,6 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use potsdb::binding::ClientBinding as _;
 use potsdb::{Client, Stats};
 use serde_json::json;
 
@@ -78,9 +79,9 @@ impl Pipe {
             move |count, signal| {
                 let _ = events.send(Event::Interrupted(signal));
                 if count > 1 {
-                    client.end_by(Duration::ZERO);
+                    client.begin_close(Duration::ZERO);
                 } else if client.is_closed() {
-                    client.end_by(grace); // after the end of the input, when nothing but this ends the wait
+                    client.begin_close(grace); // after the end of the input, when nothing but this ends the wait
                 }
             }
         })?;
@@ -162,16 +163,16 @@ fn drain(
     event: &mpsc::Receiver<Event>,
     watch: &Watch<'_>,
 ) -> (Stats, String, Option<i32>) {
-    client.begin_close();
+    client.begin_close(Duration::MAX);
     let mut ended = timeout.map_or(INTERRUPTED.to_owned(), |timeout| format!("gave up after {timeout:?}"));
     let mut signal = None;
     if let Ok(Event::Interrupted(came)) = event.try_recv() {
         signal = Some(came);
         // The signal came before the close, so that its thread saw none to give a deadline to.
-        client.end_by(client.options().close_grace);
+        client.begin_close(client.options().close_grace);
         ended = INTERRUPTED.to_owned();
     } else if let Some(timeout) = timeout {
-        client.end_by(timeout);
+        client.begin_close(timeout);
     }
     while !client.wait_closed(Watch::PERIOD) {
         watch.look();
@@ -189,7 +190,7 @@ fn interrupted(client: &Client, reader: &Reader, output: &Output) -> Stats {
     let deadline = Instant::now() + grace;
     let left = || deadline.saturating_duration_since(Instant::now());
     reader.stop(left());
-    client.end_by(left());
+    client.begin_close(left());
     if !client.wait_closed(SOON) && !left().is_zero() {
         output.note(format_args!(
             "interrupted: what was read is delivered for up to {grace:?}; a second signal ends that"

@@ -180,7 +180,7 @@ impl Reader {
             }
         };
         // It is `send_lines` unless repeats=first was asked for.
-        match self.client.send_lines_once(text, None) {
+        match self.client.send_lines_once(text, Duration::MAX) {
             Ok(sent) => {
                 for line in &sent.bad {
                     bad.tell(name, first + line.number - 1, &line.error);

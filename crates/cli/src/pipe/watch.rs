@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
+use potsdb::binding::ClientBinding as _;
 use potsdb::{Client, Stats};
 
 use super::reader::Reader;

@@ -20,10 +20,10 @@ pub struct Builder {
 
 impl Builder {
     pub(crate) fn new(url: &str) -> Builder {
-        Builder::over(Options::default(), url, None)
+        Builder::new_over(Options::default(), url, None)
     }
 
-    pub(crate) fn over(defaults: Options, url: &str, port: Option<u16>) -> Builder {
+    pub(crate) fn new_over(defaults: Options, url: &str, port: Option<u16>) -> Builder {
         let url = match url::parse(url, port) {
             Ok(url) => url,
             Err(error) => return Builder::failed(error),
@@ -65,20 +65,6 @@ impl Builder {
         } else {
             self.given.push(name.to_owned());
         }
-        self
-    }
-
-    /// Notes that an option was asked for by name, where its value was put into [`options`](Builder::options) by other means:
-    /// a default that has no effect is refused only if somebody asked for it.
-    pub fn mention(mut self, name: &str) -> Builder {
-        self.given.push(name.to_owned());
-        self
-    }
-
-    /// Names the program whose processes [`worker_tag`](field@Options::worker_tag) numbers. By default the name of the file
-    /// that was started. For bindings, where that is the interpreter.
-    pub fn program(mut self, program: &str) -> Builder {
-        self.program = Some(program.to_owned());
         self
     }
 

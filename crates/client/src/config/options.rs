@@ -102,6 +102,7 @@ mod text;
 
 pub use choices::{Ack, HostTag, Invalid, Overflow, Precision, Repeats};
 pub use table::{OPTIONS, Options};
+pub use text::duration;
 pub(crate) use text::{LEAST_SIZE, misspelt};
 use text::{MIB, nearest};
 

@@ -6,9 +6,8 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use potsdb_wire::{InvalidPoint, MAX_LINE, SeriesText, Timestamp, Value, line};
@@ -21,22 +20,19 @@ use crate::error::{ConfigError, FlushError, SendError};
 use crate::face::barrier::Barrier;
 use crate::face::series::{IntoValue, Series};
 use crate::face::tags::Tags;
-use crate::net::check;
-use crate::net::visit::Visit;
 use crate::process::home::{Home, Setup};
-use crate::process::source::{Occasion, Source};
+use crate::process::source::Occasion;
 use crate::queue::bulk::{self, SentLines};
 use crate::queue::repeat::Known;
 use crate::queue::sync::is_worker;
 use crate::queue::{Sent, Wait};
-use crate::report::Report;
 use crate::stats::Stats;
 
 /// Time the worker gets beyond a close's deadline to write its last words into the ledger. It never
 /// blocks, so this passes only on a machine that gives it no processor.
 const LAST_TURN: Duration = Duration::from_secs(2);
 
-/// How long a client that was let go of without waiting still delivers: see [`Client::detach`].
+/// How long a client that was let go of without waiting still delivers: see `ClientBinding::detach`.
 ///
 /// Long enough for a server's restart and for most outages. After it the points that are left are dropped, with the
 /// reason `closed`: with a server that never comes back, a program that makes client after client would keep the thread
@@ -104,12 +100,6 @@ impl Client {
         Builder::new(url)
     }
 
-    /// Begins to build a client over defaults of the caller's: the URL's query goes before them. `port` is for the hosts
-    /// that name none; a host with another one is an error.
-    pub fn builder_over(defaults: Options, url: &str, port: Option<u16>) -> Builder {
-        Builder::over(defaults, url, port)
-    }
-
     pub(crate) fn start(setup: Setup) -> io::Result<Client> {
         let home = Home::start(&setup)?;
         let detached = AtomicBool::new(false);
@@ -128,7 +118,7 @@ impl Client {
     /// [`SendError::Invalid`] names what is illegal and the rule; [`SendError::Full`] under
     /// `overflow=block`; [`SendError::Closed`]. What is wrong with the server is never an error here.
     pub fn send(&self, metric: &str, value: impl IntoValue, tags: impl Tags) -> Result<Sent, SendError> {
-        self.send_with(metric, value, None, tags, Wait::Configured, |_| ())
+        self.put(metric, value, None, tags, Wait::Configured, |_| ())
     }
 
     /// Sends a point at a time of the caller's.
@@ -143,52 +133,7 @@ impl Client {
         timestamp: Timestamp,
         tags: impl Tags,
     ) -> Result<Sent, SendError> {
-        self.send_with(metric, value, Some(timestamp), tags, Wait::Configured, |_| ())
-    }
-
-    /// Sends a point, waits for room as `wait` says, and leaves the line that was queued, newline
-    /// included, in `line`.
-    ///
-    /// # Errors
-    ///
-    /// See [`send`](Client::send); [`SendError::WouldBlock`] where `wait` forbids waiting.
-    pub fn send_line(
-        &self,
-        metric: &str,
-        value: impl IntoValue,
-        timestamp: Option<Timestamp>,
-        tags: impl Tags,
-        wait: Wait,
-        line: &mut Vec<u8>,
-    ) -> Result<Sent, SendError> {
-        self.send_with(metric, value, timestamp, tags, wait, |queued| {
-            line.clear();
-            line.extend_from_slice(queued);
-        })
-    }
-
-    /// Sends a point, waits for room as `wait` says, and shows `queued` the line that was queued, newline
-    /// included. For bindings: no lock is held, and nothing was copied.
-    ///
-    /// # Errors
-    ///
-    /// See [`send_line`](Client::send_line).
-    pub fn send_with(
-        &self,
-        metric: &str,
-        value: impl IntoValue,
-        timestamp: Option<Timestamp>,
-        tags: impl Tags,
-        wait: Wait,
-        queued: impl FnOnce(&[u8]),
-    ) -> Result<Sent, SendError> {
-        let home = self.home();
-        let value = value.into_value().map_err(|error| self.invalid(home, error))?;
-        let sent = self.rendered(home, metric, tags, |text, _| {
-            let known = (self.options().repeats == Repeats::First).then(|| home.intern(text));
-            self.append(home, text, known.as_ref(), value, timestamp, wait, queued)
-        });
-        sent.map_err(SendError::Invalid)?
+        self.put(metric, value, Some(timestamp), tags, Wait::Configured, |_| ())
     }
 
     /// Makes a series: checks and renders metric and tags once, for many points.
@@ -211,13 +156,13 @@ impl Client {
     ///
     /// The client's prefix goes before every metric. Its own tags and `host` go behind the line's, each where the line has
     /// none of that name, so a line without tags is a point, too. A client without them (`host_tag=false`) takes legal
-    /// lines as they are. Repeats are not looked for, as in tables. Waits for room when the queue is full, until `timeout`
-    /// if given: [`overflow`](field@Options::overflow) is for calls.
+    /// lines as they are. Repeats are not looked for, as in tables. Waits for room when the queue is full, at most `timeout`:
+    /// [`overflow`](field@Options::overflow) is for calls.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`] when nothing at all was taken because the client is closed.
-    pub fn send_lines(&self, lines: &[u8], timeout: Option<Duration>) -> Result<SentLines, SendError> {
+    pub fn send_lines(&self, lines: &[u8], timeout: Duration) -> Result<SentLines, SendError> {
         self.send_bulk(self.home(), false, lines, timeout)
     }
 
@@ -228,44 +173,18 @@ impl Client {
     /// # Errors
     ///
     /// See [`send_lines`](Client::send_lines).
-    pub fn send_lines_once(&self, lines: &[u8], timeout: Option<Duration>) -> Result<SentLines, SendError> {
+    pub fn send_lines_once(&self, lines: &[u8], timeout: Duration) -> Result<SentLines, SendError> {
         let once = self.options().repeats == Repeats::First;
         self.send_bulk(self.home(), once, lines, timeout)
     }
 
-    fn send_bulk(
-        &self,
-        home: &Home,
-        once: bool,
-        lines: &[u8],
-        timeout: Option<Duration>,
-    ) -> Result<SentLines, SendError> {
+    fn send_bulk(&self, home: &Home, once: bool, lines: &[u8], timeout: Duration) -> Result<SentLines, SendError> {
         let manner = bulk::Manner {
             rules: &self.handle.setup.rules,
             additions: home.own(),
             repeats: once.then(|| (home.registry(), home.id())),
         };
-        bulk::send(home.queue(), manner, lines, timeout.and_then(clock::deadline))
-    }
-
-    /// Connects to an endpoint as the worker does, over TLS with the handshake, and hangs up. Takes at most `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// Of the name's resolution, of the last address tried, or of TLS, in its words.
-    pub fn check(&self, endpoint: &Endpoint, timeout: Duration) -> io::Result<SocketAddr> {
-        let opening = crate::net::files::opening(self.options(), endpoint)?;
-        check::check(endpoint, opening.as_ref(), timeout)
-    }
-
-    /// Connects to an address of an endpoint as the worker does, over TLS with the handshake, and stays: to ask a server
-    /// what it is. All that the visit does takes at most `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// Of the connection, of TLS, or of a file that `auth`, `ca`, `cert` or `key` names.
-    pub fn visit(&self, endpoint: &Endpoint, address: SocketAddr, timeout: Duration) -> io::Result<Visit> {
-        Visit::new(self.options(), endpoint, address, timeout)
+        bulk::send(home.queue(), manner, lines, clock::deadline(timeout))
     }
 
     /// Waits until every point accepted before the call has its verdict and no re-send of it is under
@@ -288,13 +207,7 @@ impl Client {
         self.barrier_on(Occasion::Flush)
     }
 
-    /// As [`barrier`](Client::barrier), at the program's end: what counts in the process has its last word before it. For
-    /// exit hooks of bindings, which drain and do not close.
-    pub fn exit_barrier(&self) -> Barrier {
-        self.barrier_on(Occasion::Exit)
-    }
-
-    fn barrier_on(&self, occasion: Occasion) -> Barrier {
+    pub(super) fn barrier_on(&self, occasion: Occasion) -> Barrier {
         let home = self.existing_home();
         if let Some(home) = home {
             home.sources().call(occasion);
@@ -315,23 +228,6 @@ impl Client {
         self.stats()
     }
 
-    /// Stops accepting and returns at once; the worker writes what is queued, however long that
-    /// takes, and ends.
-    pub fn begin_close(&self) {
-        let home = self.home();
-        home.sources().call(Occasion::Close);
-        home.queue().close(None);
-    }
-
-    /// Closes as [`begin_close`](Client::begin_close), with a deadline from now: what is pending then is dropped, with the
-    /// reason `closed`. Of several deadlines the earliest counts. A forked child that has not sent has nothing to close.
-    pub fn end_by(&self, timeout: Duration) {
-        if let Some(home) = self.existing_home() {
-            home.sources().call(Occasion::Close);
-            home.queue().close(clock::deadline(timeout));
-        }
-    }
-
     /// Waits for the worker's end, at most `timeout`; returns whether it has ended.
     #[must_use]
     pub fn wait_closed(&self, timeout: Duration) -> bool {
@@ -347,16 +243,6 @@ impl Client {
         home.sources().call(Occasion::Stop);
     }
 
-    /// Gives up what is left at the program's end, and returns at once. Points sent from then on, by
-    /// threads that outlive it, are accepted and dropped too; the reason is `closed`, as at a close's
-    /// deadline. For exit hooks of bindings, after they drained.
-    pub fn abandon(&self) {
-        if let Some(home) = self.existing_home() {
-            home.queue().abandon();
-            home.sources().call(Occasion::Stop);
-        }
-    }
-
     /// Whether the client was closed, or is closing.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -369,24 +255,6 @@ impl Client {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.existing_home().is_none_or(|home| !home.queue().lock().has_ended())
-    }
-
-    /// Attaches what sends points on its own: from now on flush and close call it first, in this process. It is
-    /// forgotten when it is gone.
-    pub fn attach(&self, source: Weak<dyn Source>) {
-        self.home().sources().attach(source);
-    }
-
-    /// Tells the program of something, as the worker does: to the `log` facade, and to [`take_reports`](Client::take_reports).
-    /// For crates that build on this one; nothing here limits how often.
-    pub fn report(&self, report: Report) {
-        self.home().shared().reports.publish(report);
-    }
-
-    /// Counts a point that was refused before it came here: for bindings whose numbers and times can
-    /// be what no [`Value`] or [`Timestamp`] is.
-    pub fn count_invalid(&self) {
-        self.home().queue().count_invalid();
     }
 
     /// The statistics at this instant.
@@ -420,33 +288,36 @@ impl Client {
         self.home().worker()
     }
 
-    /// Keeps this process's number of [`worker_tag`](field@Options::worker_tag) from every other process until that second
-    /// since 1970 is over, even when this one ends before. For crates that choose the times of points: its points are, or
-    /// are about to be, as late as that.
-    pub fn keep_number_until(&self, second: u64) {
-        self.home().keep_number_until(&self.handle.setup, second);
+    pub(super) fn put(
+        &self,
+        metric: &str,
+        value: impl IntoValue,
+        timestamp: Option<Timestamp>,
+        tags: impl Tags,
+        wait: Wait,
+        queued: impl FnOnce(&[u8]),
+    ) -> Result<Sent, SendError> {
+        let home = self.home();
+        let value = value.into_value().map_err(|error| self.invalid(home, error))?;
+        let sent = self.rendered(home, metric, tags, |text, _| {
+            let known = (self.options().repeats == Repeats::First).then(|| home.intern(text));
+            self.append(home, text, known.as_ref(), value, timestamp, wait, queued)
+        });
+        sent.map_err(SendError::Invalid)?
     }
 
-    /// Makes dropping the last handle return at once: it begins to close and does not wait. What is queued is still
-    /// delivered, for at most [`DETACHED_GRACE`]. For bindings whose deallocation must never wait.
-    pub fn detach(&self) {
+    /// Begins to close, and does not wait.
+    pub(super) fn close_home(&self, home: &Home, timeout: Duration) {
+        home.sources().call(Occasion::Close);
+        home.queue().close(clock::deadline(timeout));
+    }
+
+    pub(super) fn set_detached(&self) {
         self.handle.detached.store(true, Ordering::Relaxed);
     }
 
-    /// Whether [`take_reports`](Client::take_reports) has something to take. One load.
-    #[inline]
-    #[must_use]
-    pub fn has_reports(&self) -> bool {
-        self.existing_home().is_some_and(|home| home.shared().reports.has_any())
-    }
-
-    /// Takes the reports that were made since the last call, for a program's own log. They went to
-    /// the `log` facade already.
-    #[must_use]
-    pub fn take_reports(&self) -> Vec<Report> {
-        self.existing_home()
-            .map(|home| home.shared().reports.take())
-            .unwrap_or_default()
+    pub(super) fn setup(&self) -> &Setup {
+        &self.handle.setup
     }
 
     #[inline]
@@ -624,6 +495,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::binding::ClientBinding;
     use crate::queue::Phase;
 
     #[test]

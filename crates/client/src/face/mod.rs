@@ -2,6 +2,7 @@
 //! I/O, except that building with `check_host` connects once.
 
 pub(crate) mod barrier;
+pub mod binding;
 mod build;
 pub(crate) mod client;
 #[cfg(feature = "frames")]

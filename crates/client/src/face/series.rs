@@ -32,7 +32,7 @@ impl Series {
     /// See [`Client::send`].
     #[inline]
     pub fn send(&self, value: impl IntoValue) -> Result<Sent, SendError> {
-        self.send_with(value, None, Wait::Configured, |_| ())
+        self.put(value, None, Wait::Configured, |_| ())
     }
 
     /// Sends a value at a time of the caller's.
@@ -42,37 +42,11 @@ impl Series {
     /// See [`Client::send`].
     #[inline]
     pub fn send_at(&self, value: impl IntoValue, timestamp: Timestamp) -> Result<Sent, SendError> {
-        self.send_with(value, Some(timestamp), Wait::Configured, |_| ())
+        self.put(value, Some(timestamp), Wait::Configured, |_| ())
     }
 
-    /// Sends a value, waits for room as `wait` says, and leaves the line that was queued, newline
-    /// included, in `line`.
-    ///
-    /// # Errors
-    ///
-    /// See [`Client::send`]; [`SendError::WouldBlock`] where `wait` forbids waiting for room.
     #[inline]
-    pub fn send_line(
-        &self,
-        value: impl IntoValue,
-        timestamp: Option<Timestamp>,
-        wait: Wait,
-        line: &mut Vec<u8>,
-    ) -> Result<Sent, SendError> {
-        self.send_with(value, timestamp, wait, |queued| {
-            line.clear();
-            line.extend_from_slice(queued);
-        })
-    }
-
-    /// Sends a value, waits for room as `wait` says, and shows `queued` the line that was queued, newline
-    /// included. For bindings: no lock is held, and nothing was copied.
-    ///
-    /// # Errors
-    ///
-    /// See [`send_line`](Series::send_line).
-    #[inline]
-    pub fn send_with(
+    pub(super) fn put(
         &self,
         value: impl IntoValue,
         timestamp: Option<Timestamp>,
@@ -108,23 +82,10 @@ impl Series {
             .append(home, &known.text, Some(&known), value, timestamp, wait, queued)
     }
 
-    /// Whether it was made in this process, and so costs no look-up. In a forked child a new one does.
-    #[inline]
-    #[must_use]
-    pub fn is_of_this_process(&self) -> bool {
-        self.client.home().id() == self.home
-    }
-
     /// The client it is of.
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
-    }
-
-    /// Whether its lines are ASCII from end to end.
-    #[must_use]
-    pub fn is_ascii(&self) -> bool {
-        self.known.text.bytes().is_ascii()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::net::check::{Bounded, Until, shake_hands};
 use crate::net::files::Secrets;
 use crate::net::tls::Encrypted;
 
-/// A blocking connection to an endpoint, from [`Client::visit`](crate::Client::visit). What it reads and writes is
+/// A blocking connection to an endpoint, from [`visit`](crate::binding::ClientBinding::visit). What it reads and writes is
 /// plaintext; `WouldBlock` is the end of its time.
 pub struct Visit {
     stream: TcpStream,

@@ -17,7 +17,7 @@ use crate::net::kernel::without_signals;
 pub use crate::process::per_process::PerProcess;
 use crate::queue::sync::{Mutex, lock};
 
-/// What sends points on its own: see [`Client::attach`](crate::Client::attach).
+/// What sends points on its own: see [`attach`](crate::binding::ClientBinding::attach).
 pub trait Source: Send + Sync {
     /// Sends what there is to send, on the thread that flushes or closes, before it does so. Must not wait for long.
     fn on(&self, occasion: Occasion);
@@ -77,6 +77,7 @@ mod tests {
 
     use super::*;
     use crate::Client;
+    use crate::binding::ClientBinding;
 
     /// Sends a point whenever it is called, and flushes, which must not come back to it for ever.
     struct Sends {

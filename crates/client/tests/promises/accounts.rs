@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::net::TcpListener;
 
-use potsdb::{SendError, Sent, Wait};
+use potsdb::binding::{SeriesBinding as _, Wait};
+use potsdb::{SendError, Sent};
 
 use super::*;
 
@@ -41,7 +42,10 @@ fn who_sends_how_much_is_counted_if_asked_for_also_of_lines_and_once_a_point() {
     let client = builder(&receiver).set("by_metric", "2").build().unwrap();
     send(&client, 0, 3);
     client
-        .send_lines(b"b 1700000000 1 h=x\nc 1700000000 1 h=x\nd 1700000000 1 h=x\n", None)
+        .send_lines(
+            b"b 1700000000 1 h=x\nc 1700000000 1 h=x\nd 1700000000 1 h=x\n",
+            Duration::MAX,
+        )
         .unwrap();
     let stats = client.close(LONG);
     ended(&stats);
@@ -148,7 +152,7 @@ fn what_does_not_get_in_under_block_was_never_accepted() {
     assert_eq!(client.send_at("m", 1, at(0), [("h", "a")]), Err(SendError::Full));
     let series = client.series("m", [("h", "b")]).unwrap();
     assert_eq!(
-        series.send_line(1, Some(at(0)), Wait::No, &mut Vec::new()),
+        series.send_with(1, Some(at(0)), Wait::No, |_| ()),
         Err(SendError::WouldBlock)
     );
     let stats = client.close(Duration::ZERO);
@@ -192,7 +196,13 @@ fn what_is_left_and_sent_after_the_programs_end_is_dropped_as_at_a_close_but_wit
     send(&client, 0, 5);
     client.abandon();
     assert_eq!(client.send_at("m", 1, at(0), [("h", "a")]).unwrap(), Sent::Dropped);
-    assert_eq!(client.send_lines(b"m 1700000000 1 h=a\n", None).unwrap().queued, 1);
+    assert_eq!(
+        client
+            .send_lines(b"m 1700000000 1 h=a\n", Duration::MAX)
+            .unwrap()
+            .queued,
+        1
+    );
     assert!(client.wait_closed(LONG));
     let stats = client.stats();
     ended(&stats);
@@ -218,15 +228,13 @@ fn test_mode_consumes_everything_and_touches_no_network() {
 fn a_bad_line_given_again_because_there_was_no_room_is_counted_once() {
     let client = Client::builder(&nobody()).set("queue_points", "2").build().unwrap();
     let input = b"m 1700000000 1 h=a\nm 1700000001 1 h=a\nbad\nm 1700000002 1 h=a\n";
-    let first = client.send_lines(input, Some(Duration::ZERO)).unwrap();
+    let first = client.send_lines(input, Duration::ZERO).unwrap();
     assert_eq!((first.queued, first.lines, first.bad.len()), (2, 2, 0));
-    let second = client
-        .send_lines(&input[first.consumed..], Some(Duration::ZERO))
-        .unwrap();
+    let second = client.send_lines(&input[first.consumed..], Duration::ZERO).unwrap();
     assert_eq!((second.queued, second.consumed), (0, 0));
     assert_eq!(client.stats().invalid, 0, "nothing of the batch was dealt with");
     client.stop();
-    let third = client.send_lines(&input[first.consumed..], None).unwrap();
+    let third = client.send_lines(&input[first.consumed..], Duration::MAX).unwrap();
     assert_eq!((third.queued, third.bad.len()), (1, 1));
     assert!(client.wait_closed(LONG));
     let stats = client.stats();

@@ -17,7 +17,10 @@ fn close_takes_nothing_more_and_a_second_one_tells_the_same() {
     let stats = client.close(LONG);
     ended(&stats);
     assert_eq!(client.send_at("m", 1, at(0), [("h", "a")]), Err(SendError::Closed));
-    assert_eq!(client.send_lines(b"m 1700000000 1 h=a\n", None), Err(SendError::Closed));
+    assert_eq!(
+        client.send_lines(b"m 1700000000 1 h=a\n", Duration::MAX),
+        Err(SendError::Closed)
+    );
     assert_eq!(client.close(LONG).pairs(), stats.pairs());
 }
 
@@ -27,7 +30,7 @@ fn bad_lines_do_not_hide_that_the_client_is_closed() {
     let client = open(&receiver);
     ended(&client.close(LONG));
     let lines = b"bad\n\nm 1700000000 1 h=a\n";
-    assert_eq!(client.send_lines(lines, None), Err(SendError::Closed));
+    assert_eq!(client.send_lines(lines, Duration::MAX), Err(SendError::Closed));
 }
 
 #[test]
@@ -75,9 +78,9 @@ fn a_close_without_a_deadline_waits_for_the_server_and_can_be_given_one() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = Client::open(&format!("tsdb://{}?host_tag=false", listener.local_addr().unwrap())).unwrap();
     send(&client, 0, 10);
-    client.begin_close();
+    client.begin_close(Duration::MAX);
     assert!(client.is_closed() && client.is_running());
-    client.end_by(Duration::ZERO);
+    client.begin_close(Duration::ZERO);
     assert!(client.wait_closed(LONG));
     ended(&client.stats());
     assert!(!client.is_running());
@@ -126,11 +129,11 @@ fn a_time_without_end_is_no_limit_and_breaks_nothing() {
         .build()
         .unwrap();
     send(&client, 0, 100);
-    let sent = client.send_lines(b"m 1700000000 1 h=a\n", Some(Duration::MAX)).unwrap();
+    let sent = client.send_lines(b"m 1700000000 1 h=a\n", Duration::MAX).unwrap();
     assert_eq!(sent.queued, 1);
     client.flush(Duration::MAX).unwrap();
-    client.begin_close();
-    client.end_by(Duration::MAX);
+    client.begin_close(Duration::MAX);
+    client.begin_close(Duration::MAX);
     assert!(client.wait_closed(Duration::MAX));
     let stats = client.close(Duration::MAX);
     ended(&stats);

@@ -100,7 +100,7 @@ fn bulk_lines_of_a_client_that_adds_nothing_are_taken_as_they_are_and_bad_ones_a
     let receiver = recording();
     let client = builder(&receiver).set("host_tag", "false").build().unwrap();
     let input = b"put a 1700000000 1 h=x\nb 1700000000 2.50 h=x\n\nput c 17 1 h=x\n # put e\nput d 1700000000.5 +3  h=x \r\nlast 1700000000 4 h=x";
-    let sent = client.send_lines(input, None).unwrap();
+    let sent = client.send_lines(input, Duration::MAX).unwrap();
     assert_eq!((sent.queued, sent.lines, sent.consumed), (4, 7, input.len()));
     assert_eq!((sent.bad.len(), sent.passed_over), (1, 2));
     assert_eq!(sent.bad[0].number, 4);
@@ -127,7 +127,7 @@ fn bulk_lines_get_the_prefix_the_tags_and_the_host_of_the_client_as_calls_do() {
         .build()
         .unwrap();
     let input = b"m 1700000000 1 a=b\nm 1700000001 1\nm 1700000002 1 rack=8 host=x\nm x 1\n";
-    let sent = client.send_lines(input, None).unwrap();
+    let sent = client.send_lines(input, Duration::MAX).unwrap();
     assert_eq!((sent.queued, sent.bad.len()), (3, 1));
     client.send_at("m", 1, at(3), [("a", "b")]).unwrap();
     client.flush(LONG).unwrap();
@@ -146,9 +146,9 @@ fn a_second_line_of_a_series_at_one_time_is_sent_unless_it_is_to_be_sent_once() 
     let receiver = recording();
     let client = builder(&receiver).set("host_tag", "web1").build().unwrap();
     let twice = b"m 1700000000 1 a=b\nm 1700000000 2 a=b\n";
-    assert_eq!(client.send_lines(twice, None).unwrap().queued, 2);
+    assert_eq!(client.send_lines(twice, Duration::MAX).unwrap().queued, 2);
     let once = b"m 1700000001 1 a=b\nm 1700000001 2 a=b\nbad\n\nm 1700000001 3 a=c\nm 1700000002 1 a=b";
-    let sent = client.send_lines_once(once, None).unwrap();
+    let sent = client.send_lines_once(once, Duration::MAX).unwrap();
     assert_eq!((sent.queued, sent.repeated, sent.lines), (3, 1, 6));
     assert_eq!((sent.bad[0].number, sent.passed_over), (3, 1));
     // What calls sent is remembered, too.
@@ -157,7 +157,7 @@ fn a_second_line_of_a_series_at_one_time_is_sent_unless_it_is_to_be_sent_once() 
     ended(&stats);
     assert_eq!((stats.acknowledged, stats.repeated, stats.invalid), (5, 2, 1));
     let keeping = builder(&receiver).set("repeats", "keep").build().unwrap();
-    assert_eq!(keeping.send_lines_once(twice, None).unwrap().queued, 2);
+    assert_eq!(keeping.send_lines_once(twice, Duration::MAX).unwrap().queued, 2);
     ended(&keeping.close(LONG));
 }
 

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use potsdb::binding::ClientBinding as _;
 use potsdb::{Builder, Client, Stats, Timestamp};
 use potsdb_receiver::{Config, Personality, Receiver};
 

@@ -1,5 +1,7 @@
 //! Processes of one program are told apart: `worker_tag`. What forks does so in Python's tests (`test_siblings.py`).
 
+use potsdb::binding::BuilderBinding as _;
+
 use super::*;
 
 #[test]
@@ -15,10 +17,10 @@ fn every_way_to_send_says_which_process_it_was_and_all_clients_say_the_same() {
 
     first.send_at("a", 1, at(0), [("h", "x")]).unwrap();
     first.series("b", [("h", "x")]).unwrap().send_at(1, at(0)).unwrap();
-    first.send_lines(b"c 1700000000 1 h=x\n", None).unwrap();
+    first.send_lines(b"c 1700000000 1 h=x\n", Duration::MAX).unwrap();
     let own = first.series("d", [("worker", "mine")]).unwrap();
     own.send_at(1, at(0)).unwrap();
-    second.send_lines_once(b"e 1700000000 1 h=x\n", None).unwrap();
+    second.send_lines_once(b"e 1700000000 1 h=x\n", Duration::MAX).unwrap();
     for client in [first, second] {
         ended(&client.close(LONG));
     }

@@ -1,6 +1,7 @@
 //! A metric has so many series and no more, and the program is told before.
 
 use super::*;
+use potsdb::binding::ClientBinding as _;
 
 #[test]
 fn updates_of_series_beyond_the_limit_are_counted_and_not_sent() {

@@ -1,6 +1,7 @@
 //! What was counted is what arrives, from however many threads.
 
 use super::*;
+use potsdb::binding::ClientBinding as _;
 
 #[test]
 fn a_hundred_adds_within_a_second_are_stored_as_a_hundred() {

@@ -1,5 +1,6 @@
 //! What series are called, and what becomes of characters that OpenTSDB does not allow.
 
+use potsdb::binding::ClientBinding as _;
 use potsdb_instruments::{InstrumentError, Kind, Names, Style};
 
 use super::*;

@@ -2,6 +2,7 @@
 
 use metrics::{counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_opentsdb::{InstallError, Names};
+use potsdb::binding::ClientBinding as _;
 
 use super::*;
 

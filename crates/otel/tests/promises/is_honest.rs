@@ -4,6 +4,7 @@ use opentelemetry::metrics::MeterProvider;
 use opentelemetry_opentsdb::Names;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use potsdb::binding::ClientBinding as _;
 
 use super::*;
 

@@ -3,6 +3,7 @@
 use tracing::info;
 
 use super::*;
+use potsdb::binding::ClientBinding as _;
 
 #[test]
 fn what_cannot_be_sent_is_said_once_and_counted() {

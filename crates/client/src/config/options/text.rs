@@ -286,7 +286,12 @@ fn shown_bytes(size: usize) -> String {
     }
 }
 
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+/// Reads a time as every option's text has it: `5s`, `250ms`, `1.5` (seconds); `us`, `m`, `min` and `h` too.
+///
+/// # Errors
+///
+/// The rule: what it should have been.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let unit = match &text[split..] {
         "" | "s" => Some(1.0),

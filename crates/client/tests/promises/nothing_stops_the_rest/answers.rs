@@ -98,7 +98,7 @@ fn beside_a_refusal_the_point_that_timed_out_is_another_than_the_named_one() {
         answer(400, &body)
     });
     let client = client_of(&server, "http", &[("ack", "stored")]);
-    client.send_lines(&lines(4), None).unwrap();
+    client.send_lines(&lines(4), Duration::MAX).unwrap();
     client.flush(LONG).unwrap();
     let stats = close(&client);
     assert_eq!((stats.acknowledged, stats.rejected), (3, 1), "{stats:?}");
@@ -169,7 +169,7 @@ fn a_line_of_the_greatest_length_is_written_whatever_limit_was_learned() {
     let send = |n: usize, length: usize| {
         let start = format!("good {} {n} n=", at(n as u64).as_u64());
         let line = format!("{start}{}\n", "a".repeat(length - "put ".len() - start.len()));
-        let sent = client.send_lines(line.as_bytes(), None).unwrap();
+        let sent = client.send_lines(line.as_bytes(), Duration::MAX).unwrap();
         assert_eq!((sent.queued, sent.bad.len()), (1, 0), "{length}");
     };
     // One alone shows that it is a place for points; then the limit falls to the least.
@@ -306,7 +306,7 @@ fn points_put_again_as_details_and_halves_count_as_points_per_second() {
         ),
     });
     let client = client_of(&server, "http", &[("mps", "1000")]);
-    client.send_lines(&lines(256), None).unwrap();
+    client.send_lines(&lines(256), Duration::MAX).unwrap();
     client.flush(LONG).unwrap();
     let stats = close(&client);
     let seen = server.seen();

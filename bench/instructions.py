@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PATHS = [
     ("series-send-float", "`series.send_at`, float", 1_000),
     ("render-float", "`line::write`, float", 1_000),
-    ("send-batch", "`send_batch`, a point of a batch of 100", 100_000),
+    ("send-frame", "`send_frame`, a point of a batch of 100", 100_000),
 ]
 # Rows of a path, and sources of a row, that are told.
 FUNCTIONS, SOURCES = 6, 5

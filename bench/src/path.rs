@@ -49,7 +49,7 @@ const PATHS: [Path; 4] = [
     },
     Path {
         name: "batch",
-        title: "Rust `send_batch`",
+        title: "Rust `send_frame`",
         wire: "tsdb",
         prepare: by_batch,
     },
@@ -132,7 +132,7 @@ fn by_batch(client: &Client) -> Sending {
     let mut frame = client.frame(table::columns());
     Box::new(move |points| {
         for _ in 0..points / u64::from(AT_ONCE) {
-            let sent = frame.send(&batch, 0, None).expect("it can be read");
+            let sent = frame.send(&batch, 0, Duration::MAX).expect("it can be read");
             assert_eq!(sent.queued, u64::from(AT_ONCE));
         }
     })

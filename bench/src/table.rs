@@ -1,4 +1,4 @@
-//! The table that `send_batch` is measured with: two tags of few values, a float and a time, a second from row to row.
+//! The table that `send_frame` is measured with: two tags of few values, a float and a time, a second from row to row.
 
 use std::sync::Arc;
 

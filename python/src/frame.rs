@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use potsdb::Invalid;
-use potsdb::frame::{BatchError, Columns, Frame, SentBatch};
+use potsdb::frame::{self, Columns, Frame, FrameError};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyMapping, PyString, PyTuple, PyType};
@@ -71,13 +71,13 @@ impl SentFrame {
 }
 
 impl SentFrame {
-    fn add(&mut self, sent: SentBatch, before: usize) {
+    fn add(&mut self, sent: frame::SentFrame, before: usize) {
         self.queued += sent.queued;
         self.skipped += sent.skipped;
         self.invalid += sent.invalid;
         let bad = sent.bad.into_iter();
         let bad = bad.map(|cell| (before + cell.row, cell.column, cell.error.to_string()));
-        let room = potsdb::frame::BAD_CELLS - self.bad.len();
+        let room = frame::BAD_CELLS - self.bad.len();
         self.bad.extend(bad.take(room));
     }
 }
@@ -184,7 +184,7 @@ fn batch_sent(
         let left = deadline.map_or(waits::SLICE, |deadline| {
             deadline.saturating_duration_since(Instant::now())
         });
-        let told = py.detach(|| frame.send(&slice, 0, Some(left.min(waits::SLICE))));
+        let told = py.detach(|| frame.send(&slice, 0, left.min(waits::SLICE)));
         let told = told.map_err(|error| raised(py, &error))?;
         let rows = told.rows;
         sent.add(told, sent.rows);
@@ -216,10 +216,10 @@ fn told(py: Python<'_>, core: &Core, sent: &SentFrame) -> PyResult<()> {
     }
 }
 
-fn raised(py: Python<'_>, error: &BatchError) -> PyErr {
+fn raised(py: Python<'_>, error: &FrameError) -> PyErr {
     match error {
-        BatchError::Closed => errors::closed(py),
-        BatchError::Type { .. } => PyTypeError::new_err(error.to_string()),
+        FrameError::Closed => errors::closed(py),
+        FrameError::Type { .. } => PyTypeError::new_err(error.to_string()),
         _ => PyValueError::new_err(error.to_string()),
     }
 }

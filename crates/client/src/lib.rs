@@ -60,7 +60,7 @@ pub use crate::face::barrier::Barrier;
 #[doc(hidden)]
 pub use crate::face::binding;
 pub use crate::face::client::Client;
-#[cfg(feature = "frames")]
+#[cfg(feature = "frame")]
 pub use crate::face::frame;
 pub use crate::face::series::{IntoValue, Series};
 pub use crate::face::tags::{TagIter, Tags};

@@ -448,7 +448,7 @@ impl Client {
     }
 
     /// Whether times are written as milliseconds.
-    #[cfg(feature = "frames")]
+    #[cfg(feature = "frame")]
     pub(crate) fn writes_millis(&self) -> bool {
         self.options().precision == crate::config::options::Precision::Milliseconds
     }

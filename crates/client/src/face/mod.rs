@@ -5,7 +5,7 @@ pub(crate) mod barrier;
 pub mod binding;
 mod build;
 pub(crate) mod client;
-#[cfg(feature = "frames")]
+#[cfg(feature = "frame")]
 pub mod frame;
 pub(crate) mod series;
 pub(crate) mod tags;

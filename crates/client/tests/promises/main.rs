@@ -25,7 +25,7 @@ mod scratch;
 mod scripted;
 mod speaks_http;
 mod survives_faults;
-#[cfg(feature = "frames")]
+#[cfg(feature = "frame")]
 mod takes_tables;
 mod tells_siblings_apart;
 

@@ -6,7 +6,7 @@ use arrow_array::types::{Int8Type, Int32Type};
 use arrow_array::*;
 use arrow_schema::{Field, Schema};
 use potsdb::Precision;
-use potsdb::frame::{BAD_CELLS, BatchError, Columns, SentBatch};
+use potsdb::frame::{BAD_CELLS, Columns, FrameError, SentFrame};
 
 use super::*;
 
@@ -23,8 +23,8 @@ fn times(count: i64) -> ArrayRef {
 }
 
 /// Sends the batch, closes, and gives what the call said and what the server got.
-fn sent(client: &Client, receiver: &Receiver, batch: &RecordBatch, columns: &Columns) -> (SentBatch, Vec<String>) {
-    let sent = client.send_batch(batch, columns, Some(LONG)).unwrap();
+fn sent(client: &Client, receiver: &Receiver, batch: &RecordBatch, columns: &Columns) -> (SentFrame, Vec<String>) {
+    let sent = client.send_frame(batch, columns, LONG).unwrap();
     let stats = client.close(LONG);
     ended(&stats);
     assert_eq!((stats.accepted, stats.invalid), (sent.queued, sent.invalid));
@@ -142,7 +142,7 @@ fn instants_of_every_unit_and_zone_are_written_as_the_precision_says() {
         for (n, array) in (0..).zip(arrays) {
             let batch = table(vec![("time", array), ("v", Arc::new(Int32Array::from(vec![n])))]);
             let sent = client
-                .send_batch(&batch, &Columns::new().value("v", "m").timestamp("time"), None)
+                .send_frame(&batch, &Columns::new().value("v", "m").timestamp("time"), Duration::MAX)
                 .unwrap();
             assert_eq!(sent.queued, 1);
         }
@@ -276,7 +276,7 @@ fn illegal_cells_are_named_by_row_and_column_and_stop_nothing() {
     let batch = table(vec![("v", Arc::new(Float64Array::from(vec![f64::INFINITY; 1000])))]);
     let client = builder(&receiver).set("tags", "dc=eu").build().unwrap();
     let sent = client
-        .send_batch(&batch, &Columns::new().value("v", "v"), None)
+        .send_frame(&batch, &Columns::new().value("v", "v"), Duration::MAX)
         .unwrap();
     assert_eq!((sent.invalid, sent.bad.len()), (1000, BAD_CELLS));
     let stats = client.close(LONG);
@@ -294,7 +294,12 @@ fn a_table_that_cannot_be_read_says_which_column_and_why() {
         ("flag", Arc::new(BooleanArray::from(vec![true]))),
         ("v", Arc::new(Int32Array::from(vec![1]))),
     ]);
-    let say = |columns: &Columns| client.send_batch(&batch, columns, None).unwrap_err().to_string();
+    let say = |columns: &Columns| {
+        client
+            .send_frame(&batch, columns, Duration::MAX)
+            .unwrap_err()
+            .to_string()
+    };
     assert_eq!(say(&Columns::new()), "no column of values is named: one is needed");
     assert_eq!(say(&Columns::new().value("x", "m")), "column \"x\" is not in the table");
     let v = Columns::new().value("v", "m");
@@ -311,10 +316,10 @@ fn a_table_that_cannot_be_read_says_which_column_and_why() {
         "column \"flag\" is of type Boolean: timestamps, or integers of 10 or 13 digits, are needed"
     );
     ended(&client.close(LONG));
-    let closed = client.send_batch(&batch, &v.clone().timestamp("time").tag("dc"), None);
-    assert_eq!(closed, Err(BatchError::Closed));
+    let closed = client.send_frame(&batch, &v.clone().timestamp("time").tag("dc"), Duration::MAX);
+    assert_eq!(closed, Err(FrameError::Closed));
     // Nothing of it is a point, and that is told whether or not anybody listens.
-    let said = client.send_batch(&batch, &v.timestamp("time"), None).unwrap();
+    let said = client.send_frame(&batch, &v.timestamp("time"), Duration::MAX).unwrap();
     assert_eq!(said.bad[0].to_string().split(": ").next(), Some("row 0, column \"v\""));
 }
 
@@ -334,14 +339,12 @@ fn a_full_queue_is_waited_for_and_what_was_not_taken_can_be_given_again() {
         ("v", Arc::new(Int64Array::from_iter_values(0..5_000))),
     ]);
     let columns = Columns::new().value("v", "m").timestamp("time");
-    let some = client
-        .send_batch(&batch, &columns, Some(Duration::from_millis(1)))
-        .unwrap();
+    let some = client.send_frame(&batch, &columns, Duration::from_millis(1)).unwrap();
     assert!(some.rows < 5_000 && some.rows > 0, "{some:?}");
     assert_eq!(some.queued, some.rows as u64);
     assert_eq!(client.stats().accepted, some.queued);
     client.stop();
-    let rest = client.frame(columns).send(&batch, some.rows, Some(LONG)).unwrap();
+    let rest = client.frame(columns).send(&batch, some.rows, LONG).unwrap();
     assert_eq!((rest.rows, rest.queued), (5_000, 5_000 - some.queued));
     let stats = client.close(LONG);
     ended(&stats);
@@ -354,7 +357,10 @@ fn a_full_queue_is_waited_for_and_what_was_not_taken_can_be_given_again() {
         .build()
         .unwrap();
     let columns = Columns::new().value("v", "test.points").timestamp("time");
-    assert_eq!(client.send_batch(&batch, &columns, None).unwrap().queued, 5_000);
+    assert_eq!(
+        client.send_frame(&batch, &columns, Duration::MAX).unwrap().queued,
+        5_000
+    );
     ended(&client.close(LONG));
     stored(&receiver, 5_000);
 }
@@ -384,9 +390,9 @@ fn more_strings_than_are_known_at_once_stay_right() {
         ("v", Arc::new(Int64Array::from_iter_values(0..count))),
     ]);
     // In two parts, as a table comes in chunks.
-    let sent = frame.send(&batch.slice(0, 70_001), 0, None).unwrap();
+    let sent = frame.send(&batch.slice(0, 70_001), 0, Duration::MAX).unwrap();
     assert_eq!((sent.queued, sent.rows), (70_001, 70_001));
-    assert_eq!(frame.send(&batch, 70_001, None).unwrap().queued, 79_999);
+    assert_eq!(frame.send(&batch, 70_001, Duration::MAX).unwrap().queued, 79_999);
     ended(&client.close(LONG));
     let lines = receiver.lines();
     assert_eq!(lines.len() as i64, count);

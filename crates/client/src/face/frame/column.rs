@@ -13,7 +13,7 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 use potsdb_wire::{InvalidPoint, Value};
 
-use super::BatchError;
+use super::FrameError;
 use super::text::Text;
 
 /// A column of values.
@@ -33,7 +33,7 @@ pub(super) enum Numbers<'a> {
 }
 
 impl<'a> Numbers<'a> {
-    pub(super) fn of(column: &str, array: &'a dyn Array) -> Result<Numbers<'a>, BatchError> {
+    pub(super) fn of(column: &str, array: &'a dyn Array) -> Result<Numbers<'a>, FrameError> {
         Ok(match array.data_type() {
             DataType::Int8 => Numbers::I8(array.as_primitive()),
             DataType::Int16 => Numbers::I16(array.as_primitive()),
@@ -143,8 +143,8 @@ fn finite(float: f64) -> Option<Value> {
     }
 }
 
-pub(super) fn wrong(column: &str, found: &DataType, needed: &'static str) -> BatchError {
-    BatchError::Type {
+pub(super) fn wrong(column: &str, found: &DataType, needed: &'static str) -> FrameError {
+    FrameError::Type {
         column: column.to_owned(),
         found: found.to_string(),
         needed,

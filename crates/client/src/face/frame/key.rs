@@ -17,7 +17,7 @@ use super::dense::Dense;
 use super::number::NULL;
 use super::ready::{Ready, Rendered, Series};
 use super::strings::Texts;
-use super::{BatchError, Columns, find};
+use super::{Columns, FrameError, find};
 use crate::face::client::Client;
 
 /// Strings of one column, and series, that are known at once, but for those new in one chunk of rows.
@@ -68,7 +68,7 @@ impl Keys {
     }
 
     /// The rows of one batch.
-    pub(super) fn rows<'a>(&'a mut self, batch: &'a RecordBatch) -> Result<Rows<'a>, BatchError> {
+    pub(super) fn rows<'a>(&'a mut self, batch: &'a RecordBatch) -> Result<Rows<'a>, FrameError> {
         let texts = self
             .columns
             .iter()

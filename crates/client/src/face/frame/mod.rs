@@ -103,7 +103,7 @@ impl Columns {
 /// What became of a table's cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct SentBatch {
+pub struct SentFrame {
     /// Points accepted: queued, or, after `stop`, dropped at once.
     pub queued: u64,
     /// Cells without a value or a time: no points were made of them.
@@ -141,7 +141,7 @@ impl fmt::Display for BadCell {
 /// Why a table cannot be sent at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum BatchError {
+pub enum FrameError {
     /// The client is closed, and nothing was taken.
     Closed,
     /// No column of values was named.
@@ -159,23 +159,23 @@ pub enum BatchError {
     },
 }
 
-impl fmt::Display for BatchError {
+impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BatchError::Closed => SendError::Closed.fmt(f),
-            BatchError::NoValues => f.write_str("no column of values is named: one is needed"),
-            BatchError::Missing(column) => write!(f, "column {column:?} is not in the table"),
-            BatchError::Type { column, found, needed } => {
+            FrameError::Closed => SendError::Closed.fmt(f),
+            FrameError::NoValues => f.write_str("no column of values is named: one is needed"),
+            FrameError::Missing(column) => write!(f, "column {column:?} is not in the table"),
+            FrameError::Type { column, found, needed } => {
                 write!(f, "column {column:?} is of type {found}: {needed} are needed")
             }
         }
     }
 }
 
-impl std::error::Error for BatchError {}
+impl std::error::Error for FrameError {}
 
 impl Client {
-    /// Sends the points of an Arrow record batch. Waits for room when the queue is full, until `timeout` if given.
+    /// Sends the points of an Arrow record batch. Waits for room when the queue is full, at most `timeout`.
     ///
     /// Prefix, own tags and host are added as by [`send`](Client::send); repeats are not looked for. Times are
     /// written as the option `precision` says, cut to the whole second or millisecond.
@@ -183,12 +183,12 @@ impl Client {
     /// # Errors
     ///
     /// What keeps the batch from being read; and when nothing at all was taken because the client is closed.
-    pub fn send_batch(
+    pub fn send_frame(
         &self,
         batch: &RecordBatch,
         columns: &Columns,
-        timeout: Option<Duration>,
-    ) -> Result<SentBatch, BatchError> {
+        timeout: Duration,
+    ) -> Result<SentFrame, FrameError> {
         self.frame(columns.clone()).send(batch, 0, timeout)
     }
 
@@ -199,9 +199,9 @@ impl Client {
     }
 }
 
-fn find<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a dyn Array, BatchError> {
+fn find<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a dyn Array, FrameError> {
     match batch.column_by_name(column) {
         Some(array) => Ok(array),
-        None => Err(BatchError::Missing(column.to_owned())),
+        None => Err(FrameError::Missing(column.to_owned())),
     }
 }

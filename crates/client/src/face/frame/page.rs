@@ -9,7 +9,7 @@ use potsdb_wire::{InvalidPoint, SeriesText, Timestamp, Value, line};
 use super::ready::{LONGEST, Short};
 use super::stamp::Stamp;
 use super::text::Text;
-use super::{BAD_CELLS, BadCell, BatchError, SentBatch};
+use super::{BAD_CELLS, BadCell, FrameError, SentFrame};
 use crate::error::SendError;
 use crate::face::client::Client;
 
@@ -28,7 +28,7 @@ pub(super) struct Page<'a> {
     most: u32,
     stamp: Stamp,
     noted: Noted,
-    sent: SentBatch,
+    sent: SentFrame,
 }
 
 #[derive(Default)]
@@ -59,9 +59,9 @@ impl<'a> Page<'a> {
             most: u32::try_from(most).unwrap_or(u32::MAX),
             stamp: Stamp::new(),
             noted: Noted::default(),
-            sent: SentBatch {
+            sent: SentFrame {
                 rows: from,
-                ..SentBatch::default()
+                ..SentFrame::default()
             },
         }
     }
@@ -151,10 +151,10 @@ impl<'a> Page<'a> {
     }
 
     /// What became of the batch.
-    pub(super) fn end(self) -> Result<SentBatch, BatchError> {
+    pub(super) fn end(self) -> Result<SentFrame, FrameError> {
         let nothing = self.sent.queued == 0 && self.sent.skipped == 0 && self.sent.invalid == 0;
         if nothing && self.client.is_closed() {
-            return Err(BatchError::Closed);
+            return Err(FrameError::Closed);
         }
         Ok(self.sent)
     }

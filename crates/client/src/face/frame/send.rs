@@ -21,7 +21,7 @@ use super::page::{BUFFER, Page};
 use super::ready::Series;
 use super::text::Text;
 use super::times::Times;
-use super::{BatchError, Columns, SentBatch, find};
+use super::{Columns, FrameError, SentFrame, find};
 use crate::clock;
 use crate::error::SendError;
 use crate::face::client::Client;
@@ -53,18 +53,13 @@ impl Frame {
         }
     }
 
-    /// Sends the points of one batch from the row `from` on, as [`Client::send_batch`] does.
+    /// Sends the points of one batch from the row `from` on, as [`Client::send_frame`] does.
     ///
     /// # Errors
     ///
-    /// As [`Client::send_batch`].
-    pub fn send(
-        &mut self,
-        batch: &RecordBatch,
-        from: usize,
-        timeout: Option<Duration>,
-    ) -> Result<SentBatch, BatchError> {
-        let deadline = timeout.and_then(clock::deadline);
+    /// As [`Client::send_frame`].
+    pub fn send(&mut self, batch: &RecordBatch, from: usize, timeout: Duration) -> Result<SentFrame, FrameError> {
+        let deadline = clock::deadline(timeout);
         let Frame {
             client,
             columns,
@@ -105,14 +100,14 @@ impl<'a> Table<'a> {
         keys: &'a mut Keys,
         chunk: &'a mut Chunk,
         batch: &'a RecordBatch,
-    ) -> Result<Table<'a>, BatchError> {
+    ) -> Result<Table<'a>, FrameError> {
         let values = columns
             .values
             .iter()
             .map(|(column, _)| Numbers::of(column, find(batch, column)?))
             .collect::<Result<Vec<_>, _>>()?;
         if values.is_empty() {
-            return Err(BatchError::NoValues);
+            return Err(FrameError::NoValues);
         }
         let times = match &columns.timestamp {
             Some(column) => Times::of(column, find(batch, column)?, client.writes_millis())?,

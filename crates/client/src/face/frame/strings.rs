@@ -6,7 +6,7 @@ use arrow_array::{Array, LargeStringArray, StringArray, StringViewArray};
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::DataType;
 
-use super::BatchError;
+use super::FrameError;
 use super::column::wrong;
 
 /// Strings, each where its row is; or each once, and their places in the rows.
@@ -24,7 +24,7 @@ pub(super) struct Dictionary<'a> {
 }
 
 impl<'a> Texts<'a> {
-    pub(super) fn of(column: &str, array: &'a dyn Array) -> Result<Texts<'a>, BatchError> {
+    pub(super) fn of(column: &str, array: &'a dyn Array) -> Result<Texts<'a>, FrameError> {
         let Some(dictionary) = array.as_any_dictionary_opt() else {
             return Strings::of(column, array).map(Texts::Plain);
         };
@@ -137,7 +137,7 @@ pub(super) enum Strings<'a> {
 }
 
 impl<'a> Strings<'a> {
-    fn of(column: &str, array: &'a dyn Array) -> Result<Strings<'a>, BatchError> {
+    fn of(column: &str, array: &'a dyn Array) -> Result<Strings<'a>, FrameError> {
         Ok(match array.data_type() {
             DataType::Utf8 => Strings::Small(array.as_string()),
             DataType::LargeUtf8 => Strings::Large(array.as_string()),

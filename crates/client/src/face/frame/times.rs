@@ -9,7 +9,7 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
 use potsdb_wire::{InvalidPoint, Timestamp, Value};
 
-use super::BatchError;
+use super::FrameError;
 use super::column::{Numbers, put, wrong};
 
 /// A column of times, or the time of the call.
@@ -26,7 +26,7 @@ pub(super) enum Times<'a> {
 }
 
 impl<'a> Times<'a> {
-    pub(super) fn of(column: &str, array: &'a dyn Array, millis: bool) -> Result<Times<'a>, BatchError> {
+    pub(super) fn of(column: &str, array: &'a dyn Array, millis: bool) -> Result<Times<'a>, FrameError> {
         const NEEDED: &str = "timestamps, or integers of 10 or 13 digits,";
         let values: &[i64] = match array.data_type() {
             // Instants are counted from 1970 in UTC, whichever zone they are shown in.

@@ -35,8 +35,8 @@ fn the_lines_are_those_of_the_cells_in_whichever_layout() {
         // In two batches, the second from a row in its middle on.
         let cut = random.below(table.rows + 1);
         let mut frame = client.frame(columns);
-        let first = frame.send(&batch.slice(0, cut), 0, None).unwrap();
-        let second = frame.send(&batch, cut, None).unwrap();
+        let first = frame.send(&batch.slice(0, cut), 0, Duration::MAX).unwrap();
+        let second = frame.send(&batch, cut, Duration::MAX).unwrap();
         let (lines, skipped) = table.lines();
         assert_eq!(first.queued + second.queued, lines.len() as u64, "seed {seed}");
         assert_eq!(first.skipped + second.skipped, skipped, "seed {seed}");

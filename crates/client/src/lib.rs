@@ -16,19 +16,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - [`Client`] sends, flushes, closes; [`Series`] is a metric with its tags, for many points.
+//! - [`Client`] sends, flushes, closes; [`Series`] is a metric with its tags, for many points; [`Barrier`] is a place in
+//!   the order of sending.
+//! - [`Tags`] and [`IntoValue`] are what tags and values may be given as, [`Timestamp`] is a time.
 //! - [`Builder`] and [`Options`] set what can be set; [`ConfigError`] says what was wrong.
 //! - [`Stats`] says where every point is: `accepted = acknowledged + unconfirmed + rejected + dropped
 //!   + pending`, always.
 //! - [`InvalidPoint`], [`SendError`] and [`FlushError`] are what calls return; trouble with the server
-//!   is never among them.
+//!   is never among them. It is a [`Report`], which goes to the [`log`] facade.
+//!
+//! Features: `http` (on by default) for `http://` and `https://`, `tls` for `tsdbs://` and `https://`, and `frame` for
+//! Arrow's record batches.
+//!
+//! Every `timeout` is a [`Duration`](std::time::Duration). [`Duration::MAX`](std::time::Duration::MAX) waits without end.
 //!
 //! OpenTSDB keeps one value per series and second. Count with the counters of `potsdb-instruments`, which send totals.
 //!
 //! Not here: aggregation, queries, an async runtime. One background thread per client does everything
 //! that can block.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
+
+#[cfg(not(unix))]
+compile_error!("potsdb needs Unix: fork, and the kernel's word on what a connection has delivered");
 
 mod clock;
 mod config;
@@ -48,6 +59,10 @@ mod stats;
 #[cfg(all(test, feature = "http"))]
 mod simulation;
 
+// In public signatures: a program needs the version that this crate has.
+#[cfg(feature = "frame")]
+pub use arrow_array;
+pub use log;
 pub use potsdb_wire::{InvalidPoint, Names, Server, Timestamp, Value};
 
 pub use crate::config::auth::{Auth, AuthScheme};

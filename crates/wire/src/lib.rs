@@ -35,6 +35,7 @@
 //! Not here: sockets, threads, files, clocks, and any decision about what to do next. Those are the client's and the
 //! receiver's, which both stand on this crate.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod copy;

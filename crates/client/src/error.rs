@@ -9,6 +9,15 @@ use std::io;
 use potsdb_wire::InvalidPoint;
 
 /// A client that cannot be built, and why.
+///
+/// ```
+/// let error = potsdb::Client::open("tsdb://localhost?queue_bytes=12parsecs").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     r#"option queue_bytes: "12parsecs" is not a number of bytes of at least 64KiB: 67108864, 64MiB"#,
+/// );
+/// assert!(!error.is_unknown_option());
+/// ```
 #[derive(Debug)]
 pub struct ConfigError(Kind);
 
@@ -148,6 +157,16 @@ impl std::error::Error for ConfigError {
 }
 
 /// A point that was not accepted.
+///
+/// ```
+/// use potsdb::{Client, SendError};
+///
+/// let client = Client::open("tsdb://localhost?test_mode=true")?;
+/// let error = client.send("web.requests", f64::NAN, ()).unwrap_err();
+/// assert!(matches!(error, SendError::Invalid(_)));
+/// assert_eq!(client.stats().invalid, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum SendError {
@@ -175,6 +194,17 @@ impl fmt::Display for SendError {
 impl std::error::Error for SendError {}
 
 /// A flush that did not reach its barrier in time.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let client = potsdb::Client::open("tsdb://localhost:1")?; // no server
+/// client.send("jobs.done", 1, ())?;
+/// let error = client.flush(Duration::ZERO).unwrap_err();
+/// assert_eq!(error.pending, 1);
+/// client.stop();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FlushError {

@@ -53,6 +53,18 @@ pub(crate) use state::{Counts, State};
 const SLACK: Duration = Duration::from_millis(1);
 
 /// What became of a point handed to `send`.
+///
+/// ```
+/// use potsdb::{Client, Sent};
+///
+/// let client = Client::open("tsdb://localhost?test_mode=true")?;
+/// match client.send("web.requests", 1, ())? {
+///     Sent::Queued => {}
+///     Sent::Repeated => println!("there is a point at this second already"),
+///     Sent::Dropped | _ => println!("given up at once, and counted"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sent {

@@ -34,6 +34,12 @@ const UNKNOWN: usize = 256;
 const KEPT: usize = 64;
 
 /// A change of state a program's operator wants to know of. Its `Display` is the log message.
+///
+/// ```
+/// let report = potsdb::Report::Dropping { points: 7 };
+/// assert_eq!(report.to_string(), "the queue is full: 7 points dropped");
+/// assert_eq!(report.level(), potsdb::log::Level::Warn); // its target is `potsdb`
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Report {

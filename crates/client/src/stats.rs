@@ -18,6 +18,22 @@ use potsdb_wire::Server;
 ///
 /// Points, unless said otherwise. [`is_balanced`](Stats::is_balanced) is the law that ties the
 /// first block of fields together.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+/// client.send("jobs.done", 1, ())?;
+/// let stats = client.close(Duration::from_secs(5));
+/// assert_eq!(
+///     stats.accepted,
+///     stats.acknowledged + stats.unconfirmed + stats.rejected + stats.dropped.total() + stats.pending(),
+/// );
+/// for (name, count) in stats.pairs() {
+///     println!("{name} {count}");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -176,6 +192,16 @@ impl fmt::Display for Stats {
 }
 
 /// Points that were accepted and given up, by reason.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let client = potsdb::Client::open("tsdb://localhost:1")?; // no server
+/// client.send("jobs.done", 1, ())?;
+/// let stats = client.close(Duration::ZERO);
+/// assert_eq!((stats.dropped.closed, stats.dropped.total()), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
@@ -202,6 +228,10 @@ impl Dropped {
 }
 
 /// What there is between the client and an endpoint.
+///
+/// ```
+/// assert_eq!(potsdb::EndpointState::Connected.to_string(), "connected");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndpointState {
@@ -280,6 +310,16 @@ impl fmt::Display for EndpointStats {
 }
 
 /// What a client sent of one metric, as [`Stats::by_metric`] says it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let client = potsdb::Client::open("tsdb://localhost?by_metric=100&test_mode=true")?;
+/// client.send("jobs.done", 1, ())?;
+/// let stats = client.close(Duration::from_secs(5));
+/// assert_eq!((stats.by_metric[0].metric.as_str(), stats.by_metric[0].points), ("jobs.done", 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetricCount {

@@ -23,6 +23,14 @@ mod read;
 
 /// A JSON value that borrows from the text it was read from where it can. A seventh kind will not come, so a `match` may
 /// name them all.
+///
+/// ```
+/// use potsdb_wire::{Json, json};
+///
+/// let json = json::parse(br#"{"metric": "m", "value": 5.0}"#)?;
+/// assert_eq!(json.field("value"), Some(&Json::Number("5.0")), "a number keeps its digits");
+/// # Ok::<(), json::JsonError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Json<'a> {
     /// `null`.

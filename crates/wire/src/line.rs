@@ -24,6 +24,15 @@ use crate::{
 };
 
 /// The parts of a put line.
+///
+/// ```
+/// use potsdb_wire::line;
+///
+/// let line = line::parse(b"put web.latency 1767225600 0.0123 path=/login\n")?;
+/// assert_eq!((line.metric, line.value().as_f64()), ("web.latency", 0.0123));
+/// assert_eq!(line.tags.collect::<Vec<_>>(), [("path", "/login")]);
+/// # Ok::<(), potsdb_wire::InvalidPoint>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Line<'a> {
@@ -126,6 +135,17 @@ pub fn parse(line: &[u8]) -> Result<Line<'_>, InvalidPoint> {
 /// What goes into every line: a prefix of its metric, and tags behind its own.
 ///
 /// A tag whose name the line has already is left out, and so is one whose name was added before.
+///
+/// ```
+/// use potsdb_wire::{Additions, Rules, SeriesText, line};
+///
+/// let additions = Additions::new("shop.", [("dc", "eu")]);
+/// let mut out = Vec::new();
+/// let input = b"web.latency 1767225600 0.0123";
+/// line::extended_with(&mut SeriesText::new(), &Rules::default(), &additions, input, &mut out)?;
+/// assert_eq!(out, b"put shop.web.latency 1767225600 0.0123 dc=eu\n");
+/// # Ok::<(), potsdb_wire::InvalidPoint>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Additions {
     prefix: String,
@@ -183,6 +203,15 @@ impl Additions {
 /// Blanks around fields and one carriage return at the end go, and so does a tag that is there twice with one value. A
 /// value that not every server reads is rewritten to the same number, seconds with decimals to milliseconds; everything
 /// else stays byte for byte. A refused line appends nothing. A metric named `put` needs the command before it.
+///
+/// ```
+/// use potsdb_wire::{Rules, line};
+///
+/// let mut out = Vec::new();
+/// line::canonical(&Rules::default(), b" web.latency  1767225600.5 .0123 path=/login\r", &mut out)?;
+/// assert_eq!(out, b"put web.latency 1767225600500 0.0123 path=/login\n");
+/// # Ok::<(), potsdb_wire::InvalidPoint>(())
+/// ```
 pub fn canonical(rules: &Rules, input: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidPoint> {
     canonical_with(&mut SeriesText::new(), rules, input, out)
 }

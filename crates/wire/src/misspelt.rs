@@ -1,6 +1,10 @@
 //! How far a name is from the one that may have been meant.
 
 /// Returns how many letters have to be put in, taken out or changed to make one text of the other (Levenshtein 1965).
+///
+/// ```
+/// assert_eq!(potsdb_wire::letters_amiss("overflaw", "overflow"), 1);
+/// ```
 pub fn letters_amiss(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     // Of one row of the table: from the beginning of `one` so far to each beginning of `other`.

@@ -9,6 +9,13 @@ use std::{error::Error, fmt, str::FromStr};
 use crate::error::{Field, InvalidPoint};
 
 /// Which characters names may hold.
+///
+/// ```
+/// use potsdb_wire::Names;
+///
+/// assert_eq!("utf8".parse(), Ok(Names::Utf8));
+/// assert_eq!(Names::OpenTsdb.to_string(), "opentsdb");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Names {

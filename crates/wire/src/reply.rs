@@ -28,6 +28,13 @@ mod put;
 mod read;
 
 /// A server, as its answer to `version` or the option `server=` names it.
+///
+/// ```
+/// use potsdb_wire::Server;
+///
+/// assert_eq!("victoriametrics".parse(), Ok(Server::VictoriaMetrics));
+/// assert!(!Server::VictoriaMetrics.answers_version());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Server {
@@ -72,6 +79,13 @@ impl Server {
 }
 
 /// What kind of error a server reports.
+///
+/// ```
+/// use potsdb_wire::{Class, ErrorKind};
+///
+/// assert_eq!(ErrorKind::UnknownMetric.name(), "unknown metric");
+/// assert_eq!(ErrorKind::UnknownMetric.class(), Class::Rejected);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

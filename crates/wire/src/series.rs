@@ -21,6 +21,17 @@ mod cut;
 ///
 /// Make it in this order: [`metric`](Self::metric), [`tag`](Self::tag) for each, [`finish`](Self::finish). A refused
 /// tag leaves the text as it was before; [`metric`](Self::metric) begins a new one.
+///
+/// ```
+/// use potsdb_wire::{Rules, SeriesText};
+///
+/// let (rules, mut series) = (Rules::default(), SeriesText::new());
+/// series.metric(&rules, "shop.", "web.latency")?;
+/// series.tag(&rules, "path", "/login")?;
+/// series.finish(&rules)?;
+/// assert_eq!((series.head(), series.tail()), (&b"put shop.web.latency "[..], &b" path=/login\n"[..]));
+/// # Ok::<(), potsdb_wire::InvalidPoint>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct SeriesText {
     bytes: Vec<u8>,

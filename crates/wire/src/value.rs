@@ -18,6 +18,15 @@ pub(crate) mod decimal;
 /// A point's value: an integer within `i64`, or a finite float.
 ///
 /// An `f32` becomes the `f64` of the same number, which OpenTSDB stores in four bytes again.
+///
+/// ```
+/// use potsdb_wire::Value;
+///
+/// assert_eq!(Value::try_from(0.0123)?.text(&mut [0; Value::MAX_LEN]), b"0.0123");
+/// assert_eq!(Value::parse(b"42")?.as_i64(), Some(42));
+/// assert!(Value::try_from(f64::NAN).is_err());
+/// # Ok::<(), potsdb_wire::InvalidPoint>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Value(Number);
 

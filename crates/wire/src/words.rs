@@ -22,6 +22,10 @@ pub const CUT: &str = "...";
 ///
 /// Escape sequences are left out. White space of any length, line ends included, becomes one space. Any other character
 /// that is not seen, and each run of bytes that are not UTF-8, becomes `?`. Longer words end in `...`.
+///
+/// ```
+/// assert_eq!(potsdb_wire::words::clean(b"two\r\n  lines\x00"), "two lines?");
+/// ```
 pub fn clean(said: &[u8]) -> String {
     let mut words = String::new();
     append(&mut words, said);

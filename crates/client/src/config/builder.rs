@@ -6,6 +6,26 @@ use super::url;
 use crate::error::ConfigError;
 
 /// A client to be. From [`Client::builder`](crate::Client::builder).
+///
+/// ```
+/// use potsdb::{Builder, Client, Endpoint, Options, Overflow};
+///
+/// let client = Client::builder("tsdb://localhost")
+///     .overflow(Overflow::DropNewest)
+///     .set("mps", "5000") // by name, as in a URL
+///     .test_mode(true)
+///     .build()?;
+/// assert_eq!(client.options().mps, 5000.0);
+///
+/// // What was wrong is told once, by `build`.
+/// let error = Client::builder("tsdb://localhost").set("overflaw", "block").build().unwrap_err();
+/// assert_eq!(error.to_string(), r#"unknown option "overflaw": did you mean "overflow"?"#);
+///
+/// // Without a URL.
+/// let endpoints = vec![Endpoint::new("tsd1", 4242), Endpoint::new("tsd2", 4242)];
+/// let client = Builder::from_parts(endpoints, Options::default()).test_mode(true).build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {

@@ -23,6 +23,16 @@ macro_rules! options {
         /// Names, defaults and rules are the same in a URL's query, in the environment, as keywords of Python and as
         /// flags of the command. [`check`](Options::check) holds each against its rule, as
         /// [`Builder::build`](crate::Builder::build) does.
+        ///
+        /// ```
+        /// use potsdb::{Options, Overflow};
+        ///
+        /// let mut options = Options::default();
+        /// options.set("overflow", "block:5s")?;
+        /// options.queue_points = 1_000_000;
+        /// assert!(matches!(options.check()?.overflow, Overflow::Block(Some(_))));
+        /// # Ok::<(), potsdb::ConfigError>(())
+        /// ```
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         pub struct Options {

@@ -6,6 +6,12 @@
 use std::fmt;
 
 /// Text that is never printed.
+///
+/// ```
+/// let secret = potsdb::Secret::from("hunter2");
+/// assert_eq!(format!("{secret:?}"), "Secret(..)");
+/// assert_eq!(secret.reveal(), "hunter2");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

@@ -7,6 +7,17 @@ use crate::face::client::Client;
 use crate::process::home::Home;
 
 /// A place in the order of sending. From [`Client::barrier`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+/// client.send("jobs.done", 1, ())?;
+/// let barrier = client.barrier();
+/// client.send("jobs.done", 2, [("of", "another")])?; // not waited for
+/// assert!(barrier.wait(Duration::from_secs(5)) && barrier.is_reached());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a barrier is there to be waited for"]
 pub struct Barrier {

@@ -55,11 +55,14 @@ thread_local! {
 /// and [`Series`] included, closes the client with [`Options::close_grace`]; a client in a `static`
 /// is never dropped and is to be closed by the program. After a fork the child starts empty.
 ///
-/// ```no_run
-/// let client = potsdb::Client::open("tsdb://localhost:4242")?;
+/// ```
+/// use std::time::Duration;
+///
+/// // `test_mode` does everything but talk to the network, and counts what it takes as dropped.
+/// let client = potsdb::Client::open("tsdb://localhost:4242?test_mode=true")?;
 /// client.send("host.load", 0.7, [("core", "1")])?;
-/// let stats = client.close(std::time::Duration::from_secs(5));
-/// assert_eq!(stats.delivered(), 1);
+/// let stats = client.close(Duration::from_secs(5));
+/// assert_eq!((stats.accepted, stats.dropped.test_mode), (1, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -75,6 +78,13 @@ struct Handle {
 
 impl Client {
     /// Opens a client: `tsdb://host:4242?option=value`.
+    ///
+    /// ```
+    /// let client = potsdb::Client::open("tsdb://tsd1,tsd2:4243?queue_points=1000000&test_mode=true")?;
+    /// assert_eq!(client.endpoints()[1].to_string(), "tsdb://tsd2:4243");
+    /// assert_eq!(client.options().queue_points, 1_000_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -96,6 +106,17 @@ impl Client {
     }
 
     /// Begins to build a client.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let client = potsdb::Client::builder("tsdb://localhost?test_mode=true")
+    ///     .prefix("shop.".to_owned())
+    ///     .settle(Duration::from_secs(10))
+    ///     .build()?;
+    /// assert_eq!(client.options().prefix, "shop.");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder(url: &str) -> Builder {
         Builder::new(url)
     }
@@ -112,6 +133,16 @@ impl Client {
     ///
     /// Never blocks and never does I/O, but for `overflow=block`. The line carries `tags` in their
     /// order, then the client's own, then `host`; an own tag that is among `tags` is left out.
+    ///
+    /// ```
+    /// use potsdb::{Client, SendError, Sent};
+    ///
+    /// let client = Client::open("tsdb://localhost?test_mode=true")?;
+    /// assert_eq!(client.send("web.requests", 1, [("path", "/login")])?, Sent::Queued);
+    /// let refused = client.send("web requests", 1, ());
+    /// assert!(matches!(refused, Err(SendError::Invalid(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -138,6 +169,16 @@ impl Client {
 
     /// Makes a series: checks and renders metric and tags once, for many points.
     ///
+    /// ```
+    /// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+    /// let latency = client.series("web.latency", [("path", "/login")])?;
+    /// for seconds in [0.012, 0.009, 0.031] {
+    ///     latency.send(seconds)?;
+    /// }
+    /// assert_eq!(client.stats().accepted + client.stats().repeated, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What is illegal, and the rule.
@@ -158,6 +199,17 @@ impl Client {
     /// none of that name, so a line without tags is a point, too. A client without them (`host_tag=false`) takes legal
     /// lines as they are. Repeats are not looked for, as in tables. Waits for room when the queue is full, at most `timeout`:
     /// [`overflow`](field@Options::overflow) is for calls.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+    /// let lines = b"put a 1767225600 1 h=x\n# a comment\nb 1767225600 2 h=x\nno line\n";
+    /// let sent = client.send_lines(lines, Duration::from_secs(5))?;
+    /// assert_eq!((sent.queued, sent.passed_over, sent.consumed), (2, 1, lines.len()));
+    /// assert_eq!(sent.bad[0].number, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -190,6 +242,16 @@ impl Client {
     /// Waits until every point accepted before the call has its verdict and no re-send of it is under
     /// way, at most `timeout`.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+    /// client.send("jobs.done", 1, ())?;
+    /// client.flush(Duration::from_secs(5))?;
+    /// assert_eq!(client.stats().pending(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The deadline came first; says how many points of the client were without a verdict then.
@@ -203,6 +265,18 @@ impl Client {
     }
 
     /// Marks this place in the order of sending, to wait for it in slices or from elsewhere.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+    /// client.send("jobs.done", 1, ())?;
+    /// let barrier = client.barrier();
+    /// while !barrier.wait(Duration::from_millis(100)) {
+    ///     // Look at something else, and wait again.
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn barrier(&self) -> Barrier {
         self.barrier_on(Occasion::Flush)
     }
@@ -220,6 +294,19 @@ impl Client {
     /// final statistics: what was pending at the deadline is dropped, with the reason `closed`.
     ///
     /// All clones are closed with it. A second close returns the statistics as they are.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use potsdb::SendError;
+    ///
+    /// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+    /// client.send("jobs.done", 1, ())?;
+    /// let stats = client.close(Duration::from_secs(5));
+    /// assert!(stats.is_balanced() && stats.pending() == 0);
+    /// assert_eq!(client.send("jobs.done", 2, ()), Err(SendError::Closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self, timeout: Duration) -> Stats {
         if let Some(home) = self.existing_home() {
             home.sources().call(Occasion::Close);
@@ -237,6 +324,19 @@ impl Client {
 
     /// Gives up what is queued and in flight, with the reason `stopped`, and returns at once. Points
     /// sent from then on are accepted and dropped for the same reason.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use potsdb::{Client, Sent};
+    ///
+    /// let client = Client::open("tsdb://localhost?test_mode=true")?;
+    /// client.stop();
+    /// assert!(client.wait_closed(Duration::from_secs(5)));
+    /// assert_eq!(client.send("jobs.done", 1, ())?, Sent::Dropped);
+    /// assert_eq!(client.stats().dropped.stopped, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stop(&self) {
         let home = self.home();
         home.queue().stop();
@@ -258,6 +358,15 @@ impl Client {
     }
 
     /// The statistics at this instant.
+    ///
+    /// ```
+    /// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+    /// client.send("jobs.done", 1, ())?;
+    /// let stats = client.stats();
+    /// assert!(stats.is_balanced());
+    /// println!("{stats}"); // 1 accepted: 0 acknowledged, 1 pending
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.existing_home().map(Home::stats).unwrap_or_default()

@@ -14,6 +14,18 @@ use crate::queue::{Sent, Wait};
 ///
 /// Sending through a series does no check and no formatting but that of the number. Cheap to clone;
 /// usable from any number of threads. It keeps its client open.
+///
+/// ```
+/// use potsdb::{Client, Sent, Timestamp};
+///
+/// let client = Client::open("tsdb://localhost?host_tag=false&test_mode=true")?;
+/// let load = client.series("host.load", [("core", "1")])?;
+/// let at = Timestamp::from_secs(1_767_225_600)?;
+/// assert_eq!(load.send_at(0.7, at)?, Sent::Queued);
+/// assert_eq!(load.send_at(0.9, at)?, Sent::Repeated, "a series has one value at a time");
+/// assert_eq!(format!("{load:?}"), "Series(host.load  core=1)");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Series {
     pub(crate) client: Client,
@@ -97,6 +109,15 @@ impl std::fmt::Debug for Series {
 }
 
 /// What can be a value: every integer that fits an `i64`, finite floats, and [`Value`] itself.
+///
+/// ```
+/// use potsdb::{IntoValue, Value};
+///
+/// assert_eq!(7_u8.into_value()?, Value::try_from(7_i64)?);
+/// assert!(0.5.into_value().is_ok());
+/// assert!(f64::NAN.into_value().is_err() && u64::MAX.into_value().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait IntoValue {
     /// Makes the value.
     ///

@@ -15,6 +15,18 @@ use crate::queue::repeat::{Known, Registry};
 use crate::queue::{Queue, Sent};
 
 /// What became of lines handed to [`Client::send_lines`](crate::Client::send_lines).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+/// let mut rest: &[u8] = b"a 1767225600 1 h=x\nb 1767225600 2 h=x\n";
+/// while !rest.is_empty() {
+///     let sent = client.send_lines(rest, Duration::from_secs(1))?;
+///     rest = &rest[sent.consumed..]; // what the timeout left is given again
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SentLines {
@@ -34,6 +46,17 @@ pub struct SentLines {
 }
 
 /// A line that was refused.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+/// let sent = client.send_lines(b"\nm now 1 h=x\n", Duration::from_secs(1))?;
+/// let bad = &sent.bad[0];
+/// assert_eq!(bad.number, 2);
+/// assert!(bad.error.to_string().starts_with("timestamp: "), "{}", bad.error);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BadLine {

@@ -62,6 +62,17 @@ impl Response {
 ///
 /// However the bytes are split into reads, the responses are the same. Each byte costs a bounded time. What is
 /// [held](Self::held) is at most a head and a body, each within its bound.
+///
+/// ```
+/// use potsdb_wire::http::Responses;
+///
+/// let mut responses = Responses::new();
+/// let mut bytes = &b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 4"[..];
+/// let response = responses.read(&mut bytes)?.expect("it is whole");
+/// assert_eq!((response.status, response.keeps), (204, true));
+/// assert_eq!(responses.read(&mut bytes)?, None);
+/// # Ok::<(), potsdb_wire::http::ResponseError>(())
+/// ```
 #[derive(Debug)]
 pub struct Responses {
     at: At,

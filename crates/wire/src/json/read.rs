@@ -12,6 +12,14 @@ use super::Json;
 pub const MAX_DEPTH: usize = 64;
 
 /// What to accept beyond RFC 8259; nothing by default.
+///
+/// ```
+/// use potsdb_wire::json::{self, Tolerance};
+///
+/// let tolerance = Tolerance { non_numbers: true, ..Tolerance::default() };
+/// assert!(json::parse(b"NaN").is_err());
+/// assert!(json::parse_with(b"NaN", tolerance).is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Tolerance {
     /// Accept `NaN`, `Infinity` and `-Infinity` as numbers.
@@ -21,6 +29,11 @@ pub struct Tolerance {
 }
 
 /// A text that is not JSON.
+///
+/// ```
+/// let error = potsdb_wire::json::parse(b"[1, x]").unwrap_err();
+/// assert_eq!(error.offset, 4);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JsonError {
     /// Where, in bytes from the start.

@@ -13,6 +13,13 @@
 use std::fmt;
 
 /// What listens where a server of this protocol should.
+///
+/// ```
+/// use potsdb_wire::reply::Foreign;
+///
+/// assert_eq!(Foreign::of(b"SSH-2.0-OpenSSH_9.6\r\n"), Some(Foreign::Ssh));
+/// assert_eq!(Foreign::of(b"put: unknown metric: m\n"), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Foreign {

@@ -30,6 +30,13 @@ use crate::words;
 /// What an answer to `/api/put` means for the points of its request.
 ///
 /// Words are one line of at most [`words::MAX`] bytes, status included; see [`words::clean`].
+///
+/// ```
+/// use potsdb_wire::reply::{self, PutReply};
+///
+/// assert_eq!(reply::put(204, b""), PutReply::Taken { counted: false });
+/// assert!(matches!(reply::put(503, b"busy"), PutReply::Later { less: true, .. }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PutReply<'a> {

@@ -17,6 +17,16 @@ use super::{ErrorKind, Reply, Server};
 ///
 /// However the bytes are split into pushes, the replies are the same. Holds at most one line of at most
 /// [`MAX_REPLY`](Self::MAX_REPLY) bytes beyond what was pushed since [`next`](Self::next) last returned `None`.
+///
+/// ```
+/// use potsdb_wire::{ErrorKind, Replies, Reply};
+///
+/// let mut replies = Replies::new();
+/// replies.push(b"put: unknown metric: No such name ");
+/// assert_eq!(replies.next(), None, "the line is not whole");
+/// replies.push(b"for 'metrics': 'm'\n");
+/// assert!(matches!(replies.next(), Some(Reply::Error { kind: ErrorKind::UnknownMetric, .. })));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Replies {
     bytes: Vec<u8>,

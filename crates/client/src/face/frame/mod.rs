@@ -41,6 +41,13 @@ mod times;
 pub use send::Frame;
 
 /// Which columns of a table make points, and how.
+///
+/// ```
+/// use potsdb::frame::Columns;
+///
+/// let columns = Columns::new().value("latency", "web.latency").timestamp("time").tag("path");
+/// assert_eq!(columns.names().collect::<Vec<_>>(), ["latency", "time", "path"]);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
     values: Vec<(String, Option<String>)>,
@@ -101,6 +108,26 @@ impl Columns {
 }
 
 /// What became of a table's cells.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use potsdb::arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+/// # fn column(array: impl potsdb::arrow_array::Array + 'static) -> ArrayRef { Arc::new(array) }
+/// # let batch = RecordBatch::try_from_iter([
+/// #     ("time", column(Int64Array::from(vec![1_767_225_600, 1_767_225_601]))),
+/// #     ("path", column(StringArray::from(vec!["/login", "/logout"]))),
+/// #     ("latency", column(Float64Array::from(vec![0.0123, f64::NAN]))),
+/// # ])?;
+/// use std::time::Duration;
+///
+/// use potsdb::frame::Columns;
+///
+/// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+/// let columns = Columns::new().value("latency", "web.latency").timestamp("time").tag("path");
+/// let sent = client.send_frame(&batch, &columns, Duration::from_secs(5))?;
+/// assert_eq!((sent.queued, sent.skipped, sent.rows), (1, 1, 2)); // NaN is no value
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SentFrame {
@@ -121,6 +148,27 @@ pub struct SentFrame {
 pub const BAD_CELLS: usize = 10;
 
 /// A cell that was refused.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use potsdb::arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+/// # fn column(array: impl potsdb::arrow_array::Array + 'static) -> ArrayRef { Arc::new(array) }
+/// # let batch = RecordBatch::try_from_iter([
+/// #     ("time", column(Int64Array::from(vec![1_767_225_600, 1_767_225_601]))),
+/// #     ("path", column(StringArray::from(vec!["/login", "/log out"]))),
+/// #     ("latency", column(Float64Array::from(vec![0.0123, f64::NAN]))),
+/// # ])?;
+/// use std::time::Duration;
+///
+/// use potsdb::frame::Columns;
+///
+/// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+/// let columns = Columns::new().value("time", "web.at").tag("path");
+/// let sent = client.send_frame(&batch, &columns, Duration::from_secs(5))?;
+/// assert_eq!((sent.invalid, sent.bad[0].row), (1, 1));
+/// println!("{}", sent.bad[0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BadCell {
@@ -139,6 +187,25 @@ impl fmt::Display for BadCell {
 }
 
 /// Why a table cannot be sent at all.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use potsdb::arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+/// # fn column(array: impl potsdb::arrow_array::Array + 'static) -> ArrayRef { Arc::new(array) }
+/// # let batch = RecordBatch::try_from_iter([
+/// #     ("time", column(Int64Array::from(vec![1_767_225_600, 1_767_225_601]))),
+/// #     ("path", column(StringArray::from(vec!["/login", "/logout"]))),
+/// #     ("latency", column(Float64Array::from(vec![0.0123, f64::NAN]))),
+/// # ])?;
+/// use std::time::Duration;
+///
+/// use potsdb::frame::{Columns, FrameError};
+///
+/// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+/// let error = client.send_frame(&batch, &Columns::new().value("size", "web.size"), Duration::ZERO);
+/// assert_eq!(error, Err(FrameError::Missing("size".to_owned())));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -180,6 +247,23 @@ impl Client {
     /// Prefix, own tags and host are added as by [`send`](Client::send); repeats are not looked for. Times are
     /// written as the option `precision` says, cut to the whole second or millisecond.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// use potsdb::arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
+    /// use potsdb::frame::Columns;
+    ///
+    /// let time: ArrayRef = Arc::new(Int64Array::from(vec![1_767_225_600, 1_767_225_601]));
+    /// let latency: ArrayRef = Arc::new(Float64Array::from(vec![0.0123, 0.0098]));
+    /// let batch = RecordBatch::try_from_iter([("time", time), ("latency", latency)])?;
+    ///
+    /// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+    /// let columns = Columns::new().value("latency", "web.latency").timestamp("time");
+    /// assert_eq!(client.send_frame(&batch, &columns, Duration::from_secs(5))?.queued, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What keeps the batch from being read; and when nothing at all was taken because the client is closed.
@@ -193,6 +277,29 @@ impl Client {
     }
 
     /// Begins a table of several batches, whose series are looked up once for all of them.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use potsdb::arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+    /// # fn column(array: impl potsdb::arrow_array::Array + 'static) -> ArrayRef { Arc::new(array) }
+    /// # let batch = RecordBatch::try_from_iter([
+    /// #     ("time", column(Int64Array::from(vec![1_767_225_600, 1_767_225_601]))),
+    /// #     ("path", column(StringArray::from(vec!["/login", "/logout"]))),
+    /// #     ("latency", column(Float64Array::from(vec![0.0123, f64::NAN]))),
+    /// # ])?;
+    /// use std::time::Duration;
+    ///
+    /// use potsdb::frame::Columns;
+    ///
+    /// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+    /// let columns = Columns::new().value("latency", "web.latency").timestamp("time").tag("path");
+    /// let mut frame = client.frame(columns);
+    /// for batch in [batch.slice(0, 1), batch.slice(1, 1)] {
+    ///     frame.send(&batch, 0, Duration::from_secs(5))?;
+    /// }
+    /// assert_eq!(client.stats().accepted, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn frame(&self, columns: Columns) -> Frame {
         Frame::new(self.clone(), columns)

@@ -8,11 +8,11 @@
 //! `REGISTRY`. A fork needs the interpreter lock, or without one stops all attached threads where they would detach: it
 //! always finds the registry free.
 
-use potsdb::binding::ClientBinding as _;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use potsdb::binding::ClientBinding as _;
 use pyo3::prelude::*;
 
 use crate::core::Core;

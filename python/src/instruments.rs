@@ -13,11 +13,11 @@
 //! `with timer:` has no place of its own for the time it began. It lies in a context variable, as a stack: each thread, task and
 //! greenlet has its own, so that blocks that overlap are told apart. `timer.time()` makes a token that holds the time itself.
 
-use potsdb::binding::ClientBinding as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use potsdb::binding::ClientBinding as _;
 use potsdb_instruments as crates;
 use potsdb_instruments::{InstrumentError, Names, Style};
 use pyo3::exceptions::{PyOverflowError, PyStopIteration, PyTypeError, PyValueError};

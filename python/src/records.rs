@@ -5,9 +5,9 @@
 //! second record from within the first. How often is decided elsewhere: for reports in the crate,
 //! for refused points in `potsdb/_records.py`.
 
-use potsdb::binding::ClientBinding as _;
 use std::cell::Cell;
 
+use potsdb::binding::ClientBinding as _;
 use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;

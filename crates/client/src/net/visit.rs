@@ -4,6 +4,7 @@
 //! what points will meet. A library for HTTP would bring a second opinion on all of that, and knows no telnet. Runs on
 //! the caller's thread, which waits until the time it gave is over, in all.
 
+use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -76,6 +77,12 @@ impl Visit {
         };
         self.write_all(&line)?;
         Ok(true)
+    }
+}
+
+impl fmt::Debug for Visit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Visit({})", self.host)
     }
 }
 

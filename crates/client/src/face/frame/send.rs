@@ -9,6 +9,7 @@
 //! A chunk is read column by column, by loops that know the column's type, into arrays that stay in the processor's nearest
 //! cache; then written row by row. What has no time, series or value there is looked at again, alone: it is null, or illegal.
 
+use std::fmt;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -26,7 +27,7 @@ use crate::clock;
 use crate::error::SendError;
 use crate::face::client::Client;
 
-/// A table on its way: columns, and the series seen in them so far.
+/// A table on its way: columns, and the series seen in them so far. From [`Client::frame`].
 pub struct Frame {
     client: Client,
     columns: Columns,
@@ -72,6 +73,15 @@ impl Frame {
         // Whatever ends it, the page knows what was taken.
         let _ = table.send(&mut page, from, batch.num_rows());
         page.end()
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("client", &self.client)
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
     }
 }
 

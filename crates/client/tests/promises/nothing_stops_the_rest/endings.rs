@@ -1,8 +1,9 @@
 //! Connections that end, are to end, or are of no use cost no point, no throughput and no noise.
 
-use potsdb::EndpointState;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+
+use potsdb::EndpointState;
 
 use super::*;
 

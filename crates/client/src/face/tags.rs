@@ -132,14 +132,14 @@ mod tests {
     #[test]
     fn every_collection_gives_its_tags_in_their_order() {
         let pairs = [("b", "1"), ("a", "2")];
-        let owned: Vec<(String, String)> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let array = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let owned = array.to_vec();
         assert_eq!(read(()), "");
         for text in [
             read(pairs),
-            read(&pairs),
             read(&pairs[..]),
-            read(pairs.to_vec()),
-            read(&pairs.to_vec()),
+            read(&array),
+            read(array),
             read(&owned),
             read(&owned[..]),
             read(owned),

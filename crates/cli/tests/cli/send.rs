@@ -334,7 +334,7 @@ fn what_is_wrong_with_an_argument_is_one_line_with_name_value_and_rule() {
         (&["pipe", "--timeout", "0"], "invalid value '0' for '--timeout <TIME>'"),
         (
             &["send", "--timeout", "-1s", "m", "1"],
-            "invalid value '-1s' for '--timeout <TIME>': expected a number",
+            "invalid value '-1s' for '--timeout <TIME>': expected a duration: 5s, 250ms",
         ),
         (&["pipe", "--mps", "-5"], "option mps: \"-5\" is not a number from 0 up"),
         (&["send", "m"], "<VALUE> (help: potsdb send -h)"),

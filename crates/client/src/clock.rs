@@ -86,9 +86,12 @@ pub(crate) fn of(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// When `timeout` from now ends; `None`, no limit, where no clock goes that far.
+/// When `timeout` from now ends; `None`, no limit, where no clock goes that far. Without a limit no clock is read.
 pub(crate) fn deadline(timeout: Duration) -> Option<Instant> {
-    Instant::now().checked_add(timeout)
+    match timeout {
+        Duration::MAX => None,
+        _ => Instant::now().checked_add(timeout),
+    }
 }
 
 #[cfg(test)]

@@ -300,6 +300,7 @@ impl Engine {
                     Timer::Age.at(retires_at.filter(later)),
                     Timer::AskKernel.at(exchange.ask_kernel_at()),
                     Timer::StandStill.at(stands_still),
+                    Timer::Retry.at(Some(door.retry_not_before).filter(|at| retries_ready && later(at))),
                     Timer::GiveWay.at(Some(link.gives_way_until).filter(|at| retries_ready && later(at))),
                 ];
                 timers.into_iter().flatten().min()
@@ -377,12 +378,14 @@ impl Engine {
             EnginePhase::Closing {
                 deadline: Some(deadline),
             } if deadline <= self.now => return self.give_up(),
-            EnginePhase::Closing { .. } => self.hurry(),
-            EnginePhase::Open => {}
+            EnginePhase::Closing { .. } | EnginePhase::Open => {}
         }
         self.expire();
         for link in 0..self.links.len() {
             self.tick(link);
+        }
+        if self.phase != EnginePhase::Open {
+            self.hurry();
         }
         self.resend();
         match self.is_finishing() {

@@ -17,8 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or("tsdb://localhost:4242".into());
     let client = Client::builder(&url).worker_tag("worker".into()).build()?;
     let instruments = Instruments::new(&client);
-    instruments.counter("service.starts", potsdb::NO_TAGS)?.add(1);
-    let turns = instruments.counter("service.turns", potsdb::NO_TAGS)?;
+    instruments.counter("service.starts", ())?.add(1);
+    let turns = instruments.counter("service.turns", ())?;
 
     // Waits for signals in a thread: a handler may not lock, and closing a client does.
     let mut signals = Signals::new([SIGTERM, SIGINT])?;

@@ -51,10 +51,9 @@ const PAUSE: (Duration, Duration, Duration) = (
 /// What has no verdict and failed [`PART_AT`] times is parted, into so many parts.
 const PARTS: u64 = 4;
 
-/// A line that failed so often by itself is given up when the client closes, which is after about a minute; and one that is
-/// known to fail alone, whose pauses are longer, after two.
-const HOPELESS: u8 = 18;
-const HOPELESS_ALONE: u8 = 13;
+/// A line is given up when the client closes if it failed so often by itself and was taken from the queue so long ago; one
+/// that is known to fail alone, whose pauses are longer, is given twice as long.
+const HOPELESS: (u8, Duration) = (8, Duration::from_secs(60));
 
 /// When the client closes, a sick series is given up if its pause has grown so long: after five tries in vain.
 const HOPELESS_AFTER: Duration = Duration::from_millis(3_200);
@@ -109,6 +108,11 @@ pub(crate) enum Kind {
     Failed,
     /// Lines that have their verdict.
     Precautions,
+}
+
+/// The shortest time until the next try, after so many in vain.
+pub(crate) fn pause_after(in_vain: u32) -> Duration {
+    (TRY_EVERY.0 * (1 << (in_vain / TRIES_IN_VAIN).min(7))).min(TRY_EVERY.1)
 }
 
 #[derive(Debug, Default)]
@@ -460,9 +464,8 @@ impl Retries {
 
     /// Parted or sick lines are about to be tried.
     fn tried(&mut self, now: Duration) {
-        let doublings = (self.tries / TRIES_IN_VAIN).min(6);
+        self.not_before = now + pause_after(self.tries);
         self.tries = self.tries.saturating_add(1);
-        self.not_before = now + (TRY_EVERY.0 * (1 << doublings)).min(TRY_EVERY.1);
     }
 
     /// Whether looking for the lines to blame is worth it: a server took some not so many tries ago.
@@ -547,9 +550,12 @@ impl Retries {
     /// Takes out the points of series that were tried in vain for long, and since [`hurry`](Retries::hurry), and those that
     /// failed by themselves for a minute or two, though it may be that the server takes nothing at all.
     pub(crate) fn drain_failing(&mut self, now: Duration) -> Vec<(Outstanding, Arc<str>)> {
+        let hopeless = |held: &Outstanding| {
+            let longest = HOPELESS.1 * if held.alone { 2 } else { 1 };
+            held.failures >= HOPELESS.0 && now >= held.taken_at + longest
+        };
         // Several lines that failed so often together were named, each of them.
-        let most = |held: &Outstanding| if held.alone { HOPELESS_ALONE } else { HOPELESS };
-        let hopeless = |resting: &Resting| resting.batch.lines.iter().all(|held| held.failures >= most(held));
+        let hopeless = |resting: &Resting| resting.batch.lines.iter().all(hopeless);
         let mut drained = Vec::new();
         while let Some(resting) = self.trying.pop_where(hopeless) {
             self.uncount(&resting.batch.lines);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::delivery::backoff::Backoff;
 use crate::delivery::overload::Overload;
+use crate::delivery::retries::pause_after;
 use crate::exchange::{Exchange, Knowledge, Room, Wire};
 use crate::queue::block::BLOCK_BYTES;
 use crate::stats::{EndpointState, EndpointStats};
@@ -34,6 +35,8 @@ pub(super) struct Door {
     /// How often it has failed lines since it last took some. The less often, the likelier it takes what failed here or
     /// elsewhere: it may be the other server that fails everything.
     pub(super) failures: u32,
+    /// Nothing that failed goes to it before that.
+    pub(super) retry_not_before: Duration,
     /// Something else than a server of this protocol was there once: silence is found out about anew on each connection.
     pub(super) was_foreign: bool,
 }
@@ -54,6 +57,7 @@ impl Door {
             was_foreign: false,
             last_success: 0,
             failures: 0,
+            retry_not_before: Duration::ZERO,
         }
     }
 
@@ -75,6 +79,16 @@ impl Door {
             self.trial = (self.trial * 2).min(BLOCK_BYTES);
         }
         lost
+    }
+
+    /// It has taken some lines, or failed some.
+    pub(super) fn judge(&mut self, now: Duration, worked: bool, failed: bool) {
+        if worked {
+            (self.failures, self.retry_not_before) = (0, Duration::ZERO);
+        } else if failed {
+            self.retry_not_before = now + pause_after(self.failures);
+            self.failures = self.failures.saturating_add(1);
+        }
     }
 
     /// Whether a connection may be tried now.

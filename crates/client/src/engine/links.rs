@@ -184,12 +184,7 @@ impl Engine {
             door.last_success = self.verdicts.successes;
         }
         let here = door.last_success;
-        door.failures = match worked {
-            true => 0,
-            false => door
-                .failures
-                .saturating_add(u32::from(!self.verdicts.heard.failed.is_empty())),
-        };
+        door.judge(self.now, worked, !self.verdicts.heard.failed.is_empty());
         match self.verdicts.complaint.take() {
             Some(complaint) => {
                 door.overload.complained(self.now, complaint);

@@ -78,7 +78,7 @@ impl Engine {
         let allowance = self.pace.allowance(self.now);
         let free = |link: &Link| {
             let free = link.exchange().is_some_and(Exchange::takes_batch);
-            free && !self.gives_way(link, !posted)
+            free && !self.gives_way(link, !posted) && self.doors[link.door].retry_not_before <= self.now
         };
         let Some((link, room)) = self.roomiest_of(posted, !posted, free).filter(|_| allowance > 0) else {
             return false;

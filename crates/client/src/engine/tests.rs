@@ -228,6 +228,20 @@ fn what_one_endpoint_fails_goes_there_again_where_no_other_can_be_reached_soon()
 }
 
 #[test]
+fn an_endpoint_that_fails_everything_gets_what_failed_ever_more_seldom_until_it_takes_something() {
+    let mut s = Scenario::new(1, 1, &options());
+    let door = &mut s.engine.doors[0];
+    let pauses = (0..200).map(|_| {
+        door.judge(Duration::ZERO, false, true);
+        door.retry_not_before.as_millis()
+    });
+    let pauses: Vec<u128> = pauses.collect();
+    assert_eq!((pauses[0], pauses[16], pauses[199]), (10, 20, 1_000));
+    door.judge(Duration::ZERO, true, true);
+    assert_eq!((door.failures, door.retry_not_before), (0, Duration::ZERO));
+}
+
+#[test]
 fn an_endpoint_that_stands_still_gets_no_more_while_another_takes_lines() {
     let options = Options {
         server: Some(potsdb_wire::Server::OpenTsdb),

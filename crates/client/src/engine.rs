@@ -1,7 +1,7 @@
 //! The engine: every decision about connections and lines, without I/O.
 //!
 //! ```text
-//!   link:  idle --connect--> resolving --dialling--> connecting --connected--> live (an exchange) --ended, cut--> idle
+//!   slot:  idle --connect--> resolving --dialling--> connecting --connected--> live (an exchange) --ended, cut--> idle
 //!            ^                   |                       |                                                     |
 //!            +---- back-off -----+-----------------------+-----------------------------------------------------+
 //! ```
@@ -10,8 +10,8 @@
 //! and takes [`Output`]s from [`poll`](Engine::poll). Time is a `Duration` since the client was
 //! opened; randomness comes from a seed. Equal inputs give equal outputs.
 //!
-//! A *door* is what is known of an endpoint over all its connections; a *link* is the place of one
-//! connection; what becomes of both is `engine/links.rs`'s. Lines that lost their connection wait in `verdicts.again` and
+//! A *peer* is what is known of an endpoint over all its connections; a *slot* is the place of one
+//! connection; what becomes of both is `engine/slots.rs`'s. Lines that lost their connection wait in `verdicts.again` and
 //! go before new ones; lines that a server failed, and precautions, wait in `retries` and go beside new ones, which is
 //! `engine/resend.rs`'s.
 
@@ -30,12 +30,12 @@ use crate::exchange::{Due, Exchange, Knowledge, Room, Terms, Timer, Wire};
 use crate::queue::block::Lines;
 use crate::stats::EndpointStats;
 
-mod door;
-mod links;
+mod peer;
 mod resend;
+mod slots;
 mod step;
 
-use door::{Door, Link, State};
+use peer::{Peer, Slot, State};
 pub(crate) use step::{EnginePhase, Input, Output};
 
 /// How long a connection attempt has for itself before another endpoint is tried beside it.
@@ -52,12 +52,12 @@ pub(crate) struct Engine {
     test_mode: bool,
     pace: Pace,
     random: Random,
-    doors: Vec<Door>,
-    links: Vec<Link>,
+    peers: Vec<Peer>,
+    slots: Vec<Slot>,
     /// Connections to an endpoint, but for those that are about to end because of their age.
     connections: usize,
     /// The endpoint that is tried first: not the same one for all clients of a fleet.
-    first_door: usize,
+    first_peer: usize,
     verdicts: Verdicts,
     retries: Retries,
     /// Bytes of precautions given beyond those of new lines, while both wait.
@@ -89,7 +89,7 @@ impl Engine {
     pub(crate) fn new(options: &Options, endpoints: Vec<(String, Wire)>, seed: u64) -> Engine {
         let connections = options.connections();
         let mut random = Random::new(seed);
-        let first_door = (random.next() >> 32) as usize % endpoints.len();
+        let first_peer = (random.next() >> 32) as usize % endpoints.len();
         let fixed = match (options.ack, options.server) {
             (Ack::None, _) => Some(Knowledge::Silent { until: Duration::MAX }),
             (_, Some(server)) if server.answers_version() => Some(Knowledge::Answers(server)),
@@ -120,18 +120,18 @@ impl Engine {
             test_mode: options.test_mode,
             pace: Pace::new(options.mps),
             random,
-            links: (0..connections * endpoints.len())
-                .map(|link| Link::new(link % endpoints.len()))
+            slots: (0..connections * endpoints.len())
+                .map(|slot| Slot::new(slot % endpoints.len()))
                 .collect(),
             connections,
-            first_door,
-            doors: endpoints
+            first_peer,
+            peers: endpoints
                 .into_iter()
                 .map(|(name, wire)| {
                     let knowledge = wire
                         .knowledge(options.server)
                         .unwrap_or(fixed.unwrap_or(Knowledge::Unknown));
-                    Door::new(
+                    Peer::new(
                         name,
                         wire,
                         knowledge,
@@ -165,38 +165,38 @@ impl Engine {
                 self.urgent = urgent;
                 self.phase = phase;
             }
-            Input::Lines { link, lines } => self.take(link, lines),
-            Input::Dialling { link } => self.dialling(link),
-            Input::Connected { link, credentials } => self.connected(link, credentials),
-            Input::Refused { link, why } => self.lost(link, why),
-            Input::Wrote { link, bytes } => {
-                let Link { door, state, .. } = &mut self.links[link];
+            Input::Lines { slot, lines } => self.take(slot, lines),
+            Input::Dialling { slot } => self.dialling(slot),
+            Input::Connected { slot, credentials } => self.connected(slot, credentials),
+            Input::Refused { slot, why } => self.lost(slot, why),
+            Input::Wrote { slot, bytes } => {
+                let Slot { peer, state, .. } = &mut self.slots[slot];
                 if let State::Live(exchange) = state {
                     exchange.wrote(now, bytes);
                     self.verdicts.tally.bytes_written += bytes;
                     let repeated = exchange.take_repeated();
                     self.pace.take(self.now, repeated);
-                    self.doors[*door].overload.take_again(self.now, repeated);
+                    self.peers[*peer].overload.take_again(self.now, repeated);
                 }
             }
-            Input::Received { link, bytes } => {
-                let Link { door, state, .. } = &mut self.links[link];
+            Input::Received { slot, bytes } => {
+                let Slot { peer, state, .. } = &mut self.slots[slot];
                 if let State::Live(exchange) = state {
                     exchange.received(now, bytes, &mut self.verdicts);
-                    self.doors[*door].learn(exchange.knowledge());
-                    self.heed(link);
+                    self.peers[*peer].learn(exchange.knowledge());
+                    self.heed(slot);
                 }
             }
-            Input::KernelHas { link, bytes } => self.kernel_has(link, bytes),
-            Input::Ended { link, kernel } => {
+            Input::KernelHas { slot, bytes } => self.kernel_has(slot, bytes),
+            Input::Ended { slot, kernel } => {
                 let kernel = kernel.unwrap_or(u64::MAX);
-                self.kernel_has(link, kernel);
-                self.end(link, true, "the server closed the connection".to_owned());
+                self.kernel_has(slot, kernel);
+                self.end(slot, true, "the server closed the connection".to_owned());
             }
-            Input::Broken { link, why, kernel } => {
+            Input::Broken { slot, why, kernel } => {
                 // Where the kernel cannot tell, what it took counts as received.
-                self.kernel_has(link, kernel.unwrap_or(u64::MAX));
-                self.end(link, false, why);
+                self.kernel_has(slot, kernel.unwrap_or(u64::MAX));
+                self.end(slot, false, why);
             }
         }
         self.advance();
@@ -216,7 +216,7 @@ impl Engine {
         self.outputs.pop_front()
     }
 
-    /// Which link takes new lines now, and how many.
+    /// Which slot takes new lines now, and how many.
     pub(crate) fn wants(&mut self) -> Option<(usize, Room)> {
         let allowance = self.pace.allowance(self.now);
         if allowance == 0 || self.is_done() || !self.verdicts.again.is_empty() || self.is_full_of_failures() {
@@ -231,9 +231,9 @@ impl Engine {
                 },
             ));
         }
-        let (link, room) = self.roomiest(false)?;
+        let (slot, room) = self.roomiest(false)?;
         Some((
-            link,
+            slot,
             Room {
                 points: room.points.min(allowance),
                 ..room
@@ -246,10 +246,10 @@ impl Engine {
         let retries_ready = self.retry_waits().is_some();
         let waiting = self.queued || !self.verdicts.again.is_empty() || retries_ready;
         let mut due = self.timers_of_lines(waiting);
-        for link in &self.links {
+        for slot in &self.slots {
             due = due
                 .into_iter()
-                .chain(self.timers_of_link(link, waiting, retries_ready))
+                .chain(self.timers_of_slot(slot, waiting, retries_ready))
                 .min();
         }
         due
@@ -270,20 +270,20 @@ impl Engine {
         .flatten()
         .min();
         if waiting {
-            let overloads = self.doors.iter().filter_map(|door| door.overload.ready_at(self.now));
+            let overloads = self.peers.iter().filter_map(|peer| peer.overload.ready_at(self.now));
             due = due.into_iter().chain(Timer::Overload.at(overloads.min())).min();
         }
         due
     }
 
-    fn timers_of_link(&self, link: &Link, waiting: bool, retries_ready: bool) -> Option<Due> {
-        let door = &self.doors[link.door];
+    fn timers_of_slot(&self, slot: &Slot, waiting: bool, retries_ready: bool) -> Option<Due> {
+        let peer = &self.peers[slot.peer];
         let later = |at: &Duration| *at > self.now;
-        let several = self.links.len() > 1;
-        match &link.state {
-            State::Idle => Timer::Backoff.at(Some(door.not_before).filter(|at| waiting && later(at))),
+        let several = self.slots.len() > 1;
+        match &slot.state {
+            State::Idle => Timer::Backoff.at(Some(peer.not_before).filter(|at| waiting && later(at))),
             State::Resolving { since } | State::Connecting { since } => {
-                let told = matches!(link.state, State::Resolving { .. }) && door.lost;
+                let told = matches!(slot.state, State::Resolving { .. }) && peer.lost;
                 let timers = [
                     Timer::Connect.at(Some(*since + self.connect_timeout).filter(|_| !told)),
                     Timer::Stagger.at(Some(*since + STAGGER).filter(|at| several && later(at))),
@@ -291,7 +291,7 @@ impl Engine {
                 timers.into_iter().flatten().min()
             }
             State::Live(exchange) => {
-                let retires_at = self.retires_at(link).map(|at| at.max(self.rests_at(link)));
+                let retires_at = self.retires_at(slot).map(|at| at.max(self.rests_at(slot)));
                 let stands_still = exchange
                     .stands_still_from()
                     .filter(|at| waiting && several && later(at));
@@ -300,27 +300,27 @@ impl Engine {
                     Timer::Age.at(retires_at.filter(later)),
                     Timer::AskKernel.at(exchange.ask_kernel_at()),
                     Timer::StandStill.at(stands_still),
-                    Timer::Retry.at(Some(door.retry_not_before).filter(|at| retries_ready && later(at))),
-                    Timer::GiveWay.at(Some(link.gives_way_until).filter(|at| retries_ready && later(at))),
+                    Timer::Retry.at(Some(peer.retry_not_before).filter(|at| retries_ready && later(at))),
+                    Timer::GiveWay.at(Some(slot.gives_way_until).filter(|at| retries_ready && later(at))),
                 ];
                 timers.into_iter().flatten().min()
             }
         }
     }
 
-    /// The bytes a link is to write next.
-    pub(crate) fn unwritten<'a>(&'a mut self, now: Duration, link: usize, slices: &mut Vec<IoSlice<'a>>) {
+    /// The bytes a slot is to write next.
+    pub(crate) fn unwritten<'a>(&'a mut self, now: Duration, slot: usize, slices: &mut Vec<IoSlice<'a>>) {
         // The engine's own time stays what it has decided for: a deadline since then is still to come.
         let now = now.max(self.now);
-        if let Some(exchange) = self.links[link].exchange_mut() {
+        if let Some(exchange) = self.slots[slot].exchange_mut() {
             exchange.unwritten(now, slices);
         }
     }
 
-    /// The links whose kernel is to be asked now.
+    /// The slots whose kernel is to be asked now.
     pub(crate) fn asks_kernel(&self) -> impl Iterator<Item = usize> {
-        let ask_at = |link: &usize| self.links[*link].exchange().and_then(Exchange::ask_kernel_at);
-        (0..self.links.len()).filter(move |link| ask_at(link).is_some_and(|at| at <= self.now))
+        let ask_at = |slot: &usize| self.slots[*slot].exchange().and_then(Exchange::ask_kernel_at);
+        (0..self.slots.len()).filter(move |slot| ask_at(slot).is_some_and(|at| at <= self.now))
     }
 
     /// Everything has its verdict and every connection has ended.
@@ -335,22 +335,22 @@ impl Engine {
 
     /// The lowest position held without a verdict or for a re-send, and since when its point waits.
     pub(crate) fn low(&self) -> Option<(u64, Instant)> {
-        let live = self.links.iter().filter_map(|link| link.exchange()?.low());
+        let live = self.slots.iter().filter_map(|slot| slot.exchange()?.low());
         live.chain(self.verdicts.again.low()).chain(self.retries.low()).min()
     }
 
     /// `zero` is what the wall clock showed at the time 0, in milliseconds since 1970.
     pub(crate) fn endpoint_states(&self, zero: i64) -> Vec<EndpointStats> {
-        let links = |door| self.links.iter().filter(move |link| link.door == door);
-        self.doors
+        let slots = |peer| self.slots.iter().filter(move |slot| slot.peer == peer);
+        self.peers
             .iter()
             .enumerate()
-            .map(|(index, door)| door.state(self.now, zero, links(index)))
+            .map(|(index, peer)| peer.state(self.now, zero, slots(index)))
             .collect()
     }
 
     /// New lines from the queue.
-    fn take(&mut self, link: usize, lines: Lines) {
+    fn take(&mut self, slot: usize, lines: Lines) {
         self.pace.take(self.now, lines.points());
         let held = Outstanding::new(lines, self.now);
         self.verdicts.took(&held);
@@ -358,13 +358,13 @@ impl Engine {
             return self.verdicts.end(held, Verdict::Dropped(Reason::TestMode));
         }
         self.precautions_ahead = (self.precautions_ahead - held.lines.len() as i64).max(0);
-        self.links[link].takes_new_lines(self.now);
-        let Link { door, state, .. } = &mut self.links[link];
+        self.slots[slot].takes_new_lines(self.now);
+        let Slot { peer, state, .. } = &mut self.slots[slot];
         for held in self.retries.sift(held) {
-            self.doors[*door].overload.take(self.now, held.lines.points());
+            self.peers[*peer].overload.take(self.now, held.lines.points());
             match state {
                 State::Live(exchange) => exchange.give(self.now, held),
-                // The link was lost between asking for lines and getting them.
+                // The slot was lost between asking for lines and getting them.
                 _ => self.verdicts.again(held),
             }
         }
@@ -381,8 +381,8 @@ impl Engine {
             EnginePhase::Closing { .. } | EnginePhase::Open => {}
         }
         self.expire();
-        for link in 0..self.links.len() {
-            self.tick(link);
+        for slot in 0..self.slots.len() {
+            self.tick(slot);
         }
         if self.phase != EnginePhase::Open {
             self.hurry();
@@ -395,25 +395,25 @@ impl Engine {
         }
     }
 
-    /// The live link with the most room, if any has some.
+    /// The live slot with the most room, if any has some.
     fn roomiest(&self, posted: bool) -> Option<(usize, Room)> {
         self.roomiest_of(posted, false, |_| true)
     }
 
     /// `again`: for lines that failed before, and have no verdict.
-    fn roomiest_of(&self, posted: bool, again: bool, takes: impl Fn(&Link) -> bool) -> Option<(usize, Room)> {
-        let rooms = self.links.iter().enumerate().filter(|(_, link)| takes(link));
+    fn roomiest_of(&self, posted: bool, again: bool, takes: impl Fn(&Slot) -> bool) -> Option<(usize, Room)> {
+        let rooms = self.slots.iter().enumerate().filter(|(_, slot)| takes(slot));
         let rooms =
-            rooms.filter_map(|(index, link)| Some((index, self.doors[link.door].room(link, posted, again, self.now)?)));
+            rooms.filter_map(|(index, slot)| Some((index, self.peers[slot.peer].room(slot, posted, again, self.now)?)));
         rooms.max_by_key(|(index, room)| {
-            let link = &self.links[*index];
+            let slot = &self.slots[*index];
             let failures = if again || posted {
-                self.doors[link.door].failures
+                self.peers[slot.peer].failures
             } else {
                 0
             };
             (
-                !self.stands_still(link),
+                !self.stands_still(slot),
                 Reverse(failures),
                 room.bytes,
                 usize::MAX - self.turn(*index),
@@ -421,27 +421,27 @@ impl Engine {
         })
     }
 
-    fn stands_still(&self, link: &Link) -> bool {
-        let from = link.exchange().and_then(Exchange::stands_still_from);
+    fn stands_still(&self, slot: &Slot) -> bool {
+        let from = slot.exchange().and_then(Exchange::stands_still_from);
         from.is_some_and(|from| from <= self.now)
     }
 
-    /// The place of a link in the order in which this client goes over them.
-    fn turn(&self, link: usize) -> usize {
-        let doors = self.doors.len();
-        let turn = (self.links[link].door + doors - self.first_door) % doors;
-        turn + link / doors * doors
+    /// The place of a slot in the order in which this client goes over them.
+    fn turn(&self, slot: usize) -> usize {
+        let peers = self.peers.len();
+        let turn = (self.slots[slot].peer + peers - self.first_peer) % peers;
+        turn + slot / peers * peers
     }
 
     /// The deadline, or `stop`: what is held gets its verdict now.
     fn give_up(&mut self) {
-        for (index, link) in self.links.iter_mut().enumerate() {
-            if let Some(exchange) = link.exchange_mut() {
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if let Some(exchange) = slot.exchange_mut() {
                 exchange.abandoned(&mut self.verdicts);
             }
-            if !link.is_idle() {
-                link.state = State::Idle;
-                self.outputs.push_back(Output::Disconnect { link: index });
+            if !slot.is_idle() {
+                slot.state = State::Idle;
+                self.outputs.push_back(Output::Disconnect { slot: index });
             }
         }
         // All of it ends here, whoever is to blame.

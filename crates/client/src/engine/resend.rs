@@ -1,11 +1,11 @@
 //! What is written again: lines whose connection ended before new lines, lines that a server failed beside them.
 //!
-//! `verdicts.rs` says which are which and keeps the former, `retries.rs` the latter. Here they are given to links, within
+//! `verdicts.rs` says which are which and keeps the former, `retries.rs` the latter. Here they are given to slots, within
 //! every bound there is: pace, room, age and memory.
 
 use std::time::Duration;
 
-use super::door::Link;
+use super::peer::Slot;
 use super::{Engine, Stage};
 use crate::delivery::outstanding::{Outstanding, Takes};
 use crate::delivery::retries::Kind;
@@ -17,14 +17,14 @@ use crate::queue::block::BLOCK_BYTES;
 /// requests hold.
 const LEAST_FAILED: usize = 1 << 20;
 
-/// After a batch that had failed, a link waits so long for new lines. It is left to them for at least as long as the batch took.
+/// After a batch that had failed, a slot waits so long for new lines. It is left to them for at least as long as the batch took.
 const GIVES_WAY: Duration = Duration::from_millis(10);
 
 /// Into how many looks at least a `max_age` is parted.
 const LOOKS: u32 = 16;
 
 impl Engine {
-    /// Gives what goes again to links that have room, what failed before first. Otherwise, with enough lines that end
+    /// Gives what goes again to slots that have room, what failed before first. Otherwise, with enough lines that end
     /// connections, no connection would live long enough to find out which they are.
     pub(super) fn resend(&mut self) {
         self.give_way();
@@ -36,24 +36,24 @@ impl Engine {
     fn write_again(&mut self) {
         while !self.verdicts.again.is_empty() {
             let allowance = self.pace.allowance(self.now);
-            let Some((link, room)) = self.roomiest(false) else {
+            let Some((slot, room)) = self.roomiest(false) else {
                 return;
             };
             let points = room.points.min(allowance);
             let Some(held) = self.verdicts.again.split_front(room.bytes, points) else {
                 return;
             };
-            self.links[link].takes_new_lines(self.now);
+            self.slots[slot].takes_new_lines(self.now);
             for held in self.retries.sift(held) {
-                self.count_given(link, &held, None);
-                if let Some(exchange) = self.links[link].exchange_mut() {
+                self.count_given(slot, &held, None);
+                if let Some(exchange) = self.slots[slot].exchange_mut() {
                     exchange.give(self.now, held);
                 }
             }
         }
     }
 
-    /// Gives batches that failed before to links, and precautions: one at a time, and new lines in between.
+    /// Gives batches that failed before to slots, and precautions: one at a time, and new lines in between.
     fn retry(&mut self) {
         for kind in [Kind::Tries, Kind::Failed, Kind::Precautions] {
             while self.retries.is_ready(self.now, kind) && self.retry_one(kind) {}
@@ -67,7 +67,7 @@ impl Engine {
         (unposted || ready(Kind::Precautions)).then_some(!unposted)
     }
 
-    /// Whether a link took a batch of that kind.
+    /// Whether a slot took a batch of that kind.
     fn retry_one(&mut self, kind: Kind) -> bool {
         let posted = kind == Kind::Precautions;
         // A precaution must not take all of a way that carries little.
@@ -76,14 +76,14 @@ impl Engine {
             return false;
         }
         let allowance = self.pace.allowance(self.now);
-        let free = |link: &Link| {
-            let free = link.exchange().is_some_and(Exchange::takes_batch);
-            free && !self.gives_way(link, !posted) && self.doors[link.door].retry_not_before <= self.now
+        let free = |slot: &Slot| {
+            let free = slot.exchange().is_some_and(Exchange::takes_batch);
+            free && !self.gives_way(slot, !posted) && self.peers[slot.peer].retry_not_before <= self.now
         };
-        let Some((link, room)) = self.roomiest_of(posted, !posted, free).filter(|_| allowance > 0) else {
+        let Some((slot, room)) = self.roomiest_of(posted, !posted, free).filter(|_| allowance > 0) else {
             return false;
         };
-        if self.hopes(link) {
+        if self.hopes(slot) {
             return false;
         }
         let points = room.points.min(allowance);
@@ -92,52 +92,52 @@ impl Engine {
         } else {
             room.bytes
         };
-        let each = self.links[link].exchange().is_some_and(Exchange::judges_each);
+        let each = self.slots[slot].exchange().is_some_and(Exchange::judges_each);
         let Some(batch) = self.retries.take(self.now, kind, bytes, points, each) else {
             return false;
         };
         for held in &batch.lines {
-            self.count_given(link, held, Some(kind));
+            self.count_given(slot, held, Some(kind));
         }
-        self.links[link].batch_since = Some(self.now);
-        self.links[link].tried |= !posted;
-        if let Some(exchange) = self.links[link].exchange_mut() {
+        self.slots[slot].batch_since = Some(self.now);
+        self.slots[slot].tried |= !posted;
+        if let Some(exchange) = self.slots[slot].exchange_mut() {
             exchange.give_batch(self.now, batch);
         }
         true
     }
 
     /// Whether new lines are to go first. While their endpoint rests, what has no verdict goes meanwhile.
-    fn gives_way(&self, link: &Link, unposted: bool) -> bool {
+    fn gives_way(&self, slot: &Slot, unposted: bool) -> bool {
         let others_wait = self.new_lines_wait() || !self.verdicts.again.is_empty();
-        let rests = self.doors[link.door].overload.allowance(self.now) == 0;
-        others_wait && !(unposted && rests) && link.gives_way_until > self.now
+        let rests = self.peers[slot.peer].overload.allowance(self.now) == 0;
+        others_wait && !(unposted && rests) && slot.gives_way_until > self.now
     }
 
     fn new_lines_wait(&self) -> bool {
         self.queued && !self.is_full_of_failures()
     }
 
-    /// Leaves links that have come to the end of a batch to new lines, which may be gathered still.
+    /// Leaves slots that have come to the end of a batch to new lines, which may be gathered still.
     fn give_way(&mut self) {
-        for link in &mut self.links {
-            let free = link.exchange().is_some_and(|exchange| exchange.room(false).is_some());
-            if let Some(since) = link.batch_since.take_if(|_| free) {
+        for slot in &mut self.slots {
+            let free = slot.exchange().is_some_and(|exchange| exchange.room(false).is_some());
+            if let Some(since) = slot.batch_since.take_if(|_| free) {
                 let took = self.now.saturating_sub(since);
-                link.fair_until = self.now + took;
-                link.gives_way_until = self.now + took.max(GIVES_WAY);
+                slot.fair_until = self.now + took;
+                slot.gives_way_until = self.now + took.max(GIVES_WAY);
             }
         }
     }
 
-    fn count_given(&mut self, link: usize, held: &Outstanding, kind: Option<Kind>) {
+    fn count_given(&mut self, slot: usize, held: &Outstanding, kind: Option<Kind>) {
         let points = held.lines.points();
         if held.verdict_posted {
             self.precautions_ahead += held.lines.len() as i64;
         }
-        self.links[link].given_at = self.now;
+        self.slots[slot].given_at = self.now;
         self.pace.take(self.now, points);
-        let overload = &mut self.doors[self.links[link].door].overload;
+        let overload = &mut self.peers[self.slots[slot].peer].overload;
         match kind {
             Some(Kind::Tries) => overload.take_to_try(self.now, points),
             Some(Kind::Failed) => overload.take_again(self.now, points),
@@ -187,16 +187,16 @@ impl Engine {
         }
     }
 
-    /// The bytes that settle, by link.
+    /// The bytes that settle, by slot.
     fn settling(&mut self) -> impl Iterator<Item = (usize, usize)> {
-        let links = self.links.iter_mut().enumerate();
-        links.filter_map(|(index, link)| Some((index, link.exchange_mut()?.settling()?.bytes())))
+        let slots = self.slots.iter_mut().enumerate();
+        slots.filter_map(|(index, slot)| Some((index, slot.exchange_mut()?.settling()?.bytes())))
     }
 
     /// The lines that have been settling for the longest.
     fn pop_settling(&mut self) -> Option<Outstanding> {
-        let links = self.links.iter_mut();
-        let settling = links.filter_map(|link| link.exchange_mut()?.settling());
+        let slots = self.slots.iter_mut();
+        let settling = slots.filter_map(|slot| slot.exchange_mut()?.settling());
         let oldest = settling.filter(|settling| settling.due().is_some());
         oldest.min_by_key(|settling| settling.due())?.pop()
     }
@@ -232,7 +232,7 @@ impl Engine {
         let Some(before) = self.now.checked_sub(age) else {
             return;
         };
-        let why = self.doors.iter().find_map(|door| door.last_error.clone());
+        let why = self.peers.iter().find_map(|peer| peer.last_error.clone());
         let why = why.unwrap_or_else(|| "no connection takes them".to_owned());
         for held in self.verdicts.again.expire(before) {
             self.verdicts.give_up(held, Reason::Expired, &why);

@@ -16,46 +16,46 @@ pub(crate) enum Input<'a> {
         urgent: bool,
         phase: EnginePhase,
     },
-    /// Lines were taken from the queue for a link, as [`Engine::wants`] asked.
+    /// Lines were taken from the queue for a slot, as [`Engine::wants`] asked.
     Lines {
-        link: usize,
+        slot: usize,
         lines: Lines,
     },
     /// The addresses are known, and the secrets read: the time to connect counts from now.
     Dialling {
-        link: usize,
+        slot: usize,
     },
     /// With what the connection is to say to be let in.
     Connected {
-        link: usize,
+        slot: usize,
         credentials: Credentials,
     },
     /// No connection could be made.
     Refused {
-        link: usize,
+        slot: usize,
         why: String,
     },
     Wrote {
-        link: usize,
+        slot: usize,
         bytes: u64,
     },
     Received {
-        link: usize,
+        slot: usize,
         bytes: &'a [u8],
     },
-    /// The peer's kernel has acknowledged so many bytes of a link's stream.
+    /// The peer's kernel has acknowledged so many bytes of a slot's stream.
     KernelHas {
-        link: usize,
+        slot: usize,
         bytes: u64,
     },
     /// The server ended its side; with what its kernel had acknowledged, where that is known.
     Ended {
-        link: usize,
+        slot: usize,
         kernel: Option<u64>,
     },
     /// The connection failed.
     Broken {
-        link: usize,
+        slot: usize,
         why: String,
         kernel: Option<u64>,
     },
@@ -87,10 +87,10 @@ impl EnginePhase {
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
-    /// Connect this link to this endpoint.
-    Connect { link: usize, endpoint: usize },
-    /// End the sending side of this link.
-    HalfClose { link: usize },
-    /// Drop this link's connection, or the attempt to make one.
-    Disconnect { link: usize },
+    /// Connect this slot to this endpoint.
+    Connect { slot: usize, endpoint: usize },
+    /// End the sending side of this slot.
+    HalfClose { slot: usize },
+    /// Drop this slot's connection, or the attempt to make one.
+    Disconnect { slot: usize },
 }

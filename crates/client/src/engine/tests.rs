@@ -39,51 +39,51 @@ impl Scenario {
         std::iter::from_fn(|| self.engine.poll()).collect()
     }
 
-    fn connected(&mut self, link: usize) {
+    fn connected(&mut self, slot: usize) {
         let credentials = Credentials::default();
-        self.engine.step(self.now, Input::Connected { link, credentials });
+        self.engine.step(self.now, Input::Connected { slot, credentials });
     }
 
-    /// Hands lines to whichever link wants some; returns which.
+    /// Hands lines to whichever slot wants some; returns which.
     fn send(&mut self, points: u64) -> Option<usize> {
         self.callers(true);
-        let (link, _) = self.engine.wants()?;
+        let (slot, _) = self.engine.wants()?;
         let mut block = Block::new(Vec::with_capacity(BLOCK));
         for n in self.next..self.next + points {
             block.append(&[format!("put m 1700000000 {n} h=a\n").as_bytes()], 1);
         }
         let lines = block.into_lines(self.next, &mut Vec::new());
         self.next += points;
-        self.engine.step(self.now, Input::Lines { link, lines });
+        self.engine.step(self.now, Input::Lines { slot, lines });
         self.callers(false);
-        Some(link)
+        Some(slot)
     }
 
     /// The kernel takes everything.
-    fn written(&mut self, link: usize) -> Vec<u8> {
+    fn written(&mut self, slot: usize) -> Vec<u8> {
         let mut slices = Vec::new();
-        self.engine.unwritten(self.now, link, &mut slices);
+        self.engine.unwritten(self.now, slot, &mut slices);
         let text: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
         drop(slices);
         let bytes = text.len() as u64;
-        self.engine.step(self.now, Input::Wrote { link, bytes });
+        self.engine.step(self.now, Input::Wrote { slot, bytes });
         text
     }
 
     /// The same, and the server answers each question.
-    fn serve(&mut self, link: usize) {
-        let text = self.written(link);
+    fn serve(&mut self, slot: usize) {
+        let text = self.written(slot);
         for _ in memchr::memmem::find_iter(&text, "version\n") {
-            self.engine.step(self.now, Input::Received { link, bytes: ANSWER });
+            self.engine.step(self.now, Input::Received { slot, bytes: ANSWER });
         }
     }
 
     /// Lines are sent, answered, and settle from then on.
     fn deliver(&mut self, points: u64) -> usize {
-        let link = self.send(points).expect("a link takes lines");
+        let slot = self.send(points).expect("a slot takes lines");
         self.pass(100);
-        self.serve(link);
-        link
+        self.serve(slot);
+        slot
     }
 }
 
@@ -112,10 +112,10 @@ fn clients_of_one_url_begin_at_different_endpoints() {
 fn a_connection_for_which_nothing_is_left_is_dropped() {
     let mut s = Scenario::new(1, 1, &options());
     s.callers(true);
-    assert_eq!(s.outputs(), [Output::Connect { link: 0, endpoint: 0 }]);
+    assert_eq!(s.outputs(), [Output::Connect { slot: 0, endpoint: 0 }]);
     s.callers(false);
     s.connected(0);
-    assert_eq!(s.outputs(), [Output::Disconnect { link: 0 }]);
+    assert_eq!(s.outputs(), [Output::Disconnect { slot: 0 }]);
     s.callers(true);
     assert_eq!(s.outputs().len(), 1, "and made again when there is something");
 }
@@ -140,7 +140,7 @@ fn a_connection_that_retires_hands_over_first_and_lives_on_until_it_has_settled(
     s.now += Duration::from_millis(1);
     assert_eq!(s.send(1), Some(0), "it takes lines as long as nobody else does");
     s.callers(true);
-    assert_eq!(s.outputs(), [Output::Connect { link: 1, endpoint: 0 }]);
+    assert_eq!(s.outputs(), [Output::Connect { slot: 1, endpoint: 0 }]);
     assert_eq!(s.send(1), Some(0));
     s.callers(true);
     s.connected(1);
@@ -153,7 +153,7 @@ fn a_connection_that_retires_hands_over_first_and_lives_on_until_it_has_settled(
     s.pass(60_000);
     s.serve(0);
     s.pass(0);
-    assert_eq!(s.outputs(), [Output::HalfClose { link: 0 }]);
+    assert_eq!(s.outputs(), [Output::HalfClose { slot: 0 }]);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn settling_is_bounded_for_all_connections_together() {
     );
     s.callers(true);
     s.outputs();
-    let first = s.engine.first_door;
+    let first = s.engine.first_peer;
     s.connected(first);
     s.deliver(8);
     assert_eq!(
@@ -181,18 +181,18 @@ fn settling_is_bounded_for_all_connections_together() {
     assert_eq!(early, 8, "the oldest lines are let go, by range");
 }
 
-/// A client whose first endpoint has failed its only point; the links to that endpoint and to the other.
+/// A client whose first endpoint has failed its only point; the slots to that endpoint and to the other.
 fn failed_by_the_first() -> (Scenario, usize, usize) {
     let mut s = Scenario::new(2, 1, &options());
     s.callers(true);
-    let failing = s.engine.first_door;
+    let failing = s.engine.first_peer;
     s.outputs();
     s.connected(failing);
     s.send(1);
     s.written(failing);
     let said = [b"put: HBase error: no region takes it\n".as_slice(), ANSWER].concat();
     let bytes = &said[..];
-    s.engine.step(s.now, Input::Received { link: failing, bytes });
+    s.engine.step(s.now, Input::Received { slot: failing, bytes });
     assert_eq!(s.outputs(), [], "it rests first");
     (s, failing, 1 - failing)
 }
@@ -202,12 +202,12 @@ fn what_one_endpoint_fails_is_tried_at_another_that_has_no_connection_yet() {
     let (mut s, failing, other) = failed_by_the_first();
     s.pass(100);
     let endpoint = other;
-    assert_eq!(s.outputs(), [Output::Connect { link: other, endpoint }]);
+    assert_eq!(s.outputs(), [Output::Connect { slot: other, endpoint }]);
     assert_eq!(s.written(failing), b"", "it waits for the other one");
     s.connected(other);
     assert!(s.written(other).starts_with(b"put m "));
     let bytes = ANSWER;
-    s.engine.step(s.now, Input::Received { link: other, bytes });
+    s.engine.step(s.now, Input::Received { slot: other, bytes });
     assert_eq!(s.engine.verdicts().tally.acknowledged, 1);
 }
 
@@ -220,7 +220,7 @@ fn what_one_endpoint_fails_goes_there_again_where_no_other_can_be_reached_soon()
     assert!(s.written(failing).starts_with(b"put m "));
     let said = [b"put: HBase error: no region takes it\n".as_slice(), ANSWER].concat();
     let bytes = &said[..];
-    s.engine.step(s.now, Input::Received { link: failing, bytes });
+    s.engine.step(s.now, Input::Received { slot: failing, bytes });
     s.connected(other);
     assert_eq!(s.outputs(), [], "the other one is kept for what rests");
     s.pass(10_000);
@@ -230,15 +230,15 @@ fn what_one_endpoint_fails_goes_there_again_where_no_other_can_be_reached_soon()
 #[test]
 fn an_endpoint_that_fails_everything_gets_what_failed_ever_more_seldom_until_it_takes_something() {
     let mut s = Scenario::new(1, 1, &options());
-    let door = &mut s.engine.doors[0];
+    let peer = &mut s.engine.peers[0];
     let pauses = (0..200).map(|_| {
-        door.judge(Duration::ZERO, false, true);
-        door.retry_not_before.as_millis()
+        peer.judge(Duration::ZERO, false, true);
+        peer.retry_not_before.as_millis()
     });
     let pauses: Vec<u128> = pauses.collect();
     assert_eq!((pauses[0], pauses[16], pauses[199]), (10, 20, 1_000));
-    door.judge(Duration::ZERO, true, true);
-    assert_eq!((door.failures, door.retry_not_before), (0, Duration::ZERO));
+    peer.judge(Duration::ZERO, true, true);
+    assert_eq!((peer.failures, peer.retry_not_before), (0, Duration::ZERO));
 }
 
 #[test]
@@ -250,11 +250,11 @@ fn an_endpoint_that_stands_still_gets_no_more_while_another_takes_lines() {
     let mut s = Scenario::new(2, 1, &options);
     s.callers(true);
     let connects = |outputs: Vec<Output>| {
-        let link = |output: &Output| match output {
-            Output::Connect { link, .. } => Some(*link),
+        let slot = |output: &Output| match output {
+            Output::Connect { slot, .. } => Some(*slot),
             _ => None,
         };
-        outputs.iter().find_map(link)
+        outputs.iter().find_map(slot)
     };
     let stuck = connects(s.outputs()).expect("there is something to write");
     s.connected(stuck);
@@ -266,7 +266,7 @@ fn an_endpoint_that_stands_still_gets_no_more_while_another_takes_lines() {
         s.engine.step(
             s.now,
             Input::Wrote {
-                link: stuck,
+                slot: stuck,
                 bytes: 100,
             },
         );
@@ -283,11 +283,11 @@ fn an_endpoint_that_stands_still_gets_no_more_while_another_takes_lines() {
     s.engine.step(
         s.now,
         Input::Received {
-            link: stuck,
+            slot: stuck,
             bytes: ANSWER,
         },
     );
     s.callers(true);
-    let rooms: Vec<_> = s.engine.links.iter().map(|link| s.engine.stands_still(link)).collect();
+    let rooms: Vec<_> = s.engine.slots.iter().map(|slot| s.engine.stands_still(slot)).collect();
     assert_eq!(rooms, [false, false], "it moves again");
 }

@@ -9,8 +9,8 @@
 //! lines from the queue to the connections and posts verdicts. The engine decides everything about connections and
 //! lines; the driver decides when to linger and how to rest. See `queue.rs` for how it sleeps without missing a point.
 //!
-//! A turn is bounded, whatever the servers and callers do: a link is read [`READS`] times and written to once a round.
-//! What is left then comes in the next turn, after the callers and the other links.
+//! A turn is bounded, whatever the servers and callers do: a slot is read [`READS`] times and written to once a round.
+//! What is left then comes in the next turn, after the callers and the other slots.
 //!
 //! `worker.rs` drives it over sockets, the simulation over a virtual network. What is tested is what runs.
 
@@ -33,7 +33,7 @@ use crate::queue::{Phase, Queue, Rest, State};
 /// Rounds of filling and writing before replies and callers are looked at again.
 const ROUNDS: usize = 32;
 
-/// Reads of a link in one turn.
+/// Reads of a slot in one turn.
 pub(crate) const READS: u32 = 16;
 
 /// How much is read at once.
@@ -144,7 +144,7 @@ pub(crate) struct Driver<N: Network> {
     /// The time of this round.
     now: Duration,
     buffer: Vec<u8>,
-    /// The links whose kernel is to be asked; kept for its memory.
+    /// The slots whose kernel is to be asked; kept for its memory.
     asked: Vec<usize>,
     /// The slices of a write; kept for its memory.
     slices: Vec<IoSlice<'static>>,
@@ -196,8 +196,8 @@ impl<N: Network> Driver<N> {
 
     /// Lets go of everything; returns what is still to be posted.
     pub(crate) fn end(&mut self) -> Tally {
-        for link in 0..self.slots.len() {
-            self.disconnect(link);
+        for slot in 0..self.slots.len() {
+            self.disconnect(slot);
         }
         drop(post(
             &mut self.publisher,
@@ -242,14 +242,14 @@ impl<N: Network> Driver<N> {
         self.read_all();
         self.tell(queued, urgent, phase);
         self.connect();
-        // Before the rounds, because what comes of it may be lines for another link.
+        // Before the rounds, because what comes of it may be lines for another slot.
         self.ask_kernel();
         for _ in 0..ROUNDS {
             self.now = self.network.now();
             self.moved = false;
             self.fill();
-            for link in 0..self.slots.len() {
-                self.write(link);
+            for slot in 0..self.slots.len() {
+                self.write(slot);
             }
             if !self.moved {
                 break;
@@ -325,18 +325,18 @@ impl<N: Network> Driver<N> {
         while let Some(output) = self.engine.poll() {
             self.publisher.changed();
             match output {
-                Output::Connect { link, endpoint } => {
+                Output::Connect { slot, endpoint } => {
                     // A connection that hands over needs one more than there were.
-                    let slots = self.slots.len().max(link + 1);
+                    let slots = self.slots.len().max(slot + 1);
                     self.slots.resize_with(slots, || Slot::Idle);
-                    self.slots[link] = Slot::Connecting(self.network.connect(endpoint));
+                    self.slots[slot] = Slot::Connecting(self.network.connect(endpoint));
                 }
-                Output::HalfClose { link } => {
-                    if let Some(Slot::Open(open)) = self.slots.get_mut(link) {
+                Output::HalfClose { slot } => {
+                    if let Some(Slot::Open(open)) = self.slots.get_mut(slot) {
                         self.network.half_close(&mut open.connection);
                     }
                 }
-                Output::Disconnect { link } => self.disconnect(link),
+                Output::Disconnect { slot } => self.disconnect(slot),
             }
         }
     }
@@ -351,14 +351,14 @@ impl<N: Network> Driver<N> {
 
     /// Moves the attempts to connect along.
     fn connect(&mut self) {
-        for link in 0..self.slots.len() {
-            let Slot::Connecting(attempt) = &mut self.slots[link] else {
+        for slot in 0..self.slots.len() {
+            let Slot::Connecting(attempt) = &mut self.slots[slot] else {
                 continue;
             };
             let mut progress = self.network.advance(attempt);
             if let Progress::Dialling = progress {
-                self.step(Input::Dialling { link });
-                let Slot::Connecting(attempt) = &mut self.slots[link] else {
+                self.step(Input::Dialling { slot });
+                let Slot::Connecting(attempt) = &mut self.slots[slot] else {
                     continue;
                 };
                 progress = self.network.advance(attempt);
@@ -366,21 +366,21 @@ impl<N: Network> Driver<N> {
             match progress {
                 Progress::Waiting | Progress::Dialling => {}
                 Progress::Connected(connection, credentials) => {
-                    self.slots[link] = Slot::Open(Open::new(connection));
-                    self.step(Input::Connected { link, credentials });
+                    self.slots[slot] = Slot::Open(Open::new(connection));
+                    self.step(Input::Connected { slot, credentials });
                 }
                 Progress::Refused(why) => {
-                    self.slots[link] = Slot::Idle;
-                    self.step(Input::Refused { link, why });
+                    self.slots[slot] = Slot::Idle;
+                    self.step(Input::Refused { slot, why });
                 }
             }
         }
     }
 
-    /// Takes lines from the queue for the links that want some.
+    /// Takes lines from the queue for the slots that want some.
     fn fill(&mut self) {
         for _ in 0..FILLS {
-            let Some((link, room)) = self.engine.wants() else {
+            let Some((slot, room)) = self.engine.wants() else {
                 return;
             };
             let lingering = self.now < self.lingers_until;
@@ -411,7 +411,7 @@ impl<N: Network> Driver<N> {
             self.publisher.took(lines.points());
             self.shared.census.count(lines.bytes());
             let lines = lines.compact(&mut self.engine.verdicts().spare);
-            self.step(Input::Lines { link, lines });
+            self.step(Input::Lines { slot, lines });
             if !queued {
                 self.tell(queued, urgent, phase);
             }
@@ -419,25 +419,25 @@ impl<N: Network> Driver<N> {
         self.moved = true;
     }
 
-    /// Writes what a link has to write, after a look at what the server said: once it has ended its side a write would
+    /// Writes what a slot has to write, after a look at what the server said: once it has ended its side a write would
     /// still succeed, and be lost. One look a turn is enough, as nothing waits in between.
-    fn write(&mut self, link: usize) {
-        let Slot::Open(open) = &self.slots[link] else { return };
+    fn write(&mut self, slot: usize) {
+        let Slot::Open(open) = &self.slots[slot] else { return };
         if !open.was_read_out() {
             let mut slices = recycled(&mut self.slices);
-            self.engine.unwritten(self.now, link, &mut slices);
+            self.engine.unwritten(self.now, slot, &mut slices);
             let nothing = slices.is_empty();
             self.slices = recycled(&mut slices);
             if nothing {
                 return;
             }
-            self.read(link);
+            self.read(slot);
         }
-        let Slot::Open(open) = &mut self.slots[link] else {
+        let Slot::Open(open) = &mut self.slots[slot] else {
             return;
         };
         let mut slices = recycled(&mut self.slices);
-        self.engine.unwritten(self.now, link, &mut slices);
+        self.engine.unwritten(self.now, slot, &mut slices);
         let written = match slices.is_empty() {
             true => Ok(0),
             false => self.network.write(&mut open.connection, &slices),
@@ -448,41 +448,41 @@ impl<N: Network> Driver<N> {
             Ok(bytes) => {
                 self.moved = true;
                 self.step(Input::Wrote {
-                    link,
+                    slot,
                     bytes: bytes as u64,
                 });
             }
-            Err(error) => self.broken(link, &error),
+            Err(error) => self.broken(slot, &error),
         }
     }
 
-    /// Begins a turn's reading with the links that have something.
+    /// Begins a turn's reading with the slots that have something.
     fn read_all(&mut self) {
-        for link in 0..self.slots.len() {
-            if let Slot::Open(open) = &mut self.slots[link] {
+        for slot in 0..self.slots.len() {
+            if let Slot::Open(open) = &mut self.slots[slot] {
                 open.reads = 0;
                 if open.readable {
-                    self.read(link);
+                    self.read(slot);
                 }
             }
         }
     }
 
-    /// Reads until there is nothing, or the link had its turn.
-    fn read(&mut self, link: usize) {
+    /// Reads until there is nothing, or the slot had its turn.
+    fn read(&mut self, slot: usize) {
         let mut buffer = std::mem::take(&mut self.buffer);
-        while let Slot::Open(open) = &mut self.slots[link] {
+        while let Slot::Open(open) = &mut self.slots[slot] {
             open.readable = true;
             if open.reads == READS {
                 break;
             }
             open.reads += 1;
             let incoming = self.network.read(&mut open.connection, &mut buffer);
-            // What it says may move lines to a link that had its turn.
+            // What it says may move lines to a slot that had its turn.
             self.moved |= !matches!(incoming, Ok(Incoming::Nothing));
             match incoming {
                 Ok(Incoming::Bytes(bytes)) => self.step(Input::Received {
-                    link,
+                    slot,
                     bytes: &buffer[..bytes],
                 }),
                 Ok(Incoming::More) => {}
@@ -491,27 +491,27 @@ impl<N: Network> Driver<N> {
                     break;
                 }
                 Ok(Incoming::End) => {
-                    let kernel = self.let_go(link);
-                    self.step(Input::Ended { link, kernel });
+                    let kernel = self.let_go(slot);
+                    self.step(Input::Ended { slot, kernel });
                 }
-                Err(error) => self.broken(link, &error),
+                Err(error) => self.broken(slot, &error),
             }
         }
         self.buffer = buffer;
     }
 
-    fn broken(&mut self, link: usize, error: &io::Error) {
-        let kernel = self.let_go(link);
+    fn broken(&mut self, slot: usize, error: &io::Error) {
+        let kernel = self.let_go(slot);
         self.step(Input::Broken {
-            link,
+            slot,
             why: error.to_string(),
             kernel,
         });
     }
 
     /// Lets go of a connection that has ended; what the peer's kernel has of it.
-    fn let_go(&mut self, link: usize) -> Option<u64> {
-        match std::mem::replace(&mut self.slots[link], Slot::Idle) {
+    fn let_go(&mut self, slot: usize) -> Option<u64> {
+        match std::mem::replace(&mut self.slots[slot], Slot::Idle) {
             Slot::Open(open) => {
                 let kernel = self.network.acknowledged(&open.connection);
                 self.network.close(open.connection);
@@ -521,8 +521,8 @@ impl<N: Network> Driver<N> {
         }
     }
 
-    fn disconnect(&mut self, link: usize) {
-        let Some(slot) = self.slots.get_mut(link) else { return };
+    fn disconnect(&mut self, slot: usize) {
+        let Some(slot) = self.slots.get_mut(slot) else { return };
         match std::mem::replace(slot, Slot::Idle) {
             Slot::Idle => {}
             Slot::Connecting(attempt) => self.network.abandon(attempt),
@@ -533,13 +533,13 @@ impl<N: Network> Driver<N> {
     fn ask_kernel(&mut self) {
         let mut asked = std::mem::take(&mut self.asked);
         asked.extend(self.engine.asks_kernel());
-        for link in asked.drain(..) {
-            let Some(Slot::Open(open)) = self.slots.get(link) else {
+        for slot in asked.drain(..) {
+            let Some(Slot::Open(open)) = self.slots.get(slot) else {
                 continue;
             };
             // If the platform cannot tell, written is all there is to know.
             let bytes = self.network.acknowledged(&open.connection).unwrap_or(u64::MAX);
-            self.step(Input::KernelHas { link, bytes });
+            self.step(Input::KernelHas { slot, bytes });
         }
         self.asked = asked;
     }

@@ -66,10 +66,10 @@ impl Worker {
         let started = Instant::now();
         let seed =
             u64::from(std::process::id()) ^ (Arc::as_ptr(&queue) as u64) ^ crate::clock::millis().rotate_left(32);
-        let doors = endpoints
+        let peers = endpoints
             .iter()
             .map(|endpoint| (endpoint.to_string(), Wire::of(endpoint)));
-        let engine = Engine::new(options, doors.collect(), seed);
+        let engine = Engine::new(options, peers.collect(), seed);
         let sockets = Sockets {
             poll,
             names: Resolver::new(lookup, wake.clone()),

@@ -31,7 +31,7 @@
 //! | both | new lines wait for what failed | 0 | 11, starvation |
 //! | both | no back-off at all | 12 | 11, rates |
 //! | both | parted lines tried without pause | 2016 | 11, rates |
-//! | both | reads of a link without bound | 5 | 11, each turn |
+//! | both | reads of a slot without bound | 5 | 11, each turn |
 //! | both | resolver deaf to answers | 84 | 7, close |
 //! | both | retries without pause | 1389 | 11, rates |
 //! | both | sick series not sifted | 1608 | 11, rates |
@@ -456,9 +456,9 @@ fn scheme(history: &History) -> Scheme {
 
 fn engine(history: &History, seed: u64) -> Engine {
     let endpoint = |number| Endpoint::of(scheme(history), &format!("server{number}"), 4242);
-    let doors = (0..history.endpoints).map(endpoint);
-    let doors = doors.map(|door| (door.to_string(), crate::exchange::Wire::of(&door)));
-    Engine::new(&history.options, doors.collect(), seed)
+    let peers = (0..history.endpoints).map(endpoint);
+    let peers = peers.map(|peer| (peer.to_string(), crate::exchange::Wire::of(&peer)));
+    Engine::new(&history.options, peers.collect(), seed)
 }
 
 /// Runs a seed; what it broke, and what happened if that was asked for.

@@ -199,7 +199,7 @@ pub(super) struct Oracle {
     resting: usize,
     apart: usize,
     longest: usize,
-    doors: Vec<Door>,
+    peers: Vec<Peer>,
     seen: Seen,
     /// From when on the client may end connections as it likes.
     end: Option<Duration>,
@@ -226,7 +226,7 @@ pub(super) struct Oracle {
 
 /// What is known of a server over all connections.
 #[derive(Clone, Copy)]
-struct Door {
+struct Peer {
     answered: bool,
     /// It took a body: points go there.
     took: bool,
@@ -243,9 +243,9 @@ struct Door {
     longest_body: usize,
 }
 
-impl Door {
-    fn new() -> Door {
-        Door {
+impl Peer {
+    fn new() -> Peer {
+        Peer {
             answered: false,
             took: false,
             silent: false,
@@ -289,7 +289,7 @@ struct Limits {
     window_bytes: usize,
     settle_bytes: usize,
     apart: usize,
-    links: u64,
+    slots: u64,
     connect: Duration,
     write: Duration,
     answer: Duration,
@@ -308,17 +308,17 @@ struct Limits {
 #[derive(Clone, Copy, Default)]
 struct Seen {
     unconfirmed: u64,
-    all_doors: bool,
+    all_peers: bool,
 }
 
 impl Oracle {
     pub(super) fn new(history: &History) -> Oracle {
         let options = &history.options;
         let unlimited = |points: usize| if points == 0 { u64::MAX } else { points as u64 };
-        let links = (history.endpoints * options.connections()) as u64;
+        let slots = (history.endpoints * options.connections()) as u64;
         // A connection that has reached its age lives on until it has settled, and hands over first.
         let aged = options.connection_max_age.map_or(0, |_| MOST_RETIRING + 1);
-        let most_links = links + history.endpoints as u64 * aged;
+        let most_links = slots + history.endpoints as u64 * aged;
         let known = options.server.is_some_and(|server| !server.answers_version());
         Oracle {
             broken: None,
@@ -340,7 +340,7 @@ impl Oracle {
             resting: 0,
             apart: 0,
             longest: 0,
-            doors: vec![Door::new(); history.endpoints],
+            peers: vec![Peer::new(); history.endpoints],
             seen: Seen::default(),
             end: None,
             settle: options.settle,
@@ -365,7 +365,7 @@ impl Oracle {
                 window_bytes: options.window_bytes * most_links as usize,
                 settle_bytes: options.settle_bytes,
                 apart: (options.settle_bytes / 2).max(1 << 20),
-                links,
+                slots,
                 connect: options.connect_timeout,
                 write: options.write_timeout,
                 answer: options.answer_timeout,
@@ -455,7 +455,7 @@ impl Oracle {
     }
 
     pub(super) fn dialled(&mut self, now: Duration, server: usize) {
-        let until = self.doors[server].lasting_until;
+        let until = self.peers[server].lasting_until;
         if now < until {
             self.fail(format!(
                 "a connection at {now:?} to a server to be left alone until {until:?}"
@@ -498,8 +498,8 @@ impl Oracle {
         self.connects += 1;
         let stream = &mut self.streams[id];
         (stream.connected, stream.progress) = (Some(now), now);
-        let door = &self.doors[stream.server];
-        stream.silent = (self.never_asks || (door.silent && !self.must_answer)) && !door.foreign;
+        let peer = &self.peers[stream.server];
+        stream.silent = (self.never_asks || (peer.silent && !self.must_answer)) && !peer.foreign;
     }
 
     /// The server's kernel has so many bytes.
@@ -527,10 +527,10 @@ impl Oracle {
             self.may_end(now, id);
         }
         if self.streams[id].foreign_heard {
-            let door = &mut self.doors[self.streams[id].server];
-            door.foreign = true;
+            let peer = &mut self.peers[self.streams[id].server];
+            peer.foreign = true;
             if self.end.is_none() {
-                door.lasting_until = now + self.limits.cap;
+                peer.lasting_until = now + self.limits.cap;
             }
         }
         self.silent_at_its_end(now, id);

@@ -53,10 +53,10 @@ impl Server {
         let (queued, urgent, phase) = (!self.queue.is_empty(), false, EnginePhase::Open);
         self.engine.step(self.now, Input::Callers { queued, urgent, phase });
         while let Some(output) = self.engine.poll() {
-            if let Output::Connect { link, .. } = output {
+            if let Output::Connect { slot, .. } = output {
                 let credentials = Credentials::default();
-                self.engine.step(self.now, Input::Dialling { link });
-                self.engine.step(self.now, Input::Connected { link, credentials });
+                self.engine.step(self.now, Input::Dialling { slot });
+                self.engine.step(self.now, Input::Connected { slot, credentials });
             }
         }
     }
@@ -65,7 +65,7 @@ impl Server {
     fn fill(&mut self, series: u64, every: u64) {
         self.callers();
         while !self.queue.is_empty()
-            && let Some((link, room)) = self.engine.wants()
+            && let Some((slot, room)) = self.engine.wants()
         {
             let points = room.points.min(room.bytes as u64 / 40).min(self.queue.len() as u64);
             let first = self.queue[0];
@@ -78,7 +78,7 @@ impl Server {
                 block.append(&[line.as_bytes()], 1);
             }
             let lines = block.into_lines(first, &mut Vec::new());
-            self.engine.step(self.now, Input::Lines { link, lines });
+            self.engine.step(self.now, Input::Lines { slot, lines });
             self.callers();
         }
     }
@@ -90,7 +90,7 @@ impl Server {
         drop(slices);
         if !bytes.is_empty() {
             let wrote = bytes.len() as u64;
-            self.engine.step(self.now, Input::Wrote { link: 0, bytes: wrote });
+            self.engine.step(self.now, Input::Wrote { slot: 0, bytes: wrote });
             let fails = memchr::memmem::find(&bytes, b"\"sick\"").is_some();
             self.request = bytes;
             self.answer = Some(match fails {
@@ -111,7 +111,7 @@ impl Server {
         }
         let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n");
         let bytes = answer.as_bytes();
-        self.engine.step(self.now, Input::Received { link: 0, bytes });
+        self.engine.step(self.now, Input::Received { slot: 0, bytes });
     }
 
     /// How long the good points sent in this time had to wait, the longest first, in seconds.

@@ -56,12 +56,12 @@ impl Oracle {
         stream.wrote.1 = stuck;
         let conversation = &mut stream.http;
         if !std::mem::replace(&mut conversation.offered, true) {
-            let door = self.doors[stream.server];
-            conversation.known = (door.too_long(now), door.longest_body);
+            let peer = self.peers[stream.server];
+            conversation.known = (peer.too_long(now), peer.longest_body);
             if conversation.open.is_some() {
                 self.fail("http: a request before the last one's answer");
-            } else if now < door.rests_until {
-                let until = door.rests_until;
+            } else if now < peer.rests_until {
+                let until = peer.rests_until;
                 self.fail(format!(
                     "http: a request at {now:?} to a server that asked for rest until {until:?}"
                 ));
@@ -203,26 +203,26 @@ impl Oracle {
     /// What an answer that was heard says.
     fn learned(&mut self, now: Duration, id: usize, put: &Put, outcome: Outcome) {
         let stream = &mut self.streams[id];
-        let door = &mut self.doors[stream.server];
-        door.took |= matches!(
+        let peer = &mut self.peers[stream.server];
+        peer.took |= matches!(
             outcome,
             Outcome::Taken { .. } | Outcome::Partly { .. } | Outcome::Unnamed
         );
         match outcome {
-            Outcome::Config(longest) => door.longest_body = longest.unwrap_or(usize::MAX),
+            Outcome::Config(longest) => peer.longest_body = longest.unwrap_or(usize::MAX),
             // Nobody counted what was to be counted: of no use, here.
             Outcome::Taken { counted: false } if self.stored => {
-                door.took(put.sent.unwrap_or_default());
+                peer.took(put.sent.unwrap_or_default());
                 stream.http.over = true;
             }
             Outcome::Taken { .. } => {
-                door.took(put.sent.unwrap_or_default());
-                door.answered = true;
+                peer.took(put.sent.unwrap_or_default());
+                peer.answered = true;
                 self.told_all(&put.points, |_| Some(false));
             }
             Outcome::Partly { refused, again, named } => {
-                door.took(put.sent.unwrap_or_default());
-                door.answered = true;
+                peer.took(put.sent.unwrap_or_default());
+                peer.answered = true;
                 self.rest(again.iter().copied());
                 if named || again.len() + refused.len() == put.points.len() && refused.is_empty() {
                     let fate = |point: &usize| (!again.contains(point)).then(|| refused.contains(point));
@@ -236,7 +236,7 @@ impl Oracle {
                 }
             }
             Outcome::Unnamed => {
-                door.took(put.sent.unwrap_or_default());
+                peer.took(put.sent.unwrap_or_default());
                 match put.details {
                     true => self.refused(put),
                     false => self.excuse(put),
@@ -244,39 +244,39 @@ impl Oracle {
             }
             Outcome::Refused => self.refused(put),
             // Nothing is short enough: it is not the length.
-            Outcome::TooLong if put.sent.is_some_and(|sent| sent <= LEAST) || (put.points.len() == 1 && !door.took) => {
-                door.too_long = usize::MAX;
-                if door.took {
+            Outcome::TooLong if put.sent.is_some_and(|sent| sent <= LEAST) || (put.points.len() == 1 && !peer.took) => {
+                peer.too_long = usize::MAX;
+                if peer.took {
                     self.rest(put.points.iter().copied());
                 } else {
                     stream.http.over = true;
-                    door.lasting_until = now + self.limits.cap;
+                    peer.lasting_until = now + self.limits.cap;
                 }
             }
             Outcome::TooLong if put.points.len() == 1 => {
-                door.refused(now, put.sent.unwrap_or(usize::MAX));
+                peer.refused(now, put.sent.unwrap_or(usize::MAX));
                 self.refused_unfairly(put);
             }
-            Outcome::Unknown if door.took => match put.points.len() {
+            Outcome::Unknown if peer.took => match put.points.len() {
                 1 => self.refused_unfairly(put),
                 _ => self.excuse(put),
             },
             Outcome::TooLong => {
-                door.refused(now, put.sent.unwrap_or(usize::MAX));
+                peer.refused(now, put.sent.unwrap_or(usize::MAX));
                 self.excuse(put);
             }
             Outcome::Later(rest) => {
-                door.rests_until = door.rests_until.max(now + rest.unwrap_or_default().min(LONGEST_REST));
+                peer.rests_until = peer.rests_until.max(now + rest.unwrap_or_default().min(LONGEST_REST));
                 self.rest(put.points.iter().copied());
             }
             // Where points were taken before, it may be about these.
-            Outcome::Lasting(status @ (200 | 202 | 403..=405)) if door.took && !put.points.is_empty() => {
+            Outcome::Lasting(status @ (200 | 202 | 403..=405)) if peer.took && !put.points.is_empty() => {
                 stream.http.over |= status == 403;
                 self.rest(put.points.iter().copied());
             }
             Outcome::Lasting(_) | Outcome::Unknown => {
                 stream.http.over = true;
-                door.lasting_until = now + self.limits.cap;
+                peer.lasting_until = now + self.limits.cap;
             }
         }
     }

@@ -51,7 +51,7 @@ impl Oracle {
             &mut self.seen,
             Seen {
                 unconfirmed: told.unconfirmed,
-                all_doors: self.doors.iter().all(|door| door.answered),
+                all_peers: self.peers.iter().all(|peer| peer.answered),
             },
         );
         let ((good, bad), sure) = (self.answered, self.sure);
@@ -63,7 +63,7 @@ impl Oracle {
             ));
         }
         if told.unconfirmed > self.loose
-            || (self.never_asks && !self.doors.iter().any(|door| door.foreign) && told.unconfirmed < self.loose)
+            || (self.never_asks && !self.peers.iter().any(|peer| peer.foreign) && told.unconfirmed < self.loose)
         {
             self.fail(format!(
                 "promise 3: {} unconfirmed at {now:?}, {} received by servers that do not answer",
@@ -77,7 +77,7 @@ impl Oracle {
                 self.told
             ));
         }
-        if told.unconfirmed > seen.unconfirmed && seen.all_doors && !self.never_asks {
+        if told.unconfirmed > seen.unconfirmed && seen.all_peers && !self.never_asks {
             self.fail(format!(
                 "promise 3: unconfirmed at {now:?} though every endpoint has answered"
             ));
@@ -223,7 +223,7 @@ impl Oracle {
             self.fail(format!("resent: {again} points written again, {} counted", told.resent));
         } else if self.calm
             && self.limits.connection_max_age.is_none()
-            && (told.resent > 0 || told.connects - self.unused > self.limits.links || told.late_errors > 0)
+            && (told.resent > 0 || told.connects - self.unused > self.limits.slots || told.late_errors > 0)
         {
             self.fail(format!(
                 "calm: written again, or connected again, without any need: {ledger:?}"

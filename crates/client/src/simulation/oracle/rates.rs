@@ -99,7 +99,7 @@ impl Oracle {
     /// A request was answered, and no point has its verdict for it; `excused`: it is asked again in another body, on the way to
     /// one.
     pub(super) fn in_vain(&mut self, now: Duration, server: usize) {
-        let connections = (self.limits.links as f64 / self.doors.len() as f64).max(1.0);
+        let connections = (self.limits.slots as f64 / self.peers.len() as f64).max(1.0);
         let futile = self.rates.endpoints.entry(server).or_default();
         let paid = (now - futile.since).as_secs_f64() * IN_VAIN.1 * connections;
         futile.since = now;

@@ -115,7 +115,7 @@ impl Oracle {
         let asked_at = stream.items[from + length].at;
         stream.answered = from + length + 1;
         stream.oldest_told = None;
-        self.doors[stream.server].answered = true;
+        self.peers[stream.server].answered = true;
         stream.silent = false;
         let repeat = std::mem::take(&mut stream.again) || stream.read_only;
         if repeat {
@@ -203,8 +203,8 @@ impl Oracle {
     /// Where nobody answers, what the peer's kernel has is all that can be known.
     pub(super) fn loosen(&mut self, now: Duration, id: usize) {
         let stream = &mut self.streams[id];
-        let door = &mut self.doors[stream.server];
-        if door.answered || stream.foreign_heard || self.wire != Wire::Telnet {
+        let peer = &mut self.peers[stream.server];
+        if peer.answered || stream.foreign_heard || self.wire != Wire::Telnet {
             return;
         }
         let waited = stream.question_told.is_some_and(|at| now >= at + SILENT_AFTER);
@@ -213,7 +213,7 @@ impl Oracle {
             return;
         }
         stream.murky = true;
-        door.silent = true;
+        peer.silent = true;
         if stream.told > 0 {
             self.shows(self.streams[id].server);
         }

@@ -1,4 +1,4 @@
-//! Doors and links: what is known of an endpoint over all its connections, and the place of one.
+//! Peers and slots: what is known of an endpoint over all its connections, and the place of one connection.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::stats::{EndpointState, EndpointStats};
 /// A connection on trial gets this many bytes at least: two of the longest lines.
 const LEAST_TRIAL: usize = 2048;
 
-/// An endpoint, as one door to the store.
-pub(super) struct Door {
+/// What is known of an endpoint: one way to the store.
+pub(super) struct Peer {
     pub(super) name: String,
     pub(super) wire: Wire,
     pub(super) knowledge: Knowledge,
@@ -41,9 +41,9 @@ pub(super) struct Door {
     pub(super) was_foreign: bool,
 }
 
-impl Door {
-    pub(super) fn new(name: String, wire: Wire, knowledge: Knowledge, backoff: Backoff, window_bytes: usize) -> Door {
-        Door {
+impl Peer {
+    pub(super) fn new(name: String, wire: Wire, knowledge: Knowledge, backoff: Backoff, window_bytes: usize) -> Peer {
+        Peer {
             name,
             wire,
             knowledge,
@@ -96,9 +96,9 @@ impl Door {
         self.not_before <= now && self.overload.allowance(now) > 0
     }
 
-    /// How much a link of this door takes now. `again`: of lines that failed before.
-    pub(super) fn room(&self, link: &Link, posted: bool, again: bool, now: Duration) -> Option<Room> {
-        let exchange = link.exchange()?;
+    /// How much a slot of this endpoint takes now. `again`: of lines that failed before.
+    pub(super) fn room(&self, slot: &Slot, posted: bool, again: bool, now: Duration) -> Option<Room> {
+        let exchange = slot.exchange()?;
         let allowance = match again {
             true => self.overload.allowance_again(now),
             false => self.overload.allowance(now),
@@ -116,14 +116,14 @@ impl Door {
         })
     }
 
-    /// How it is doing, given its links.
-    pub(super) fn state<'a>(&self, now: Duration, zero: i64, links: impl Iterator<Item = &'a Link>) -> EndpointStats {
+    /// How it is doing, given its slots.
+    pub(super) fn state<'a>(&self, now: Duration, zero: i64, slots: impl Iterator<Item = &'a Slot>) -> EndpointStats {
         use EndpointState::{Connected, Connecting, Idle, Lost};
         let mut doing = if self.lost { Lost } else { Idle };
         let mut knowledge = self.knowledge;
         let mut window_bytes = 0;
-        for link in links {
-            match &link.state {
+        for slot in slots {
+            match &slot.state {
                 State::Idle => {}
                 State::Resolving { .. } | State::Connecting { .. } => {
                     doing = if doing == Connected { doing } else { Connecting }
@@ -150,9 +150,9 @@ impl Door {
     }
 }
 
-/// The place of one connection to a door.
-pub(super) struct Link {
-    pub(super) door: usize,
+/// The place of one connection to an endpoint.
+pub(super) struct Slot {
+    pub(super) peer: usize,
     pub(super) state: State,
     /// When its connection was made.
     pub(super) since: Duration,
@@ -182,10 +182,10 @@ pub(super) enum State {
     Live(Box<dyn Exchange>),
 }
 
-impl Link {
-    pub(super) fn new(door: usize) -> Link {
-        Link {
-            door,
+impl Slot {
+    pub(super) fn new(peer: usize) -> Slot {
+        Slot {
+            peer,
             state: State::Idle,
             since: Duration::ZERO,
             given_at: Duration::ZERO,

@@ -92,7 +92,7 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// One door to the store: scheme, host and port; over HTTP also the request's target.
+/// One way to the store: scheme, host and port; over HTTP also the request's target.
 ///
 /// It prints as its URL without the query, which may hold a secret of the server's, and is read from one.
 ///

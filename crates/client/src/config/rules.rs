@@ -7,7 +7,7 @@ use super::endpoint::{Endpoint, Scheme};
 use super::options::{Ack, Options};
 use crate::error::ConfigError;
 
-/// All endpoints are doors to one store, and speak one wire.
+/// All endpoints lead to one store, and speak one protocol.
 pub(crate) fn check_endpoints(endpoints: &[Endpoint]) -> Result<Scheme, ConfigError> {
     let Some(scheme) = endpoints.first().map(Endpoint::scheme) else {
         return Err(ConfigError::endpoints("a client has at least one endpoint"));

@@ -246,10 +246,10 @@ mod tests {
 
     impl Scene {
         fn new() -> Scene {
-            let doors = vec![("tsdb://a:4242".to_owned(), Wire::Telnet)];
+            let endpoints = vec![("tsdb://a:4242".to_owned(), Wire::Telnet)];
             Scene {
                 queue: Queue::new(1, 1 << 20, Overflow::DropOldest, Box::new(|| {})),
-                engine: Engine::new(&Options::default(), doors, 1),
+                engine: Engine::new(&Options::default(), endpoints, 1),
                 shared: Shared::default(),
                 publisher: Publisher::new(),
             }

@@ -26,7 +26,7 @@ use crate::delivery::outstanding::Outstanding;
 use crate::delivery::pace::Pace;
 use crate::delivery::retries::Retries;
 use crate::delivery::verdicts::{Reason, Verdict, Verdicts};
-use crate::exchange::{Due, Exchange, Knowledge, Room, Terms, Timer, Wire};
+use crate::exchange::{Due, Exchange, Knowledge, Protocol, Room, Terms, Timer};
 use crate::queue::block::Lines;
 use crate::stats::EndpointStats;
 
@@ -86,7 +86,7 @@ enum Stage {
 
 impl Engine {
     /// Each endpoint has a name and the wire it speaks.
-    pub(crate) fn new(options: &Options, endpoints: Vec<(String, Wire)>, seed: u64) -> Engine {
+    pub(crate) fn new(options: &Options, endpoints: Vec<(String, Protocol)>, seed: u64) -> Engine {
         let connections = options.connections();
         let mut random = Random::new(seed);
         let first_peer = (random.next() >> 32) as usize % endpoints.len();
@@ -127,13 +127,13 @@ impl Engine {
             first_peer,
             peers: endpoints
                 .into_iter()
-                .map(|(name, wire)| {
-                    let knowledge = wire
+                .map(|(name, protocol)| {
+                    let knowledge = protocol
                         .knowledge(options.server)
                         .unwrap_or(fixed.unwrap_or(Knowledge::Unknown));
                     Peer::new(
                         name,
-                        wire,
+                        protocol,
                         knowledge,
                         Backoff::new(options.backoff),
                         options.window_bytes,

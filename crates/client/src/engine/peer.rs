@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::delivery::backoff::Backoff;
 use crate::delivery::overload::Overload;
 use crate::delivery::retries::pause_after;
-use crate::exchange::{Exchange, Knowledge, Room, Wire};
+use crate::exchange::{Exchange, Knowledge, Protocol, Room};
 use crate::queue::block::BLOCK_BYTES;
 use crate::stats::{EndpointState, EndpointStats};
 
@@ -15,7 +15,7 @@ const LEAST_TRIAL: usize = 2048;
 /// What is known of an endpoint: one way to the store.
 pub(super) struct Peer {
     pub(super) name: String,
-    pub(super) wire: Wire,
+    pub(super) protocol: Protocol,
     pub(super) knowledge: Knowledge,
     pub(super) backoff: Backoff,
     pub(super) overload: Overload,
@@ -42,10 +42,16 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(name: String, wire: Wire, knowledge: Knowledge, backoff: Backoff, window_bytes: usize) -> Peer {
+    pub(super) fn new(
+        name: String,
+        protocol: Protocol,
+        knowledge: Knowledge,
+        backoff: Backoff,
+        window_bytes: usize,
+    ) -> Peer {
         Peer {
             name,
-            wire,
+            protocol,
             knowledge,
             backoff,
             overload: Overload::new(),

@@ -14,7 +14,7 @@ use super::peer::{Slot, State};
 use super::{Engine, Output, STAGGER, Stage};
 use crate::config::credentials::Credentials;
 use crate::delivery::verdicts::Reason;
-use crate::exchange::{Cut, Exchange, Knowledge, Terms, Wire};
+use crate::exchange::{Cut, Exchange, Knowledge, Protocol, Terms};
 use crate::report::Report;
 
 /// A connection that was given nothing for so long is not in use.
@@ -63,10 +63,10 @@ impl Engine {
             return;
         }
         self.verdicts.tally.connects += 1;
-        let mut knowledge = match peer.wire {
-            Wire::Telnet => self.fixed.unwrap_or(peer.knowledge),
+        let mut knowledge = match peer.protocol {
+            Protocol::Telnet => self.fixed.unwrap_or(peer.knowledge),
             #[cfg(feature = "http")]
-            Wire::Http(_) => peer.knowledge,
+            Protocol::Http(_) => peer.knowledge,
         };
         let doubted = self.terms.must_answer || peer.was_foreign;
         if doubted && matches!(knowledge, Knowledge::Silent { .. }) {
@@ -76,7 +76,7 @@ impl Engine {
             first_window_bytes: peer.window_bytes,
             ..self.terms
         };
-        let exchange = peer.wire.open(terms, knowledge, credentials, self.now);
+        let exchange = peer.protocol.open(terms, knowledge, credentials, self.now);
         let wanted = self.waiting().is_some() || self.hands_over(index) || self.is_hope(index);
         self.slots[slot] = Slot {
             state: State::Live(exchange),
@@ -132,7 +132,7 @@ impl Engine {
         let peer = &mut self.peers[self.slots[slot].peer];
         if let State::Live(exchange) = state {
             peer.learn(exchange.knowledge());
-            if matches!(peer.wire, Wire::Telnet) {
+            if matches!(peer.protocol, Protocol::Telnet) {
                 peer.window_bytes = exchange.window_bytes();
             }
             if exchange.has_proved(self.now) {

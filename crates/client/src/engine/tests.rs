@@ -17,7 +17,7 @@ struct Scenario {
 
 impl Scenario {
     fn new(endpoints: usize, seed: u64, options: &Options) -> Scenario {
-        let endpoints = (0..endpoints).map(|n| (format!("tsdb://tsd{n}:4242"), Wire::Telnet));
+        let endpoints = (0..endpoints).map(|n| (format!("tsdb://tsd{n}:4242"), Protocol::Telnet));
         Scenario {
             engine: Engine::new(options, endpoints.collect(), seed),
             now: Duration::ZERO,

@@ -19,13 +19,13 @@ use crate::delivery::verdicts::Verdicts;
 mod greeting;
 #[cfg(feature = "http")]
 mod http;
+mod protocol;
 mod secrets;
 mod telnet;
 mod timer;
-mod wire;
 
+pub(crate) use protocol::Protocol;
 pub(crate) use timer::{Due, Timer};
-pub(crate) use wire::Wire;
 
 /// What the options say about every exchange.
 #[derive(Clone, Copy, Debug)]

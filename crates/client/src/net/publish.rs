@@ -230,7 +230,7 @@ impl Publisher {
 mod tests {
     use super::*;
     use crate::config::options::{Options, Overflow};
-    use crate::exchange::Wire;
+    use crate::exchange::Protocol;
     use crate::queue::Wait;
     use potsdb_wire::reply::ErrorKind;
 
@@ -246,7 +246,7 @@ mod tests {
 
     impl Scene {
         fn new() -> Scene {
-            let endpoints = vec![("tsdb://a:4242".to_owned(), Wire::Telnet)];
+            let endpoints = vec![("tsdb://a:4242".to_owned(), Protocol::Telnet)];
             Scene {
                 queue: Queue::new(1, 1 << 20, Overflow::DropOldest, Box::new(|| {})),
                 engine: Engine::new(&Options::default(), endpoints, 1),

@@ -14,7 +14,7 @@ use crate::config::credentials::Credentials;
 use crate::config::endpoint::Endpoint;
 use crate::config::options::Options;
 use crate::engine::Engine;
-use crate::exchange::Wire;
+use crate::exchange::Protocol;
 use crate::net::connection::{Connection, Incoming};
 use crate::net::dial::{Dial, Dialled};
 use crate::net::driver::{Driver, Network, Observer, Progress};
@@ -68,7 +68,7 @@ impl Worker {
             u64::from(std::process::id()) ^ (Arc::as_ptr(&queue) as u64) ^ crate::clock::millis().rotate_left(32);
         let peers = endpoints
             .iter()
-            .map(|endpoint| (endpoint.to_string(), Wire::of(endpoint)));
+            .map(|endpoint| (endpoint.to_string(), Protocol::of(endpoint)));
         let engine = Engine::new(options, peers.collect(), seed);
         let sockets = Sockets {
             poll,

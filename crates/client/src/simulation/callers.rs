@@ -123,7 +123,7 @@ pub(super) struct Foreign {
 
 /// What a client and its servers speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wire {
+pub(super) enum Protocol {
     Telnet,
     Http,
 }
@@ -211,7 +211,7 @@ const EPOCH: usize = 1_000_000_000;
 /// One run, before it runs.
 pub(super) struct History {
     pub(super) options: Options,
-    pub(super) wire: Wire,
+    pub(super) protocol: Protocol,
     pub(super) kind: Kind,
     pub(super) endpoints: usize,
     /// One for each endpoint.
@@ -297,13 +297,13 @@ impl History {
         let lasting = lasting.collect();
         let long = dice.chance(12);
         let points = dice.pick(&[20, 60, 200, if long { 900 } else { 400 }]);
-        let wire = dice.pick(&[Wire::Telnet, Wire::Http]);
+        let protocol = dice.pick(&[Protocol::Telnet, Protocol::Http]);
         let mut options = options(kind, points, dice);
-        if wire == Wire::Http && dice.chance(15) {
+        if protocol == Protocol::Http && dice.chance(15) {
             options.ack = Ack::Stored;
         }
         let mut history = History {
-            wire,
+            protocol,
             kind,
             endpoints,
             lasting,
@@ -334,7 +334,7 @@ impl History {
         }
         history.rested &= history.can_end();
         history.calm &= history.can_end();
-        if history.calm && wire == Wire::Http {
+        if history.calm && protocol == Protocol::Http {
             // Longer than anybody takes to store points.
             history.options.answer_timeout = history.options.answer_timeout.max(Duration::from_secs(2));
         }
@@ -360,15 +360,17 @@ impl History {
 
     /// The storage never takes some series. All others go on: with room for what waits, nothing of them is lost.
     fn poison(&mut self, dice: &mut Dice) {
-        self.poison = match (self.wire, self.options.ack, self.kind) {
-            (Wire::Telnet, _, Kind::OpenTsdb) => Some(dice.pick(&[Poison::Late, Poison::AtOnce, Poison::HangUp])),
-            (Wire::Telnet, _, Kind::InfluxDb) => Some(Poison::HangUp),
-            (Wire::Telnet, ..) => None,
-            (Wire::Http, Ack::Stored, Kind::OpenTsdb) => {
+        self.poison = match (self.protocol, self.options.ack, self.kind) {
+            (Protocol::Telnet, _, Kind::OpenTsdb) => Some(dice.pick(&[Poison::Late, Poison::AtOnce, Poison::HangUp])),
+            (Protocol::Telnet, _, Kind::InfluxDb) => Some(Poison::HangUp),
+            (Protocol::Telnet, ..) => None,
+            (Protocol::Http, Ack::Stored, Kind::OpenTsdb) => {
                 Some(dice.pick(&[Poison::Named, Poison::Unnamed, Poison::Body(500), Poison::HangUp]))
             }
-            (Wire::Http, _, Kind::OpenTsdb) => Some(dice.pick(&[Poison::Body(500), Poison::Body(503), Poison::HangUp])),
-            (Wire::Http, ..) => {
+            (Protocol::Http, _, Kind::OpenTsdb) => {
+                Some(dice.pick(&[Poison::Body(500), Poison::Body(503), Poison::HangUp]))
+            }
+            (Protocol::Http, ..) => {
                 Some(dice.pick(&[Poison::Body(500), Poison::Body(503), Poison::Counted, Poison::HangUp]))
             }
         };
@@ -433,7 +435,7 @@ impl History {
         }
         let mut end = plan.iter().map(|(at, _)| *at).max().unwrap_or_default();
         self.patience = Duration::from_secs(200);
-        if self.wire == Wire::Http {
+        if self.protocol == Protocol::Http {
             self.patience += LONGEST_REST * 2;
             // Half of them bad and not named, and each question and answer on a long way.
             self.patience += Duration::from_secs(points * if self.poison.is_some() { 8 } else { 3 });
@@ -498,8 +500,8 @@ impl History {
         let halves = self.options.ack == Ack::Stored && (self.bad > 0 || self.longest > 40);
         let prompt = self.calm && self.options.mps == 0.0 && self.can_end() && !halves;
         // Where nobody names them, each bad point costs some requests.
-        let looks = match self.wire {
-            Wire::Http if self.bad > 0 => Duration::from_millis(self.points * 40),
+        let looks = match self.protocol {
+            Protocol::Http if self.bad > 0 => Duration::from_millis(self.points * 40),
             _ => Duration::ZERO,
         };
         takes.min().filter(|_| prompt).map(|takes| takes + PROMPT + looks)
@@ -520,8 +522,8 @@ impl History {
             });
         let takes = takes.min()?;
         let steady = self.resets == 0 && self.options.mps == 0.0 && self.can_end();
-        let within = match self.wire {
-            Wire::Http if self.bad > 0 => FED + Duration::from_millis(self.points * 1_500),
+        let within = match self.protocol {
+            Protocol::Http if self.bad > 0 => FED + Duration::from_millis(self.points * 1_500),
             _ => FED,
         };
         // Whoever says 503 asks for rest, each time for longer.
@@ -551,8 +553,8 @@ impl History {
 
     /// Who insists on answers from a server that gives none waits for ever.
     fn can_end(&self) -> bool {
-        match (self.options.ack, self.wire) {
-            (Ack::Accepted, Wire::Telnet) => self.kind != Kind::VictoriaMetrics,
+        match (self.options.ack, self.protocol) {
+            (Ack::Accepted, Protocol::Telnet) => self.kind != Kind::VictoriaMetrics,
             (Ack::Stored, _) => self.kind == Kind::OpenTsdb,
             _ => true,
         }
@@ -577,11 +579,11 @@ impl History {
         let server = dice.below(self.endpoints as u64) as usize;
         let long = dice.pick(&[50_000, 1_000_000, 5_000_000, 15_000_000]);
         let lasts = dice.time(0, long);
-        if self.wire == Wire::Http && dice.chance(50) {
+        if self.protocol == Protocol::Http && dice.chance(50) {
             return front_fault(server, lasts, dice);
         }
         match dice.below(15) {
-            13 | 14 if self.wire == Wire::Telnet => Action::Foreign {
+            13 | 14 if self.protocol == Protocol::Telnet => Action::Foreign {
                 server,
                 lasts,
                 foreign: Foreign {

@@ -108,7 +108,7 @@ mod oracle;
 mod server;
 mod world;
 
-use callers::{Action, History, Temper, Wire};
+use callers::{Action, History, Protocol, Temper};
 use oracle::Oracle;
 use server::Server;
 use world::World;
@@ -221,16 +221,16 @@ impl Run {
         trace.note(Duration::ZERO, || {
             format!(
                 "{:?} {:?} {:?} {:?} {:?}: {:?}",
-                history.wire, history.kind, history.tempers, history.names, history.poison, history.options
+                history.protocol, history.kind, history.tempers, history.names, history.poison, history.options
             )
         });
         let servers = history.tempers.iter();
         let servers = servers.map(|temper| {
             let mut server = Server::new(history.kind, *temper == Temper::Far);
             server.poison = history.poison;
-            match history.wire {
-                Wire::Http => server.manners(history.calm, &mut dice),
-                Wire::Telnet => server.telnet_manners(&history, &mut dice),
+            match history.protocol {
+                Protocol::Http => server.manners(history.calm, &mut dice),
+                Protocol::Telnet => server.telnet_manners(&history, &mut dice),
             }
             server
         });
@@ -448,16 +448,16 @@ impl Run {
 }
 
 fn scheme(history: &History) -> Scheme {
-    match history.wire {
-        Wire::Telnet => Scheme::Tsdb,
-        Wire::Http => Scheme::Http,
+    match history.protocol {
+        Protocol::Telnet => Scheme::Tsdb,
+        Protocol::Http => Scheme::Http,
     }
 }
 
 fn engine(history: &History, seed: u64) -> Engine {
     let endpoint = |number| Endpoint::of(scheme(history), &format!("server{number}"), 4242);
     let peers = (0..history.endpoints).map(endpoint);
-    let peers = peers.map(|peer| (peer.to_string(), crate::exchange::Wire::of(&peer)));
+    let peers = peers.map(|peer| (peer.to_string(), crate::exchange::Protocol::of(&peer)));
     Engine::new(&history.options, peers.collect(), seed)
 }
 

@@ -55,7 +55,7 @@ mod laws;
 mod rates;
 mod telnet;
 
-use super::callers::{History, Wire};
+use super::callers::{History, Protocol};
 use http::Conversation;
 use rates::Rates;
 
@@ -211,7 +211,7 @@ pub(super) struct Oracle {
     rates: Rates,
     /// Nothing fails but points of a series that the storage never takes.
     only_sick: bool,
-    wire: Wire,
+    protocol: Protocol,
     stored: bool,
     kind: Kind,
     /// Nobody is asked: by option, or because the server is known not to answer.
@@ -348,10 +348,10 @@ impl Oracle {
             heard_since: 0,
             rates: Rates::default(),
             only_sick: history.only_sick(),
-            wire: history.wire,
+            protocol: history.protocol,
             stored: options.ack == Ack::Stored,
             kind: history.kind,
-            never_asks: history.wire == Wire::Telnet
+            never_asks: history.protocol == Protocol::Telnet
                 && (options.ack == Ack::None || (known && options.ack != Ack::Accepted)),
             must_answer: options.ack == Ack::Accepted,
             answers: options.ack != Ack::None && options.server.is_some_and(potsdb_wire::Server::answers_version),
@@ -572,7 +572,7 @@ impl Oracle {
             Some(at) => {
                 let aged = self.limits.connection_max_age.is_some_and(|age| now >= at + age);
                 stream.is_unused(now)
-                    || (self.wire == Wire::Http && self.may_leave_http(id, aged))
+                    || (self.protocol == Protocol::Http && self.may_leave_http(id, aged))
                     || stream.read_only
                     || stream.foreign_heard
                     || stream

@@ -20,7 +20,7 @@ mod faults;
 mod http;
 mod network;
 
-use super::callers::{Foreign, History, NameTemper, Wire};
+use super::callers::{Foreign, History, NameTemper, Protocol};
 use super::oracle::Oracle;
 use super::server::answer::Answer;
 use super::server::{Says, Server};
@@ -119,7 +119,7 @@ pub(super) struct World {
     /// The driver's turns so far.
     pub(super) turns: u64,
     dice: Dice,
-    wire: Wire,
+    protocol: Protocol,
     kernel_tells: bool,
     /// Of a hundred connections, how many are reset at some byte.
     resets: u64,
@@ -144,7 +144,7 @@ impl World {
             turns: 0,
             names: history.names.iter().map(|temper| (*temper, Name::default())).collect(),
             dice,
-            wire: history.wire,
+            protocol: history.protocol,
             kernel_tells: history.kernel_tells,
             resets: history.resets,
             calm: history.calm,
@@ -319,9 +319,9 @@ impl World {
         let flow = &mut self.flows[id];
         let server = flow.server;
         flow.read += bytes;
-        match self.wire {
-            Wire::Telnet => self.hear_lines(id),
-            Wire::Http => self.hear_request(id),
+        match self.protocol {
+            Protocol::Telnet => self.hear_lines(id),
+            Protocol::Http => self.hear_request(id),
         }
         if self.servers[server].wants_flush() {
             let after = self.dice.time(1_000, 1_000_000);
@@ -398,7 +398,7 @@ impl World {
         for (point, id, sick) in self.servers[server].flush() {
             if !sick && !self.servers[server].throttles(self.now, &mut self.dice) {
                 self.oracle.durable(point);
-            } else if self.wire == Wire::Telnet && !self.flows[id].closed && !self.flows[id].dead {
+            } else if self.protocol == Protocol::Telnet && !self.flows[id].closed && !self.flows[id].dead {
                 self.say(id, Says::Late);
                 self.wake(id);
             }

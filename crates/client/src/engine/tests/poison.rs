@@ -35,7 +35,7 @@ impl Server {
             ..options()
         };
         let endpoint = Endpoint::of(Scheme::Http, "tsd", 80).with_target("/api/put");
-        let endpoints = vec![("tsd".to_owned(), Wire::of(&endpoint))];
+        let endpoints = vec![("tsd".to_owned(), Protocol::of(&endpoint))];
         Server {
             engine: Engine::new(&options, endpoints, 1),
             now: Duration::ZERO,

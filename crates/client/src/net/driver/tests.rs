@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::config::endpoint::Endpoint;
-use crate::exchange::Wire;
+use crate::exchange::Protocol;
 use crate::queue::Wait;
 
 /// A network of servers that accept at once. Connections are numbers.
@@ -70,7 +70,7 @@ impl Network for Script {
 fn driver(network: Script) -> (Driver<Script>, Arc<Queue>) {
     let options = Options::default();
     let endpoint = Endpoint::new("a", 4242);
-    let engine = Engine::new(&options, vec![(endpoint.to_string(), Wire::of(&endpoint))], 1);
+    let engine = Engine::new(&options, vec![(endpoint.to_string(), Protocol::of(&endpoint))], 1);
     let queue = Arc::new(Queue::new(100, 1 << 20, options.overflow, Box::new(|| {})));
     let driver = Driver::new(
         &options,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Oracle, Point, Seen, WAITED_FOR, Wire};
+use super::{Oracle, Point, Protocol, Seen, WAITED_FOR};
 use crate::queue::ledger::Ledger;
 
 impl Oracle {
@@ -209,13 +209,16 @@ impl Oracle {
             self.fail(format!(
                 "promise 3: {nowhere} points arrived nowhere, {dropped} dropped"
             ));
-        } else if self.wire == Wire::Http && unheard > dropped {
+        } else if self.protocol == Protocol::Http && unheard > dropped {
             self.fail(format!(
                 "promise 3: {unheard} points neither on disk nor answered for, {dropped} dropped"
             ));
         } else if self.stored && missing > dropped {
             self.fail(format!("promise 3: {missing} points not stored, {dropped} dropped"));
-        } else if self.wire == Wire::Telnet && !self.settle.is_zero() && missing > dropped + told.unconfirmed + loose {
+        } else if self.protocol == Protocol::Telnet
+            && !self.settle.is_zero()
+            && missing > dropped + told.unconfirmed + loose
+        {
             self.fail(format!("promise 3: {missing} points are not on disk: {ledger:?}"));
         } else if owed > loose {
             self.fail(format!("promise 3: {owed} points not settled, {loose} said to be"));

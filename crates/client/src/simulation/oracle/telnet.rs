@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Item, Oracle, SILENT_AFTER, Wire};
+use super::{Item, Oracle, Protocol, SILENT_AFTER};
 use crate::simulation::server::{Kind, Says, point_of};
 
 impl Oracle {
@@ -204,7 +204,7 @@ impl Oracle {
     pub(super) fn loosen(&mut self, now: Duration, id: usize) {
         let stream = &mut self.streams[id];
         let peer = &mut self.peers[stream.server];
-        if peer.answered || stream.foreign_heard || self.wire != Wire::Telnet {
+        if peer.answered || stream.foreign_heard || self.protocol != Protocol::Telnet {
             return;
         }
         let waited = stream.question_told.is_some_and(|at| now >= at + SILENT_AFTER);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Event, World};
-use crate::simulation::callers::{Action, Wire};
+use crate::simulation::callers::{Action, Protocol};
 use crate::simulation::server::answer::Front;
 
 /// What a client listens to before an answer at least.
@@ -88,19 +88,19 @@ impl World {
         for id in live {
             let flow = &mut self.flows[id];
             let line = match (
-                self.wire,
+                self.protocol,
                 flow.pending.as_ref().is_some_and(|answer| answer.dripped == 0),
             ) {
-                (Wire::Telnet, _) => self.servers[server].chatter(),
-                (Wire::Http, true) => Some(&b"HTTP/1.1 100 Continue\r\n\r\n"[..]),
-                (Wire::Http, false) => None,
+                (Protocol::Telnet, _) => self.servers[server].chatter(),
+                (Protocol::Http, true) => Some(&b"HTTP/1.1 100 Continue\r\n\r\n"[..]),
+                (Protocol::Http, false) => None,
             };
             if let Some(line) = line {
                 let lines = self.dice.size(10, 300);
                 flow.replies.extend(line.repeat(lines));
                 flow.in_pieces = flow.replies.len();
                 flow.chatter += line.len() * lines;
-                if self.wire == Wire::Http && flow.chatter > LISTENS {
+                if self.protocol == Protocol::Http && flow.chatter > LISTENS {
                     self.oracle.babbles(id);
                 }
                 self.wake(id);
@@ -185,7 +185,7 @@ impl World {
 
     /// The server sees the end: some take a line without its end for a whole one.
     pub(super) fn tear(&mut self, id: usize, reset: bool) {
-        if self.wire == Wire::Http {
+        if self.protocol == Protocol::Http {
             // Half a body is no body.
             return;
         }

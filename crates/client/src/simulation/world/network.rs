@@ -11,7 +11,7 @@ use crate::net::connection::Incoming;
 use crate::net::driver::{Network, Observer, Progress};
 use crate::net::resolver::Wait;
 use crate::queue::{Queue, State};
-use crate::simulation::callers::{NameTemper, Wire};
+use crate::simulation::callers::{NameTemper, Protocol};
 
 /// Reads of a connection, and writes to it, in one turn of the driver at most.
 const TURN: (u32, u32) = (16, 32);
@@ -125,9 +125,9 @@ impl Network for World {
             let bytes = self.dice.portion((flow.said - from).min(most));
             flow.heard += bytes;
             buffer[..bytes].copy_from_slice(&flow.replies[from..flow.heard]);
-            match self.wire {
-                Wire::Telnet => self.oracle.heard(self.now, id, flow.heard),
-                Wire::Http => self.oracle.heard_http(self.now, id, flow.heard, false),
+            match self.protocol {
+                Protocol::Telnet => self.oracle.heard(self.now, id, flow.heard),
+                Protocol::Http => self.oracle.heard_http(self.now, id, flow.heard, false),
             }
             self.trace.note(self.now, || {
                 format!("flow {id} said {:?}", String::from_utf8_lossy(&buffer[..bytes]))
@@ -138,7 +138,7 @@ impl Network for World {
         match (flow.reset, flow.eof) {
             (true, _) => Err(io::ErrorKind::ConnectionReset.into()),
             (false, true) => {
-                if self.wire == Wire::Http {
+                if self.protocol == Protocol::Http {
                     self.oracle.heard_http(self.now, id, flow.heard, true);
                 }
                 Ok(Incoming::End)
@@ -171,9 +171,9 @@ impl Network for World {
             let left = takes - (flow.sent.len() - from);
             flow.sent.extend_from_slice(&slice[..left.min(slice.len())]);
         }
-        match self.wire {
-            Wire::Telnet => self.oracle.wrote(self.now, id, &flow.sent[from..], flow.full),
-            Wire::Http => self.oracle.wrote_http(self.now, id, &flow.sent[from..], flow.full),
+        match self.protocol {
+            Protocol::Telnet => self.oracle.wrote(self.now, id, &flow.sent[from..], flow.full),
+            Protocol::Http => self.oracle.wrote_http(self.now, id, &flow.sent[from..], flow.full),
         }
         self.trace.note(self.now, || format!("flow {id} took {takes} bytes"));
         self.wake(id);

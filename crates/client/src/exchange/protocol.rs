@@ -15,27 +15,27 @@ use crate::config::credentials::Credentials;
 use crate::config::endpoint::Endpoint;
 
 #[derive(Clone, Debug)]
-pub(crate) enum Wire {
+pub(crate) enum Protocol {
     Telnet,
     #[cfg(feature = "http")]
     Http(Address),
 }
 
-impl Wire {
-    pub(crate) fn of(endpoint: &Endpoint) -> Wire {
+impl Protocol {
+    pub(crate) fn of(endpoint: &Endpoint) -> Protocol {
         match endpoint.scheme().is_http() {
             #[cfg(feature = "http")]
-            true => Wire::Http(Address::of(endpoint)),
-            _ => Wire::Telnet,
+            true => Protocol::Http(Address::of(endpoint)),
+            _ => Protocol::Telnet,
         }
     }
 
     /// What is known before anything was asked, where that is not the options' to say.
     pub(crate) fn knowledge(&self, _server: Option<Server>) -> Option<Knowledge> {
         match self {
-            Wire::Telnet => None,
+            Protocol::Telnet => None,
             #[cfg(feature = "http")]
-            Wire::Http(_) => Some(Knowledge::Http(Learned::new(_server))),
+            Protocol::Http(_) => Some(Knowledge::Http(Learned::new(_server))),
         }
     }
 
@@ -49,7 +49,7 @@ impl Wire {
     ) -> Box<dyn Exchange> {
         match (self, knowledge) {
             #[cfg(feature = "http")]
-            (Wire::Http(address), Knowledge::Http(learned)) => {
+            (Protocol::Http(address), Knowledge::Http(learned)) => {
                 Box::new(Http::new(terms, address.clone(), credentials.header, learned, now))
             }
             _ => match credentials.line {

@@ -26,7 +26,7 @@ use crate::delivery::outstanding::Outstanding;
 use crate::delivery::pace::Pace;
 use crate::delivery::retries::Retries;
 use crate::delivery::verdicts::{Reason, Verdict, Verdicts};
-use crate::exchange::{Due, Exchange, Knowledge, Protocol, Room, Terms, Timer};
+use crate::exchange::{Due, Exchange, Protocol, Room, ServerProfile, Terms, Timer};
 use crate::queue::block::Lines;
 use crate::stats::EndpointStats;
 
@@ -48,7 +48,7 @@ pub(crate) struct Engine {
     max_age: Option<Duration>,
     /// One bound for lines that settle and lines that rest, over all connections.
     settle_bytes: usize,
-    fixed: Option<Knowledge>,
+    fixed: Option<ServerProfile>,
     test_mode: bool,
     pace: Pace,
     random: Random,
@@ -91,9 +91,9 @@ impl Engine {
         let mut random = Random::new(seed);
         let first_peer = (random.next() >> 32) as usize % endpoints.len();
         let fixed = match (options.ack, options.server) {
-            (Ack::None, _) => Some(Knowledge::Silent { until: Duration::MAX }),
-            (_, Some(server)) if server.answers_version() => Some(Knowledge::Answers(server)),
-            (_, Some(_)) => Some(Knowledge::Silent { until: Duration::MAX }),
+            (Ack::None, _) => Some(ServerProfile::Silent { until: Duration::MAX }),
+            (_, Some(server)) if server.answers_version() => Some(ServerProfile::Answers(server)),
+            (_, Some(_)) => Some(ServerProfile::Silent { until: Duration::MAX }),
             (_, None) => None,
         };
         Engine {
@@ -128,13 +128,13 @@ impl Engine {
             peers: endpoints
                 .into_iter()
                 .map(|(name, protocol)| {
-                    let knowledge = protocol
-                        .knowledge(options.server)
-                        .unwrap_or(fixed.unwrap_or(Knowledge::Unknown));
+                    let profile = protocol
+                        .profile(options.server)
+                        .unwrap_or(fixed.unwrap_or(ServerProfile::Unknown));
                     Peer::new(
                         name,
                         protocol,
-                        knowledge,
+                        profile,
                         Backoff::new(options.backoff),
                         options.window_bytes,
                     )
@@ -183,7 +183,7 @@ impl Engine {
                 let Slot { peer, state, .. } = &mut self.slots[slot];
                 if let State::Live(exchange) = state {
                     exchange.received(now, bytes, &mut self.verdicts);
-                    self.peers[*peer].learn(exchange.knowledge());
+                    self.peers[*peer].learn(exchange.profile());
                     self.heed(slot);
                 }
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::delivery::backoff::Backoff;
 use crate::delivery::overload::Overload;
 use crate::delivery::retries::pause_after;
-use crate::exchange::{Exchange, Knowledge, Protocol, Room};
+use crate::exchange::{Exchange, Protocol, Room, ServerProfile};
 use crate::queue::block::BLOCK_BYTES;
 use crate::stats::{EndpointState, EndpointStats};
 
@@ -16,7 +16,7 @@ const LEAST_TRIAL: usize = 2048;
 pub(super) struct Peer {
     pub(super) name: String,
     pub(super) protocol: Protocol,
-    pub(super) knowledge: Knowledge,
+    pub(super) profile: ServerProfile,
     pub(super) backoff: Backoff,
     pub(super) overload: Overload,
     /// No attempt to connect before that.
@@ -45,14 +45,14 @@ impl Peer {
     pub(super) fn new(
         name: String,
         protocol: Protocol,
-        knowledge: Knowledge,
+        profile: ServerProfile,
         backoff: Backoff,
         window_bytes: usize,
     ) -> Peer {
         Peer {
             name,
             protocol,
-            knowledge,
+            profile,
             backoff,
             overload: Overload::new(),
             not_before: Duration::ZERO,
@@ -67,8 +67,8 @@ impl Peer {
         }
     }
 
-    pub(super) fn learn(&mut self, knowledge: Knowledge) {
-        self.knowledge = self.knowledge.merged(knowledge);
+    pub(super) fn learn(&mut self, profile: ServerProfile) {
+        self.profile = self.profile.merged(profile);
     }
 
     /// A connection ended.
@@ -126,7 +126,7 @@ impl Peer {
     pub(super) fn state<'a>(&self, now: Duration, zero: i64, slots: impl Iterator<Item = &'a Slot>) -> EndpointStats {
         use EndpointState::{Connected, Connecting, Idle, Lost};
         let mut doing = if self.lost { Lost } else { Idle };
-        let mut knowledge = self.knowledge;
+        let mut profile = self.profile;
         let mut window_bytes = 0;
         for slot in slots {
             match &slot.state {
@@ -136,7 +136,7 @@ impl Peer {
                 }
                 State::Live(exchange) => {
                     doing = Connected;
-                    knowledge = exchange.knowledge();
+                    profile = exchange.profile();
                     window_bytes += exchange.window_bytes();
                 }
             }
@@ -145,13 +145,13 @@ impl Peer {
         EndpointStats {
             name: self.name.clone(),
             state: doing,
-            answers: knowledge.answers(),
+            answers: profile.answers(),
             rests: (rests > 0).then(|| Duration::from_secs(rests)),
-            server: knowledge.server(),
+            server: profile.server(),
             last_error: self.last_error.clone(),
             limit: self.overload.limit(),
             window_bytes,
-            clock_skew: knowledge.clock_ahead(zero),
+            clock_skew: profile.clock_ahead(zero),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::peer::{Slot, State};
 use super::{Engine, Output, STAGGER, Stage};
 use crate::config::credentials::Credentials;
 use crate::delivery::verdicts::Reason;
-use crate::exchange::{Cut, Exchange, Knowledge, Protocol, Terms};
+use crate::exchange::{Cut, Exchange, Protocol, ServerProfile, Terms};
 use crate::report::Report;
 
 /// A connection that was given nothing for so long is not in use.
@@ -63,20 +63,20 @@ impl Engine {
             return;
         }
         self.verdicts.tally.connects += 1;
-        let mut knowledge = match peer.protocol {
-            Protocol::Telnet => self.fixed.unwrap_or(peer.knowledge),
+        let mut profile = match peer.protocol {
+            Protocol::Telnet => self.fixed.unwrap_or(peer.profile),
             #[cfg(feature = "http")]
-            Protocol::Http(_) => peer.knowledge,
+            Protocol::Http(_) => peer.profile,
         };
         let doubted = self.terms.must_answer || peer.was_foreign;
-        if doubted && matches!(knowledge, Knowledge::Silent { .. }) {
-            knowledge = Knowledge::Unknown;
+        if doubted && matches!(profile, ServerProfile::Silent { .. }) {
+            profile = ServerProfile::Unknown;
         }
         let terms = Terms {
             first_window_bytes: peer.window_bytes,
             ..self.terms
         };
-        let exchange = peer.protocol.open(terms, knowledge, credentials, self.now);
+        let exchange = peer.protocol.open(terms, profile, credentials, self.now);
         let wanted = self.waiting().is_some() || self.hands_over(index) || self.is_hope(index);
         self.slots[slot] = Slot {
             state: State::Live(exchange),
@@ -131,7 +131,7 @@ impl Engine {
         let state = std::mem::replace(&mut self.slots[slot], fresh).state;
         let peer = &mut self.peers[self.slots[slot].peer];
         if let State::Live(exchange) = state {
-            peer.learn(exchange.knowledge());
+            peer.learn(exchange.profile());
             if matches!(peer.protocol, Protocol::Telnet) {
                 peer.window_bytes = exchange.window_bytes();
             }
@@ -253,7 +253,7 @@ impl Engine {
                 return self.lost(slot, "connect timeout".to_owned());
             }
             State::Live(exchange) => {
-                exchange.learn(peer.knowledge);
+                exchange.learn(peer.profile);
                 *retiring |= retires;
                 if *retiring {
                     exchange.retire(self.now);

@@ -19,7 +19,7 @@ use potsdb_wire::reply::Foreign;
 
 use super::secrets::Secrets;
 use super::telnet::Telnet;
-use super::{Cut, Due, Exchange, Knowledge, Room, Terms, Timer};
+use super::{Cut, Due, Exchange, Room, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::settling::Settling;
@@ -55,8 +55,8 @@ enum State {
 }
 
 impl Greeting {
-    pub(crate) fn new(terms: Terms, knowledge: Knowledge, line: Vec<u8>, now: Duration) -> Greeting {
-        let mut within = Telnet::new(terms, knowledge, now);
+    pub(crate) fn new(terms: Terms, profile: ServerProfile, line: Vec<u8>, now: Duration) -> Greeting {
+        let mut within = Telnet::new(terms, profile, now);
         within.secrets = Secrets::of_line(&line);
         Greeting {
             within,
@@ -205,8 +205,8 @@ impl Exchange for Greeting {
         self.state == State::Welcome
     }
 
-    fn knowledge(&self) -> Knowledge {
-        self.within.knowledge()
+    fn profile(&self) -> ServerProfile {
+        self.within.profile()
     }
 
     fn stands_still_from(&self) -> Option<Duration> {
@@ -225,8 +225,8 @@ impl Exchange for Greeting {
         self.within.has_worked()
     }
 
-    fn learn(&mut self, knowledge: Knowledge) {
-        self.within.learn(knowledge);
+    fn learn(&mut self, profile: ServerProfile) {
+        self.within.learn(profile);
     }
 
     fn has_proved(&self, now: Duration) -> bool {

@@ -22,19 +22,19 @@ use potsdb_wire::http::{Response, Responses};
 use potsdb_wire::reply::{ErrorKind, Failures, PointError, PutReply};
 
 use super::secrets::Secrets;
-use super::{Cut, Due, Exchange, Knowledge, Room, Terms, Timer};
+use super::{Cut, Due, Exchange, Room, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::overload::Complaint;
 use crate::delivery::retries::Blame;
 use crate::delivery::verdicts::{Verdict, Verdicts};
 
-mod learned;
 mod part;
+mod profile;
 mod request;
 
-pub(crate) use learned::{Clock, Learned};
 use part::{Part, reject};
+pub(crate) use profile::{Clock, HttpProfile};
 pub(crate) use request::Address;
 use request::{Request, Requests};
 
@@ -53,7 +53,7 @@ pub(crate) struct Http {
     terms: Terms,
     requests: Requests,
     secrets: Secrets,
-    learned: Learned,
+    profile: HttpProfile,
     /// Lines for the next request.
     gathered: VecDeque<Outstanding>,
     /// Lines of a request that was not taken as it was, the next ones last.
@@ -100,12 +100,12 @@ impl Flight {
 }
 
 impl Http {
-    pub(crate) fn new(terms: Terms, address: Address, headers: Vec<u8>, learned: Learned, now: Duration) -> Http {
+    pub(crate) fn new(terms: Terms, address: Address, headers: Vec<u8>, profile: HttpProfile, now: Duration) -> Http {
         Http {
             terms,
             secrets: Secrets::of_http(&address.target, &headers),
             requests: Requests::new(address, headers, terms.gzip),
-            learned,
+            profile,
             gathered: VecDeque::new(),
             parts: Vec::new(),
             part_went: false,
@@ -130,7 +130,7 @@ impl Http {
     fn batch(&self) -> usize {
         let most = MOST_LINES.min(self.terms.window_bytes);
         self.requests
-            .lines_for(self.learned.limit())
+            .lines_for(self.profile.limit())
             .clamp(LEAST_ROOM, most.max(LEAST_ROOM))
     }
 
@@ -159,7 +159,7 @@ impl Http {
         if self.flight.is_some() || self.cut.is_some() || !waits || now < self.rests_until {
             return;
         }
-        let (part, request) = match self.learned.asks_config() {
+        let (part, request) = match self.profile.asks_config() {
             true => (None, self.requests.config()),
             false => {
                 let (part, request) = self.next();
@@ -192,7 +192,7 @@ impl Http {
         });
         let request = loop {
             let request = self.requests.put(&part.batch.lines, &self.flags(part.details));
-            let (limit, body) = (self.learned.limit(), request.body.len());
+            let (limit, body) = (self.profile.limit(), request.body.len());
             if body <= limit || part.batch.points() == 1 {
                 break request;
             }
@@ -244,7 +244,7 @@ impl Http {
             asked: flight.since,
             answered: now,
         });
-        self.learned.clock = clock.or(self.learned.clock);
+        self.profile.clock = clock.or(self.profile.clock);
         let length = flight.request.body.len();
         let reply = answer.put();
         let Some(mut part) = flight.part else {
@@ -252,12 +252,12 @@ impl Http {
                 PutReply::Unauthorized { .. } => self.cut = Some(unauthorized(answer)),
                 PutReply::Later { words, .. } => {
                     // Whoever cannot say what it takes now gets the least, and later.
-                    self.learned.config(answer.status, &answer.body);
+                    self.profile.config(answer.status, &answer.body);
                     let points = self.held().map(|held| held.lines.points()).sum();
                     verdicts.failing(Complaint::of(points, answer.retry_after), self.secrets.hidden(words));
                     self.let_go(verdicts);
                 }
-                _ => self.learned.config(answer.status, &answer.body),
+                _ => self.profile.config(answer.status, &answer.body),
             }
             return;
         };
@@ -266,7 +266,7 @@ impl Http {
         }
         let taken = matches!(reply, PutReply::Taken { .. } | PutReply::Partly(_) | PutReply::Unnamed);
         if taken {
-            self.learned.taken(now, length);
+            self.profile.taken(now, length);
             self.worked = true;
         }
         let points = part.batch.points();
@@ -288,7 +288,7 @@ impl Http {
             // Nobody has said yet that points go here.
             PutReply::Refused {
                 words, known: false, ..
-            } if !self.learned.has_taken() => self.misplaced(part, words, verdicts),
+            } if !self.profile.has_taken() => self.misplaced(part, words, verdicts),
             PutReply::Refused { words, dropped, .. } => {
                 let words = self.secrets.hidden(words);
                 match dropped == Some(points) {
@@ -296,20 +296,22 @@ impl Http {
                     false => self.halve(part, &words, verdicts),
                 }
             }
-            PutReply::TooLong { words } if Learned::is_least(length) || (points == 1 && !self.learned.has_taken()) => {
+            PutReply::TooLong { words }
+                if HttpProfile::is_least(length) || (points == 1 && !self.profile.has_taken()) =>
+            {
                 // No length is short enough, so it is not the length.
-                self.learned.not_the_length();
+                self.profile.not_the_length();
                 self.elsewhere(part, words, answer, verdicts);
             }
             PutReply::TooLong { words } => {
-                self.learned.refused(now, length);
+                self.profile.refused(now, length);
                 match points {
                     1 => part.reject(&self.secrets.hidden(words), verdicts),
                     _ => self.parts.push(part.again()),
                 }
             }
             PutReply::Later { words, less } => self.later(part, words, less, answer.retry_after, verdicts),
-            PutReply::Unauthorized { words } if answer.status == 403 && self.learned.has_taken() => {
+            PutReply::Unauthorized { words } if answer.status == 403 && self.profile.has_taken() => {
                 self.elsewhere(part, words, answer, verdicts);
                 // The next connection reads its secrets anew.
                 self.cut = Some(Cut::Finished);
@@ -332,7 +334,7 @@ impl Http {
 
     /// The answer of a place that takes no points. Where some were taken before, a proxy may object to one of these lines.
     fn elsewhere(&mut self, part: Part, words: String, answer: &Response, verdicts: &mut Verdicts) {
-        match self.learned.has_taken() {
+        match self.profile.has_taken() {
             true => self.later(part, words, false, answer.retry_after, verdicts),
             false => self.misplaced(part, words, verdicts),
         }
@@ -587,13 +589,13 @@ impl Exchange for Http {
             let length = flight.request.body.len();
             match flight.part {
                 // Whoever cannot be asked is tried.
-                None => self.learned.config(0, b""),
+                None => self.profile.config(0, b""),
                 Some(mut part) => {
                     // The first request of a connection: later ones race with a server that ends an idle one.
                     let alone = flight.written > 0 && !self.answered && !self.responses.is_begun();
                     // OpenTSDB, configured to take longer bodies, closes on one that is too long for it.
-                    if alone && !self.timed_out && self.learned.may_be_too_long(length) {
-                        self.learned.refused(self.progress, length);
+                    if alone && !self.timed_out && self.profile.may_be_too_long(length) {
+                        self.profile.refused(self.progress, length);
                     }
                     for held in &mut part.batch.lines {
                         held.was_written |= flight.written > 0;
@@ -614,13 +616,13 @@ impl Exchange for Http {
 
     fn count_torn(&self, _verdicts: &mut Verdicts) {}
 
-    fn knowledge(&self) -> Knowledge {
-        Knowledge::Http(self.learned)
+    fn profile(&self) -> ServerProfile {
+        ServerProfile::Http(self.profile)
     }
 
-    fn learn(&mut self, knowledge: Knowledge) {
-        if let Knowledge::Http(learned) = knowledge {
-            self.learned = self.learned.merged(learned);
+    fn learn(&mut self, profile: ServerProfile) {
+        if let ServerProfile::Http(profile) = profile {
+            self.profile = self.profile.merged(profile);
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The engine gives an [`Exchange`] lines and tells it what came in; the exchange says which bytes
 //! to write next and posts verdicts into a [`Verdicts`]. Time is an argument. One exchange lives as
-//! long as its connection; what it found out about the server ([`Knowledge`]) outlives it.
+//! long as its connection; what it found out about the server ([`ServerProfile`]) outlives it.
 
 use std::fmt;
 use std::io::IoSlice;
@@ -68,7 +68,7 @@ impl Terms {
 
 /// What was found out about a server: over telnet, whether it answers the question in-band.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Knowledge {
+pub(crate) enum ServerProfile {
     /// Not found out yet.
     Unknown,
     /// It did at least once: from then on silence is a dead connection.
@@ -77,17 +77,17 @@ pub(crate) enum Knowledge {
     Silent { until: Duration },
     /// It speaks HTTP.
     #[cfg(feature = "http")]
-    Http(http::Learned),
+    Http(http::HttpProfile),
 }
 
-impl Knowledge {
+impl ServerProfile {
     /// What one connection knows and another one found out. An endpoint that ever answered is never
     /// taken for a silent one again.
-    pub(crate) fn merged(self, other: Knowledge) -> Knowledge {
+    pub(crate) fn merged(self, other: ServerProfile) -> ServerProfile {
         match (self, other) {
             #[cfg(feature = "http")]
-            (Knowledge::Http(one), Knowledge::Http(other)) => Knowledge::Http(one.merged(other)),
-            (Knowledge::Answers(_), other) if !matches!(other, Knowledge::Answers(_)) => self,
+            (ServerProfile::Http(one), ServerProfile::Http(other)) => ServerProfile::Http(one.merged(other)),
+            (ServerProfile::Answers(_), other) if !matches!(other, ServerProfile::Answers(_)) => self,
             (_, other) => other,
         }
     }
@@ -95,9 +95,9 @@ impl Knowledge {
     /// Which server it is, where that is known.
     pub(crate) fn server(self) -> Option<Server> {
         match self {
-            Knowledge::Answers(server) => Some(server),
+            ServerProfile::Answers(server) => Some(server),
             #[cfg(feature = "http")]
-            Knowledge::Http(learned) => learned.server,
+            ServerProfile::Http(profile) => profile.server,
             _ => None,
         }
     }
@@ -106,7 +106,7 @@ impl Knowledge {
     pub(crate) fn clock_ahead(self, _zero: i64) -> Option<i64> {
         match self {
             #[cfg(feature = "http")]
-            Knowledge::Http(learned) => learned.clock.map(|clock| clock.ahead(_zero)),
+            ServerProfile::Http(profile) => profile.clock.map(|clock| clock.ahead(_zero)),
             _ => None,
         }
     }
@@ -114,8 +114,8 @@ impl Knowledge {
     /// Whether it answers for points, as far as that is known.
     pub(crate) fn answers(self) -> Option<bool> {
         match self {
-            Knowledge::Answers(_) => Some(true),
-            Knowledge::Silent { .. } => Some(false),
+            ServerProfile::Answers(_) => Some(true),
+            ServerProfile::Silent { .. } => Some(false),
             _ => None,
         }
     }
@@ -251,10 +251,10 @@ pub(crate) trait Exchange: Send {
     }
 
     /// What was found out about the server.
-    fn knowledge(&self) -> Knowledge;
+    fn profile(&self) -> ServerProfile;
 
     /// What other connections to the same endpoint found out.
-    fn learn(&mut self, knowledge: Knowledge);
+    fn learn(&mut self, profile: ServerProfile);
 
     /// Lines that were answered and are kept for a while, on servers where that is of use.
     fn settling(&mut self) -> Option<&mut Settling> {

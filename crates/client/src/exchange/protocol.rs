@@ -8,9 +8,9 @@ use potsdb_wire::Server;
 
 use super::greeting::Greeting;
 #[cfg(feature = "http")]
-use super::http::{Address, Http, Learned};
+use super::http::{Address, Http, HttpProfile};
 use super::telnet::Telnet;
-use super::{Exchange, Knowledge, Terms};
+use super::{Exchange, ServerProfile, Terms};
 use crate::config::credentials::Credentials;
 use crate::config::endpoint::Endpoint;
 
@@ -31,11 +31,11 @@ impl Protocol {
     }
 
     /// What is known before anything was asked, where that is not the options' to say.
-    pub(crate) fn knowledge(&self, _server: Option<Server>) -> Option<Knowledge> {
+    pub(crate) fn profile(&self, _server: Option<Server>) -> Option<ServerProfile> {
         match self {
             Protocol::Telnet => None,
             #[cfg(feature = "http")]
-            Protocol::Http(_) => Some(Knowledge::Http(Learned::new(_server))),
+            Protocol::Http(_) => Some(ServerProfile::Http(HttpProfile::new(_server))),
         }
     }
 
@@ -43,18 +43,18 @@ impl Protocol {
     pub(crate) fn open(
         &self,
         terms: Terms,
-        knowledge: Knowledge,
+        profile: ServerProfile,
         credentials: Credentials,
         now: Duration,
     ) -> Box<dyn Exchange> {
-        match (self, knowledge) {
+        match (self, profile) {
             #[cfg(feature = "http")]
-            (Protocol::Http(address), Knowledge::Http(learned)) => {
-                Box::new(Http::new(terms, address.clone(), credentials.header, learned, now))
+            (Protocol::Http(address), ServerProfile::Http(profile)) => {
+                Box::new(Http::new(terms, address.clone(), credentials.header, profile, now))
             }
             _ => match credentials.line {
-                Some(line) => Box::new(Greeting::new(terms, knowledge, line, now)),
-                None => Box::new(Telnet::new(terms, knowledge, now)),
+                Some(line) => Box::new(Greeting::new(terms, profile, line, now)),
+                None => Box::new(Telnet::new(terms, profile, now)),
             },
         }
     }

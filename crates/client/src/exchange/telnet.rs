@@ -31,7 +31,7 @@ use potsdb_wire::{Server, words};
 
 use self::opening::Opening;
 use super::secrets::Secrets;
-use super::{Cut, Due, Exchange, Knowledge, Room, Terms, Timer};
+use super::{Cut, Due, Exchange, Room, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::overload::Allowed;
@@ -86,7 +86,7 @@ pub(crate) struct Telnet {
     replies: Replies,
     /// What of its first line is not to be told when the server repeats it.
     pub(super) secrets: Secrets,
-    knowledge: Knowledge,
+    profile: ServerProfile,
     opened: Duration,
     urgent: bool,
     /// When the oldest lines nobody asked about were given.
@@ -146,7 +146,7 @@ enum Ending {
 }
 
 impl Telnet {
-    pub(crate) fn new(terms: Terms, knowledge: Knowledge, now: Duration) -> Telnet {
+    pub(crate) fn new(terms: Terms, profile: ServerProfile, now: Duration) -> Telnet {
         Telnet {
             terms,
             window: Window::default(),
@@ -154,7 +154,7 @@ impl Telnet {
             settling: Settling::new(terms.settle),
             replies: Replies::new(),
             secrets: Secrets::default(),
-            knowledge,
+            profile,
             opened: now,
             urgent: false,
             unasked_since: None,
@@ -188,7 +188,7 @@ impl Telnet {
         self.window.push_version(now);
         self.asked = true;
         self.unasked_since = None;
-        if let Knowledge::Silent { until } = &mut self.knowledge {
+        if let ServerProfile::Silent { until } = &mut self.profile {
             *until = now + SILENT_FOR;
         }
     }
@@ -210,11 +210,11 @@ impl Telnet {
 
     /// Whether a question is worth asking now.
     fn should_ask(&self, now: Duration) -> bool {
-        match self.knowledge {
-            Knowledge::Unknown => !self.window.is_asked() && !self.window.is_empty(),
+        match self.profile {
+            ServerProfile::Unknown => !self.window.is_asked() && !self.window.is_empty(),
             // It stays silent until it answers: to be asked costs its points nothing.
-            Knowledge::Silent { until } => until <= now && !self.window.is_empty(),
-            Knowledge::Answers(_) => match self.unasked_since {
+            ServerProfile::Silent { until } => until <= now && !self.window.is_empty(),
+            ServerProfile::Answers(_) => match self.unasked_since {
                 Some(since) => {
                     self.urgent
                         || self.ending != Ending::No
@@ -225,16 +225,16 @@ impl Telnet {
                 None => !self.window.is_asked() && self.settling.due().is_some_and(|due| now >= due),
             },
             #[cfg(feature = "http")]
-            Knowledge::Http(_) => false,
+            ServerProfile::Http(_) => false,
         }
     }
 
     /// When silence is the connection's end. Not before it can be told from the server's nature.
     fn answer_by(&self) -> Option<Duration> {
         let timeout = self.terms.answer_timeout;
-        let patience = match self.knowledge {
-            Knowledge::Unknown if self.question.is_some() => return None,
-            Knowledge::Unknown => timeout.max(SILENT_AFTER),
+        let patience = match self.profile {
+            ServerProfile::Unknown if self.question.is_some() => return None,
+            ServerProfile::Unknown => timeout.max(SILENT_AFTER),
             _ => timeout,
         };
         let by = (self.progress + patience).min(self.write_progress + patience * PATIENCE);
@@ -296,7 +296,7 @@ impl Telnet {
             Class::Rejected => {
                 self.refused += 1;
                 verdicts.refused(kind, words());
-                if matches!(self.knowledge, Knowledge::Silent { .. }) {
+                if matches!(self.profile, ServerProfile::Silent { .. }) {
                     verdicts.report_refusal();
                 }
             }
@@ -344,7 +344,7 @@ impl Telnet {
     }
 
     fn decide_silent(&mut self, now: Duration, verdicts: &mut Verdicts) {
-        self.knowledge = Knowledge::Silent {
+        self.profile = ServerProfile::Silent {
             until: now + SILENT_FOR,
         };
         self.refused = 0;
@@ -361,7 +361,7 @@ impl Telnet {
 
     /// When a server of which nothing is known yet has been silent for long enough to call it silent.
     fn silent_at(&self) -> Option<Duration> {
-        let question = self.question.filter(|_| self.knowledge == Knowledge::Unknown)?;
+        let question = self.question.filter(|_| self.profile == ServerProfile::Unknown)?;
         Some(question.silent_since + SILENT_AFTER)
     }
 
@@ -415,11 +415,11 @@ impl Telnet {
 impl Exchange for Telnet {
     fn room(&self, posted: bool) -> Option<Room> {
         let pure =
-            self.knowledge != Knowledge::Unknown || self.window.lines().all(|held| held.verdict_posted == posted);
+            self.profile != ServerProfile::Unknown || self.window.lines().all(|held| held.verdict_posted == posted);
         if !pure || self.retired || self.ending != Ending::No || self.window.unwritten() >= AHEAD {
             return None;
         }
-        let first = self.knowledge == Knowledge::Unknown && self.window.is_empty();
+        let first = self.profile == ServerProfile::Unknown && self.window.is_empty();
         let bytes = self.allowed.bytes().saturating_sub(self.window.bytes());
         let bytes = if first { bytes.min(BLOCK_BYTES) } else { bytes };
         let points = self.terms.window_points.saturating_sub(self.window.points());
@@ -433,7 +433,7 @@ impl Exchange for Telnet {
             .window
             .last_posted()
             .is_some_and(|posted| posted != held.verdict_posted);
-        if mixed && matches!(self.knowledge, Knowledge::Answers(_)) {
+        if mixed && matches!(self.profile, ServerProfile::Answers(_)) {
             self.ask(now);
         }
         self.window.push_lines(held);
@@ -449,7 +449,7 @@ impl Exchange for Telnet {
     }
 
     fn judges_each(&self) -> bool {
-        matches!(self.knowledge, Knowledge::Answers(_))
+        matches!(self.profile, ServerProfile::Answers(_))
     }
 
     fn give_batch(&mut self, now: Duration, batch: Batch) {
@@ -496,7 +496,7 @@ impl Exchange for Telnet {
     fn received(&mut self, now: Duration, bytes: &[u8], verdicts: &mut Verdicts) {
         self.progress = now;
         if let Some(question) = &mut self.question
-            && self.knowledge != Knowledge::Unknown
+            && self.profile != ServerProfile::Unknown
         {
             // It may be a part of the answer.
             question.silent_since = now;
@@ -509,7 +509,7 @@ impl Exchange for Telnet {
                 Reply::Version(server) if self.is_answer_of(server) => {
                     self.opening.understood();
                     self.answer(now, verdicts);
-                    self.knowledge = Knowledge::Answers(server);
+                    self.profile = ServerProfile::Answers(server);
                 }
                 Reply::Error { kind, text } => {
                     self.opening.understood();
@@ -520,9 +520,9 @@ impl Exchange for Telnet {
             }
         }
         self.replies = replies;
-        if matches!(self.knowledge, Knowledge::Silent { .. }) && self.opening.foreign().is_some() {
+        if matches!(self.profile, ServerProfile::Silent { .. }) && self.opening.foreign().is_some() {
             // What was taken for silence was something else. The next connection finds out anew.
-            self.knowledge = Knowledge::Unknown;
+            self.profile = ServerProfile::Unknown;
             self.over = true;
         }
     }
@@ -536,8 +536,8 @@ impl Exchange for Telnet {
             self.progress = now;
             self.write_progress = now;
         }
-        match self.knowledge {
-            Knowledge::Silent { .. } => self.confirm(verdicts),
+        match self.profile {
+            ServerProfile::Silent { .. } => self.confirm(verdicts),
             _ if self.window.first_question().is_some_and(|end| end <= self.acknowledged) => {
                 self.question.get_or_insert(ReceivedQuestion {
                     at: now,
@@ -552,9 +552,9 @@ impl Exchange for Telnet {
         if self.window.is_empty() || self.acknowledged >= self.window.written() {
             return None;
         }
-        match self.knowledge {
-            Knowledge::Unknown if self.question.is_none() => {}
-            Knowledge::Silent { .. } => {}
+        match self.profile {
+            ServerProfile::Unknown if self.question.is_none() => {}
+            ServerProfile::Silent { .. } => {}
             // Before it stands still, or is given up: on a slow way, bytes may be moving that nobody sees.
             _ => {
                 let patience = STILL_AFTER.min(self.terms.answer_timeout).min(self.terms.write_timeout);
@@ -585,7 +585,7 @@ impl Exchange for Telnet {
 
     fn next_timer(&self) -> Option<Due> {
         let open = self.ending == Ending::No;
-        let asks = open && matches!(self.knowledge, Knowledge::Answers(_));
+        let asks = open && matches!(self.profile, ServerProfile::Answers(_));
         let ask = self.unasked_since.map(|since| since + self.ask_after());
         // As long as lines wait to be asked about, their question is the one that settles.
         let settles = asks && !self.window.is_asked() && self.unasked_since.is_none();
@@ -610,7 +610,7 @@ impl Exchange for Telnet {
             return;
         }
         self.ending = Ending::Finishing { since: now };
-        let asks = !matches!(self.knowledge, Knowledge::Silent { .. });
+        let asks = !matches!(self.profile, ServerProfile::Silent { .. });
         if asks && self.window.unasked() > 0 {
             self.ask(now);
         }
@@ -629,7 +629,7 @@ impl Exchange for Telnet {
         };
         // A server that answers is heard out first: proxies hang up on both sides when one has ended, and so may
         // TLS. Where nothing is known, the end of the stream is what decides.
-        let answers = matches!(self.knowledge, Knowledge::Answers(_)) && !self.window.is_empty();
+        let answers = matches!(self.profile, ServerProfile::Answers(_)) && !self.window.is_empty();
         let due = self.window.unwritten() == 0 && !answers;
         if due {
             // The last byte may have gone out long before anybody wanted the end.
@@ -646,10 +646,11 @@ impl Exchange for Telnet {
         let closed = clean && matches!(self.ending, Ending::HalfClosed { .. });
         if is_foreign {
             // Nothing is delivered here.
-        } else if closed && self.knowledge == Knowledge::Unknown && self.window.is_asked() && !self.terms.must_answer {
+        } else if closed && self.profile == ServerProfile::Unknown && self.window.is_asked() && !self.terms.must_answer
+        {
             // The server read to the end of the stream and ended its own without an answer.
             self.decide_silent(self.progress, verdicts);
-        } else if matches!(self.knowledge, Knowledge::Silent { .. }) {
+        } else if matches!(self.profile, ServerProfile::Silent { .. }) {
             self.confirm(verdicts);
         }
         if closed && self.window.is_empty() {
@@ -674,7 +675,7 @@ impl Exchange for Telnet {
 
     fn abandoned(&mut self, verdicts: &mut Verdicts) {
         self.count_torn(verdicts);
-        if matches!(self.knowledge, Knowledge::Silent { .. }) {
+        if matches!(self.profile, ServerProfile::Silent { .. }) {
             self.confirm(verdicts);
         }
         self.count_unsettled(verdicts);
@@ -686,24 +687,24 @@ impl Exchange for Telnet {
         verdicts.tally.torn += u64::from(self.window.is_torn());
     }
 
-    fn knowledge(&self) -> Knowledge {
-        self.knowledge
+    fn profile(&self) -> ServerProfile {
+        self.profile
     }
 
-    fn learn(&mut self, knowledge: Knowledge) {
+    fn learn(&mut self, profile: ServerProfile) {
         // Its silence here is no longer its nature.
-        if matches!(knowledge, Knowledge::Answers(_)) {
-            if self.knowledge == Knowledge::Unknown {
+        if matches!(profile, ServerProfile::Answers(_)) {
+            if self.profile == ServerProfile::Unknown {
                 // Patience with an answer begins anew.
                 self.question = None;
             }
-            self.knowledge = knowledge;
+            self.profile = profile;
         }
     }
 
     fn stands_still_from(&self) -> Option<Duration> {
         // While silence is being told from slowness, it is no sign.
-        let undecided = self.knowledge == Knowledge::Unknown && self.question.is_some();
+        let undecided = self.profile == ServerProfile::Unknown && self.question.is_some();
         let since = self
             .question
             .map_or(self.progress, |question| question.silent_since.min(self.progress));
@@ -724,7 +725,7 @@ impl Exchange for Telnet {
 
     fn has_worked(&self) -> bool {
         // What the kernel of a server has that is not known to be silent, its program may never have read.
-        let silent = matches!(self.knowledge, Knowledge::Silent { .. });
+        let silent = matches!(self.profile, ServerProfile::Silent { .. });
         self.answered || (silent && self.acknowledged > 0)
     }
 

@@ -12,7 +12,7 @@ fn terms() -> Terms {
 
 fn greeting() -> Greeting {
     let line = b"auth basic key canary\n".to_vec();
-    Greeting::new(terms(), Knowledge::Unknown, line, Duration::ZERO)
+    Greeting::new(terms(), ServerProfile::Unknown, line, Duration::ZERO)
 }
 
 /// What goes to the wire, up to `most` bytes at once.
@@ -51,7 +51,7 @@ fn what_comes_with_the_welcome_is_the_exchanges() {
     let mut exchange = greeting();
     write(&mut exchange, 100);
     says(&mut exchange, b"AUTH_SUCCESS\r\nInfluxDB TSDB proxy");
-    assert_eq!(exchange.knowledge(), Knowledge::Answers(Server::InfluxDb));
+    assert_eq!(exchange.profile(), ServerProfile::Answers(Server::InfluxDb));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn neither_writing_nor_waiting_for_the_answer_takes_for_ever() {
 fn the_kernels_count_is_of_the_stream_with_the_line_before_it() {
     let mut exchange = Greeting::new(
         terms(),
-        Knowledge::Silent { until: Duration::MAX },
+        ServerProfile::Silent { until: Duration::MAX },
         b"auth\n".to_vec(),
         Duration::ZERO,
     );

@@ -31,25 +31,25 @@ struct Asked {
 impl Scenario {
     /// With an endpoint whose configuration is known.
     fn new() -> Scenario {
-        Scenario::with(Learned::new(Some(Server::InfluxDb)), |_| {})
+        Scenario::with(HttpProfile::new(Some(Server::InfluxDb)), |_| {})
     }
 
-    fn with(learned: Learned, change: impl FnOnce(&mut Terms)) -> Scenario {
+    fn with(profile: HttpProfile, change: impl FnOnce(&mut Terms)) -> Scenario {
         let mut terms = Terms {
             gzip: false,
             ..Terms::of_tests()
         };
         change(&mut terms);
-        Scenario::at("/api/put", "", learned, terms)
+        Scenario::at("/api/put", "", profile, terms)
     }
 
-    fn at(target: &str, headers: &str, learned: Learned, terms: Terms) -> Scenario {
+    fn at(target: &str, headers: &str, profile: HttpProfile, terms: Terms) -> Scenario {
         let address = Address {
             host: "tsd1".to_owned(),
             target: target.to_owned(),
         };
         Scenario {
-            exchange: Http::new(terms, address, headers.into(), learned, Duration::ZERO),
+            exchange: Http::new(terms, address, headers.into(), profile, Duration::ZERO),
             verdicts: Verdicts::default(),
             now: Duration::ZERO,
             next: 0,
@@ -172,7 +172,7 @@ fn what_was_gathered_goes_between_two_batches_that_go_again() {
 
 #[test]
 fn the_configuration_is_asked_for_first_and_bounds_the_bodies() {
-    let mut s = Scenario::with(Learned::new(None), |_| {});
+    let mut s = Scenario::with(HttpProfile::new(None), |_| {});
     s.give(900);
     assert_eq!(s.write().unwrap().target, "/api/config");
     s.server(200, r#"{"tsd.http.request.enable_chunked":"false"}"#);
@@ -183,7 +183,7 @@ fn the_configuration_is_asked_for_first_and_bounds_the_bodies() {
         s.server(204, "");
     }
     assert_eq!(seen, (0..900).collect::<Vec<_>>(), "each once, in order");
-    assert_eq!(s.exchange.knowledge().server(), Some(Server::OpenTsdb));
+    assert_eq!(s.exchange.profile().server(), Some(Server::OpenTsdb));
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn errors_that_fit_no_point_are_not_believed() {
 
 #[test]
 fn failures_of_the_storage_go_again_and_the_others_are_stored() {
-    let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
+    let mut s = Scenario::with(HttpProfile::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
     assert!(
         s.give(5)
             .write()
@@ -291,7 +291,7 @@ fn failures_of_the_storage_go_again_and_the_others_are_stored() {
 
 #[test]
 fn a_server_that_does_not_say_what_is_stored_is_of_no_use_to_ack_stored() {
-    let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
+    let mut s = Scenario::with(HttpProfile::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
     s.give(5).write();
     s.server(204, "");
     assert_eq!((s.verdicts(), s.pass(0)), ((0, 0, 5), Some(Cut::CannotAnswer)));
@@ -336,7 +336,7 @@ fn a_request_that_was_answered_counts_as_tried() {
 
 #[test]
 fn a_server_that_has_no_time_for_the_first_question_is_left_alone() {
-    let mut s = Scenario::with(Learned::new(None), |_| {});
+    let mut s = Scenario::with(HttpProfile::new(None), |_| {});
     s.give(2).write();
     s.says("HTTP/1.1 503 X\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(s.verdicts.complaint.unwrap().rest, Some(Duration::from_secs(3)));
@@ -381,8 +381,8 @@ fn where_points_were_taken_before_the_lines_are_to_blame_and_not_the_url() {
 
 #[test]
 fn a_body_that_is_no_longer_than_any_is_not_refused_for_its_length_and_the_limit_stays() {
-    let mut s = Scenario::with(Learned::new(None), |_| {});
-    s.exchange.learned.config(404, b"");
+    let mut s = Scenario::with(HttpProfile::new(None), |_| {});
+    s.exchange.profile.config(404, b"");
     s.give(5).write();
     s.server(204, "");
     s.give(40).write();
@@ -391,7 +391,7 @@ fn a_body_that_is_no_longer_than_any_is_not_refused_for_its_length_and_the_limit
         s.write().expect("shorter bodies");
         s.server(413, "too long");
     }
-    assert_eq!(s.exchange.learned.limit(), 8192);
+    assert_eq!(s.exchange.profile.limit(), 8192);
 }
 
 #[test]
@@ -463,7 +463,7 @@ fn an_idle_connection_may_end_and_one_that_never_answered_may_not() {
 
 #[test]
 fn a_close_without_a_word_on_a_long_body_is_taken_for_its_length() {
-    let mut s = Scenario::with(Learned::new(None), |_| {});
+    let mut s = Scenario::with(HttpProfile::new(None), |_| {});
     s.give(1).write();
     s.server(404, "");
     let mut lengths = Vec::new();
@@ -481,17 +481,17 @@ fn a_close_without_a_word_on_a_long_body_is_taken_for_its_length() {
     s.give(4000);
     let long = s.unwritten().len();
     s.points();
-    let before = s.exchange.learned;
+    let before = s.exchange.profile;
     s.exchange.ended(true, &mut s.verdicts);
     assert_eq!(
-        s.exchange.learned, before,
+        s.exchange.profile, before,
         "it may have ended the idle connection in the same moment"
     );
     let mut s = Scenario::with(before, |_| {});
     s.give(4000);
     s.points();
     s.exchange.ended(true, &mut s.verdicts);
-    assert!(s.exchange.learned.limit() <= before.limit() / 2 + 1, "{long}");
+    assert!(s.exchange.profile.limit() <= before.limit() / 2 + 1, "{long}");
 }
 
 #[test]
@@ -501,7 +501,7 @@ fn silence_ends_the_connection_and_so_does_a_server_that_does_not_read() {
     assert_eq!(s.exchange.next_timer(), Some((Duration::from_secs(10), Timer::Answer)));
     assert_eq!(s.pass(9_999), None);
     assert_eq!(s.pass(1), Some(Cut::AnswerTimeout));
-    let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| {
+    let mut s = Scenario::with(HttpProfile::new(Some(Server::InfluxDb)), |terms| {
         terms.answer_timeout = Duration::from_secs(60);
     });
     s.give(2).unwritten();
@@ -551,13 +551,13 @@ fn a_server_that_repeats_the_request_gives_no_secret_away() {
         "Authorization: Bearer canary-2\r\nX-Key: canary-3\r\n",
     );
     let echo = "no: POST /api/put?token=canary-1&x=y, canary-1, Bearer canary-2, canary-3";
-    let learned = Learned::new(Some(Server::InfluxDb));
+    let profile = HttpProfile::new(Some(Server::InfluxDb));
     let terms = Terms {
         gzip: false,
         ..Terms::of_tests()
     };
     for status in [302, 400, 404, 413, 429, 500, 503] {
-        let mut s = Scenario::at(target, headers, learned, terms);
+        let mut s = Scenario::at(target, headers, profile, terms);
         s.give(1).write();
         s.server(status, echo);
         let cut = s.pass(0);
@@ -569,12 +569,12 @@ fn a_server_that_repeats_the_request_gives_no_secret_away() {
 
 #[test]
 fn room_is_for_the_longest_line_or_none_at_all() {
-    let mut s = Scenario::with(Learned::new(None), |_| {});
+    let mut s = Scenario::with(HttpProfile::new(None), |_| {});
     s.give(1).write();
     s.server(404, "");
     for _ in 0..20 {
-        let limit = s.exchange.learned.limit();
-        s.exchange.learned.refused(Duration::ZERO, limit);
+        let limit = s.exchange.profile.limit();
+        s.exchange.profile.refused(Duration::ZERO, limit);
     }
     s.points();
     s.server(204, "");
@@ -589,7 +589,7 @@ fn room_is_for_the_longest_line_or_none_at_all() {
 
 #[test]
 fn a_timeout_beside_a_refusal_makes_only_the_refused_point_final() {
-    let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
+    let mut s = Scenario::with(HttpProfile::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
     s.give(4).write();
     let point = |n: u64, words: &str| {
         let time = 1_700_000_000 + n;
@@ -652,12 +652,12 @@ fn storage_failures_that_are_not_named_reject_nobody() {
         r#"{"success":0,"failed":1,"errors":[]}"#.to_owned(),
         refusal(&[0], "Storage exception: x", 1),
     ] {
-        let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
+        let mut s = Scenario::with(HttpProfile::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
         s.give(1).write();
         s.server(200, &body);
         assert_eq!(s.verdicts(), (0, 0, 1), "{body}");
     }
-    let mut s = Scenario::with(Learned::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
+    let mut s = Scenario::with(HttpProfile::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
     s.give(4).write();
     s.server(200, r#"{"success":3,"failed":1,"errors":[]}"#);
     assert_eq!(

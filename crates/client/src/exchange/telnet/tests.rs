@@ -15,14 +15,14 @@ struct Scenario {
 }
 
 impl Scenario {
-    fn new(knowledge: Knowledge) -> Scenario {
-        Scenario::with(knowledge, |_| {})
+    fn new(profile: ServerProfile) -> Scenario {
+        Scenario::with(profile, |_| {})
     }
 
-    fn with(knowledge: Knowledge, change: impl FnOnce(&mut Terms)) -> Scenario {
+    fn with(profile: ServerProfile, change: impl FnOnce(&mut Terms)) -> Scenario {
         let mut terms = Terms::of_tests();
         change(&mut terms);
-        let exchange = Telnet::new(terms, knowledge, Duration::ZERO);
+        let exchange = Telnet::new(terms, profile, Duration::ZERO);
         Scenario {
             exchange,
             verdicts: Verdicts::default(),
@@ -82,23 +82,23 @@ impl Scenario {
     }
 }
 
-const ANSWERS: Knowledge = Knowledge::Answers(Server::OpenTsdb);
+const ANSWERS: ServerProfile = ServerProfile::Answers(Server::OpenTsdb);
 
 #[test]
 fn the_first_question_follows_the_first_lines_and_its_answer_decides() {
-    let mut s = Scenario::new(Knowledge::Unknown);
+    let mut s = Scenario::new(ServerProfile::Unknown);
     assert_eq!(s.give(2).write(), "LL?");
     assert_eq!(s.give(1).write(), "L", "one question until it is decided");
     s.server(OPENTSDB);
     assert_eq!(s.verdicts(), (2, 0, 0, 0));
-    assert_eq!(s.exchange.knowledge(), ANSWERS);
+    assert_eq!(s.exchange.profile(), ANSWERS);
     assert_eq!(s.pass(100), None);
     assert_eq!(s.write(), "?", "the rest is asked about in its turn");
 }
 
 #[test]
 fn a_server_that_does_not_answer_is_silent_two_seconds_after_its_kernel_has_the_question() {
-    let mut s = Scenario::new(Knowledge::Unknown);
+    let mut s = Scenario::new(ServerProfile::Unknown);
     s.give(2).write();
     s.pass(5_000);
     assert_eq!(s.verdicts(), (0, 0, 0, 0), "its kernel has said nothing");
@@ -112,7 +112,7 @@ fn a_server_that_does_not_answer_is_silent_two_seconds_after_its_kernel_has_the_
 
 #[test]
 fn a_silent_server_that_receives_is_not_cut_however_short_the_answer_timeout() {
-    let mut s = Scenario::with(Knowledge::Unknown, |terms| {
+    let mut s = Scenario::with(ServerProfile::Unknown, |terms| {
         terms.answer_timeout = Duration::from_millis(300);
     });
     s.give(1).write();
@@ -128,7 +128,7 @@ fn a_silent_server_that_receives_is_not_cut_however_short_the_answer_timeout() {
 #[test]
 fn a_silent_servers_kernel_is_asked_whenever_an_eighth_of_the_window_was_written() {
     let line = "put m 1700000000 1 h=a\n".len();
-    let mut s = Scenario::with(Knowledge::Silent { until: Duration::MAX }, |terms| {
+    let mut s = Scenario::with(ServerProfile::Silent { until: Duration::MAX }, |terms| {
         terms.window_bytes = 80 * line;
     });
     s.give(9).write();
@@ -147,7 +147,7 @@ fn a_silent_servers_kernel_is_asked_whenever_an_eighth_of_the_window_was_written
 
 #[test]
 fn an_aged_connection_to_a_server_found_silent_ends() {
-    let mut s = Scenario::new(Knowledge::Unknown);
+    let mut s = Scenario::new(ServerProfile::Unknown);
     s.give(2).write();
     s.kernel_has_all();
     s.exchange.retire(s.now);
@@ -159,13 +159,13 @@ fn an_aged_connection_to_a_server_found_silent_ends() {
 
 #[test]
 fn a_late_answer_changes_the_manner_and_no_verdict() {
-    let mut s = Scenario::new(Knowledge::Unknown);
+    let mut s = Scenario::new(ServerProfile::Unknown);
     s.give(2).write();
     s.kernel_has_all().pass(2_000);
     s.server("InfluxDB TSDB proxy");
     assert_eq!(
-        (s.exchange.knowledge(), s.verdicts()),
-        (Knowledge::Answers(Server::InfluxDb), (0, 2, 0, 0))
+        (s.exchange.profile(), s.verdicts()),
+        (ServerProfile::Answers(Server::InfluxDb), (0, 2, 0, 0))
     );
     s.give(1).pass(100);
     assert_eq!(s.write(), "L?");
@@ -281,7 +281,7 @@ fn closing_an_idle_connection_waits_for_the_servers_last_words_too() {
 
 #[test]
 fn the_end_of_the_stream_without_an_answer_decides_at_once() {
-    let mut s = Scenario::new(Knowledge::Unknown);
+    let mut s = Scenario::new(ServerProfile::Unknown);
     s.give(2);
     s.exchange.finish(s.now);
     assert_eq!(s.write(), "LL?");
@@ -293,7 +293,7 @@ fn the_end_of_the_stream_without_an_answer_decides_at_once() {
 
 #[test]
 fn after_a_reset_a_silent_servers_rest_goes_again_from_the_start_of_its_line() {
-    let mut s = Scenario::new(Knowledge::Silent { until: Duration::MAX });
+    let mut s = Scenario::new(ServerProfile::Silent { until: Duration::MAX });
     s.give(3);
     assert_eq!(s.write(), "LLL");
     // Two lines of 23 bytes, and some of the third.
@@ -306,7 +306,7 @@ fn after_a_reset_a_silent_servers_rest_goes_again_from_the_start_of_its_line() {
 
 #[test]
 fn a_silent_server_is_of_no_use_where_answers_are_asked_for() {
-    let mut s = Scenario::with(Knowledge::Unknown, |terms| terms.must_answer = true);
+    let mut s = Scenario::with(ServerProfile::Unknown, |terms| terms.must_answer = true);
     s.give(2).write();
     s.kernel_has_all();
     assert_eq!(s.pass(2_000), Some(Cut::CannotAnswer));
@@ -378,7 +378,7 @@ fn lines_that_failed_again_and_again_are_judged_one_by_one() {
 
 #[test]
 fn asking_a_silent_server_again_costs_its_points_nothing() {
-    let mut s = Scenario::new(Knowledge::Silent {
+    let mut s = Scenario::new(ServerProfile::Silent {
         until: Duration::from_secs(1),
     });
     s.now = Duration::from_secs(1);
@@ -390,7 +390,7 @@ fn asking_a_silent_server_again_costs_its_points_nothing() {
     );
     assert_eq!(s.give(1).write(), "L", "and asked once only");
     s.server(OPENTSDB);
-    assert_eq!(s.exchange.knowledge(), ANSWERS, "a late answer reverts it");
+    assert_eq!(s.exchange.profile(), ANSWERS, "a late answer reverts it");
 }
 
 #[test]
@@ -472,7 +472,7 @@ fn on_a_slow_way_the_kernel_is_asked_before_the_server_is_given_up() {
 
 #[test]
 fn lines_behind_the_last_answer_are_suspect_when_the_connection_dies_and_those_behind_the_next_question_are_not() {
-    let mut s = Scenario::new(Knowledge::Unknown);
+    let mut s = Scenario::new(ServerProfile::Unknown);
     s.give(2).write();
     s.exchange.ended(false, &mut s.verdicts);
     let suspects = |s: &Scenario| {
@@ -481,7 +481,7 @@ fn lines_behind_the_last_answer_are_suspect_when_the_connection_dies_and_those_b
         batch.points()
     };
     assert_eq!(suspects(&s), 2);
-    let mut s = Scenario::new(Knowledge::Unknown);
+    let mut s = Scenario::new(ServerProfile::Unknown);
     s.give(2).write();
     s.server(OPENTSDB).give(1).pass(100);
     s.give(1).write();
@@ -546,8 +546,8 @@ const FOREIGN: [&[u8]; 7] = [
 #[test]
 fn a_server_that_says_nothing_of_the_protocol_is_a_wrong_address_and_not_a_silent_server() {
     for said in FOREIGN {
-        for knowledge in [Knowledge::Unknown, Knowledge::Silent { until: Duration::MAX }] {
-            let mut s = Scenario::new(knowledge);
+        for profile in [ServerProfile::Unknown, ServerProfile::Silent { until: Duration::MAX }] {
+            let mut s = Scenario::new(profile);
             s.exchange.received(s.now, said, &mut s.verdicts);
             s.give(2).write();
             s.kernel_has_all();
@@ -559,7 +559,7 @@ fn a_server_that_says_nothing_of_the_protocol_is_a_wrong_address_and_not_a_silen
             assert!(is_quoted, "{cut:?}");
             s.exchange.ended(false, &mut s.verdicts);
             assert_eq!(s.verdicts(), (0, 0, 0, 2), "{said:?}");
-            assert_eq!(s.exchange.knowledge(), Knowledge::Unknown);
+            assert_eq!(s.exchange.profile(), ServerProfile::Unknown);
         }
     }
 }
@@ -567,7 +567,7 @@ fn a_server_that_says_nothing_of_the_protocol_is_a_wrong_address_and_not_a_silen
 #[test]
 fn a_server_that_says_nothing_of_the_protocol_and_ends_the_stream_has_not_read_to_its_end() {
     for said in FOREIGN {
-        let mut s = Scenario::new(Knowledge::Unknown);
+        let mut s = Scenario::new(ServerProfile::Unknown);
         s.give(2).write();
         s.exchange.finish(s.now);
         assert!(s.exchange.take_half_close());
@@ -581,13 +581,13 @@ fn a_server_that_says_nothing_of_the_protocol_and_ends_the_stream_has_not_read_t
 #[test]
 fn what_is_obvious_is_told_at_once_and_a_banner_has_until_silence_is_decided() {
     for (said, at_once) in FOREIGN.into_iter().zip([true, true, true, false, false, false, false]) {
-        let mut s = Scenario::new(Knowledge::Unknown);
+        let mut s = Scenario::new(ServerProfile::Unknown);
         s.give(2).write();
         s.kernel_has_all();
         s.exchange.received(s.now, said, &mut s.verdicts);
         assert_eq!(s.pass(1_999).is_some(), at_once, "{said:?}");
     }
-    let mut s = Scenario::new(Knowledge::Unknown);
+    let mut s = Scenario::new(ServerProfile::Unknown);
     s.give(2).write();
     s.kernel_has_all();
     s.server("Welcome to tsd1\n");
@@ -609,7 +609,7 @@ fn a_server_that_is_known_to_answer_is_told_as_foreign_where_it_would_be_told_as
 
 #[test]
 fn the_end_of_an_error_on_an_older_connection_is_no_other_protocol() {
-    let mut s = Scenario::new(Knowledge::Unknown);
+    let mut s = Scenario::new(ServerProfile::Unknown);
     s.give(2).write();
     s.kernel_has_all();
     s.server("Caused by RPC: PutRequest(table=\"tsdb\")\n");

@@ -57,7 +57,7 @@ impl Clock {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Learned {
+pub(crate) struct HttpProfile {
     pub(crate) server: Option<Server>,
     /// The server's configuration was asked for, or needs no asking.
     asked: bool,
@@ -76,14 +76,14 @@ pub(crate) struct Learned {
     moves: u32,
 }
 
-impl Learned {
+impl HttpProfile {
     /// Before anything is known but what the options say.
-    pub(crate) fn new(server: Option<Server>) -> Learned {
+    pub(crate) fn new(server: Option<Server>) -> HttpProfile {
         let limit = match server {
             Some(Server::VictoriaMetrics | Server::InfluxDb) => MOST,
             _ => SAFE,
         };
-        Learned {
+        HttpProfile {
             server,
             asked: server.is_some_and(|server| server != Server::OpenTsdb),
             clock: None,
@@ -119,7 +119,7 @@ impl Learned {
     pub(super) fn config(&mut self, status: u16, body: &[u8]) {
         self.asked = true;
         if status == 400 && memchr::memmem::find(body, b"unexpected path requested").is_some() {
-            *self = Learned::new(Some(Server::VictoriaMetrics));
+            *self = HttpProfile::new(Some(Server::VictoriaMetrics));
         }
         let Ok(config) = json::parse(body) else { return };
         let word = |name| config.field(name).and_then(Json::as_str);
@@ -177,14 +177,14 @@ impl Learned {
     }
 
     /// What another connection to the same endpoint has learned, and this one.
-    pub(crate) fn merged(self, other: Learned) -> Learned {
+    pub(crate) fn merged(self, other: HttpProfile) -> HttpProfile {
         let knows_more = (other.moves, self.ceiling) > (self.moves, other.ceiling);
         let (later, earlier) = if knows_more { (other, self) } else { (self, other) };
         let limit = match later.ceiling == earlier.ceiling {
             true => later.limit.max(earlier.limit),
             false => later.limit,
         };
-        Learned {
+        HttpProfile {
             server: self.server.or(other.server),
             asked: self.asked || other.asked,
             clock: self
@@ -240,28 +240,28 @@ mod tests {
                 8192,
             ),
         ] {
-            let mut learned = Learned::new(None);
-            learned.config(200, body.as_bytes());
-            assert_eq!((learned.limit(), learned.server), (limit, Some(Server::OpenTsdb)));
+            let mut profile = HttpProfile::new(None);
+            profile.config(200, body.as_bytes());
+            assert_eq!((profile.limit(), profile.server), (limit, Some(Server::OpenTsdb)));
             for _ in 0..20 {
-                learned.taken(Duration::ZERO, learned.limit());
+                profile.taken(Duration::ZERO, profile.limit());
             }
-            assert_eq!(learned.limit(), limit, "what is known is not tried");
-            assert!(!learned.asks_config());
+            assert_eq!(profile.limit(), limit, "what is known is not tried");
+            assert!(!profile.asks_config());
         }
     }
 
     #[test]
     fn without_one_the_limit_doubles_until_refused_and_remembers() {
-        let mut learned = Learned::new(None);
-        learned.config(404, b"404 page not found\n");
+        let mut profile = HttpProfile::new(None);
+        profile.config(404, b"404 page not found\n");
         let mut lengths = Vec::new();
         for _ in 0..10 {
-            let length = learned.limit();
+            let length = profile.limit();
             lengths.push(length);
             match length > 50_000 {
-                true => learned.refused(Duration::ZERO, length),
-                false => learned.taken(Duration::ZERO, length),
+                true => profile.refused(Duration::ZERO, length),
+                false => profile.taken(Duration::ZERO, length),
             }
         }
         assert_eq!(lengths[..5], [8192, 16_384, 32_768, 65_536, 32_768]);
@@ -270,46 +270,46 @@ mod tests {
 
     #[test]
     fn a_refusal_is_forgotten_after_minutes_and_a_longer_body_tried() {
-        let mut learned = Learned::new(None);
-        let taken = |learned: &mut Learned, now| {
-            learned.taken(now, learned.limit());
-            learned.limit()
+        let mut profile = HttpProfile::new(None);
+        let taken = |profile: &mut HttpProfile, now| {
+            profile.taken(now, profile.limit());
+            profile.limit()
         };
-        assert_eq!(taken(&mut learned, Duration::ZERO), 16_384);
-        learned.refused(Duration::ZERO, 16_384);
-        assert_eq!(taken(&mut learned, FORGET / 2), 8192);
-        let before = learned;
-        assert_eq!(taken(&mut learned, FORGET), 16_384);
-        assert_eq!(taken(&mut learned, FORGET), 32_768, "and so on, now that it was taken");
-        assert_eq!(learned.merged(before), before.merged(learned));
-        assert_eq!(before.merged(learned).limit(), 32_768);
+        assert_eq!(taken(&mut profile, Duration::ZERO), 16_384);
+        profile.refused(Duration::ZERO, 16_384);
+        assert_eq!(taken(&mut profile, FORGET / 2), 8192);
+        let before = profile;
+        assert_eq!(taken(&mut profile, FORGET), 16_384);
+        assert_eq!(taken(&mut profile, FORGET), 32_768, "and so on, now that it was taken");
+        assert_eq!(profile.merged(before), before.merged(profile));
+        assert_eq!(before.merged(profile).limit(), 32_768);
     }
 
     #[test]
     fn what_the_configuration_allows_outlives_a_refusal_of_less() {
         let config = br#"{"tsd.http.request.enable_chunked":"true","tsd.http.request.max_chunk":"20000"}"#;
-        let mut learned = Learned::new(None);
-        learned.config(200, config);
-        learned.refused(Duration::ZERO, 8000);
-        learned.taken(Duration::ZERO, 9000);
+        let mut profile = HttpProfile::new(None);
+        profile.config(200, config);
+        profile.refused(Duration::ZERO, 8000);
+        profile.taken(Duration::ZERO, 9000);
         for _ in 0..10 {
-            learned.taken(FORGET, learned.limit());
+            profile.taken(FORGET, profile.limit());
         }
-        assert_eq!(learned.limit(), 20_000);
+        assert_eq!(profile.limit(), 20_000);
     }
 
     #[test]
     fn short_bodies_prove_nothing_about_long_ones() {
-        let mut learned = Learned::new(None);
+        let mut profile = HttpProfile::new(None);
         for _ in 0..10 {
-            learned.taken(Duration::ZERO, 100);
+            profile.taken(Duration::ZERO, 100);
         }
-        assert_eq!(learned.limit(), 8192);
+        assert_eq!(profile.limit(), 8192);
     }
 
     #[test]
     fn a_refusal_seen_by_one_connection_holds_for_the_others() {
-        let mut one = Learned::new(None);
+        let mut one = HttpProfile::new(None);
         one.taken(Duration::ZERO, 8192);
         let mut other = one;
         other.refused(Duration::ZERO, 16_384);
@@ -322,21 +322,21 @@ mod tests {
 
     #[test]
     fn victoriametrics_shows_itself_by_its_refusal() {
-        let mut learned = Learned::new(None);
-        learned.config(
+        let mut profile = HttpProfile::new(None);
+        profile.config(
             400,
             b"unexpected path requested on HTTP OpenTSDB server: \"/api/config\"",
         );
-        assert_eq!(learned.server, Some(Server::VictoriaMetrics));
-        assert!(!learned.asks_config() && learned.limit() == MOST);
+        assert_eq!(profile.server, Some(Server::VictoriaMetrics));
+        assert!(!profile.asks_config() && profile.limit() == MOST);
     }
 
     #[test]
     fn the_limit_never_gets_useless() {
-        let mut learned = Learned::new(None);
+        let mut profile = HttpProfile::new(None);
         for _ in 0..30 {
-            learned.refused(Duration::ZERO, learned.limit());
+            profile.refused(Duration::ZERO, profile.limit());
         }
-        assert_eq!(learned.limit(), LEAST);
+        assert_eq!(profile.limit(), LEAST);
     }
 }

@@ -26,7 +26,7 @@ use crate::delivery::outstanding::Outstanding;
 use crate::delivery::pace::Pace;
 use crate::delivery::retries::Retries;
 use crate::delivery::verdicts::{Reason, Verdict, Verdicts};
-use crate::exchange::{Due, Exchange, Protocol, Room, ServerProfile, Terms, Timer};
+use crate::exchange::{Credit, Due, Exchange, Protocol, ServerProfile, Terms, Timer};
 use crate::queue::block::Lines;
 use crate::stats::EndpointStats;
 
@@ -217,7 +217,7 @@ impl Engine {
     }
 
     /// Which slot takes new lines now, and how many.
-    pub(crate) fn wants(&mut self) -> Option<(usize, Room)> {
+    pub(crate) fn wants(&mut self) -> Option<(usize, Credit)> {
         let allowance = self.pace.allowance(self.now);
         if allowance == 0 || self.is_done() || !self.verdicts.again.is_empty() || self.is_full_of_failures() {
             return None;
@@ -225,18 +225,18 @@ impl Engine {
         if self.test_mode {
             return Some((
                 0,
-                Room {
+                Credit {
                     bytes: usize::MAX,
                     points: allowance,
                 },
             ));
         }
-        let (slot, room) = self.roomiest(false)?;
+        let (slot, credit) = self.most_credit(false)?;
         Some((
             slot,
-            Room {
-                points: room.points.min(allowance),
-                ..room
+            Credit {
+                points: credit.points.min(allowance),
+                ..credit
             },
         ))
     }
@@ -396,16 +396,16 @@ impl Engine {
     }
 
     /// The live slot with the most room, if any has some.
-    fn roomiest(&self, posted: bool) -> Option<(usize, Room)> {
-        self.roomiest_of(posted, false, |_| true)
+    fn most_credit(&self, posted: bool) -> Option<(usize, Credit)> {
+        self.most_credit_of(posted, false, |_| true)
     }
 
     /// `again`: for lines that failed before, and have no verdict.
-    fn roomiest_of(&self, posted: bool, again: bool, takes: impl Fn(&Slot) -> bool) -> Option<(usize, Room)> {
-        let rooms = self.slots.iter().enumerate().filter(|(_, slot)| takes(slot));
-        let rooms =
-            rooms.filter_map(|(index, slot)| Some((index, self.peers[slot.peer].room(slot, posted, again, self.now)?)));
-        rooms.max_by_key(|(index, room)| {
+    fn most_credit_of(&self, posted: bool, again: bool, takes: impl Fn(&Slot) -> bool) -> Option<(usize, Credit)> {
+        let credits = self.slots.iter().enumerate().filter(|(_, slot)| takes(slot));
+        let credits = credits
+            .filter_map(|(index, slot)| Some((index, self.peers[slot.peer].credit(slot, posted, again, self.now)?)));
+        credits.max_by_key(|(index, credit)| {
             let slot = &self.slots[*index];
             let failures = if again || posted {
                 self.peers[slot.peer].failures
@@ -415,7 +415,7 @@ impl Engine {
             (
                 !self.stands_still(slot),
                 Reverse(failures),
-                room.bytes,
+                credit.bytes,
                 usize::MAX - self.turn(*index),
             )
         })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::delivery::backoff::Backoff;
 use crate::delivery::overload::Overload;
 use crate::delivery::retries::pause_after;
-use crate::exchange::{Exchange, Protocol, Room, ServerProfile};
+use crate::exchange::{Credit, Exchange, Protocol, ServerProfile};
 use crate::queue::block::BLOCK_BYTES;
 use crate::stats::{EndpointState, EndpointStats};
 
@@ -103,7 +103,7 @@ impl Peer {
     }
 
     /// How much a slot of this endpoint takes now. `again`: of lines that failed before.
-    pub(super) fn room(&self, slot: &Slot, posted: bool, again: bool, now: Duration) -> Option<Room> {
+    pub(super) fn credit(&self, slot: &Slot, posted: bool, again: bool, now: Duration) -> Option<Credit> {
         let exchange = slot.exchange()?;
         let allowance = match again {
             true => self.overload.allowance_again(now),
@@ -112,13 +112,13 @@ impl Peer {
         if allowance == 0 || (self.lost && exchange.low().is_some()) {
             return None;
         }
-        let room = exchange.room(posted)?;
-        Some(Room {
-            bytes: room
+        let credit = exchange.credit(posted)?;
+        Some(Credit {
+            bytes: credit
                 .bytes
                 .min(if self.lost { self.trial } else { usize::MAX })
                 .min(self.overload.bytes()),
-            points: room.points.min(allowance),
+            points: credit.points.min(allowance),
         })
     }
 

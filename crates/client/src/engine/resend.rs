@@ -36,11 +36,11 @@ impl Engine {
     fn write_again(&mut self) {
         while !self.verdicts.again.is_empty() {
             let allowance = self.pace.allowance(self.now);
-            let Some((slot, room)) = self.roomiest(false) else {
+            let Some((slot, credit)) = self.most_credit(false) else {
                 return;
             };
-            let points = room.points.min(allowance);
-            let Some(held) = self.verdicts.again.split_front(room.bytes, points) else {
+            let points = credit.points.min(allowance);
+            let Some(held) = self.verdicts.again.split_front(credit.bytes, points) else {
                 return;
             };
             self.slots[slot].takes_new_lines(self.now);
@@ -80,17 +80,17 @@ impl Engine {
             let free = slot.exchange().is_some_and(Exchange::takes_batch);
             free && !self.gives_way(slot, !posted) && self.peers[slot.peer].retry_not_before <= self.now
         };
-        let Some((slot, room)) = self.roomiest_of(posted, !posted, free).filter(|_| allowance > 0) else {
+        let Some((slot, credit)) = self.most_credit_of(posted, !posted, free).filter(|_| allowance > 0) else {
             return false;
         };
         if self.hopes(slot) {
             return false;
         }
-        let points = room.points.min(allowance);
+        let points = credit.points.min(allowance);
         let bytes = if posted {
-            room.bytes.min(BLOCK_BYTES)
+            credit.bytes.min(BLOCK_BYTES)
         } else {
-            room.bytes
+            credit.bytes
         };
         let each = self.slots[slot].exchange().is_some_and(Exchange::judges_each);
         let Some(batch) = self.retries.take(self.now, kind, bytes, points, each) else {
@@ -121,7 +121,7 @@ impl Engine {
     /// Leaves slots that have come to the end of a batch to new lines, which may be gathered still.
     fn give_way(&mut self) {
         for slot in &mut self.slots {
-            let free = slot.exchange().is_some_and(|exchange| exchange.room(false).is_some());
+            let free = slot.exchange().is_some_and(|exchange| exchange.credit(false).is_some());
             if let Some(since) = slot.batch_since.take_if(|_| free) {
                 let took = self.now.saturating_sub(since);
                 slot.fair_until = self.now + took;

@@ -329,7 +329,7 @@ impl Engine {
             return;
         }
         let due = |peer: usize| self.hands_over(peer);
-        let taken = self.roomiest(posted);
+        let taken = self.most_credit(posted);
         let taken = taken.is_some_and(|(slot, _)| !self.stands_still(&self.slots[slot]));
         let wanted = |peer: &usize| {
             let wanted = !taken || due(*peer) || self.is_hope(*peer);

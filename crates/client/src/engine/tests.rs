@@ -288,6 +288,6 @@ fn an_endpoint_that_stands_still_gets_no_more_while_another_takes_lines() {
         },
     );
     s.callers(true);
-    let rooms: Vec<_> = s.engine.slots.iter().map(|slot| s.engine.stands_still(slot)).collect();
-    assert_eq!(rooms, [false, false], "it moves again");
+    let credits: Vec<_> = s.engine.slots.iter().map(|slot| s.engine.stands_still(slot)).collect();
+    assert_eq!(credits, [false, false], "it moves again");
 }

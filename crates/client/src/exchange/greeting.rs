@@ -19,7 +19,7 @@ use potsdb_wire::reply::Foreign;
 
 use super::secrets::Secrets;
 use super::telnet::Telnet;
-use super::{Cut, Due, Exchange, Room, ServerProfile, Terms, Timer};
+use super::{Credit, Cut, Due, Exchange, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::settling::Settling;
@@ -105,8 +105,8 @@ impl Greeting {
 }
 
 impl Exchange for Greeting {
-    fn room(&self, posted: bool) -> Option<Room> {
-        self.within.room(posted).filter(|_| self.is_welcome())
+    fn credit(&self, posted: bool) -> Option<Credit> {
+        self.within.credit(posted).filter(|_| self.is_welcome())
     }
 
     fn give(&mut self, now: Duration, held: Outstanding) {

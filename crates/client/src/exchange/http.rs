@@ -22,7 +22,7 @@ use potsdb_wire::http::{Response, Responses};
 use potsdb_wire::reply::{ErrorKind, Failures, PointError, PutReply};
 
 use super::secrets::Secrets;
-use super::{Cut, Due, Exchange, Room, ServerProfile, Terms, Timer};
+use super::{Credit, Cut, Due, Exchange, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::overload::Complaint;
@@ -43,7 +43,7 @@ use request::{Request, Requests};
 const MOST_LINES: usize = 512 << 10;
 
 /// Less room than the longest line is none.
-const LEAST_ROOM: usize = MAX_LINE + 1;
+const LEAST_CREDIT: usize = MAX_LINE + 1;
 
 /// A server may take so many answer timeouts for an answer of which it says a little now and then.
 const PATIENCE: u32 = 10;
@@ -131,7 +131,7 @@ impl Http {
         let most = MOST_LINES.min(self.terms.window_bytes);
         self.requests
             .lines_for(self.profile.limit())
-            .clamp(LEAST_ROOM, most.max(LEAST_ROOM))
+            .clamp(LEAST_CREDIT, most.max(LEAST_CREDIT))
     }
 
     fn gathered_bytes(&self) -> usize {
@@ -452,14 +452,14 @@ fn unauthorized(answer: &Response) -> Cut {
 }
 
 impl Exchange for Http {
-    fn room(&self, _posted: bool) -> Option<Room> {
+    fn credit(&self, _posted: bool) -> Option<Credit> {
         if self.flight.is_some() || !self.parts.is_empty() || self.finishing || self.cut.is_some() {
             return None;
         }
         let bytes = self.batch().saturating_sub(self.gathered_bytes());
         let points: u64 = self.gathered.iter().map(|held| held.lines.points()).sum();
         let points = self.terms.window_points.saturating_sub(points);
-        (bytes >= LEAST_ROOM && points > 0).then_some(Room { bytes, points })
+        (bytes >= LEAST_CREDIT && points > 0).then_some(Credit { bytes, points })
     }
 
     fn give(&mut self, _now: Duration, held: Outstanding) {

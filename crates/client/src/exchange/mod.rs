@@ -123,7 +123,7 @@ impl ServerProfile {
 
 /// How much a connection takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Room {
+pub(crate) struct Credit {
     pub(crate) bytes: usize,
     pub(crate) points: u64,
 }
@@ -185,13 +185,13 @@ impl fmt::Display for Cut {
 /// One connection's conversation.
 pub(crate) trait Exchange: Send {
     /// How much it takes now of lines whose verdict is, or is not, posted already.
-    fn room(&self, posted: bool) -> Option<Room>;
+    fn credit(&self, posted: bool) -> Option<Credit>;
 
-    /// Takes lines that [`room`](Exchange::room) allowed.
+    /// Takes lines that [`credit`](Exchange::credit) allowed.
     fn give(&mut self, now: Duration, held: Outstanding);
 
     /// Whether it takes a batch of lines that failed before, of which it can tell whether they fail again. Asked with
-    /// [`room`](Exchange::room), which says how many.
+    /// [`credit`](Exchange::credit), which says how many.
     fn takes_batch(&self) -> bool;
 
     /// Whether it can tell of each line of such a batch by itself whether it fails.

@@ -31,7 +31,7 @@ use potsdb_wire::{Server, words};
 
 use self::opening::Opening;
 use super::secrets::Secrets;
-use super::{Cut, Due, Exchange, Room, ServerProfile, Terms, Timer};
+use super::{Credit, Cut, Due, Exchange, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::overload::Allowed;
@@ -413,7 +413,7 @@ impl Telnet {
 }
 
 impl Exchange for Telnet {
-    fn room(&self, posted: bool) -> Option<Room> {
+    fn credit(&self, posted: bool) -> Option<Credit> {
         let pure =
             self.profile != ServerProfile::Unknown || self.window.lines().all(|held| held.verdict_posted == posted);
         if !pure || self.retired || self.ending != Ending::No || self.window.unwritten() >= AHEAD {
@@ -424,7 +424,7 @@ impl Exchange for Telnet {
         let bytes = if first { bytes.min(BLOCK_BYTES) } else { bytes };
         let points = self.terms.window_points.saturating_sub(self.window.points());
         // A block's worth or nothing: a window that is almost full must not chop blocks to pieces.
-        (bytes >= BLOCK_BYTES && points > 0).then_some(Room { bytes, points })
+        (bytes >= BLOCK_BYTES && points > 0).then_some(Credit { bytes, points })
     }
 
     fn give(&mut self, now: Duration, held: Outstanding) {

@@ -65,9 +65,9 @@ impl Server {
     fn fill(&mut self, series: u64, every: u64) {
         self.callers();
         while !self.queue.is_empty()
-            && let Some((slot, room)) = self.engine.wants()
+            && let Some((slot, credit)) = self.engine.wants()
         {
-            let points = room.points.min(room.bytes as u64 / 40).min(self.queue.len() as u64);
+            let points = credit.points.min(credit.bytes as u64 / 40).min(self.queue.len() as u64);
             let first = self.queue[0];
             let mut block = Block::new(Vec::with_capacity(BLOCK));
             for n in self.queue.drain(..points as usize) {

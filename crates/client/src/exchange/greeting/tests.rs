@@ -40,10 +40,10 @@ fn the_line_goes_first_and_alone_however_it_is_taken_and_answered() {
     assert_eq!(written, "auth basic key canary\n");
     for byte in b"some banner\r\nAUTH_SUCCESS\r" {
         says(&mut exchange, &[*byte]);
-        assert_eq!(exchange.room(false), None);
+        assert_eq!(exchange.credit(false), None);
     }
     says(&mut exchange, b"\n");
-    assert!(exchange.room(false).is_some() && exchange.is_welcome());
+    assert!(exchange.credit(false).is_some() && exchange.is_welcome());
 }
 
 #[test]

@@ -146,10 +146,10 @@ const UNNAMED: &str = r#"{"error":{"code":400,"message":"One or more data points
 fn what_was_gathered_goes_in_one_request_and_one_at_a_time() {
     let mut s = Scenario::new();
     assert_eq!(s.give(2).give(1).points(), [0, 1, 2]);
-    assert!(s.exchange.room(false).is_none() && s.write().is_none());
+    assert!(s.exchange.credit(false).is_none() && s.write().is_none());
     s.server(204, "");
     assert_eq!(s.verdicts(), (3, 0, 0));
-    assert!(s.exchange.room(false).is_some() && s.exchange.low().is_none());
+    assert!(s.exchange.credit(false).is_some() && s.exchange.low().is_none());
     assert_eq!(s.give(1).points(), [3]);
 }
 
@@ -444,7 +444,7 @@ fn a_server_that_closes_after_its_answer_is_left_in_good_order() {
     let mut s = Scenario::new();
     s.give(2).write();
     s.says("HTTP/1.1 204 X\r\nConnection: close\r\n\r\n");
-    assert!(s.exchange.room(false).is_none());
+    assert!(s.exchange.credit(false).is_none());
     assert_eq!((s.verdicts(), s.pass(0)), ((2, 0, 0), Some(Cut::Finished)));
 }
 
@@ -578,12 +578,12 @@ fn room_is_for_the_longest_line_or_none_at_all() {
     }
     s.points();
     s.server(204, "");
-    let mut room = s.exchange.room(false).unwrap();
-    while room.bytes > 0 {
-        assert!(room.bytes > MAX_LINE, "a line and its newline fit in {room:?}");
+    let mut credit = s.exchange.credit(false).unwrap();
+    while credit.bytes > 0 {
+        assert!(credit.bytes > MAX_LINE, "a line and its newline fit in {credit:?}");
         s.give(1);
-        let Some(next) = s.exchange.room(false) else { break };
-        room = next;
+        let Some(next) = s.exchange.credit(false) else { break };
+        credit = next;
     }
 }
 

@@ -346,7 +346,7 @@ fn lines_that_the_storage_may_have_lost_go_apart_and_new_ones_pass() {
     assert!(batch.is_posted());
     let complaint = s.verdicts.complaint.unwrap();
     assert!(!complaint.less, "it failed, and did not ask for less");
-    assert!(s.exchange.room(false).is_some());
+    assert!(s.exchange.credit(false).is_some());
     let mut s = Scenario::new(ANSWERS);
     s.give(1).server("put: Please throttle writes: x\n");
     assert!(s.verdicts.complaint.unwrap().less);

@@ -168,7 +168,7 @@ impl Engine {
             Input::Lines { slot, lines } => self.take(slot, lines),
             Input::Dialling { slot } => self.dialling(slot),
             Input::Connected { slot, credentials } => self.connected(slot, credentials),
-            Input::Refused { slot, why } => self.lost(slot, why),
+            Input::Refused { slot, why } => self.fail_for_now(slot, why),
             Input::Wrote { slot, bytes } => {
                 let Slot { peer, state, .. } = &mut self.slots[slot];
                 if let State::Live(exchange) = state {
@@ -184,19 +184,19 @@ impl Engine {
                 if let State::Live(exchange) = state {
                     exchange.received(now, bytes, &mut self.verdicts);
                     self.peers[*peer].learn(exchange.profile());
-                    self.heed(slot);
+                    self.apply_feedback(slot);
                 }
             }
             Input::KernelHas { slot, bytes } => self.kernel_has(slot, bytes),
             Input::Ended { slot, kernel } => {
                 let kernel = kernel.unwrap_or(u64::MAX);
                 self.kernel_has(slot, kernel);
-                self.end(slot, true, "the server closed the connection".to_owned());
+                self.disconnected(slot, true, "the server closed the connection".to_owned());
             }
             Input::Broken { slot, why, kernel } => {
                 // Where the kernel cannot tell, what it took counts as received.
                 self.kernel_has(slot, kernel.unwrap_or(u64::MAX));
-                self.end(slot, false, why);
+                self.disconnected(slot, false, why);
             }
         }
         self.advance();

@@ -14,7 +14,7 @@ use super::peer::{Slot, State};
 use super::{Engine, Output, STAGGER, Stage};
 use crate::config::credentials::Credentials;
 use crate::delivery::verdicts::Reason;
-use crate::exchange::{Cut, Exchange, Protocol, ServerProfile, Terms};
+use crate::exchange::{CloseReason, Exchange, Protocol, ServerProfile, Terms};
 use crate::report::Report;
 
 /// A connection that was given nothing for so long is not in use.
@@ -35,7 +35,7 @@ impl Engine {
         if self.peers[self.slots[slot].peer].not_before > self.now {
             // Another connection has learned meanwhile that the server is to be left alone.
             self.outputs.push_back(Output::Disconnect { slot });
-            return self.leave(slot);
+            return self.release(slot);
         }
         self.slots[slot].state = State::Connecting { since: self.now };
     }
@@ -106,27 +106,27 @@ impl Engine {
     }
 
     /// A live connection is gone.
-    pub(super) fn end(&mut self, slot: usize, clean: bool, why: String) {
+    pub(super) fn disconnected(&mut self, slot: usize, clean: bool, why: String) {
         let Some(exchange) = self.slots[slot].exchange_mut() else {
-            return self.lost(slot, why);
+            return self.fail_for_now(slot, why);
         };
         if clean && !exchange.is_welcome() {
-            return self.over(slot, clean, &Cut::Unauthorized(why));
+            return self.closed(slot, clean, &CloseReason::Unauthorized(why));
         }
         let idle = exchange.is_idle();
         exchange.ended(clean, &mut self.verdicts);
         // The reason may be in the data received just before the end of the stream.
-        let cut = exchange.tick(self.now, false, &mut self.verdicts);
-        self.heed(slot);
-        match cut.filter(Cut::is_lasting) {
-            Some(cut) => self.lost_for_long(slot, &cut),
-            None if idle => self.leave(slot),
-            None => self.lost(slot, why),
+        let reason = exchange.tick(self.now, false, &mut self.verdicts);
+        self.apply_feedback(slot);
+        match reason.filter(CloseReason::is_lasting) {
+            Some(reason) => self.fail_for_long(slot, &reason),
+            None if idle => self.release(slot),
+            None => self.fail_for_now(slot, why),
         }
     }
 
     /// A connection of no more use, and nothing wrong with the endpoint.
-    fn leave(&mut self, slot: usize) {
+    fn release(&mut self, slot: usize) {
         let fresh = Slot::new(self.slots[slot].peer);
         let state = std::mem::replace(&mut self.slots[slot], fresh).state;
         let peer = &mut self.peers[self.slots[slot].peer];
@@ -142,15 +142,15 @@ impl Engine {
     }
 
     /// A slot is without a connection from now on, and its endpoint not doing well.
-    pub(super) fn lost(&mut self, slot: usize, why: String) {
-        self.lose(slot, why, |endpoint, why| Report::ServerLost { endpoint, why });
+    pub(super) fn fail_for_now(&mut self, slot: usize, why: String) {
+        self.fail(slot, why, |endpoint, why| Report::ServerLost { endpoint, why });
     }
 
-    fn lose(&mut self, slot: usize, why: String, report: impl FnOnce(String, String) -> Report) {
+    fn fail(&mut self, slot: usize, why: String, report: impl FnOnce(String, String) -> Report) {
         let was_idle = self.slots[slot].is_idle();
         let had_worked = self.slots[slot].exchange().map(Exchange::has_worked);
         let tried = self.slots[slot].tried;
-        self.leave(slot);
+        self.release(slot);
         if was_idle || self.is_finishing() {
             return;
         }
@@ -176,7 +176,7 @@ impl Engine {
     }
 
     /// What an endpoint asked for counts for all its connections.
-    pub(super) fn heed(&mut self, slot: usize) {
+    pub(super) fn apply_feedback(&mut self, slot: usize) {
         let index = self.slots[slot].peer;
         let peer = &mut self.peers[index];
         let worked = std::mem::take(&mut self.verdicts.worked);
@@ -241,7 +241,7 @@ impl Engine {
         let urgent = self.urgent && !self.queued && self.verdicts.again.is_empty();
         let peer = &self.peers[self.slots[slot].peer];
         let Slot { state, retiring, .. } = &mut self.slots[slot];
-        let cut = match state {
+        let reason = match state {
             State::Idle => return,
             State::Resolving { since } => {
                 let since = *since;
@@ -250,7 +250,7 @@ impl Engine {
             State::Connecting { since } if self.now < *since + self.connect_timeout => return,
             State::Connecting { .. } => {
                 self.outputs.push_back(Output::Disconnect { slot });
-                return self.lost(slot, "connect timeout".to_owned());
+                return self.fail_for_now(slot, "connect timeout".to_owned());
             }
             State::Live(exchange) => {
                 exchange.learn(peer.profile);
@@ -261,9 +261,9 @@ impl Engine {
                 exchange.tick(self.now, urgent, &mut self.verdicts)
             }
         };
-        self.heed(slot);
-        if let Some(cut) = cut {
-            self.cut(slot, &cut);
+        self.apply_feedback(slot);
+        if let Some(reason) = reason {
+            self.close(slot, &reason);
         }
         let Slot {
             peer,
@@ -285,36 +285,36 @@ impl Engine {
     }
 
     /// Ends a connection on the client's own account.
-    fn cut(&mut self, slot: usize, cut: &Cut) {
+    fn close(&mut self, slot: usize, reason: &CloseReason) {
         self.outputs.push_back(Output::Disconnect { slot });
         if let Some(exchange) = self.slots[slot].exchange() {
             exchange.count_torn(&mut self.verdicts);
         }
-        self.over(slot, *cut == Cut::Finished, cut);
+        self.closed(slot, *reason == CloseReason::Finished, reason);
     }
 
     /// A connection is over, and it is known why.
-    fn over(&mut self, slot: usize, clean: bool, cut: &Cut) {
+    fn closed(&mut self, slot: usize, clean: bool, reason: &CloseReason) {
         if let Some(exchange) = self.slots[slot].exchange_mut() {
             exchange.ended(clean, &mut self.verdicts);
-            self.heed(slot);
+            self.apply_feedback(slot);
         }
-        match cut {
-            Cut::Finished => self.leave(slot),
-            _ if cut.is_lasting() => self.lost_for_long(slot, cut),
-            _ => self.lost(slot, cut.to_string()),
+        match reason {
+            CloseReason::Finished => self.release(slot),
+            _ if reason.is_lasting() => self.fail_for_long(slot, reason),
+            _ => self.fail_for_now(slot, reason.to_string()),
         }
     }
 
-    /// As [`lost`](Engine::lost), and it takes somebody's doing to mend.
-    fn lost_for_long(&mut self, slot: usize, cut: &Cut) {
-        self.lose(slot, cut.to_string(), |endpoint, why| match cut {
-            Cut::Unauthorized(_) => Report::Unauthorized { endpoint, why },
+    /// As [`fail_for_now`](Engine::fail_for_now), and it takes somebody's doing to mend.
+    fn fail_for_long(&mut self, slot: usize, reason: &CloseReason) {
+        self.fail(slot, reason.to_string(), |endpoint, why| match reason {
+            CloseReason::Unauthorized(_) => Report::Unauthorized { endpoint, why },
             _ => Report::ServerLost { endpoint, why },
         });
         let peer = &mut self.peers[self.slots[slot].peer];
         peer.not_before = self.now + peer.backoff.cap();
-        peer.was_foreign |= matches!(cut, Cut::Foreign(..));
+        peer.was_foreign |= matches!(reason, CloseReason::Foreign(..));
     }
 
     /// Opens a connection when there is something to write and no live one takes it, or the one that does is to retire.

@@ -19,7 +19,7 @@ use potsdb_wire::reply::Foreign;
 
 use super::secrets::Secrets;
 use super::telnet::Telnet;
-use super::{Credit, Cut, Due, Exchange, ServerProfile, Terms, Timer};
+use super::{CloseReason, Credit, Due, Exchange, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::settling::Settling;
@@ -96,10 +96,10 @@ impl Greeting {
         self.answer.truncate(ANSWER_MAX);
     }
 
-    fn patience(&self) -> (Duration, Cut) {
+    fn patience(&self) -> (Duration, CloseReason) {
         match self.written < self.line.len() {
-            true => (self.progress + self.write_timeout, Cut::WriteTimeout),
-            false => (self.progress + self.answer_timeout, Cut::AnswerTimeout),
+            true => (self.progress + self.write_timeout, CloseReason::WriteTimeout),
+            false => (self.progress + self.answer_timeout, CloseReason::AnswerTimeout),
         }
     }
 }
@@ -161,13 +161,13 @@ impl Exchange for Greeting {
         self.within.ask_kernel_at()
     }
 
-    fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<Cut> {
+    fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<CloseReason> {
         if let Some((foreign, said)) = self.foreign.clone() {
-            return Some(Cut::Foreign(foreign, said));
+            return Some(CloseReason::Foreign(foreign, said));
         }
         match (self.state, self.patience()) {
-            (State::Refused, _) => Some(Cut::Unauthorized(REFUSED.to_owned())),
-            (State::Waiting, (until, cut)) if until <= now => Some(cut),
+            (State::Refused, _) => Some(CloseReason::Unauthorized(REFUSED.to_owned())),
+            (State::Waiting, (until, reason)) if until <= now => Some(reason),
             _ => self.within.tick(now, urgent, verdicts),
         }
     }

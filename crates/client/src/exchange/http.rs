@@ -22,7 +22,7 @@ use potsdb_wire::http::{Response, Responses};
 use potsdb_wire::reply::{ErrorKind, Failures, PointError, PutReply};
 
 use super::secrets::Secrets;
-use super::{Credit, Cut, Due, Exchange, ServerProfile, Terms, Timer};
+use super::{CloseReason, Credit, Due, Exchange, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::overload::Complaint;
@@ -80,7 +80,7 @@ pub(crate) struct Http {
     /// It ends because the client has waited long enough.
     timed_out: bool,
     /// Why the connection has to end.
-    cut: Option<Cut>,
+    reason: Option<CloseReason>,
 }
 
 /// The request under way.
@@ -122,7 +122,7 @@ impl Http {
             rests_until: Duration::ZERO,
             finishing: false,
             timed_out: false,
-            cut: None,
+            reason: None,
         }
     }
 
@@ -156,7 +156,7 @@ impl Http {
     /// Begins the next request, if there is something to ask or to put.
     fn begin(&mut self, now: Duration) {
         let waits = !self.parts.is_empty() || !self.gathered.is_empty();
-        if self.flight.is_some() || self.cut.is_some() || !waits || now < self.rests_until {
+        if self.flight.is_some() || self.reason.is_some() || !waits || now < self.rests_until {
             return;
         }
         let (part, request) = match self.profile.asks_config() {
@@ -230,13 +230,13 @@ impl Http {
     /// The answer to the request under way.
     fn answer(&mut self, now: Duration, answer: &Response, verdicts: &mut Verdicts) {
         let Some(flight) = self.flight.take() else {
-            self.cut = Some(Cut::Misplaced("an answer nothing was asked for".to_owned()));
+            self.reason = Some(CloseReason::Misplaced("an answer nothing was asked for".to_owned()));
             return;
         };
         self.answered = true;
         // A server that judges without reading to the end may take the rest for another request.
         if !answer.keeps || flight.unwritten() > 0 {
-            self.cut = Some(Cut::Finished);
+            self.reason = Some(CloseReason::Finished);
         }
         verdicts.last_answer = Some(now.saturating_sub(flight.since));
         let clock = answer.date.map(|date| Clock {
@@ -249,7 +249,7 @@ impl Http {
         let reply = answer.put();
         let Some(mut part) = flight.part else {
             match reply {
-                PutReply::Unauthorized { .. } => self.cut = Some(unauthorized(answer)),
+                PutReply::Unauthorized { .. } => self.reason = Some(unauthorized(answer)),
                 PutReply::Later { words, .. } => {
                     // Whoever cannot say what it takes now gets the least, and later.
                     self.profile.config(answer.status, &answer.body);
@@ -273,7 +273,7 @@ impl Http {
         match reply {
             PutReply::Taken { counted } if self.terms.stored && !counted => {
                 verdicts.all_again(part.batch);
-                self.cut = Some(Cut::CannotAnswer);
+                self.reason = Some(CloseReason::CannotAnswer);
             }
             PutReply::Taken { .. } => {
                 verdicts.end_all(part.batch, Verdict::Acknowledged);
@@ -314,11 +314,11 @@ impl Http {
             PutReply::Unauthorized { words } if answer.status == 403 && self.profile.has_taken() => {
                 self.elsewhere(part, words, answer, verdicts);
                 // The next connection reads its secrets anew.
-                self.cut = Some(Cut::Finished);
+                self.reason = Some(CloseReason::Finished);
             }
             PutReply::Unauthorized { .. } => {
                 verdicts.all_again(part.batch);
-                self.cut = Some(unauthorized(answer));
+                self.reason = Some(unauthorized(answer));
             }
             PutReply::Misplaced { words } => self.elsewhere(part, words, answer, verdicts),
             _ => unreachable!("every reply has its arm"),
@@ -343,7 +343,7 @@ impl Http {
     /// No points are taken here, whatever they are.
     fn misplaced(&mut self, part: Part, words: String, verdicts: &mut Verdicts) {
         verdicts.all_again(part.batch);
-        self.cut = Some(Cut::Misplaced(self.secrets.hidden(words)));
+        self.reason = Some(CloseReason::Misplaced(self.secrets.hidden(words)));
     }
 
     /// Some points were not taken.
@@ -447,13 +447,13 @@ fn words_of(failures: &Failures<'_>) -> String {
 }
 
 /// Not in the server's words: a proxy may repeat what it was given.
-fn unauthorized(answer: &Response) -> Cut {
-    Cut::Unauthorized(format!("HTTP {}", answer.status))
+fn unauthorized(answer: &Response) -> CloseReason {
+    CloseReason::Unauthorized(format!("HTTP {}", answer.status))
 }
 
 impl Exchange for Http {
     fn credit(&self, _posted: bool) -> Option<Credit> {
-        if self.flight.is_some() || !self.parts.is_empty() || self.finishing || self.cut.is_some() {
+        if self.flight.is_some() || !self.parts.is_empty() || self.finishing || self.reason.is_some() {
             return None;
         }
         let bytes = self.batch().saturating_sub(self.gathered_bytes());
@@ -501,11 +501,11 @@ impl Exchange for Http {
 
     fn received(&mut self, now: Duration, mut bytes: &[u8], verdicts: &mut Verdicts) {
         self.progress = now;
-        while self.cut.is_none() {
+        while self.reason.is_none() {
             match self.responses.read(&mut bytes) {
                 Ok(Some(answer)) => self.answer(now, &answer, verdicts),
                 Ok(None) => break,
-                Err(why) => self.cut = Some(Cut::Misplaced(why.to_string())),
+                Err(why) => self.reason = Some(CloseReason::Misplaced(why.to_string())),
             }
         }
     }
@@ -530,21 +530,21 @@ impl Exchange for Http {
         Some(stuck.max(self.kernel_asked + timeout / 4))
     }
 
-    fn tick(&mut self, now: Duration, _urgent: bool, _verdicts: &mut Verdicts) -> Option<Cut> {
-        if let Some(cut) = &self.cut {
-            return Some(cut.clone());
+    fn tick(&mut self, now: Duration, _urgent: bool, _verdicts: &mut Verdicts) -> Option<CloseReason> {
+        if let Some(reason) = &self.reason {
+            return Some(reason.clone());
         }
         if let Some(flight) = &self.flight {
             if flight.unwritten() > 0 && now >= self.write_progress + self.terms.write_timeout {
                 self.timed_out = true;
-                return Some(Cut::WriteTimeout);
+                return Some(CloseReason::WriteTimeout);
             }
             if now >= self.answer_by() {
                 self.timed_out = true;
-                return Some(Cut::AnswerTimeout);
+                return Some(CloseReason::AnswerTimeout);
             }
         }
-        (self.finishing && self.low().is_none() && self.flight.is_none()).then_some(Cut::Finished)
+        (self.finishing && self.low().is_none() && self.flight.is_none()).then_some(CloseReason::Finished)
     }
 
     fn next_timer(&self) -> Option<Due> {
@@ -580,7 +580,7 @@ impl Exchange for Http {
 
     fn ended(&mut self, clean: bool, verdicts: &mut Verdicts) {
         if clean
-            && self.cut.is_none()
+            && self.reason.is_none()
             && let Some(answer) = self.responses.end()
         {
             self.answer(self.progress, &answer, verdicts);
@@ -600,7 +600,7 @@ impl Exchange for Http {
                     for held in &mut part.batch.lines {
                         held.was_written |= flight.written > 0;
                     }
-                    match alone && self.cut.is_none() {
+                    match alone && self.reason.is_none() {
                         true => verdicts.again_suspects(part.batch.lines),
                         false => verdicts.all_again(part.batch),
                     }

@@ -130,7 +130,7 @@ pub(crate) struct Credit {
 
 /// Why the client ends a connection on its own account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Cut {
+pub(crate) enum CloseReason {
     /// Nothing could be written for the write timeout.
     WriteTimeout,
     /// No answer and no progress for the answer timeout.
@@ -150,25 +150,29 @@ pub(crate) enum Cut {
     Finished,
 }
 
-impl Cut {
+impl CloseReason {
     /// Whether it takes somebody's doing to mend: not a passing fault.
     pub(crate) fn is_lasting(&self) -> bool {
         matches!(
             self,
-            Cut::ReadOnly | Cut::CannotAnswer | Cut::Foreign(..) | Cut::Unauthorized(_) | Cut::Misplaced(_)
+            CloseReason::ReadOnly
+                | CloseReason::CannotAnswer
+                | CloseReason::Foreign(..)
+                | CloseReason::Unauthorized(_)
+                | CloseReason::Misplaced(_)
         )
     }
 }
 
-impl fmt::Display for Cut {
+impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Cut::WriteTimeout => f.write_str("write timeout: the server does not read"),
-            Cut::AnswerTimeout => f.write_str("answer timeout: the server does not answer"),
-            Cut::ReadOnly => f.write_str("the server takes no points (read-only mode)"),
-            Cut::CannotAnswer => f.write_str("the server cannot answer what the option ack asks for"),
-            Cut::Unauthorized(words) => write!(f, "the server refuses the credentials (option auth): {words}"),
-            Cut::Foreign(foreign, said) => {
+            CloseReason::WriteTimeout => f.write_str("write timeout: the server does not read"),
+            CloseReason::AnswerTimeout => f.write_str("answer timeout: the server does not answer"),
+            CloseReason::ReadOnly => f.write_str("the server takes no points (read-only mode)"),
+            CloseReason::CannotAnswer => f.write_str("the server cannot answer what the option ack asks for"),
+            CloseReason::Unauthorized(words) => write!(f, "the server refuses the credentials (option auth): {words}"),
+            CloseReason::Foreign(foreign, said) => {
                 write!(f, "{foreign} answers there, not OpenTSDB over telnet: it says {said}")?;
                 match foreign {
                     Foreign::Http => f.write_str(" (is http:// meant?)"),
@@ -176,8 +180,8 @@ impl fmt::Display for Cut {
                     _ => Ok(()),
                 }
             }
-            Cut::Misplaced(words) => write!(f, "the server takes no points at this URL: {words}"),
-            Cut::Finished => f.write_str("closed"),
+            CloseReason::Misplaced(words) => write!(f, "the server takes no points at this URL: {words}"),
+            CloseReason::Finished => f.write_str("closed"),
         }
     }
 }
@@ -220,7 +224,7 @@ pub(crate) trait Exchange: Send {
     fn ask_kernel_at(&self) -> Option<Duration>;
 
     /// Time passed. `urgent`: a caller waits for verdicts.
-    fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<Cut>;
+    fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<CloseReason>;
 
     /// When [`tick`](Exchange::tick) is due next, whatever else happens, and why.
     fn next_timer(&self) -> Option<Due>;

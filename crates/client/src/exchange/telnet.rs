@@ -31,7 +31,7 @@ use potsdb_wire::{Server, words};
 
 use self::opening::Opening;
 use super::secrets::Secrets;
-use super::{Credit, Cut, Due, Exchange, ServerProfile, Terms, Timer};
+use super::{CloseReason, Credit, Due, Exchange, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::overload::Allowed;
@@ -366,21 +366,21 @@ impl Telnet {
     }
 
     /// What else than a server of this protocol speaks here, once nothing known is waited for any longer.
-    fn found_foreign(&self, now: Duration) -> Option<Cut> {
+    fn found_foreign(&self, now: Duration) -> Option<CloseReason> {
         let foreign = self.opening.foreign()?;
         let in_vain = self.silent_at().is_some_and(|at| now >= at);
         let is_certain = foreign != Foreign::Unknown || self.over || in_vain;
-        is_certain.then(|| Cut::Foreign(foreign, self.secrets.hidden(self.opening.quoted())))
+        is_certain.then(|| CloseReason::Foreign(foreign, self.secrets.hidden(self.opening.quoted())))
     }
 
     /// Why the connection is to end now, whoever is there.
-    fn move_on(&mut self, now: Duration, verdicts: &mut Verdicts) -> Option<Cut> {
+    fn move_on(&mut self, now: Duration, verdicts: &mut Verdicts) -> Option<CloseReason> {
         if self.read_only {
-            return Some(Cut::ReadOnly);
+            return Some(CloseReason::ReadOnly);
         }
         if self.silent_at().is_some_and(|at| now >= at) {
             if self.terms.must_answer {
-                return Some(Cut::CannotAnswer);
+                return Some(CloseReason::CannotAnswer);
             }
             self.decide_silent(now, verdicts);
             if self.retired {
@@ -392,14 +392,14 @@ impl Telnet {
             self.ask(now);
         }
         if self.window.unwritten() > 0 && now >= self.write_progress + self.terms.write_timeout {
-            return Some(Cut::WriteTimeout);
+            return Some(CloseReason::WriteTimeout);
         }
         if self.answer_by().is_some_and(|by| by <= now) {
-            return Some(Cut::AnswerTimeout);
+            return Some(CloseReason::AnswerTimeout);
         }
         match self.ending {
             Ending::HalfClosed { at } if self.window.is_empty() && now >= at.max(self.progress) + LAST_WORDS => {
-                Some(Cut::Finished)
+                Some(CloseReason::Finished)
             }
             _ => None,
         }
@@ -572,15 +572,15 @@ impl Exchange for Telnet {
         Some(self.kernel_asked + every.min(self.terms.answer_timeout / 2))
     }
 
-    fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<Cut> {
+    fn tick(&mut self, now: Duration, urgent: bool, verdicts: &mut Verdicts) -> Option<CloseReason> {
         self.urgent = urgent;
-        if let Some(cut) = self.found_foreign(now) {
-            return Some(cut);
+        if let Some(reason) = self.found_foreign(now) {
+            return Some(reason);
         }
-        let cut = self.move_on(now, verdicts)?;
+        let reason = self.move_on(now, verdicts)?;
         self.over = true;
         // What it said tells more than what it did not do.
-        self.found_foreign(now).or(Some(cut))
+        self.found_foreign(now).or(Some(reason))
     }
 
     fn next_timer(&self) -> Option<Due> {

@@ -60,20 +60,23 @@ fn a_refusal_ends_the_connection() {
         let mut exchange = greeting();
         write(&mut exchange, 100);
         says(&mut exchange, words.as_bytes());
-        let cut = exchange.tick(Duration::ZERO, false, &mut Verdicts::default());
-        let cut = cut.expect("it is of no use");
-        assert!(matches!(cut, Cut::Unauthorized(_)) && !exchange.is_welcome());
-        assert!(!cut.to_string().contains("canary"));
+        let reason = exchange.tick(Duration::ZERO, false, &mut Verdicts::default());
+        let reason = reason.expect("it is of no use");
+        assert!(matches!(reason, CloseReason::Unauthorized(_)) && !exchange.is_welcome());
+        assert!(!reason.to_string().contains("canary"));
     }
 }
 
 #[test]
 fn neither_writing_nor_waiting_for_the_answer_takes_for_ever() {
-    let cut = |exchange: &mut Greeting, at: Duration| exchange.tick(at, false, &mut Verdicts::default());
+    let reason = |exchange: &mut Greeting, at: Duration| exchange.tick(at, false, &mut Verdicts::default());
     let mut exchange = greeting();
     assert_eq!(exchange.next_timer(), Some((Duration::from_secs(5), Timer::Login)));
-    assert_eq!(cut(&mut exchange, Duration::from_millis(4_999)), None);
-    assert_eq!(cut(&mut exchange, Duration::from_secs(5)), Some(Cut::WriteTimeout));
+    assert_eq!(reason(&mut exchange, Duration::from_millis(4_999)), None);
+    assert_eq!(
+        reason(&mut exchange, Duration::from_secs(5)),
+        Some(CloseReason::WriteTimeout)
+    );
     write(&mut exchange, 100);
     says(&mut exchange, &[b'x'; 100_000]);
     assert_eq!(
@@ -82,8 +85,11 @@ fn neither_writing_nor_waiting_for_the_answer_takes_for_ever() {
         "an answer without an end is not kept"
     );
     assert_eq!(exchange.next_timer(), Some((Duration::from_secs(10), Timer::Login)));
-    assert_eq!(cut(&mut exchange, Duration::from_millis(9_999)), None);
-    assert_eq!(cut(&mut exchange, Duration::from_secs(10)), Some(Cut::AnswerTimeout));
+    assert_eq!(reason(&mut exchange, Duration::from_millis(9_999)), None);
+    assert_eq!(
+        reason(&mut exchange, Duration::from_secs(10)),
+        Some(CloseReason::AnswerTimeout)
+    );
 }
 
 #[test]
@@ -117,9 +123,9 @@ fn a_server_of_another_protocol_is_a_wrong_address_and_no_refusal() {
         let mut exchange = greeting();
         write(&mut exchange, 100);
         says(&mut exchange, words.as_bytes());
-        let cut = exchange.tick(Duration::ZERO, false, &mut Verdicts::default());
-        let cut = cut.expect("it is of no use");
-        assert!(matches!(cut, Cut::Foreign(..)), "{cut:?}");
-        assert!(!cut.to_string().contains("canary"), "{cut}");
+        let reason = exchange.tick(Duration::ZERO, false, &mut Verdicts::default());
+        let reason = reason.expect("it is of no use");
+        assert!(matches!(reason, CloseReason::Foreign(..)), "{reason:?}");
+        assert!(!reason.to_string().contains("canary"), "{reason}");
     }
 }

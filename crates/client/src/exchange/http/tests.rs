@@ -112,7 +112,7 @@ impl Scenario {
         self
     }
 
-    fn pass(&mut self, millis: u64) -> Option<Cut> {
+    fn pass(&mut self, millis: u64) -> Option<CloseReason> {
         self.now += Duration::from_millis(millis);
         self.exchange.tick(self.now, false, &mut self.verdicts)
     }
@@ -294,7 +294,7 @@ fn a_server_that_does_not_say_what_is_stored_is_of_no_use_to_ack_stored() {
     let mut s = Scenario::with(HttpProfile::new(Some(Server::InfluxDb)), |terms| terms.stored = true);
     s.give(5).write();
     s.server(204, "");
-    assert_eq!((s.verdicts(), s.pass(0)), ((0, 0, 5), Some(Cut::CannotAnswer)));
+    assert_eq!((s.verdicts(), s.pass(0)), ((0, 0, 5), Some(CloseReason::CannotAnswer)));
 }
 
 #[test]
@@ -345,24 +345,24 @@ fn a_server_that_has_no_time_for_the_first_question_is_left_alone() {
 
 #[test]
 fn a_wrong_login_or_url_ends_the_connection_in_the_servers_words() {
-    for (status, cut) in [
-        (401, Cut::Unauthorized("HTTP 401".to_owned())),
-        (403, Cut::Unauthorized("HTTP 403".to_owned())),
-        (404, Cut::Misplaced("HTTP 404 no".to_owned())),
-        (405, Cut::Misplaced("HTTP 405 no".to_owned())),
-        (302, Cut::Misplaced("HTTP 302 no".to_owned())),
+    for (status, reason) in [
+        (401, CloseReason::Unauthorized("HTTP 401".to_owned())),
+        (403, CloseReason::Unauthorized("HTTP 403".to_owned())),
+        (404, CloseReason::Misplaced("HTTP 404 no".to_owned())),
+        (405, CloseReason::Misplaced("HTTP 405 no".to_owned())),
+        (302, CloseReason::Misplaced("HTTP 302 no".to_owned())),
     ] {
         let mut s = Scenario::new();
         s.give(5).write();
         s.server(status, "no");
-        assert_eq!((s.verdicts(), s.pass(0)), ((0, 0, 5), Some(cut)));
+        assert_eq!((s.verdicts(), s.pass(0)), ((0, 0, 5), Some(reason)));
     }
 }
 
 #[test]
 fn where_points_were_taken_before_the_lines_are_to_blame_and_not_the_url() {
-    for (status, cut) in [
-        (403, Some(Cut::Finished)),
+    for (status, reason) in [
+        (403, Some(CloseReason::Finished)),
         (404, None),
         (405, None),
         (302, None),
@@ -373,7 +373,7 @@ fn where_points_were_taken_before_the_lines_are_to_blame_and_not_the_url() {
         s.server(204, "");
         s.give(5).write();
         s.server(status, "no");
-        assert_eq!((s.verdicts(), s.pass(0)), ((5, 0, 5), cut), "{status}");
+        assert_eq!((s.verdicts(), s.pass(0)), ((5, 0, 5), reason), "{status}");
         let (batch, blame, _) = &s.verdicts.heard.failed[0];
         assert_eq!((batch.points(), *blame), (5, Blame::Some));
     }
@@ -445,7 +445,7 @@ fn a_server_that_closes_after_its_answer_is_left_in_good_order() {
     s.give(2).write();
     s.says("HTTP/1.1 204 X\r\nConnection: close\r\n\r\n");
     assert!(s.exchange.credit(false).is_none());
-    assert_eq!((s.verdicts(), s.pass(0)), ((2, 0, 0), Some(Cut::Finished)));
+    assert_eq!((s.verdicts(), s.pass(0)), ((2, 0, 0), Some(CloseReason::Finished)));
 }
 
 #[test]
@@ -500,12 +500,12 @@ fn silence_ends_the_connection_and_so_does_a_server_that_does_not_read() {
     s.give(2).write();
     assert_eq!(s.exchange.next_timer(), Some((Duration::from_secs(10), Timer::Answer)));
     assert_eq!(s.pass(9_999), None);
-    assert_eq!(s.pass(1), Some(Cut::AnswerTimeout));
+    assert_eq!(s.pass(1), Some(CloseReason::AnswerTimeout));
     let mut s = Scenario::with(HttpProfile::new(Some(Server::InfluxDb)), |terms| {
         terms.answer_timeout = Duration::from_secs(60);
     });
     s.give(2).unwritten();
-    assert_eq!(s.pass(10_000), Some(Cut::WriteTimeout));
+    assert_eq!(s.pass(10_000), Some(CloseReason::WriteTimeout));
 }
 
 #[test]
@@ -515,7 +515,7 @@ fn closing_waits_for_the_last_answer() {
     s.exchange.finish(s.now);
     assert_eq!(s.pass(0), None);
     s.server(204, "");
-    assert_eq!((s.pass(0), s.verdicts()), (Some(Cut::Finished), (2, 0, 0)));
+    assert_eq!((s.pass(0), s.verdicts()), (Some(CloseReason::Finished), (2, 0, 0)));
 }
 
 #[test]
@@ -523,10 +523,10 @@ fn what_is_not_http_is_no_place_for_points() {
     let mut s = Scenario::new();
     s.give(2).write();
     s.says("net.opentsdb.tools 2.4.1 built at revision x\n");
-    assert!(matches!(s.pass(0), Some(Cut::Misplaced(_))));
+    assert!(matches!(s.pass(0), Some(CloseReason::Misplaced(_))));
     let mut s = Scenario::new();
     s.server(204, "");
-    assert!(matches!(s.pass(0), Some(Cut::Misplaced(_))), "nobody asked");
+    assert!(matches!(s.pass(0), Some(CloseReason::Misplaced(_))), "nobody asked");
 }
 
 #[test]
@@ -560,8 +560,8 @@ fn a_server_that_repeats_the_request_gives_no_secret_away() {
         let mut s = Scenario::at(target, headers, profile, terms);
         s.give(1).write();
         s.server(status, echo);
-        let cut = s.pass(0);
-        let said = format!("{cut:?} {:?} {:?}", s.verdicts.reports, s.verdicts.words);
+        let reason = s.pass(0);
+        let said = format!("{reason:?} {:?} {:?}", s.verdicts.reports, s.verdicts.words);
         assert!(!said.contains("canary"), "{status}: {said}");
         assert!(said.contains("no: POST"), "{status}: {said}");
     }
@@ -611,7 +611,7 @@ fn too_long_at_the_least_length_is_a_wrong_place_and_no_request_a_round_trip() {
     let mut s = Scenario::new();
     s.give(5).write();
     s.server(413, "no");
-    assert!(matches!(s.pass(0), Some(Cut::Misplaced(words)) if words.contains("413")));
+    assert!(matches!(s.pass(0), Some(CloseReason::Misplaced(words)) if words.contains("413")));
     s.exchange.ended(false, &mut s.verdicts);
     assert_eq!(s.verdicts(), (0, 0, 5), "nothing is lost");
 }
@@ -621,7 +621,7 @@ fn a_page_is_no_acknowledgement_and_counts_of_failures_are_none_either() {
     let mut s = Scenario::new();
     s.give(5).write();
     s.server(200, "<html>Please log in</html>");
-    assert!(matches!(s.pass(0), Some(Cut::Misplaced(_))));
+    assert!(matches!(s.pass(0), Some(CloseReason::Misplaced(_))));
     assert_eq!(s.verdicts(), (0, 0, 5));
     let mut s = Scenario::new();
     s.give(4).write();
@@ -635,7 +635,7 @@ fn until_a_body_was_taken_an_unknown_refusal_is_a_wrong_url() {
     let mut s = Scenario::new();
     s.give(4).write();
     s.server(400, "missing route for /api/put");
-    assert!(matches!(s.pass(0), Some(Cut::Misplaced(_))));
+    assert!(matches!(s.pass(0), Some(CloseReason::Misplaced(_))));
     assert_eq!(s.verdicts(), (0, 0, 4));
     let mut s = Scenario::new();
     s.give(1).write();
@@ -702,5 +702,5 @@ fn a_slow_way_is_asked_of_the_kernel_before_the_server_is_given_up() {
     }
     s.exchange.kernel_has(s.now, u64::MAX, &mut s.verdicts);
     assert_eq!(s.exchange.ask_kernel_at(), None, "all of it has arrived");
-    assert_eq!(s.pass(10_000), Some(Cut::AnswerTimeout));
+    assert_eq!(s.pass(10_000), Some(CloseReason::AnswerTimeout));
 }

@@ -16,8 +16,8 @@ impl Opening {
 
     pub(super) fn hear(&mut self, bytes: &[u8]) {
         if let Opening(Some(said)) = self {
-            let credit = MOST - said.len();
-            said.extend_from_slice(&bytes[..bytes.len().min(credit)]);
+            let left = MOST - said.len();
+            said.extend_from_slice(&bytes[..bytes.len().min(left)]);
         }
     }
 

@@ -64,7 +64,7 @@ impl Scenario {
         self
     }
 
-    fn pass(&mut self, millis: u64) -> Option<Cut> {
+    fn pass(&mut self, millis: u64) -> Option<CloseReason> {
         self.now += Duration::from_millis(millis);
         self.exchange.tick(self.now, false, &mut self.verdicts)
     }
@@ -276,7 +276,7 @@ fn closing_an_idle_connection_waits_for_the_servers_last_words_too() {
     s.server(OPENTSDB).pass(60_000);
     s.exchange.finish(s.now);
     assert!(s.exchange.take_half_close());
-    assert_eq!((s.pass(999), s.pass(1)), (None, Some(Cut::Finished)));
+    assert_eq!((s.pass(999), s.pass(1)), (None, Some(CloseReason::Finished)));
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn a_silent_server_is_of_no_use_where_answers_are_asked_for() {
     let mut s = Scenario::with(ServerProfile::Unknown, |terms| terms.must_answer = true);
     s.give(2).write();
     s.kernel_has_all();
-    assert_eq!(s.pass(2_000), Some(Cut::CannotAnswer));
+    assert_eq!(s.pass(2_000), Some(CloseReason::CannotAnswer));
     s.exchange.ended(false, &mut s.verdicts);
     assert_eq!(s.verdicts(), (0, 0, 0, 2));
 }
@@ -319,16 +319,16 @@ fn each_timeout_fires_by_its_name() {
     let mut stalled = Scenario::new(ANSWERS);
     stalled.give(1);
     assert_eq!(stalled.pass(9_999), None);
-    assert_eq!(stalled.pass(1), Some(Cut::WriteTimeout));
+    assert_eq!(stalled.pass(1), Some(CloseReason::WriteTimeout));
     let mut mute = Scenario::new(ANSWERS);
     mute.give(1).pass(100);
     mute.write();
     assert_eq!(mute.pass(9_999), None);
-    assert_eq!(mute.pass(1), Some(Cut::AnswerTimeout));
+    assert_eq!(mute.pass(1), Some(CloseReason::AnswerTimeout));
     let mut reader = Scenario::new(ANSWERS);
     reader.give(1).write();
     reader.server("unknown command: put.  Try `help'.\n");
-    assert_eq!(reader.pass(0), Some(Cut::ReadOnly));
+    assert_eq!(reader.pass(0), Some(CloseReason::ReadOnly));
 }
 
 #[test]
@@ -418,7 +418,7 @@ fn a_server_that_drips_is_given_up_in_the_end() {
     s.kernel_has_all();
     let bytes = (0..40).find(|at| {
         s.server(&OPENTSDB[*at..=*at]);
-        s.pass(9_000) == Some(Cut::AnswerTimeout)
+        s.pass(9_000) == Some(CloseReason::AnswerTimeout)
     });
     assert!((10..=12).contains(&bytes.unwrap()), "{bytes:?} bytes");
 }
@@ -467,7 +467,7 @@ fn on_a_slow_way_the_kernel_is_asked_before_the_server_is_given_up() {
         s.exchange.kernel_has(s.now, bytes, &mut s.verdicts);
     }
     s.kernel_has_all();
-    assert_eq!(s.pass(10_000), Some(Cut::AnswerTimeout));
+    assert_eq!(s.pass(10_000), Some(CloseReason::AnswerTimeout));
 }
 
 #[test]
@@ -506,16 +506,16 @@ fn a_server_that_reads_on_and_does_not_answer_any_more_is_given_up() {
     s.give(1).pass(100);
     s.write();
     s.server(OPENTSDB);
-    let mut cut = None;
+    let mut reason = None;
     let begun = s.now;
-    while cut.is_none() && s.now < begun + Duration::from_secs(60) {
+    while reason.is_none() && s.now < begun + Duration::from_secs(60) {
         s.give(1);
-        cut = s.pass(100);
+        reason = s.pass(100);
         s.write();
         // Its kernel acknowledges everything at once.
         s.exchange.kernel_has(s.now, u64::MAX, &mut s.verdicts);
     }
-    assert_eq!(cut, Some(Cut::AnswerTimeout));
+    assert_eq!(reason, Some(CloseReason::AnswerTimeout));
     let patience = s.now - begun;
     assert!(patience <= Duration::from_secs(11), "{patience:?}");
 }
@@ -551,12 +551,12 @@ fn a_server_that_says_nothing_of_the_protocol_is_a_wrong_address_and_not_a_silen
             s.exchange.received(s.now, said, &mut s.verdicts);
             s.give(2).write();
             s.kernel_has_all();
-            let cut = s.pass(2_000);
-            assert!(matches!(cut, Some(Cut::Foreign(..))), "{said:?}: {cut:?}");
-            let is_quoted = cut
+            let reason = s.pass(2_000);
+            assert!(matches!(reason, Some(CloseReason::Foreign(..))), "{said:?}: {reason:?}");
+            let is_quoted = reason
                 .clone()
-                .is_some_and(|cut| cut.to_string().contains(&*Foreign::quoted(said)));
-            assert!(is_quoted, "{cut:?}");
+                .is_some_and(|reason| reason.to_string().contains(&*Foreign::quoted(said)));
+            assert!(is_quoted, "{reason:?}");
             s.exchange.ended(false, &mut s.verdicts);
             assert_eq!(s.verdicts(), (0, 0, 0, 2), "{said:?}");
             assert_eq!(s.exchange.profile(), ServerProfile::Unknown);
@@ -573,7 +573,7 @@ fn a_server_that_says_nothing_of_the_protocol_and_ends_the_stream_has_not_read_t
         assert!(s.exchange.take_half_close());
         s.exchange.received(s.now, said, &mut s.verdicts);
         s.exchange.ended(true, &mut s.verdicts);
-        assert!(matches!(s.pass(0), Some(Cut::Foreign(..))), "{said:?}");
+        assert!(matches!(s.pass(0), Some(CloseReason::Foreign(..))), "{said:?}");
         assert_eq!(s.verdicts(), (0, 0, 0, 2), "{said:?}");
     }
 }
@@ -604,7 +604,7 @@ fn a_server_that_is_known_to_answer_is_told_as_foreign_where_it_would_be_told_as
     s.write();
     s.server("220 mail.example.org ESMTP\r\n");
     assert_eq!(s.pass(9_999), None);
-    assert!(matches!(s.pass(1), Some(Cut::Foreign(..))));
+    assert!(matches!(s.pass(1), Some(CloseReason::Foreign(..))));
 }
 
 #[test]

@@ -29,11 +29,11 @@ use crate::delivery::overload::Complaint;
 use crate::delivery::retries::Blame;
 use crate::delivery::verdicts::{Verdict, Verdicts};
 
-mod part;
+mod payload;
 mod profile;
 mod request;
 
-use part::{Part, reject};
+use payload::{Payload, reject};
 pub(crate) use profile::{Clock, HttpProfile};
 pub(crate) use request::Address;
 use request::{Request, Requests};
@@ -55,12 +55,12 @@ pub(crate) struct Http {
     secrets: Secrets,
     profile: HttpProfile,
     /// Lines for the next request.
-    gathered: VecDeque<Outstanding>,
+    next_batch: VecDeque<Outstanding>,
     /// Lines of a request that was not taken as it was, the next ones last.
-    parts: Vec<Part>,
+    payloads: Vec<Payload>,
     /// The last request was one of those.
-    part_went: bool,
-    flight: Option<Flight>,
+    payload_went: bool,
+    pending: Option<PendingRequest>,
     responses: Responses,
     answered: bool,
     /// Points were taken.
@@ -85,15 +85,15 @@ pub(crate) struct Http {
 
 /// The request under way.
 #[derive(Debug)]
-struct Flight {
+struct PendingRequest {
     /// `None`: it asks for the server's configuration.
-    part: Option<Part>,
+    payload: Option<Payload>,
     request: Request,
     written: usize,
     since: Duration,
 }
 
-impl Flight {
+impl PendingRequest {
     fn unwritten(&self) -> usize {
         self.request.head.len() + self.request.body.len() - self.written
     }
@@ -106,10 +106,10 @@ impl Http {
             secrets: Secrets::of_http(&address.target, &headers),
             requests: Requests::new(address, headers, terms.gzip),
             profile,
-            gathered: VecDeque::new(),
-            parts: Vec::new(),
-            part_went: false,
-            flight: None,
+            next_batch: VecDeque::new(),
+            payloads: Vec::new(),
+            payload_went: false,
+            pending: None,
             responses: Responses::new(),
             answered: false,
             worked: false,
@@ -134,8 +134,8 @@ impl Http {
             .clamp(LEAST_CREDIT, most.max(LEAST_CREDIT))
     }
 
-    fn gathered_bytes(&self) -> usize {
-        self.gathered.iter().map(|held| held.lines.len()).sum()
+    fn next_batch_bytes(&self) -> usize {
+        self.next_batch.iter().map(|held| held.lines.len()).sum()
     }
 
     /// When silence is the connection's end, or an answer that has no end.
@@ -146,34 +146,34 @@ impl Http {
 
     /// Everything that waits for a verdict here.
     fn held(&self) -> impl Iterator<Item = &Outstanding> {
-        let flight = self.flight.iter().filter_map(|flight| flight.part.as_ref());
-        flight
-            .chain(&self.parts)
-            .flat_map(|part| &part.batch.lines)
-            .chain(&self.gathered)
+        let pending = self.pending.iter().filter_map(|pending| pending.payload.as_ref());
+        pending
+            .chain(&self.payloads)
+            .flat_map(|payload| &payload.batch.lines)
+            .chain(&self.next_batch)
     }
 
     /// Begins the next request, if there is something to ask or to put.
     fn begin(&mut self, now: Duration) {
-        let waits = !self.parts.is_empty() || !self.gathered.is_empty();
-        if self.flight.is_some() || self.reason.is_some() || !waits || now < self.rests_until {
+        let waits = !self.payloads.is_empty() || !self.next_batch.is_empty();
+        if self.pending.is_some() || self.reason.is_some() || !waits || now < self.rests_until {
             return;
         }
-        let (part, request) = match self.profile.asks_config() {
+        let (payload, request) = match self.profile.asks_config() {
             true => (None, self.requests.config()),
             false => {
-                let (part, request) = self.next();
-                (Some(part), request)
+                let (payload, request) = self.next();
+                (Some(payload), request)
             }
         };
-        let asked = part
+        let asked = payload
             .as_ref()
-            .map_or((0, 0), |part| (part.batch.points(), part.batch.bytes()));
+            .map_or((0, 0), |payload| (payload.batch.points(), payload.batch.bytes()));
         self.responses.expect(asked.0, asked.1);
         self.write_progress = now;
         self.progress = now;
-        self.flight = Some(Flight {
-            part,
+        self.pending = Some(PendingRequest {
+            payload,
             request,
             written: 0,
             since: now,
@@ -181,38 +181,38 @@ impl Http {
     }
 
     /// The next lines, as many as make a body within the limit.
-    fn next(&mut self) -> (Part, Request) {
-        let part = self.parts.pop();
-        let fresh = part.is_none();
-        self.part_went = !fresh;
-        let mut part = part.unwrap_or_else(|| {
-            Part::new(Batch {
-                lines: std::mem::take(&mut self.gathered).into(),
+    fn next(&mut self) -> (Payload, Request) {
+        let payload = self.payloads.pop();
+        let fresh = payload.is_none();
+        self.payload_went = !fresh;
+        let mut payload = payload.unwrap_or_else(|| {
+            Payload::new(Batch {
+                lines: std::mem::take(&mut self.next_batch).into(),
             })
         });
         let request = loop {
-            let request = self.requests.put(&part.batch.lines, &self.flags(part.details));
+            let request = self.requests.put(&payload.batch.lines, &self.flags(payload.details));
             let (limit, body) = (self.profile.limit(), request.body.len());
-            if body <= limit || part.batch.points() == 1 {
+            if body <= limit || payload.batch.points() == 1 {
                 break request;
             }
-            let fewer = self.requests.fewer_lines(limit, part.batch.bytes(), body);
-            let front = part.batch.split_front(fewer, u64::MAX);
-            let rest = std::mem::replace(&mut part.batch, front);
+            let fewer = self.requests.fewer_lines(limit, payload.batch.bytes(), body);
+            let front = payload.batch.split_front(fewer, u64::MAX);
+            let rest = std::mem::replace(&mut payload.batch, front);
             match fresh {
                 // With what comes next it makes a whole body again.
                 true => rest
                     .lines
                     .into_iter()
                     .rev()
-                    .for_each(|held| self.gathered.push_front(held)),
-                false => self.parts.push(part.with(rest)),
+                    .for_each(|held| self.next_batch.push_front(held)),
+                false => self.payloads.push(payload.with(rest)),
             }
         };
-        if part.repeats {
-            self.repeated += part.batch.points();
+        if payload.repeats {
+            self.repeated += payload.batch.points();
         }
-        (part, request)
+        (payload, request)
     }
 
     fn flags(&self, details: bool) -> String {
@@ -229,25 +229,25 @@ impl Http {
 
     /// The answer to the request under way.
     fn answer(&mut self, now: Duration, answer: &Response, verdicts: &mut Verdicts) {
-        let Some(flight) = self.flight.take() else {
+        let Some(pending) = self.pending.take() else {
             self.reason = Some(CloseReason::Misplaced("an answer nothing was asked for".to_owned()));
             return;
         };
         self.answered = true;
         // A server that judges without reading to the end may take the rest for another request.
-        if !answer.keeps || flight.unwritten() > 0 {
+        if !answer.keeps || pending.unwritten() > 0 {
             self.reason = Some(CloseReason::Finished);
         }
-        verdicts.last_answer = Some(now.saturating_sub(flight.since));
+        verdicts.last_answer = Some(now.saturating_sub(pending.since));
         let clock = answer.date.map(|date| Clock {
             date,
-            asked: flight.since,
+            asked: pending.since,
             answered: now,
         });
         self.profile.clock = clock.or(self.profile.clock);
-        let length = flight.request.body.len();
+        let length = pending.request.body.len();
         let reply = answer.put();
-        let Some(mut part) = flight.part else {
+        let Some(mut payload) = pending.payload else {
             match reply {
                 PutReply::Unauthorized { .. } => self.reason = Some(unauthorized(answer)),
                 PutReply::Later { words, .. } => {
@@ -261,7 +261,7 @@ impl Http {
             }
             return;
         };
-        for held in &mut part.batch.lines {
+        for held in &mut payload.batch.lines {
             held.was_written = true;
         }
         let taken = matches!(reply, PutReply::Taken { .. } | PutReply::Partly(_) | PutReply::Unnamed);
@@ -269,31 +269,31 @@ impl Http {
             self.profile.taken(now, length);
             self.worked = true;
         }
-        let points = part.batch.points();
+        let points = payload.batch.points();
         match reply {
             PutReply::Taken { counted } if self.terms.stored && !counted => {
-                verdicts.all_again(part.batch);
+                verdicts.all_again(payload.batch);
                 self.reason = Some(CloseReason::CannotAnswer);
             }
             PutReply::Taken { .. } => {
-                verdicts.end_all(part.batch, Verdict::Acknowledged);
+                verdicts.end_all(payload.batch, Verdict::Acknowledged);
                 verdicts.took_some();
             }
-            PutReply::Unnamed if !part.details => self.parts.push(Part {
+            PutReply::Unnamed if !payload.details => self.payloads.push(Payload {
                 details: true,
-                ..part.again()
+                ..payload.again()
             }),
-            PutReply::Partly(failures) => self.partly(part, &failures, verdicts),
-            PutReply::Unnamed => self.halve(part, "One or more data points had errors", verdicts),
+            PutReply::Partly(failures) => self.partly(payload, &failures, verdicts),
+            PutReply::Unnamed => self.halve(payload, "One or more data points had errors", verdicts),
             // Nobody has said yet that points go here.
             PutReply::Refused {
                 words, known: false, ..
-            } if !self.profile.has_taken() => self.misplaced(part, words, verdicts),
+            } if !self.profile.has_taken() => self.misplaced(payload, words, verdicts),
             PutReply::Refused { words, dropped, .. } => {
                 let words = self.secrets.hidden(words);
                 match dropped == Some(points) {
-                    true => part.reject(&words, verdicts),
-                    false => self.halve(part, &words, verdicts),
+                    true => payload.reject(&words, verdicts),
+                    false => self.halve(payload, &words, verdicts),
                 }
             }
             PutReply::TooLong { words }
@@ -301,79 +301,81 @@ impl Http {
             {
                 // No length is short enough, so it is not the length.
                 self.profile.not_the_length();
-                self.elsewhere(part, words, answer, verdicts);
+                self.elsewhere(payload, words, answer, verdicts);
             }
             PutReply::TooLong { words } => {
                 self.profile.refused(now, length);
                 match points {
-                    1 => part.reject(&self.secrets.hidden(words), verdicts),
-                    _ => self.parts.push(part.again()),
+                    1 => payload.reject(&self.secrets.hidden(words), verdicts),
+                    _ => self.payloads.push(payload.again()),
                 }
             }
-            PutReply::Later { words, less } => self.later(part, words, less, answer.retry_after, verdicts),
+            PutReply::Later { words, less } => self.later(payload, words, less, answer.retry_after, verdicts),
             PutReply::Unauthorized { words } if answer.status == 403 && self.profile.has_taken() => {
-                self.elsewhere(part, words, answer, verdicts);
+                self.elsewhere(payload, words, answer, verdicts);
                 // The next connection reads its secrets anew.
                 self.reason = Some(CloseReason::Finished);
             }
             PutReply::Unauthorized { .. } => {
-                verdicts.all_again(part.batch);
+                verdicts.all_again(payload.batch);
                 self.reason = Some(unauthorized(answer));
             }
-            PutReply::Misplaced { words } => self.elsewhere(part, words, answer, verdicts),
+            PutReply::Misplaced { words } => self.elsewhere(payload, words, answer, verdicts),
             _ => unreachable!("every reply has its arm"),
         }
     }
 
     /// Not now, or not here: the server fails these lines, and they go again apart.
-    fn later(&mut self, part: Part, words: String, less: bool, rest: Option<Duration>, verdicts: &mut Verdicts) {
+    fn later(&mut self, payload: Payload, words: String, less: bool, rest: Option<Duration>, verdicts: &mut Verdicts) {
         let words = self.secrets.hidden(words);
-        fail_some(part, words, less, rest, verdicts);
+        fail_some(payload, words, less, rest, verdicts);
         self.let_go(verdicts);
     }
 
     /// The answer of a place that takes no points. Where some were taken before, a proxy may object to one of these lines.
-    fn elsewhere(&mut self, part: Part, words: String, answer: &Response, verdicts: &mut Verdicts) {
+    fn elsewhere(&mut self, payload: Payload, words: String, answer: &Response, verdicts: &mut Verdicts) {
         match self.profile.has_taken() {
-            true => self.later(part, words, false, answer.retry_after, verdicts),
-            false => self.misplaced(part, words, verdicts),
+            true => self.later(payload, words, false, answer.retry_after, verdicts),
+            false => self.misplaced(payload, words, verdicts),
         }
     }
 
     /// No points are taken here, whatever they are.
-    fn misplaced(&mut self, part: Part, words: String, verdicts: &mut Verdicts) {
-        verdicts.all_again(part.batch);
+    fn misplaced(&mut self, payload: Payload, words: String, verdicts: &mut Verdicts) {
+        verdicts.all_again(payload.batch);
         self.reason = Some(CloseReason::Misplaced(self.secrets.hidden(words)));
     }
 
     /// Some points were not taken.
-    fn partly(&mut self, part: Part, failures: &Failures<'_>, verdicts: &mut Verdicts) {
+    fn partly(&mut self, payload: Payload, failures: &Failures<'_>, verdicts: &mut Verdicts) {
         let storage = || self.secrets.hidden(words_of(failures));
         if failures.names_wrong_points() {
-            return match part.attribute(failures.refusals()) {
-                Some(refused) => self.end_each(part, &refused, false, verdicts),
-                None => fail_some(part, storage(), false, None, verdicts),
+            return match payload.attribute(failures.refusals()) {
+                Some(refused) => self.end_each(payload, &refused, false, verdicts),
+                None => fail_some(payload, storage(), false, None, verdicts),
             };
         }
         // The error of a point that is alone is about it, whatever it names.
-        let alone = part.batch.points() == 1;
-        match (part.attribute(failures.errors.iter()), failures.unnamed()) {
-            (Some(faults), 0) => self.end_each(part, &faults, true, verdicts),
-            _ if failures.storage_failed || failures.timeouts > 0 => fail_some(part, storage(), false, None, verdicts),
-            _ if alone && failures.errors.iter().any(|error| error.again) => {
-                fail_some(part, storage(), false, None, verdicts);
+        let alone = payload.batch.points() == 1;
+        match (payload.attribute(failures.errors.iter()), failures.unnamed()) {
+            (Some(faults), 0) => self.end_each(payload, &faults, true, verdicts),
+            _ if failures.storage_failed || failures.timeouts > 0 => {
+                fail_some(payload, storage(), false, None, verdicts)
             }
-            _ => self.halve(part, &words_of(failures), verdicts),
+            _ if alone && failures.errors.iter().any(|error| error.again) => {
+                fail_some(payload, storage(), false, None, verdicts);
+            }
+            _ => self.halve(payload, &words_of(failures), verdicts),
         }
     }
 
     /// Ends each point by its error. `all`: those without one were taken; else, nothing is known of them.
-    fn end_each(&mut self, part: Part, faults: &[(usize, &PointError<'_>)], all: bool, verdicts: &mut Verdicts) {
+    fn end_each(&mut self, payload: Payload, faults: &[(usize, &PointError<'_>)], all: bool, verdicts: &mut Verdicts) {
         let mut faults = faults.iter().peekable();
         let mut number = 0;
         let (mut named, mut others, mut took) = (Batch::default(), Batch::default(), false);
         let mut words = None;
-        for held in part.batch.lines {
+        for held in payload.batch.lines {
             for point in held.into_points() {
                 let fault = faults.next_if(|(at, _)| *at == number).map(|(_, error)| error);
                 number += 1;
@@ -407,37 +409,37 @@ impl Http {
     }
 
     /// The server does not say which point it refuses: each half by itself, until one is alone.
-    fn halve(&mut self, mut part: Part, words: &str, verdicts: &mut Verdicts) {
-        if part.batch.points() == 1 {
+    fn halve(&mut self, mut payload: Payload, words: &str, verdicts: &mut Verdicts) {
+        if payload.batch.points() == 1 {
             verdicts.refused_alone();
-            return part.reject(words, verdicts);
+            return payload.reject(words, verdicts);
         }
-        let front = part.batch.halve();
-        let front = part.with(front).again();
-        self.parts.push(part.again());
-        self.parts.push(front);
+        let front = payload.batch.halve();
+        let front = payload.with(front).again();
+        self.payloads.push(payload.again());
+        self.payloads.push(front);
     }
 
     /// Gives back what has no request under way, for another connection to take.
     fn let_go(&mut self, verdicts: &mut Verdicts) {
-        let parts = self.parts.drain(..).flat_map(|part| part.batch.lines);
-        let held = parts.chain(self.gathered.drain(..));
+        let payloads = self.payloads.drain(..).flat_map(|payload| payload.batch.lines);
+        let held = payloads.chain(self.next_batch.drain(..));
         held.for_each(|held| verdicts.again(held));
     }
 }
 
 /// The server failed some of these points, and it is not known which; `less`: and asks for less.
-fn fail_some(part: Part, words: String, less: bool, rest: Option<Duration>, verdicts: &mut Verdicts) {
+fn fail_some(payload: Payload, words: String, less: bool, rest: Option<Duration>, verdicts: &mut Verdicts) {
     let complaint = Complaint {
-        fresh: part.batch.failures() == 0,
-        ..Complaint::of(part.batch.points(), rest)
+        fresh: payload.batch.failures() == 0,
+        ..Complaint::of(payload.batch.points(), rest)
     };
-    match part.batch.is_apart() {
+    match payload.batch.is_apart() {
         true => verdicts.failing_still(rest, words.clone()),
         false if less => verdicts.slow_down(complaint, words.clone()),
         false => verdicts.failing(complaint, words.clone()),
     }
-    verdicts.failed(part.batch, Blame::Some, words);
+    verdicts.failed(payload.batch, Blame::Some, words);
 }
 
 /// What a server said of points that it did not take.
@@ -453,26 +455,26 @@ fn unauthorized(answer: &Response) -> CloseReason {
 
 impl Exchange for Http {
     fn credit(&self, _posted: bool) -> Option<Credit> {
-        if self.flight.is_some() || !self.parts.is_empty() || self.finishing || self.reason.is_some() {
+        if self.pending.is_some() || !self.payloads.is_empty() || self.finishing || self.reason.is_some() {
             return None;
         }
-        let bytes = self.batch().saturating_sub(self.gathered_bytes());
-        let points: u64 = self.gathered.iter().map(|held| held.lines.points()).sum();
+        let bytes = self.batch().saturating_sub(self.next_batch_bytes());
+        let points: u64 = self.next_batch.iter().map(|held| held.lines.points()).sum();
         let points = self.terms.window_points.saturating_sub(points);
         (bytes >= LEAST_CREDIT && points > 0).then_some(Credit { bytes, points })
     }
 
     fn give(&mut self, _now: Duration, held: Outstanding) {
-        self.gathered.push_back(held);
+        self.next_batch.push_back(held);
     }
 
     fn takes_batch(&self) -> bool {
         // Only if it is next, and what has been gathered since the last one is not to wait for it.
-        self.flight.is_none() && self.parts.is_empty() && (self.gathered.is_empty() || !self.part_went)
+        self.pending.is_none() && self.payloads.is_empty() && (self.next_batch.is_empty() || !self.payload_went)
     }
 
     fn give_batch(&mut self, _now: Duration, batch: Batch) {
-        self.parts.push(Part::new(batch));
+        self.payloads.push(Payload::new(batch));
     }
 
     fn take_repeated(&mut self) -> u64 {
@@ -481,9 +483,9 @@ impl Exchange for Http {
 
     fn unwritten<'a>(&'a mut self, now: Duration, slices: &mut Vec<IoSlice<'a>>) {
         self.begin(now);
-        let Some(flight) = &self.flight else { return };
-        let mut skip = flight.written;
-        for bytes in [&flight.request.head, &flight.request.body] {
+        let Some(pending) = &self.pending else { return };
+        let mut skip = pending.written;
+        for bytes in [&pending.request.head, &pending.request.body] {
             if skip < bytes.len() {
                 slices.push(IoSlice::new(&bytes[skip..]));
             }
@@ -492,8 +494,8 @@ impl Exchange for Http {
     }
 
     fn wrote(&mut self, now: Duration, bytes: u64) {
-        if let Some(flight) = &mut self.flight {
-            flight.written += bytes as usize;
+        if let Some(pending) = &mut self.pending {
+            pending.written += bytes as usize;
         }
         self.written += bytes;
         self.write_progress = now;
@@ -522,7 +524,7 @@ impl Exchange for Http {
 
     fn ask_kernel_at(&self) -> Option<Duration> {
         // Before the server is given up: on a slow way, bytes may be moving that nobody sees.
-        if self.flight.is_none() || self.acknowledged >= self.written {
+        if self.pending.is_none() || self.acknowledged >= self.written {
             return None;
         }
         let timeout = self.terms.answer_timeout.min(self.terms.write_timeout);
@@ -534,8 +536,8 @@ impl Exchange for Http {
         if let Some(reason) = &self.reason {
             return Some(reason.clone());
         }
-        if let Some(flight) = &self.flight {
-            if flight.unwritten() > 0 && now >= self.write_progress + self.terms.write_timeout {
+        if let Some(pending) = &self.pending {
+            if pending.unwritten() > 0 && now >= self.write_progress + self.terms.write_timeout {
                 self.timed_out = true;
                 return Some(CloseReason::WriteTimeout);
             }
@@ -544,14 +546,14 @@ impl Exchange for Http {
                 return Some(CloseReason::AnswerTimeout);
             }
         }
-        (self.finishing && self.low().is_none() && self.flight.is_none()).then_some(CloseReason::Finished)
+        (self.finishing && self.low().is_none() && self.pending.is_none()).then_some(CloseReason::Finished)
     }
 
     fn next_timer(&self) -> Option<Due> {
-        let Some(flight) = &self.flight else {
+        let Some(pending) = &self.pending else {
             return Timer::Rest.at(self.low().map(|_| self.rests_until));
         };
-        let write = Some(self.write_progress + self.terms.write_timeout).filter(|_| flight.unwritten() > 0);
+        let write = Some(self.write_progress + self.terms.write_timeout).filter(|_| pending.unwritten() > 0);
         let timers = [Timer::Write.at(write), Timer::Answer.at(Some(self.answer_by()))];
         timers.into_iter().flatten().min()
     }
@@ -574,8 +576,8 @@ impl Exchange for Http {
     }
 
     fn is_idle(&self) -> bool {
-        let raced = self.flight.is_some() && !self.responses.is_begun();
-        self.answered && (self.flight.is_none() || raced)
+        let raced = self.pending.is_some() && !self.responses.is_begun();
+        self.answered && (self.pending.is_none() || raced)
     }
 
     fn ended(&mut self, clean: bool, verdicts: &mut Verdicts) {
@@ -585,24 +587,24 @@ impl Exchange for Http {
         {
             self.answer(self.progress, &answer, verdicts);
         }
-        if let Some(flight) = self.flight.take() {
-            let length = flight.request.body.len();
-            match flight.part {
+        if let Some(pending) = self.pending.take() {
+            let length = pending.request.body.len();
+            match pending.payload {
                 // Whoever cannot be asked is tried.
                 None => self.profile.config(0, b""),
-                Some(mut part) => {
+                Some(mut payload) => {
                     // The first request of a connection: later ones race with a server that ends an idle one.
-                    let alone = flight.written > 0 && !self.answered && !self.responses.is_begun();
+                    let alone = pending.written > 0 && !self.answered && !self.responses.is_begun();
                     // OpenTSDB, configured to take longer bodies, closes on one that is too long for it.
                     if alone && !self.timed_out && self.profile.may_be_too_long(length) {
                         self.profile.refused(self.progress, length);
                     }
-                    for held in &mut part.batch.lines {
-                        held.was_written |= flight.written > 0;
+                    for held in &mut payload.batch.lines {
+                        held.was_written |= pending.written > 0;
                     }
                     match alone && self.reason.is_none() {
-                        true => verdicts.again_suspects(part.batch.lines),
-                        false => verdicts.all_again(part.batch),
+                        true => verdicts.again_suspects(payload.batch.lines),
+                        false => verdicts.all_again(payload.batch),
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Parts: lines that go together in a request, and which of them an answer is about.
 //!
-//! A server that refuses some of them names them by repeating them, or not at all. [`Part::attribute`] finds the lines that
+//! A server that refuses some of them names them by repeating them, or not at all. [`Payload::attribute`] finds the lines that
 //! errors are about. What follows is decided in `http.rs`.
 
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ const DISORDER: usize = 256;
 
 /// Lines that go together in a request.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct Payload {
     pub(super) batch: Batch,
     /// The server is asked to name what it refuses.
     pub(super) details: bool,
@@ -25,9 +25,9 @@ pub(super) struct Part {
     pub(super) repeats: bool,
 }
 
-impl Part {
-    pub(super) fn new(batch: Batch) -> Part {
-        Part {
+impl Payload {
+    pub(super) fn new(batch: Batch) -> Payload {
+        Payload {
             batch,
             details: false,
             repeats: false,
@@ -35,13 +35,13 @@ impl Part {
     }
 
     /// The same lines, to be put once more.
-    pub(super) fn again(self) -> Part {
-        Part { repeats: true, ..self }
+    pub(super) fn again(self) -> Payload {
+        Payload { repeats: true, ..self }
     }
 
     /// A part of other lines, otherwise the same.
-    pub(super) fn with(&self, batch: Batch) -> Part {
-        Part { batch, ..*self }
+    pub(super) fn with(&self, batch: Batch) -> Payload {
+        Payload { batch, ..*self }
     }
 
     /// Which points the errors are about, by their number in the part; `None` when that is not certain.

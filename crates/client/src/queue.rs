@@ -30,7 +30,7 @@ use crate::config::options::Overflow;
 use crate::error::SendError;
 use crate::queue::block::{Lines, Memory};
 use crate::queue::ledger::Tally;
-use crate::queue::repeat::Known;
+use crate::queue::repeat::CachedSeries;
 use crate::queue::sync::{Condvar, Mutex, MutexGuard, is_worker, lock};
 
 mod age;
@@ -104,7 +104,7 @@ pub(crate) enum Rest {
 }
 
 /// The memory of a point's series, the home it is of, and the point's time.
-type Repeat<'a> = (&'a Arc<Known>, u64, Timestamp);
+type Repeat<'a> = (&'a Arc<CachedSeries>, u64, Timestamp);
 
 /// What callers want of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

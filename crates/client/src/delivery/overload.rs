@@ -12,7 +12,7 @@
 //! it with marked packets (Alizadeh et al. 2010): one region that is down for an hour, of which each point is a
 //! complaint, must not halve everything else again and again. Only where half of the points or more fail, the endpoint
 //! rests, and then gets one block a rest to show that it works again. One [`Overload`] per endpoint; a window that
-//! shrinks where answers only get slow, [`Allowed`], per connection. Time is an argument.
+//! shrinks where answers only get slow, [`AdaptiveWindow`], per connection. Time is an argument.
 
 use std::time::Duration;
 
@@ -271,7 +271,7 @@ impl Overload {
 
 /// A window that shrinks while answers are slow: whoever waits for a flush waits for what is in it.
 #[derive(Debug)]
-pub(crate) struct Allowed {
+pub(crate) struct AdaptiveWindow {
     bytes: usize,
     most: usize,
     /// An answer that takes longer is slow.
@@ -279,10 +279,10 @@ pub(crate) struct Allowed {
     shrunk_at: Duration,
 }
 
-impl Allowed {
+impl AdaptiveWindow {
     /// From `bytes` on up to `most`, with answers that come well within the timeout.
-    pub(crate) fn new(bytes: usize, most: usize, answer_timeout: Duration) -> Allowed {
-        Allowed {
+    pub(crate) fn new(bytes: usize, most: usize, answer_timeout: Duration) -> AdaptiveWindow {
+        AdaptiveWindow {
             bytes: bytes.min(most),
             most,
             slow: answer_timeout / 4,
@@ -491,7 +491,7 @@ mod tests {
 
     #[test]
     fn a_window_halves_once_for_all_that_was_asked_before_and_grows_back() {
-        let mut allowed = Allowed::new(1 << 20, 1 << 20, secs(10));
+        let mut allowed = AdaptiveWindow::new(1 << 20, 1 << 20, secs(10));
         for asked in 0..5 {
             allowed.answered(secs(8), secs(asked));
         }

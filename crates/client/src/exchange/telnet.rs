@@ -34,7 +34,7 @@ use super::secrets::Secrets;
 use super::{CloseReason, Credit, Due, Exchange, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
-use crate::delivery::overload::Allowed;
+use crate::delivery::overload::AdaptiveWindow;
 use crate::delivery::retries::Blame;
 use crate::delivery::settling::Settling;
 use crate::delivery::verdicts::{Done, Verdict, Verdicts};
@@ -81,7 +81,7 @@ pub(crate) struct Telnet {
     terms: Terms,
     window: Window,
     /// How much of it may be filled.
-    allowed: Allowed,
+    window_limit: AdaptiveWindow,
     settling: Settling,
     replies: Replies,
     /// What of its first line is not to be told when the server repeats it.
@@ -150,7 +150,7 @@ impl Telnet {
         Telnet {
             terms,
             window: Window::default(),
-            allowed: Allowed::new(terms.first_window_bytes, terms.window_bytes, terms.answer_timeout),
+            window_limit: AdaptiveWindow::new(terms.first_window_bytes, terms.window_bytes, terms.answer_timeout),
             settling: Settling::new(terms.settle),
             replies: Replies::new(),
             secrets: Secrets::default(),
@@ -220,7 +220,7 @@ impl Telnet {
                         || self.ending != Ending::No
                         || now >= since + self.ask_after()
                         || self.window.unasked() >= ASK_BYTES
-                        || self.window.bytes() >= self.allowed.bytes() / 2
+                        || self.window.bytes() >= self.window_limit.bytes() / 2
                 }
                 None => !self.window.is_asked() && self.settling.due().is_some_and(|due| now >= due),
             },
@@ -258,7 +258,7 @@ impl Telnet {
             return;
         };
         verdicts.last_answer = Some(now.saturating_sub(interval.asked_at));
-        self.allowed.answered(now, interval.asked_at);
+        self.window_limit.answered(now, interval.asked_at);
         // Errors among which are those of lines that are gone say nothing certain of the ones left.
         let unsure = std::mem::take(&mut self.gone) && refused > 0;
         if let Some(words) = again {
@@ -420,7 +420,7 @@ impl Exchange for Telnet {
             return None;
         }
         let first = self.profile == ServerProfile::Unknown && self.window.is_empty();
-        let bytes = self.allowed.bytes().saturating_sub(self.window.bytes());
+        let bytes = self.window_limit.bytes().saturating_sub(self.window.bytes());
         let bytes = if first { bytes.min(BLOCK_BYTES) } else { bytes };
         let points = self.terms.window_points.saturating_sub(self.window.points());
         // A block's worth or nothing: a window that is almost full must not chop blocks to pieces.
@@ -562,11 +562,11 @@ impl Exchange for Telnet {
                 return Some(stuck.max(self.kernel_asked + patience / 4));
             }
         }
-        let allowed = self.allowed.bytes() as u64;
+        let allowed = self.window_limit.bytes() as u64;
         if self.window.written() - self.asked_written >= allowed / KERNEL_PART {
             return Some(self.kernel_asked);
         }
-        let pressing = self.urgent || self.ending != Ending::No || self.window.bytes() >= self.allowed.bytes() / 2;
+        let pressing = self.urgent || self.ending != Ending::No || self.window.bytes() >= self.window_limit.bytes() / 2;
         // Asked too rarely, a server that works would look as if it stood still.
         let every = if pressing { KERNEL.0 } else { KERNEL.1 };
         Some(self.kernel_asked + every.min(self.terms.answer_timeout / 2))
@@ -720,7 +720,7 @@ impl Exchange for Telnet {
     }
 
     fn window_bytes(&self) -> usize {
-        self.allowed.bytes()
+        self.window_limit.bytes()
     }
 
     fn has_worked(&self) -> bool {

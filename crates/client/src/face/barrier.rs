@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::face::client::Client;
-use crate::process::home::Home;
+use crate::process::instance::ProcessInstance;
 
 /// A place in the order of sending. From [`Client::barrier`].
 ///
@@ -22,28 +22,31 @@ use crate::process::home::Home;
 #[must_use = "a barrier is there to be waited for"]
 pub struct Barrier {
     client: Client,
-    home: Option<u64>,
+    instance: Option<u64>,
     to: u64,
 }
 
 impl Barrier {
-    pub(crate) fn new(client: Client, home: Option<u64>, to: u64) -> Barrier {
-        Barrier { client, home, to }
+    pub(crate) fn new(client: Client, instance: Option<u64>, to: u64) -> Barrier {
+        Barrier { client, instance, to }
     }
 
     /// Whether every point sent before it has its verdict, and none is being sent again.
     pub fn is_reached(&self) -> bool {
-        self.in_home().is_none_or(|home| home.queue().is_reached(self.to))
+        self.in_home()
+            .is_none_or(|instance| instance.queue().is_reached(self.to))
     }
 
     /// Waits for that, at most `timeout`; returns whether it came.
     pub fn wait(&self, timeout: Duration) -> bool {
         self.in_home()
-            .is_none_or(|home| home.queue().wait_reached(self.to, clock::deadline(timeout)))
+            .is_none_or(|instance| instance.queue().wait_reached(self.to, clock::deadline(timeout)))
     }
 
     /// The home it was made in: after a fork its points are the parent's to wait for.
-    fn in_home(&self) -> Option<&Home> {
-        self.client.existing_home().filter(|home| Some(home.id()) == self.home)
+    fn in_home(&self) -> Option<&ProcessInstance> {
+        self.client
+            .existing_home()
+            .filter(|instance| Some(instance.id()) == self.instance)
     }
 }

@@ -157,12 +157,12 @@ impl ClientBinding for Client {
     }
 
     fn begin_close(&self, timeout: Duration) {
-        self.close_home(self.home(), timeout);
+        self.close_home(self.instance(), timeout);
     }
 
     fn let_go(&self) {
-        if let Some(home) = self.existing_home() {
-            self.close_home(home, DETACHED_GRACE);
+        if let Some(instance) = self.existing_home() {
+            self.close_home(instance, DETACHED_GRACE);
         }
     }
 
@@ -175,37 +175,38 @@ impl ClientBinding for Client {
     }
 
     fn abandon(&self) {
-        if let Some(home) = self.existing_home() {
-            home.queue().abandon();
-            home.sources().call(Occasion::Stop);
+        if let Some(instance) = self.existing_home() {
+            instance.queue().abandon();
+            instance.sources().call(Occasion::Stop);
         }
     }
 
     fn attach(&self, source: Weak<dyn Source>) {
-        self.home().sources().attach(source);
+        self.instance().sources().attach(source);
     }
 
     fn report(&self, report: Report) {
-        self.home().shared().reports.publish(report);
+        self.instance().shared().reports.publish(report);
     }
 
     #[inline]
     fn has_reports(&self) -> bool {
-        self.existing_home().is_some_and(|home| home.shared().reports.has_any())
+        self.existing_home()
+            .is_some_and(|instance| instance.shared().reports.has_any())
     }
 
     fn take_reports(&self) -> Vec<Report> {
         self.existing_home()
-            .map(|home| home.shared().reports.take())
+            .map(|instance| instance.shared().reports.take())
             .unwrap_or_default()
     }
 
     fn count_invalid(&self) {
-        self.home().queue().count_invalid();
+        self.instance().queue().count_invalid();
     }
 
     fn keep_number_until(&self, second: u64) {
-        self.home().keep_number_until(self.setup(), second);
+        self.instance().keep_number_until(self.setup(), second);
     }
 
     fn check(&self, endpoint: &Endpoint, timeout: Duration) -> io::Result<SocketAddr> {
@@ -257,7 +258,7 @@ impl SeriesBinding for Series {
 
     #[inline]
     fn is_of_this_process(&self) -> bool {
-        self.client.home().id() == self.home
+        self.client.instance().id() == self.instance
     }
 
     fn is_ascii(&self) -> bool {

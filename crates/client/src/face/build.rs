@@ -13,7 +13,7 @@ use crate::config::rules::{check_endpoints, check_given, check_tags, check_wire}
 use crate::error::ConfigError;
 use crate::net::tls::Opening;
 use crate::net::{check, files};
-use crate::process::home::Setup;
+use crate::process::instance::Setup;
 
 /// How long `check_host` tries, over all endpoints.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);

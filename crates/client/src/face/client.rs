@@ -20,10 +20,10 @@ use crate::error::{ConfigError, FlushError, SendError};
 use crate::face::barrier::Barrier;
 use crate::face::series::{IntoValue, Series};
 use crate::face::tags::Tags;
-use crate::process::home::{Home, Setup};
+use crate::process::instance::{ProcessInstance, Setup};
 use crate::process::source::Occasion;
 use crate::queue::bulk::{self, SentLines};
-use crate::queue::repeat::Known;
+use crate::queue::repeat::CachedSeries;
 use crate::queue::sync::is_worker;
 use crate::queue::{Sent, Wait};
 use crate::stats::Stats;
@@ -72,7 +72,7 @@ pub struct Client {
 
 struct Handle {
     setup: Setup,
-    home: Home,
+    instance: ProcessInstance,
     detached: AtomicBool,
 }
 
@@ -122,10 +122,14 @@ impl Client {
     }
 
     pub(crate) fn start(setup: Setup) -> io::Result<Client> {
-        let home = Home::start(&setup)?;
+        let instance = ProcessInstance::start(&setup)?;
         let detached = AtomicBool::new(false);
         Ok(Client {
-            handle: Arc::new(Handle { setup, home, detached }),
+            handle: Arc::new(Handle {
+                setup,
+                instance,
+                detached,
+            }),
         })
     }
 
@@ -183,11 +187,11 @@ impl Client {
     ///
     /// What is illegal, and the rule.
     pub fn series(&self, metric: &str, tags: impl Tags) -> Result<Series, InvalidPoint> {
-        let home = self.home();
-        self.rendered(home, metric, tags, |text, ends_in_worker| Series {
+        let instance = self.instance();
+        self.rendered(instance, metric, tags, |text, ends_in_worker| Series {
             client: self.clone(),
-            known: home.intern(text),
-            home: home.id(),
+            known: instance.intern(text),
+            instance: instance.id(),
             ends_in_worker,
         })
     }
@@ -215,7 +219,7 @@ impl Client {
     ///
     /// [`SendError::Closed`] when nothing at all was taken because the client is closed.
     pub fn send_lines(&self, lines: &[u8], timeout: Duration) -> Result<SentLines, SendError> {
-        self.send_bulk(self.home(), false, lines, timeout)
+        self.send_bulk(self.instance(), false, lines, timeout)
     }
 
     /// As [`send_lines`](Client::send_lines), but a second point of a series at one time is counted as repeated and not
@@ -227,16 +231,22 @@ impl Client {
     /// See [`send_lines`](Client::send_lines).
     pub fn send_lines_once(&self, lines: &[u8], timeout: Duration) -> Result<SentLines, SendError> {
         let once = self.options().repeats == Repeats::First;
-        self.send_bulk(self.home(), once, lines, timeout)
+        self.send_bulk(self.instance(), once, lines, timeout)
     }
 
-    fn send_bulk(&self, home: &Home, once: bool, lines: &[u8], timeout: Duration) -> Result<SentLines, SendError> {
+    fn send_bulk(
+        &self,
+        instance: &ProcessInstance,
+        once: bool,
+        lines: &[u8],
+        timeout: Duration,
+    ) -> Result<SentLines, SendError> {
         let manner = bulk::Manner {
             rules: &self.handle.setup.rules,
-            additions: home.own(),
-            repeats: once.then(|| (home.registry(), home.id())),
+            additions: instance.own(),
+            repeats: once.then(|| (instance.registry(), instance.id())),
         };
-        bulk::send(home.queue(), manner, lines, clock::deadline(timeout))
+        bulk::send(instance.queue(), manner, lines, clock::deadline(timeout))
     }
 
     /// Waits until every point accepted before the call has its verdict and no re-send of it is under
@@ -282,12 +292,12 @@ impl Client {
     }
 
     pub(super) fn barrier_on(&self, occasion: Occasion) -> Barrier {
-        let home = self.existing_home();
-        if let Some(home) = home {
-            home.sources().call(occasion);
+        let instance = self.existing_home();
+        if let Some(instance) = instance {
+            instance.sources().call(occasion);
         }
-        let to = home.map_or(0, |home| home.queue().barrier());
-        Barrier::new(self.clone(), home.map(Home::id), to)
+        let to = instance.map_or(0, |instance| instance.queue().barrier());
+        Barrier::new(self.clone(), instance.map(ProcessInstance::id), to)
     }
 
     /// Stops accepting, waits until everything has its verdict, at most `timeout`, and returns the
@@ -308,9 +318,9 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self, timeout: Duration) -> Stats {
-        if let Some(home) = self.existing_home() {
-            home.sources().call(Occasion::Close);
-            close(home, timeout);
+        if let Some(instance) = self.existing_home() {
+            instance.sources().call(Occasion::Close);
+            close(instance, timeout);
         }
         self.stats()
     }
@@ -319,7 +329,7 @@ impl Client {
     #[must_use]
     pub fn wait_closed(&self, timeout: Duration) -> bool {
         self.existing_home()
-            .is_none_or(|home| home.queue().wait_ended(clock::deadline(timeout)))
+            .is_none_or(|instance| instance.queue().wait_ended(clock::deadline(timeout)))
     }
 
     /// Gives up what is queued and in flight, with the reason `stopped`, and returns at once. Points
@@ -338,9 +348,9 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stop(&self) {
-        let home = self.home();
-        home.queue().stop();
-        home.sources().call(Occasion::Stop);
+        let instance = self.instance();
+        instance.queue().stop();
+        instance.sources().call(Occasion::Stop);
     }
 
     /// Whether the client was closed, or is closing.
@@ -348,13 +358,14 @@ impl Client {
     pub fn is_closed(&self) -> bool {
         use crate::queue::Phase;
         self.existing_home()
-            .is_some_and(|home| matches!(home.queue().lock().phase(), Phase::Closing(_)))
+            .is_some_and(|instance| matches!(instance.queue().lock().phase(), Phase::Closing(_)))
     }
 
     /// Whether the worker has not ended. In a forked child that has not sent yet: true.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.existing_home().is_none_or(|home| !home.queue().lock().has_ended())
+        self.existing_home()
+            .is_none_or(|instance| !instance.queue().lock().has_ended())
     }
 
     /// The statistics at this instant.
@@ -369,7 +380,7 @@ impl Client {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.existing_home().map(Home::stats).unwrap_or_default()
+        self.existing_home().map(ProcessInstance::stats).unwrap_or_default()
     }
 
     /// The options the client was built with.
@@ -394,7 +405,7 @@ impl Client {
     /// sent yet it is taken now.
     #[must_use]
     pub fn worker(&self) -> Option<&str> {
-        self.home().worker()
+        self.instance().worker()
     }
 
     pub(super) fn put(
@@ -406,19 +417,19 @@ impl Client {
         wait: Wait,
         queued: impl FnOnce(&[u8]),
     ) -> Result<Sent, SendError> {
-        let home = self.home();
-        let value = value.into_value().map_err(|error| self.invalid(home, error))?;
-        let sent = self.rendered(home, metric, tags, |text, _| {
-            let known = (self.options().repeats == Repeats::First).then(|| home.intern(text));
-            self.append(home, text, known.as_ref(), value, timestamp, wait, queued)
+        let instance = self.instance();
+        let value = value.into_value().map_err(|error| self.invalid(instance, error))?;
+        let sent = self.rendered(instance, metric, tags, |text, _| {
+            let known = (self.options().repeats == Repeats::First).then(|| instance.intern(text));
+            self.append(instance, text, known.as_ref(), value, timestamp, wait, queued)
         });
         sent.map_err(SendError::Invalid)?
     }
 
     /// Begins to close, and does not wait.
-    pub(super) fn close_home(&self, home: &Home, timeout: Duration) {
-        home.sources().call(Occasion::Close);
-        home.queue().close(clock::deadline(timeout));
+    pub(super) fn close_home(&self, instance: &ProcessInstance, timeout: Duration) {
+        instance.sources().call(Occasion::Close);
+        instance.queue().close(clock::deadline(timeout));
     }
 
     pub(super) fn set_detached(&self) {
@@ -430,31 +441,31 @@ impl Client {
     }
 
     #[inline]
-    pub(crate) fn home(&self) -> &Home {
-        self.handle.home.current(&self.handle.setup)
+    pub(crate) fn instance(&self) -> &ProcessInstance {
+        self.handle.instance.current(&self.handle.setup)
     }
 
-    pub(crate) fn existing_home(&self) -> Option<&Home> {
-        self.handle.home.existing()
+    pub(crate) fn existing_home(&self) -> Option<&ProcessInstance> {
+        self.handle.instance.existing()
     }
 
     /// Renders metric and tags, and calls `with` on the result, and on whether its last tag is `worker_tag`'s. Counts what
     /// is illegal.
     fn rendered<T>(
         &self,
-        home: &Home,
+        instance: &ProcessInstance,
         metric: &str,
         tags: impl Tags,
         with: impl FnOnce(&SeriesText, bool) -> T,
     ) -> Result<T, InvalidPoint> {
         let mut text = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
         text.clear();
-        let rendered = self.render(home, &mut text, metric, tags);
+        let rendered = self.render(instance, &mut text, metric, tags);
         let result = rendered.map(|ends_in_worker| with(&text, ends_in_worker));
         match &result {
-            Ok(_) if text.replaced() > 0 => home.queue().count_replaced(text.replaced()),
+            Ok(_) if text.replaced() > 0 => instance.queue().count_replaced(text.replaced()),
             Ok(_) => {}
-            Err(_) => home.queue().count_invalid(),
+            Err(_) => instance.queue().count_invalid(),
         }
         // Not where the thread's locals are gone: it ends, and one of them sends.
         let _ = SCRATCH.try_with(|scratch| scratch.set(Some(text)));
@@ -464,7 +475,7 @@ impl Client {
     /// Returns whether the last tag is `worker_tag`'s.
     pub(crate) fn render(
         &self,
-        home: &Home,
+        instance: &ProcessInstance,
         text: &mut SeriesText,
         metric: &str,
         tags: impl Tags,
@@ -473,14 +484,14 @@ impl Client {
         text.metric(rules, &options.prefix, metric)?;
         tags.try_for_each(|name, value| text.tag(rules, name, value))?;
         let mut added = None;
-        for (name, value) in home.own().tags() {
+        for (name, value) in instance.own().tags() {
             if !text.has_tag(name) {
                 text.tag(rules, name, value)?;
                 added = Some(name);
             }
         }
         text.finish(rules)?;
-        Ok(home.worker().is_some() && added == options.worker_tag.as_deref())
+        Ok(instance.worker().is_some() && added == options.worker_tag.as_deref())
     }
 
     /// Appends one point of a rendered series to the queue.
@@ -491,9 +502,9 @@ impl Client {
     )]
     pub(crate) fn append(
         &self,
-        home: &Home,
+        instance: &ProcessInstance,
         text: &SeriesText,
-        known: Option<&Arc<Known>>,
+        known: Option<&Arc<CachedSeries>>,
         value: Value,
         timestamp: Option<Timestamp>,
         wait: Wait,
@@ -501,14 +512,23 @@ impl Client {
     ) -> Result<Sent, SendError> {
         let timestamp = match timestamp {
             Some(timestamp) => timestamp,
-            None => self.now().map_err(|error| self.invalid(home, error))?,
+            None => self.now().map_err(|error| self.invalid(instance, error))?,
         };
         // Clearing the buffer is a part of the cost: few lines need the large one.
         if text.bytes().len() + line::MIDDLE_LEN <= USUAL_LINE {
-            self.write(home, text, known, value, timestamp, wait, queued, &mut [0; USUAL_LINE])
+            self.write(
+                instance,
+                text,
+                known,
+                value,
+                timestamp,
+                wait,
+                queued,
+                &mut [0; USUAL_LINE],
+            )
         } else {
             self.write(
-                home,
+                instance,
                 text,
                 known,
                 value,
@@ -528,21 +548,21 @@ impl Client {
     )]
     fn write<const ROOM: usize>(
         &self,
-        home: &Home,
+        instance: &ProcessInstance,
         text: &SeriesText,
-        known: Option<&Arc<Known>>,
+        known: Option<&Arc<CachedSeries>>,
         value: Value,
         timestamp: Timestamp,
         wait: Wait,
         queued: impl FnOnce(&[u8]),
         buffer: &mut [u8; ROOM],
     ) -> Result<Sent, SendError> {
-        let line = line::write(text, timestamp, value, buffer).map_err(|error| self.invalid(home, error))?;
+        let line = line::write(text, timestamp, value, buffer).map_err(|error| self.invalid(instance, error))?;
         let repeat = match (known, self.options().repeats) {
-            (Some(known), Repeats::First) => Some((known, home.id(), timestamp)),
+            (Some(known), Repeats::First) => Some((known, instance.id(), timestamp)),
             _ => None,
         };
-        let sent = home.queue().append(line, repeat, wait)?;
+        let sent = instance.queue().append(line, repeat, wait)?;
         if sent != Sent::Repeated {
             queued(line);
         }
@@ -551,8 +571,8 @@ impl Client {
 
     /// Counts an illegal point that was refused.
     #[cold]
-    pub(crate) fn invalid(&self, home: &Home, error: InvalidPoint) -> SendError {
-        home.queue().count_invalid();
+    pub(crate) fn invalid(&self, instance: &ProcessInstance, error: InvalidPoint) -> SendError {
+        instance.queue().count_invalid();
         SendError::Invalid(error)
     }
 
@@ -576,12 +596,13 @@ impl fmt::Debug for Client {
 }
 
 /// Closes a home and waits for its end, at most `timeout` and the worker's last turn.
-fn close(home: &Home, timeout: Duration) {
+fn close(instance: &ProcessInstance, timeout: Duration) {
     let deadline = clock::deadline(timeout);
-    home.queue().close(deadline);
-    home.queue()
+    instance.queue().close(deadline);
+    instance
+        .queue()
         .wait_ended(deadline.and_then(|deadline| deadline.checked_add(LAST_TURN)));
-    if let Some(through) = home.self_metrics() {
+    if let Some(through) = instance.self_metrics() {
         through.queue().wait_ended(deadline);
     }
 }
@@ -589,11 +610,13 @@ fn close(home: &Home, timeout: Duration) {
 impl Drop for Handle {
     fn drop(&mut self) {
         // A home inherited by fork is the parent's to close; a child without one has nothing to.
-        let Some(home) = self.home.existing() else { return };
+        let Some(instance) = self.instance.existing() else {
+            return;
+        };
         if self.detached.load(Ordering::Relaxed) || is_worker() {
-            home.queue().close(clock::deadline(DETACHED_GRACE));
+            instance.queue().close(clock::deadline(DETACHED_GRACE));
         } else {
-            close(home, self.setup.options.close_grace);
+            close(instance, self.setup.options.close_grace);
         }
     }
 }
@@ -613,7 +636,7 @@ mod tests {
         let client = Client::open(&format!("tsdb://{nobody}")).unwrap();
         client.send("m", 1, [("h", "a")]).unwrap();
         client.detach();
-        let queue = client.home().queue().clone();
+        let queue = client.instance().queue().clone();
         let latest = Instant::now() + DETACHED_GRACE + Duration::from_secs(60);
         drop(client);
         let Phase::Closing(Some(deadline)) = queue.lock().phase() else {

@@ -6,8 +6,8 @@ use potsdb_wire::{InvalidPoint, Timestamp, Value};
 
 use crate::error::SendError;
 use crate::face::client::Client;
-use crate::process::home::Home;
-use crate::queue::repeat::Known;
+use crate::process::instance::ProcessInstance;
+use crate::queue::repeat::CachedSeries;
 use crate::queue::{Sent, Wait};
 
 /// A metric with its tags, made once by [`Client::series`] and used for many points.
@@ -29,9 +29,9 @@ use crate::queue::{Sent, Wait};
 #[derive(Clone)]
 pub struct Series {
     pub(crate) client: Client,
-    pub(crate) known: Arc<Known>,
+    pub(crate) known: Arc<CachedSeries>,
     /// The home it was made in: a forked child knows its series by itself.
-    pub(crate) home: u64,
+    pub(crate) instance: u64,
     /// Whether the last tag has the number of that home's process.
     pub(crate) ends_in_worker: bool,
 }
@@ -65,14 +65,16 @@ impl Series {
         wait: Wait,
         queued: impl FnOnce(&[u8]),
     ) -> Result<Sent, SendError> {
-        let home = self.client.home();
-        let value = value.into_value().map_err(|error| self.client.invalid(home, error))?;
-        if home.id() != self.home {
-            return self.send_elsewhere(home, value, timestamp, wait, queued);
+        let instance = self.client.instance();
+        let value = value
+            .into_value()
+            .map_err(|error| self.client.invalid(instance, error))?;
+        if instance.id() != self.instance {
+            return self.send_elsewhere(instance, value, timestamp, wait, queued);
         }
         let text = &self.known.text;
         self.client
-            .append(home, text, Some(&self.known), value, timestamp, wait, queued)
+            .append(instance, text, Some(&self.known), value, timestamp, wait, queued)
     }
 
     /// In a forked child: what this series remembers, and what the child's other points of the same
@@ -80,18 +82,18 @@ impl Series {
     #[cold]
     fn send_elsewhere(
         &self,
-        home: &Home,
+        instance: &ProcessInstance,
         value: Value,
         timestamp: Option<Timestamp>,
         wait: Wait,
         queued: impl FnOnce(&[u8]),
     ) -> Result<Sent, SendError> {
-        let known = match home.worker() {
-            Some(worker) if self.ends_in_worker => home.intern(&self.known.text.with_last_value(worker)),
-            _ => home.intern(&self.known.text),
+        let known = match instance.worker() {
+            Some(worker) if self.ends_in_worker => instance.intern(&self.known.text.with_last_value(worker)),
+            _ => instance.intern(&self.known.text),
         };
         self.client
-            .append(home, &known.text, Some(&known), value, timestamp, wait, queued)
+            .append(instance, &known.text, Some(&known), value, timestamp, wait, queued)
     }
 
     /// The client it is of.

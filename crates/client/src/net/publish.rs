@@ -11,7 +11,7 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::queue::census::Census;
 use crate::queue::ledger::Status;
-use crate::queue::repeat::Known;
+use crate::queue::repeat::CachedSeries;
 use crate::queue::sync::MutexGuard;
 use crate::queue::{Counts, Queue, State};
 use crate::report::{Limiter, Report, Reports, Told};
@@ -69,7 +69,7 @@ pub(crate) struct Publisher {
     /// The queue's counts at the last post, and as of the last report of each.
     counts: Counts,
     reported: Counts,
-    repeated: Option<Arc<Known>>,
+    repeated: Option<Arc<CachedSeries>>,
     /// Points taken since then, and the rate of the second before.
     rate_since: Duration,
     points: u64,

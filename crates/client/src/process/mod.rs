@@ -1,6 +1,6 @@
 //! What a process has: its home in a client, its number among its siblings, what adds points up in it. Fork ends here.
 
-pub(crate) mod home;
+pub(crate) mod instance;
 pub(crate) mod per_process;
 pub(crate) mod self_metrics;
 pub(crate) mod sibling;

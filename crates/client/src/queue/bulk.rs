@@ -11,7 +11,7 @@ use std::time::Instant;
 use potsdb_wire::{Additions, InvalidPoint, MAX_LINE, Rules, SeriesText, Timestamp, line};
 
 use crate::error::SendError;
-use crate::queue::repeat::{Known, Registry};
+use crate::queue::repeat::{CachedSeries, Registry};
 use crate::queue::{Queue, Sent};
 
 /// What became of lines handed to [`Client::send_lines`](crate::Client::send_lines).
@@ -184,4 +184,4 @@ impl Batch {
 }
 
 /// The series' memory, whose it is, and the time of the line.
-type OwnedRepeat = (Arc<Known>, u64, Timestamp);
+type OwnedRepeat = (Arc<CachedSeries>, u64, Timestamp);

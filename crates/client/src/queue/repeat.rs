@@ -1,8 +1,8 @@
-//! Known series, and the last timestamps of each.
+//! CachedSeries series, and the last timestamps of each.
 //!
 //! OpenTSDB holds one value per series and timestamp, so a second point of the same series at the
 //! same time is a repeat: it is counted and not queued. Each series remembers its last
-//! [`REMEMBERED`] timestamps ([`Recent`]); older repeats pass.
+//! [`REMEMBERED`] timestamps ([`RecentTimestamps`]); older repeats pass.
 //!
 //! [`Registry`] finds a series by its rendered bytes, never by hash alone. It keeps two
 //! generations: whatever was used since the last turn is in `young`, and when that is full it
@@ -36,14 +36,14 @@ pub(crate) const GENERATION: usize = 65_536;
 /// The last timestamps of one series. Read and written only under the queue's lock, which orders
 /// the accesses; they are atomics so that the series itself can be shared without a lock.
 #[derive(Debug, Default)]
-pub(crate) struct Recent {
+pub(crate) struct RecentTimestamps {
     /// Which client in which process these timestamps are of: a forked child starts with none.
     home: AtomicU64,
     next: AtomicU64,
     times: [AtomicU64; REMEMBERED],
 }
 
-impl Recent {
+impl RecentTimestamps {
     /// Whether a point at `timestamp` would be a repeat for the client `home`.
     pub(crate) fn holds(&self, home: u64, timestamp: Timestamp) -> bool {
         self.home.load(Ordering::Relaxed) == home
@@ -69,9 +69,9 @@ impl Recent {
 
 /// A series as its lines will show it, with what it remembers.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct CachedSeries {
     pub(crate) text: SeriesText,
-    pub(crate) recent: Recent,
+    pub(crate) recent: RecentTimestamps,
 }
 
 /// The series of one client.
@@ -88,7 +88,7 @@ pub(crate) struct Registry {
 const SHARDS: usize = 64;
 
 /// Series by the hash of their text. Of two texts with one hash the newer replaces the other, whose next repeat passes.
-type Generation = HashMap<u64, Arc<Known>, BuildHasherDefault<Hashed>>;
+type Generation = HashMap<u64, Arc<CachedSeries>, BuildHasherDefault<Hashed>>;
 
 #[derive(Default)]
 struct Shard {
@@ -97,14 +97,14 @@ struct Shard {
     young: Generation,
     old: Generation,
     /// What is no longer known, and not freed yet.
-    forgotten: Option<hash_map::IntoIter<u64, Arc<Known>>>,
+    forgotten: Option<hash_map::IntoIter<u64, Arc<CachedSeries>>>,
 }
 
 /// Memory to be freed with no lock held.
 #[derive(Default)]
 struct Freed {
-    known: Option<Arc<Known>>,
-    rest: [Option<hash_map::IntoIter<u64, Arc<Known>>>; 2],
+    known: Option<Arc<CachedSeries>>,
+    rest: [Option<hash_map::IntoIter<u64, Arc<CachedSeries>>>; 2],
 }
 
 impl Default for Registry {
@@ -120,7 +120,7 @@ impl Default for Registry {
 
 impl Registry {
     /// The series with exactly this text, made known if it was not.
-    pub(crate) fn intern(&self, text: &SeriesText) -> Arc<Known> {
+    pub(crate) fn intern(&self, text: &SeriesText) -> Arc<CachedSeries> {
         let hash = self.hasher.hash_one(text.bytes());
         let shard = self.shard(hash);
         let known = lock(shard).find(self.turn(), hash, text);
@@ -129,7 +129,7 @@ impl Registry {
 
     /// Puts a series into the young generation, from the old one if it is there.
     #[cold]
-    fn make_young(&self, shard: &Mutex<Shard>, hash: u64, text: &SeriesText) -> Arc<Known> {
+    fn make_young(&self, shard: &Mutex<Shard>, hash: u64, text: &SeriesText) -> Arc<CachedSeries> {
         let mut freed = Freed::default();
         let mut new = None;
         let known = loop {
@@ -146,9 +146,9 @@ impl Registry {
                 break known;
             }
             drop(shard);
-            new = Some(Arc::new(Known {
+            new = Some(Arc::new(CachedSeries {
                 text: text.clone(),
-                recent: Recent::default(),
+                recent: RecentTimestamps::default(),
             }));
         };
         if self.young.fetch_add(1, Ordering::Relaxed) + 1 == GENERATION {
@@ -183,7 +183,7 @@ impl Registry {
 impl Shard {
     /// A series of the young generation, if it is the one of this turn.
     #[inline]
-    fn find(&self, turn: u64, hash: u64, text: &SeriesText) -> Option<Arc<Known>> {
+    fn find(&self, turn: u64, hash: u64, text: &SeriesText) -> Option<Arc<CachedSeries>> {
         let known = self.young.get(&hash).filter(|known| known.is(text));
         known.filter(|_| self.turn == turn).cloned()
     }
@@ -215,7 +215,7 @@ impl Shard {
     }
 }
 
-impl Known {
+impl CachedSeries {
     /// Equality by rendered bytes. `put <metric> ` and ` k=v\n` in one piece name exactly one series: no metric holds a
     /// blank.
     fn is(&self, text: &SeriesText) -> bool {
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_last_four_timestamps_are_repeats_and_older_ones_pass() {
-        let recent = Recent::default();
+        let recent = RecentTimestamps::default();
         for second in 0..5 {
             assert!(!recent.holds(1, at(second)));
             recent.remember(1, at(second));
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn another_process_starts_without_memories() {
-        let recent = Recent::default();
+        let recent = RecentTimestamps::default();
         recent.remember(1, at(7));
         assert!(!recent.holds(2, at(7)));
         recent.remember(2, at(8));

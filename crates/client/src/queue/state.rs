@@ -12,7 +12,7 @@ use super::{Phase, Rest, Sent};
 use crate::error::SendError;
 use crate::queue::block::{BLOCK_BYTES, Block, Lines, Memory};
 use crate::queue::ledger::{Ledger, Status, Tally};
-use crate::queue::repeat::Known;
+use crate::queue::repeat::CachedSeries;
 
 /// Empty blocks kept for callers.
 const SPARE_BLOCKS: usize = 8;
@@ -29,7 +29,7 @@ const MOST_PLACES: usize = 1 << 16;
 /// A block that takes no more lines. It holds at least one.
 pub(super) struct Sealed {
     pub(super) lines: Lines,
-    /// All of them were accepted before that. Known only where there is a `max_age`.
+    /// All of them were accepted before that. CachedSeries only where there is a `max_age`.
     pub(super) before: Option<Instant>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct State {
     pub(super) held_low: u64,
     pub(super) held_since: Option<Instant>,
     /// A series that was repeated, for the worker's next report.
-    pub(super) repeated: Option<Arc<Known>>,
+    pub(super) repeated: Option<Arc<CachedSeries>>,
     /// What statistics say beyond the ledger, as of the last post that changed it.
     status: Arc<Status>,
 }
@@ -141,7 +141,7 @@ impl State {
         self.waiting > 0 || self.low() < self.flush_to || self.phase != Phase::Open
     }
 
-    pub(crate) fn take_repeated(&mut self) -> Option<Arc<Known>> {
+    pub(crate) fn take_repeated(&mut self) -> Option<Arc<CachedSeries>> {
         self.repeated.take()
     }
 

@@ -219,7 +219,12 @@ fn render(keys: &[Key], columns: &[Column<'_>], row: usize, metric: Option<&str>
     }
     let mut text = SeriesText::new();
     client
-        .render(client.home(), &mut text, metric.or(of_column).unwrap_or_default(), tags)
+        .render(
+            client.instance(),
+            &mut text,
+            metric.or(of_column).unwrap_or_default(),
+            tags,
+        )
         .map_err(|error| (column_of(&error, keys), error))?;
     Ok(text)
 }

@@ -48,7 +48,7 @@ impl<'a> Page<'a> {
         from: usize,
         deadline: Option<Instant>,
     ) -> Page<'a> {
-        let most = client.home().queue().limit_points();
+        let most = client.instance().queue().limit_points();
         Page {
             client,
             buffer,
@@ -134,7 +134,7 @@ impl<'a> Page<'a> {
 
     /// Appends what was gathered, also in the middle of a row of very many values.
     pub(super) fn append_part(&mut self) -> Result<(), SendError> {
-        let queue = self.client.home().queue();
+        let queue = self.client.instance().queue();
         if self.points > 0 {
             queue.append_lines(&self.buffer[..self.len], self.points, None, self.deadline)?;
         }

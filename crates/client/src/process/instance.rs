@@ -30,7 +30,7 @@ use crate::process::source::Sources;
 use crate::queue::Queue;
 use crate::queue::census::Census;
 use crate::queue::ledger::Tally;
-use crate::queue::repeat::{Known, Registry};
+use crate::queue::repeat::{CachedSeries, Registry};
 use crate::report::{Report, Reports};
 use crate::stats::Stats;
 
@@ -51,7 +51,7 @@ pub(crate) struct Setup {
     pub(crate) quiet: bool,
 }
 
-pub(crate) struct Home {
+pub(crate) struct ProcessInstance {
     guard: forkguard::Guard,
     id: u64,
     /// What goes into every line: the prefix, and the client's own tags.
@@ -63,8 +63,8 @@ pub(crate) struct Home {
     registry: Registry,
     sources: Sources,
     /// What its statistics are sent through.
-    self_metrics: Option<Box<Home>>,
-    next: Next<Box<Home>>,
+    self_metrics: Option<Box<ProcessInstance>>,
+    next: Next<Box<ProcessInstance>>,
 }
 
 impl Setup {
@@ -99,29 +99,29 @@ impl Setup {
     }
 }
 
-impl Home {
-    pub(crate) fn start(setup: &Setup) -> io::Result<Home> {
+impl ProcessInstance {
+    pub(crate) fn start(setup: &Setup) -> io::Result<ProcessInstance> {
         let (poll, waker) = Worker::waker()?;
         // A full pipe of wake-ups is a wake-up; nothing else can fail here.
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || drop(waker.wake()));
-        let mut home = Home::silent(setup, wake.clone());
+        let mut instance = ProcessInstance::silent(setup, wake.clone());
         Worker::start(
             &setup.options,
             setup.endpoints.clone(),
-            home.queue.clone(),
-            home.shared.clone(),
+            instance.queue.clone(),
+            instance.shared.clone(),
             poll,
             wake,
         )?;
         if let Some(every) = setup.options.self_metrics {
-            home.self_metrics = Some(home.tell_of_itself(setup, every)?);
+            instance.self_metrics = Some(instance.tell_of_itself(setup, every)?);
         }
-        Ok(home)
+        Ok(instance)
     }
 
     /// Starts what sends its statistics.
-    fn tell_of_itself(&self, setup: &Setup, every: Duration) -> io::Result<Box<Home>> {
-        let through = Home::start(&Setup {
+    fn tell_of_itself(&self, setup: &Setup, every: Duration) -> io::Result<Box<ProcessInstance>> {
+        let through = ProcessInstance::start(&Setup {
             options: self_metrics::options(&setup.options),
             quiet: true,
             ..setup.clone()
@@ -142,7 +142,7 @@ impl Home {
     }
 
     /// A home whose worker does not run.
-    fn silent(setup: &Setup, wake: Arc<dyn Fn() + Send + Sync>) -> Home {
+    fn silent(setup: &Setup, wake: Arc<dyn Fn() + Send + Sync>) -> ProcessInstance {
         let options = &setup.options;
         let (worker, no_number) = setup.worker();
         let shared = Arc::new(Shared {
@@ -158,7 +158,7 @@ impl Home {
             options.overflow,
             Box::new(move || wake()),
         );
-        Home {
+        ProcessInstance {
             guard: forkguard::new(),
             id: HOMES.fetch_add(1, Ordering::Relaxed),
             own: setup.own(worker.as_deref()),
@@ -180,7 +180,7 @@ impl Home {
 
     /// The running process's home, made if it has none yet.
     #[inline]
-    pub(crate) fn current(&self, setup: &Setup) -> &Home {
+    pub(crate) fn current(&self, setup: &Setup) -> &ProcessInstance {
         if self.is_current() {
             self
         } else {
@@ -189,24 +189,24 @@ impl Home {
     }
 
     #[cold]
-    fn after_fork(&self, setup: &Setup) -> &Home {
-        let mut home = self;
-        while !home.is_current() {
-            home = match home.next.get() {
+    fn after_fork(&self, setup: &Setup) -> &ProcessInstance {
+        let mut instance = self;
+        while !instance.is_current() {
+            instance = match instance.next.get() {
                 Some(next) => next,
-                None => home.make_next(setup),
+                None => instance.make_next(setup),
             };
         }
-        home
+        instance
     }
 
     /// Makes a home for the process that this one's was forked into, unless another thread is quicker.
-    fn make_next(&self, setup: &Setup) -> &Home {
-        let (own, failed) = match Home::start(setup) {
+    fn make_next(&self, setup: &Setup) -> &ProcessInstance {
+        let (own, failed) = match ProcessInstance::start(setup) {
             Ok(own) => (own, None),
             Err(error) => {
                 // No thread, no descriptors: the points of this process are dropped, and counted.
-                let own = Home::silent(setup, Arc::new(|| {}));
+                let own = ProcessInstance::silent(setup, Arc::new(|| {}));
                 own.queue.stop();
                 own.queue.end(&Tally::default());
                 (own, Some(error))
@@ -224,12 +224,12 @@ impl Home {
     }
 
     /// The running process's home, if it has one.
-    pub(crate) fn existing(&self) -> Option<&Home> {
-        let mut home = self;
-        while !home.is_current() {
-            home = home.next.get()?;
+    pub(crate) fn existing(&self) -> Option<&ProcessInstance> {
+        let mut instance = self;
+        while !instance.is_current() {
+            instance = instance.next.get()?;
         }
-        Some(home)
+        Some(instance)
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -263,7 +263,7 @@ impl Home {
     }
 
     /// What its statistics are sent through, if they are.
-    pub(crate) fn self_metrics(&self) -> Option<&Home> {
+    pub(crate) fn self_metrics(&self) -> Option<&ProcessInstance> {
         self.self_metrics.as_deref()
     }
 
@@ -275,7 +275,7 @@ impl Home {
         &self.registry
     }
 
-    pub(crate) fn intern(&self, text: &SeriesText) -> Arc<Known> {
+    pub(crate) fn intern(&self, text: &SeriesText) -> Arc<CachedSeries> {
         self.registry.intern(text)
     }
 

@@ -11,7 +11,7 @@ use crate::config::endpoint::Endpoint;
 use crate::config::options::{HostTag, Invalid, Options};
 use crate::config::rules::{check_endpoints, check_given, check_tags, check_wire};
 use crate::error::ConfigError;
-use crate::net::tls::Opening;
+use crate::net::tls::TlsTarget;
 use crate::net::{check, files};
 use crate::process::instance::Setup;
 
@@ -65,7 +65,7 @@ fn started() -> String {
 
 /// What connections over TLS begin with, per endpoint: files that cannot be used and names that cannot be on a
 /// certificate are found now.
-fn openings(endpoints: &[Endpoint], options: &Options) -> Result<Vec<Opening>, ConfigError> {
+fn openings(endpoints: &[Endpoint], options: &Options) -> Result<Vec<TlsTarget>, ConfigError> {
     if !endpoints.iter().any(|endpoint| endpoint.scheme().is_tls()) {
         return Ok(Vec::new());
     }
@@ -79,7 +79,7 @@ fn openings(endpoints: &[Endpoint], options: &Options) -> Result<Vec<Opening>, C
 }
 
 /// One endpoint that accepts a connection is enough; the last error is told otherwise. Each gets its share of the time.
-fn check_hosts(endpoints: &[Endpoint], openings: &[Opening]) -> Result<(), ConfigError> {
+fn check_hosts(endpoints: &[Endpoint], openings: &[TlsTarget]) -> Result<(), ConfigError> {
     let deadline = Instant::now() + CHECK_TIMEOUT;
     let mut last = None;
     for (index, endpoint) in endpoints.iter().enumerate() {

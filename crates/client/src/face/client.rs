@@ -274,7 +274,7 @@ impl Client {
         }
     }
 
-    /// Marks this place in the order of sending, to wait for it in slices or from elsewhere.
+    /// RecordMap this place in the order of sending, to wait for it in slices or from elsewhere.
     ///
     /// ```
     /// use std::time::Duration;

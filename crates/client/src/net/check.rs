@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::config::endpoint::Endpoint;
 use crate::net::resolver;
-use crate::net::tls::{Encrypted, Opening};
+use crate::net::tls::{Encrypted, TlsTarget};
 
 impl Endpoint {
     /// Connects to the first of its addresses that accepts, and closes the connection again; without TLS, which needs
@@ -38,7 +38,7 @@ impl Endpoint {
 }
 
 /// Connects to the first address of an endpoint that accepts.
-pub(crate) fn check(endpoint: &Endpoint, opening: Option<&Opening>, timeout: Duration) -> io::Result<SocketAddr> {
+pub(crate) fn check(endpoint: &Endpoint, opening: Option<&TlsTarget>, timeout: Duration) -> io::Result<SocketAddr> {
     let until = Until::new(timeout);
     let addresses = endpoint.resolve(timeout)?;
     let mut last = None;
@@ -59,7 +59,7 @@ pub(crate) fn check(endpoint: &Endpoint, opening: Option<&Opening>, timeout: Dur
 /// Begins TLS, if there is to be any.
 pub(crate) fn shake_hands(
     stream: &TcpStream,
-    opening: Option<&Opening>,
+    opening: Option<&TlsTarget>,
     until: Until,
 ) -> io::Result<Option<Encrypted>> {
     let Some(opening) = opening else { return Ok(None) };

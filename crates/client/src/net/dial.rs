@@ -13,7 +13,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use crate::net::connection::{Connection, Socket};
-use crate::net::tls::{Encrypted, Opening};
+use crate::net::tls::{Encrypted, TlsTarget};
 
 /// The head start of an address over the next one.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -26,7 +26,7 @@ pub(crate) struct Dial {
     /// Still to be tried, the next one last.
     addresses: Vec<SocketAddr>,
     attempts: Vec<Attempt>,
-    opening: Option<Opening>,
+    opening: Option<TlsTarget>,
     next_at: Instant,
     last_error: io::Error,
 }
@@ -48,7 +48,7 @@ pub(crate) enum Dialled {
 
 impl Dial {
     /// With `opening`, connected means that the TLS handshake is over, too.
-    pub(crate) fn new(addresses: Vec<SocketAddr>, opening: Option<Opening>, now: Instant) -> Dial {
+    pub(crate) fn new(addresses: Vec<SocketAddr>, opening: Option<TlsTarget>, now: Instant) -> Dial {
         let last_error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         let mut addresses = alternating(addresses);
         addresses.reverse();
@@ -118,7 +118,7 @@ impl Dial {
 
 impl Attempt {
     /// Moves it along; true when it is ready to be written to.
-    fn advance(&mut self, opening: Option<&Opening>) -> io::Result<bool> {
+    fn advance(&mut self, opening: Option<&TlsTarget>) -> io::Result<bool> {
         if self.encrypted.is_none() {
             if !outcome(&self.socket.0)? {
                 return Ok(false);

@@ -18,7 +18,7 @@ use crate::config::options::Options;
 use crate::config::secret::Secret;
 use crate::net::kernel::without_signals;
 use crate::net::resolver::Question;
-use crate::net::tls::{Files, Opening, Trust, Wrong};
+use crate::net::tls::{Files, TlsConfig, TlsTarget, Wrong};
 
 /// The longest file that is read: a secret, and certificates.
 const LONGEST: u64 = 16 << 20;
@@ -28,7 +28,7 @@ const LONGEST: u64 = 16 << 20;
 pub(crate) struct Secrets {
     credentials: Credentials,
     /// Over TLS.
-    trust: Option<Arc<(Files, Trust)>>,
+    trust: Option<Arc<(Files, TlsConfig)>>,
 }
 
 impl Secrets {
@@ -42,7 +42,7 @@ impl Secrets {
     }
 
     /// What a connection to this endpoint begins with, over TLS.
-    pub(crate) fn opening(&self, endpoint: &Endpoint) -> Result<Option<Opening>, String> {
+    pub(crate) fn opening(&self, endpoint: &Endpoint) -> Result<Option<TlsTarget>, String> {
         let opening = self.trust.as_ref().map(|trust| trust.1.opening(endpoint.host()));
         opening.transpose().map_err(str::to_owned)
     }
@@ -122,7 +122,7 @@ struct Places {
     key: Option<PathBuf>,
     tls: bool,
     /// Made of the files as they were; kept while they are the same, so that sessions are resumed.
-    trust: Option<Arc<(Files, Trust)>>,
+    trust: Option<Arc<(Files, TlsConfig)>>,
 }
 
 impl Places {
@@ -157,7 +157,7 @@ impl Places {
         Ok(Secrets { credentials, trust })
     }
 
-    fn trust(&mut self) -> Result<Arc<(Files, Trust)>, Wrong> {
+    fn trust(&mut self) -> Result<Arc<(Files, TlsConfig)>, Wrong> {
         let files = Files {
             ca: pem("ca", self.ca.as_ref())?,
             cert: pem("cert", self.cert.as_ref())?,
@@ -167,7 +167,7 @@ impl Places {
         let known = match known {
             Some(known) => known,
             None => {
-                let trust = Trust::new(&files)?;
+                let trust = TlsConfig::new(&files)?;
                 Arc::new((files, trust))
             }
         };
@@ -176,12 +176,12 @@ impl Places {
 }
 
 /// What the first connection over TLS will find, so that what is wrong with it is found while building.
-pub(crate) fn trust(options: &Options) -> Result<Trust, Wrong> {
+pub(crate) fn trust(options: &Options) -> Result<TlsConfig, Wrong> {
     Ok(Places::new(options, true).trust()?.1.clone())
 }
 
 /// What a connection to this endpoint begins with, now.
-pub(crate) fn opening(options: &Options, endpoint: &Endpoint) -> io::Result<Option<Opening>> {
+pub(crate) fn opening(options: &Options, endpoint: &Endpoint) -> io::Result<Option<TlsTarget>> {
     if !endpoint.scheme().is_tls() {
         return Ok(None);
     }

@@ -32,17 +32,17 @@ pub(crate) type Wrong = (&'static str, String);
 
 /// Whom is trusted and who the client is, over all connections.
 #[derive(Clone)]
-pub(crate) struct Trust(Arc<ClientConfig>);
+pub(crate) struct TlsConfig(Arc<ClientConfig>);
 
 /// What one connection begins with.
 #[derive(Clone)]
-pub(crate) struct Opening {
+pub(crate) struct TlsTarget {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
 }
 
-impl Trust {
-    pub(crate) fn new(files: &Files) -> Result<Trust, Wrong> {
+impl TlsConfig {
+    pub(crate) fn new(files: &Files) -> Result<TlsConfig, Wrong> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -64,12 +64,12 @@ impl Trust {
             }
             _ => builder.with_no_client_auth(),
         };
-        Ok(Trust(Arc::new(config)))
+        Ok(TlsConfig(Arc::new(config)))
     }
 
     /// The error is the rule that the host's name breaks.
-    pub(crate) fn opening(&self, host: &str) -> Result<Opening, &'static str> {
-        Ok(Opening {
+    pub(crate) fn opening(&self, host: &str) -> Result<TlsTarget, &'static str> {
+        Ok(TlsTarget {
             config: self.0.clone(),
             name: ServerName::try_from(host.to_owned())
                 .map_err(|_| "a certificate can have no such name: letters, digits, `-` and `.`")?,

@@ -16,28 +16,28 @@ pub(crate) struct Files {
 pub(crate) type Wrong = (&'static str, String);
 
 #[derive(Clone)]
-pub(crate) struct Trust(Infallible);
+pub(crate) struct TlsConfig(Infallible);
 
 #[derive(Clone)]
-pub(crate) struct Opening(Infallible);
+pub(crate) struct TlsTarget(Infallible);
 
 pub(crate) struct Encrypted(Infallible);
 
-impl Trust {
-    pub(crate) fn new(_files: &Files) -> Result<Trust, Wrong> {
+impl TlsConfig {
+    pub(crate) fn new(_files: &Files) -> Result<TlsConfig, Wrong> {
         Err((
             "ca",
             "this build of potsdb is without its cargo feature \"tls\"".to_owned(),
         ))
     }
 
-    pub(crate) fn opening(&self, _host: &str) -> Result<Opening, &'static str> {
+    pub(crate) fn opening(&self, _host: &str) -> Result<TlsTarget, &'static str> {
         match self.0 {}
     }
 }
 
 impl Encrypted {
-    pub(crate) fn new(opening: &Opening) -> io::Result<Encrypted> {
+    pub(crate) fn new(opening: &TlsTarget) -> io::Result<Encrypted> {
         match opening.0 {}
     }
 

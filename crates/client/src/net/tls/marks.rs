@@ -1,4 +1,4 @@
-//! Marks: which plaintext a part of the ciphertext stands for.
+//! RecordMap: which plaintext a part of the ciphertext stands for.
 //!
 //! ```text
 //! ciphertext   | handshake | record  | record      | alert |      kernel: has so many bytes
@@ -6,19 +6,19 @@
 //! ```
 //!
 //! One mark per record: a peer can read a record whole or not at all. So what the peer's kernel has acknowledged of a
-//! connection is known in lines over TLS as it is without. Marks below what was acknowledged are forgotten.
+//! connection is known in lines over TLS as it is without. RecordMap below what was acknowledged are forgotten.
 
 use std::collections::VecDeque;
 
 #[derive(Debug, Default)]
-pub(super) struct Marks {
+pub(super) struct RecordMap {
     /// The ends of records: in the ciphertext, and in the plaintext. Both grow.
     marks: VecDeque<(u64, u64)>,
     /// The plaintext of what was forgotten.
     floor: u64,
 }
 
-impl Marks {
+impl RecordMap {
     /// A record ends here.
     pub(super) fn push(&mut self, ciphertext: u64, plaintext: u64) {
         self.marks.push_back((ciphertext, plaintext));
@@ -54,10 +54,10 @@ mod tests {
 
     #[test]
     fn plaintext_counts_when_its_record_is_whole() {
-        let mut marks = Marks::default();
+        let mut marks = RecordMap::default();
         marks.push(300, 40);
         marks.push(600, 210);
-        let all = |marks: &Marks| [0, 299, 300, 599, 600, u64::MAX].map(|bytes| marks.plain_of(bytes));
+        let all = |marks: &RecordMap| [0, 299, 300, 599, 600, u64::MAX].map(|bytes| marks.plain_of(bytes));
         assert_eq!(all(&marks), [0, 0, 40, 40, 210, 210]);
         marks.forget(450);
         assert_eq!((all(&marks), marks.len()), ([40, 40, 40, 40, 210, 210], 1));

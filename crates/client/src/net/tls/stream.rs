@@ -16,8 +16,8 @@ use std::io::{self, IoSlice, Read, Write};
 
 use rustls::ClientConnection;
 
-use super::Opening;
-use super::marks::Marks;
+use super::TlsTarget;
+use super::marks::RecordMap;
 
 /// What a record holds.
 const RECORD: usize = 16 * 1024;
@@ -31,7 +31,7 @@ const TURN: usize = 512 * 1024;
 /// Reads of the socket in one call that bring no plaintext: keys are renewed, tickets given out, or bytes drip.
 const RECEIVES: usize = 16;
 
-/// Marks kept before the kernel is asked which can be forgotten.
+/// RecordMap kept before the kernel is asked which can be forgotten.
 const MARKS: usize = 4096;
 
 pub(crate) struct Encrypted {
@@ -39,7 +39,7 @@ pub(crate) struct Encrypted {
     /// Ciphertext the kernel has not taken, from `sent` on.
     pending: Vec<u8>,
     sent: usize,
-    marks: Marks,
+    marks: RecordMap,
     /// When to forget marks next.
     marks_most: usize,
     /// Plaintext encrypted, and of that written.
@@ -62,13 +62,13 @@ enum End {
 }
 
 impl Encrypted {
-    pub(crate) fn new(opening: &Opening) -> io::Result<Encrypted> {
+    pub(crate) fn new(opening: &TlsTarget) -> io::Result<Encrypted> {
         let session = ClientConnection::new(opening.config.clone(), opening.name.clone()).map_err(io::Error::other)?;
         Ok(Encrypted {
             session,
             pending: Vec::new(),
             sent: 0,
-            marks: Marks::default(),
+            marks: RecordMap::default(),
             marks_most: MARKS,
             encrypted: 0,
             written: 0,

@@ -85,7 +85,7 @@ impl Pair {
             .with_no_client_auth()
             .with_single_cert(vec![signed.cert.der().clone()], key)
             .unwrap();
-        let opening = Opening {
+        let opening = TlsTarget {
             config: Arc::new(client),
             name: ServerName::try_from("tsd1").unwrap(),
         };

@@ -250,7 +250,7 @@ impl Http {
         let Some(mut payload) = pending.payload else {
             match reply {
                 PutReply::Unauthorized { .. } => self.reason = Some(unauthorized(answer)),
-                PutReply::Later { words, .. } => {
+                PutReply::RetryLater { words, .. } => {
                     // Whoever cannot say what it takes now gets the least, and later.
                     self.profile.config(answer.status, &answer.body);
                     let points = self.held().map(|held| held.lines.points()).sum();
@@ -264,27 +264,30 @@ impl Http {
         for held in &mut payload.batch.lines {
             held.was_written = true;
         }
-        let taken = matches!(reply, PutReply::Taken { .. } | PutReply::Partly(_) | PutReply::Unnamed);
+        let taken = matches!(
+            reply,
+            PutReply::Accepted { .. } | PutReply::PartiallyAccepted(_) | PutReply::RejectedUnnamed
+        );
         if taken {
             self.profile.taken(now, length);
             self.worked = true;
         }
         let points = payload.batch.points();
         match reply {
-            PutReply::Taken { counted } if self.terms.stored && !counted => {
+            PutReply::Accepted { counted } if self.terms.stored && !counted => {
                 verdicts.all_again(payload.batch);
                 self.reason = Some(CloseReason::CannotAnswer);
             }
-            PutReply::Taken { .. } => {
+            PutReply::Accepted { .. } => {
                 verdicts.end_all(payload.batch, Verdict::Acknowledged);
                 verdicts.took_some();
             }
-            PutReply::Unnamed if !payload.details => self.payloads.push(Payload {
+            PutReply::RejectedUnnamed if !payload.details => self.payloads.push(Payload {
                 details: true,
                 ..payload.again()
             }),
-            PutReply::Partly(failures) => self.partly(payload, &failures, verdicts),
-            PutReply::Unnamed => self.halve(payload, "One or more data points had errors", verdicts),
+            PutReply::PartiallyAccepted(failures) => self.partly(payload, &failures, verdicts),
+            PutReply::RejectedUnnamed => self.halve(payload, "One or more data points had errors", verdicts),
             // Nobody has said yet that points go here.
             PutReply::Refused {
                 words, known: false, ..
@@ -310,7 +313,7 @@ impl Http {
                     _ => self.payloads.push(payload.again()),
                 }
             }
-            PutReply::Later { words, less } => self.later(payload, words, less, answer.retry_after, verdicts),
+            PutReply::RetryLater { words, less } => self.later(payload, words, less, answer.retry_after, verdicts),
             PutReply::Unauthorized { words } if answer.status == 403 && self.profile.has_taken() => {
                 self.elsewhere(payload, words, answer, verdicts);
                 // The next connection reads its secrets anew.
@@ -320,7 +323,7 @@ impl Http {
                 verdicts.all_again(payload.batch);
                 self.reason = Some(unauthorized(answer));
             }
-            PutReply::Misplaced { words } => self.elsewhere(payload, words, answer, verdicts),
+            PutReply::WrongUrl { words } => self.elsewhere(payload, words, answer, verdicts),
             _ => unreachable!("every reply has its arm"),
         }
     }

@@ -48,10 +48,10 @@ impl Response {
     /// Returns what this means as the answer to a put: [`reply::put`], with where a redirection leads in its words.
     pub fn put(&self) -> PutReply<'_> {
         match (&self.location, reply::put(self.status, &self.body)) {
-            (Some(host), PutReply::Misplaced { .. }) if (300..400).contains(&self.status) => {
+            (Some(host), PutReply::WrongUrl { .. }) if (300..400).contains(&self.status) => {
                 let mut words = format!("HTTP {}", self.status);
                 crate::words::append(&mut words, format!("leads to {host}").as_bytes());
-                PutReply::Misplaced { words }
+                PutReply::WrongUrl { words }
             }
             (_, reply) => reply,
         }
@@ -452,14 +452,14 @@ mod tests {
         ] {
             assert_eq!(
                 read(status).put(),
-                PutReply::Misplaced {
+                PutReply::WrongUrl {
                     words: words.to_owned()
                 }
             );
         }
         assert_eq!(
             read("201 Created").put(),
-            PutReply::Misplaced {
+            PutReply::WrongUrl {
                 words: "HTTP 201 gone".to_owned()
             }
         );

@@ -34,21 +34,21 @@ use crate::words;
 /// ```
 /// use potsdb_wire::reply::{self, PutReply};
 ///
-/// assert_eq!(reply::put(204, b""), PutReply::Taken { counted: false });
-/// assert!(matches!(reply::put(503, b"busy"), PutReply::Later { less: true, .. }));
+/// assert_eq!(reply::put(204, b""), PutReply::Accepted { counted: false });
+/// assert!(matches!(reply::put(503, b"busy"), PutReply::RetryLater { less: true, .. }));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PutReply<'a> {
     /// Every point was taken: 204, an empty body, or counts of which none says that a point failed.
-    Taken {
+    Accepted {
         /// Whether the answer holds counts: the server knows the flags.
         counted: bool,
     },
     /// All but some points were taken.
-    Partly(Failures<'a>),
+    PartiallyAccepted(Failures<'a>),
     /// Some points were refused, the others taken; the same request with `details` names them.
-    Unnamed,
+    RejectedUnnamed,
     /// The body was refused as it stands; which of its points is to blame, the answer does not say.
     Refused {
         /// The server's words.
@@ -65,7 +65,7 @@ pub enum PutReply<'a> {
         words: String,
     },
     /// Not now: the same again later.
-    Later {
+    RetryLater {
         /// The server's words.
         words: String,
         /// Whether the server asks for less (429, 503), which goes for every point. If not, it failed, and a point of
@@ -78,7 +78,7 @@ pub enum PutReply<'a> {
         words: String,
     },
     /// No points are taken here: the URL, the method or the server is not the right one.
-    Misplaced {
+    WrongUrl {
         /// The server's words.
         words: String,
     },
@@ -211,7 +211,7 @@ fn is_same_number(told: &str, text: &[u8]) -> bool {
 pub fn put(status: u16, body: &[u8]) -> PutReply<'_> {
     let words = || words(status, body, Body::read(body).as_ref());
     match status {
-        204 => PutReply::Taken { counted: false },
+        204 => PutReply::Accepted { counted: false },
         200..=299 => taken(status, body),
         400 | 422 => refused(status, body),
         401 | 403 | 407 => PutReply::Unauthorized { words: words() },
@@ -222,24 +222,24 @@ pub fn put(status: u16, body: &[u8]) -> PutReply<'_> {
             dropped: dropped(body),
             known: true,
         },
-        408 | 425 | 429 | 500 | 502..=504 | 506..=599 => PutReply::Later {
+        408 | 425 | 429 | 500 | 502..=504 | 506..=599 => PutReply::RetryLater {
             words: words(),
             less: matches!(status, 429 | 503),
         },
-        _ => PutReply::Misplaced { words: words() },
+        _ => PutReply::WrongUrl { words: words() },
     }
 }
 
 /// What a 2xx with a body means.
 fn taken(status: u16, body: &[u8]) -> PutReply<'_> {
     if body.trim_ascii().is_empty() {
-        return PutReply::Taken { counted: false };
+        return PutReply::Accepted { counted: false };
     }
     let told = Body::read(body);
     match told.as_ref().and_then(Body::counts) {
-        Some(Counts { failed: 0, .. }) => PutReply::Taken { counted: true },
+        Some(Counts { failed: 0, .. }) => PutReply::Accepted { counted: true },
         Some(counts) => failures(counts, told, true),
-        None => PutReply::Misplaced {
+        None => PutReply::WrongUrl {
             words: words(status, body, told.as_ref()),
         },
     }
@@ -257,14 +257,14 @@ fn refused(status: u16, body: &[u8]) -> PutReply<'_> {
         return PutReply::Unauthorized { words: words() };
     }
     if holds_one_of(&WRONG_URL) {
-        return PutReply::Misplaced { words: words() };
+        return PutReply::WrongUrl { words: words() };
     }
     if holds(body, "One or more data points had errors") {
-        return PutReply::Unnamed;
+        return PutReply::RejectedUnnamed;
     }
     if holds(body, "The put call has timedout") {
         let words = words();
-        return PutReply::Later { words, less: false };
+        return PutReply::RetryLater { words, less: false };
     }
     let counts = told.as_ref().and_then(Body::counts);
     if let Some(counts) = counts.filter(|counts| counts.failed > 0) {
@@ -282,7 +282,7 @@ fn failures<'a>(counts: Counts, told: Option<Body<'a>>, storage_failed: bool) ->
     let mut errors = told.map(|told| told.errors).unwrap_or_default();
     // OpenTSDB's status speaks of refusals alone: with 2xx there is none.
     errors.iter_mut().for_each(|error| error.again |= storage_failed);
-    PutReply::Partly(Failures {
+    PutReply::PartiallyAccepted(Failures {
         count: counts.failed,
         timeouts: counts.timeouts,
         errors,
@@ -349,17 +349,17 @@ mod tests {
 
     fn kind(status: u16, body: &str) -> &'static str {
         match put(status, body.as_bytes()) {
-            PutReply::Taken { counted: true } => "taken, counted",
-            PutReply::Taken { counted: false } => "taken",
-            PutReply::Partly(_) => "partly",
-            PutReply::Unnamed => "unnamed",
+            PutReply::Accepted { counted: true } => "taken, counted",
+            PutReply::Accepted { counted: false } => "taken",
+            PutReply::PartiallyAccepted(_) => "partly",
+            PutReply::RejectedUnnamed => "unnamed",
             PutReply::Refused { known: true, .. } => "refused",
             PutReply::Refused { known: false, .. } => "unclear",
             PutReply::TooLong { .. } => "too long",
-            PutReply::Later { less: true, .. } => "less",
-            PutReply::Later { less: false, .. } => "later",
+            PutReply::RetryLater { less: true, .. } => "less",
+            PutReply::RetryLater { less: false, .. } => "later",
             PutReply::Unauthorized { .. } => "unauthorized",
-            PutReply::Misplaced { .. } => "misplaced",
+            PutReply::WrongUrl { .. } => "misplaced",
         }
     }
 
@@ -444,7 +444,7 @@ mod tests {
             assert_eq!(kind(200, body), meaning, "{body}");
             assert_eq!(kind(204, body), "taken");
         }
-        let PutReply::Misplaced { words } = put(200, b"<html>\n <b>Please\x1b[31m log in") else {
+        let PutReply::WrongUrl { words } = put(200, b"<html>\n <b>Please\x1b[31m log in") else {
             panic!("misplaced")
         };
         assert_eq!(words, "HTTP 200 <html> <b>Please log in");
@@ -508,7 +508,7 @@ mod tests {
 
     fn failures_of(status: u16, body: &str) -> Failures<'_> {
         match put(status, body.as_bytes()) {
-            PutReply::Partly(failures) => failures,
+            PutReply::PartiallyAccepted(failures) => failures,
             other => panic!("{other:?}"),
         }
     }
@@ -657,7 +657,7 @@ mod tests {
             let less = true;
             assert_eq!(
                 put(503, body.as_bytes()),
-                PutReply::Later {
+                PutReply::RetryLater {
                     words: words.to_owned(),
                     less
                 },

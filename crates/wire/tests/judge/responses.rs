@@ -58,11 +58,11 @@ pub(crate) fn read_responses(
 fn check_meaning(response: &Response) {
     assert!(response.status >= 200 && response.retry_after <= Some(MAX_RETRY_AFTER));
     match response.put() {
-        PutReply::Taken { counted } => {
+        PutReply::Accepted { counted } => {
             assert!((200..300).contains(&response.status));
             assert!(counted || response.status == 204 || response.body.trim_ascii().is_empty());
         }
-        PutReply::Partly(failures) => {
+        PutReply::PartiallyAccepted(failures) => {
             assert!(failures.count > 0 && failures.unnamed() + failures.errors.len() as u64 == failures.count);
             assert!(failures.refusals().next().is_none() || !failures.storage_failed);
             let line = line::parse(b"put m 1700000000 1 h=a\n").expect("canonical");
@@ -73,9 +73,9 @@ fn check_meaning(response: &Response) {
         }
         PutReply::Refused { words, .. }
         | PutReply::TooLong { words }
-        | PutReply::Later { words, .. }
+        | PutReply::RetryLater { words, .. }
         | PutReply::Unauthorized { words }
-        | PutReply::Misplaced { words } => check_words(&words),
+        | PutReply::WrongUrl { words } => check_words(&words),
         _ => {}
     }
 }

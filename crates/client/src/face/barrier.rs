@@ -33,20 +33,20 @@ impl Barrier {
 
     /// Whether every point sent before it has its verdict, and none is being sent again.
     pub fn is_reached(&self) -> bool {
-        self.in_home()
+        self.in_instance()
             .is_none_or(|instance| instance.queue().is_reached(self.to))
     }
 
     /// Waits for that, at most `timeout`; returns whether it came.
     pub fn wait(&self, timeout: Duration) -> bool {
-        self.in_home()
+        self.in_instance()
             .is_none_or(|instance| instance.queue().wait_reached(self.to, clock::deadline(timeout)))
     }
 
     /// The home it was made in: after a fork its points are the parent's to wait for.
-    fn in_home(&self) -> Option<&ProcessInstance> {
+    fn in_instance(&self) -> Option<&ProcessInstance> {
         self.client
-            .existing_home()
+            .existing_instance()
             .filter(|instance| Some(instance.id()) == self.instance)
     }
 }

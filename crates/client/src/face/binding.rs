@@ -157,12 +157,12 @@ impl ClientBinding for Client {
     }
 
     fn begin_close(&self, timeout: Duration) {
-        self.close_home(self.instance(), timeout);
+        self.close_instance(self.instance(), timeout);
     }
 
     fn let_go(&self) {
-        if let Some(instance) = self.existing_home() {
-            self.close_home(instance, DETACHED_GRACE);
+        if let Some(instance) = self.existing_instance() {
+            self.close_instance(instance, DETACHED_GRACE);
         }
     }
 
@@ -175,7 +175,7 @@ impl ClientBinding for Client {
     }
 
     fn abandon(&self) {
-        if let Some(instance) = self.existing_home() {
+        if let Some(instance) = self.existing_instance() {
             instance.queue().abandon();
             instance.sources().call(Occasion::Stop);
         }
@@ -191,12 +191,12 @@ impl ClientBinding for Client {
 
     #[inline]
     fn has_reports(&self) -> bool {
-        self.existing_home()
+        self.existing_instance()
             .is_some_and(|instance| instance.shared().reports.has_any())
     }
 
     fn take_reports(&self) -> Vec<Report> {
-        self.existing_home()
+        self.existing_instance()
             .map(|instance| instance.shared().reports.take())
             .unwrap_or_default()
     }
@@ -210,8 +210,8 @@ impl ClientBinding for Client {
     }
 
     fn check(&self, endpoint: &Endpoint, timeout: Duration) -> io::Result<SocketAddr> {
-        let opening = crate::net::files::opening(self.options(), endpoint)?;
-        check::check(endpoint, opening.as_ref(), timeout)
+        let tls_target = crate::net::files::tls_target(self.options(), endpoint)?;
+        check::check(endpoint, tls_target.as_ref(), timeout)
     }
 
     fn visit(&self, endpoint: &Endpoint, address: SocketAddr, timeout: Duration) -> io::Result<Visit> {

@@ -33,7 +33,7 @@ impl Builder {
         let scheme = check_endpoints(&self.endpoints)?;
         check_wire(scheme, &options)?;
         check_given(scheme, &self.given, &options)?;
-        let openings = openings(&self.endpoints, &options)?;
+        let tls_targets = tls_targets(&self.endpoints, &options)?;
         let host_tag = match &options.host_tag {
             HostTag::Hostname => Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
             HostTag::Value(value) => Some(value.clone()),
@@ -42,7 +42,7 @@ impl Builder {
         let rules = Rules::new(options.names, options.max_tags).repairing(options.invalid == Invalid::Replace);
         check_tags(&rules, &options, host_tag.as_deref())?;
         if options.check_host {
-            check_hosts(&self.endpoints, &openings)?;
+            check_hosts(&self.endpoints, &tls_targets)?;
         }
         Client::start(Setup {
             endpoints: self.endpoints,
@@ -65,27 +65,27 @@ fn started() -> String {
 
 /// What connections over TLS begin with, per endpoint: files that cannot be used and names that cannot be on a
 /// certificate are found now.
-fn openings(endpoints: &[Endpoint], options: &Options) -> Result<Vec<TlsTarget>, ConfigError> {
+fn tls_targets(endpoints: &[Endpoint], options: &Options) -> Result<Vec<TlsTarget>, ConfigError> {
     if !endpoints.iter().any(|endpoint| endpoint.scheme().is_tls()) {
         return Ok(Vec::new());
     }
     let trust = files::trust(options).map_err(|(option, rule)| ConfigError::option(option, rule))?;
-    let opening = |endpoint: &Endpoint| {
+    let tls_target = |endpoint: &Endpoint| {
         trust
-            .opening(endpoint.host())
+            .tls_target(endpoint.host())
             .map_err(|rule| ConfigError::url(endpoint.host(), rule))
     };
-    endpoints.iter().map(opening).collect()
+    endpoints.iter().map(tls_target).collect()
 }
 
 /// One endpoint that accepts a connection is enough; the last error is told otherwise. Each gets its share of the time.
-fn check_hosts(endpoints: &[Endpoint], openings: &[TlsTarget]) -> Result<(), ConfigError> {
+fn check_hosts(endpoints: &[Endpoint], tls_targets: &[TlsTarget]) -> Result<(), ConfigError> {
     let deadline = Instant::now() + CHECK_TIMEOUT;
     let mut last = None;
     for (index, endpoint) in endpoints.iter().enumerate() {
         let others = u32::try_from(endpoints.len() - index).unwrap_or(u32::MAX);
         let share = deadline.saturating_duration_since(Instant::now()) / others;
-        match check::check(endpoint, openings.get(index), share) {
+        match check::check(endpoint, tls_targets.get(index), share) {
             Ok(_) => return Ok(()),
             Err(error) => last = Some(ConfigError::unreachable(endpoint.to_string(), error)),
         }

@@ -241,12 +241,12 @@ impl Client {
         lines: &[u8],
         timeout: Duration,
     ) -> Result<SentLines, SendError> {
-        let manner = bulk::Manner {
+        let treatment = bulk::Treatment {
             rules: &self.handle.setup.rules,
             additions: instance.own(),
             repeats: once.then(|| (instance.registry(), instance.id())),
         };
-        bulk::send(instance.queue(), manner, lines, clock::deadline(timeout))
+        bulk::send(instance.queue(), treatment, lines, clock::deadline(timeout))
     }
 
     /// Waits until every point accepted before the call has its verdict and no re-send of it is under
@@ -292,7 +292,7 @@ impl Client {
     }
 
     pub(super) fn barrier_on(&self, occasion: Occasion) -> Barrier {
-        let instance = self.existing_home();
+        let instance = self.existing_instance();
         if let Some(instance) = instance {
             instance.sources().call(occasion);
         }
@@ -318,7 +318,7 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self, timeout: Duration) -> Stats {
-        if let Some(instance) = self.existing_home() {
+        if let Some(instance) = self.existing_instance() {
             instance.sources().call(Occasion::Close);
             close(instance, timeout);
         }
@@ -328,7 +328,7 @@ impl Client {
     /// Waits for the worker's end, at most `timeout`; returns whether it has ended.
     #[must_use]
     pub fn wait_closed(&self, timeout: Duration) -> bool {
-        self.existing_home()
+        self.existing_instance()
             .is_none_or(|instance| instance.queue().wait_ended(clock::deadline(timeout)))
     }
 
@@ -357,14 +357,14 @@ impl Client {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         use crate::queue::Phase;
-        self.existing_home()
+        self.existing_instance()
             .is_some_and(|instance| matches!(instance.queue().lock().phase(), Phase::Closing(_)))
     }
 
     /// Whether the worker has not ended. In a forked child that has not sent yet: true.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.existing_home()
+        self.existing_instance()
             .is_none_or(|instance| !instance.queue().lock().has_ended())
     }
 
@@ -380,7 +380,7 @@ impl Client {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.existing_home().map(ProcessInstance::stats).unwrap_or_default()
+        self.existing_instance().map(ProcessInstance::stats).unwrap_or_default()
     }
 
     /// The options the client was built with.
@@ -427,7 +427,7 @@ impl Client {
     }
 
     /// Begins to close, and does not wait.
-    pub(super) fn close_home(&self, instance: &ProcessInstance, timeout: Duration) {
+    pub(super) fn close_instance(&self, instance: &ProcessInstance, timeout: Duration) {
         instance.sources().call(Occasion::Close);
         instance.queue().close(clock::deadline(timeout));
     }
@@ -445,7 +445,7 @@ impl Client {
         self.handle.instance.current(&self.handle.setup)
     }
 
-    pub(crate) fn existing_home(&self) -> Option<&ProcessInstance> {
+    pub(crate) fn existing_instance(&self) -> Option<&ProcessInstance> {
         self.handle.instance.existing()
     }
 
@@ -595,7 +595,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Closes a home and waits for its end, at most `timeout` and the worker's last turn.
+/// Closes a process's instance and waits for its end, at most `timeout` and the worker's last turn.
 fn close(instance: &ProcessInstance, timeout: Duration) {
     let deadline = clock::deadline(timeout);
     instance.queue().close(deadline);
@@ -609,7 +609,7 @@ fn close(instance: &ProcessInstance, timeout: Duration) {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // A home inherited by fork is the parent's to close; a child without one has nothing to.
+        // An instance inherited by fork is the parent's to close; a child without one has nothing to close.
         let Some(instance) = self.instance.existing() else {
             return;
         };

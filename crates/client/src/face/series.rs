@@ -30,9 +30,9 @@ use crate::queue::{Sent, Wait};
 pub struct Series {
     pub(crate) client: Client,
     pub(crate) known: Arc<CachedSeries>,
-    /// The home it was made in: a forked child knows its series by itself.
+    /// The process it was made in: a forked child knows its own series.
     pub(crate) instance: u64,
-    /// Whether the last tag has the number of that home's process.
+    /// Whether the last tag has the number of that process.
     pub(crate) ends_in_worker: bool,
 }
 

@@ -38,7 +38,7 @@ impl Endpoint {
 }
 
 /// Connects to the first address of an endpoint that accepts.
-pub(crate) fn check(endpoint: &Endpoint, opening: Option<&TlsTarget>, timeout: Duration) -> io::Result<SocketAddr> {
+pub(crate) fn check(endpoint: &Endpoint, tls_target: Option<&TlsTarget>, timeout: Duration) -> io::Result<SocketAddr> {
     let until = Until::new(timeout);
     let addresses = endpoint.resolve(timeout)?;
     let mut last = None;
@@ -48,7 +48,7 @@ pub(crate) fn check(endpoint: &Endpoint, opening: Option<&TlsTarget>, timeout: D
             break;
         }
         let connected = TcpStream::connect_timeout(address, share);
-        match connected.and_then(|stream| shake_hands(&stream, opening, Until::new(share))) {
+        match connected.and_then(|stream| shake_hands(&stream, tls_target, Until::new(share))) {
             Ok(_) => return Ok(*address),
             Err(error) => last = Some(error),
         }
@@ -59,11 +59,11 @@ pub(crate) fn check(endpoint: &Endpoint, opening: Option<&TlsTarget>, timeout: D
 /// Begins TLS, if there is to be any.
 pub(crate) fn shake_hands(
     stream: &TcpStream,
-    opening: Option<&TlsTarget>,
+    tls_target: Option<&TlsTarget>,
     until: Until,
 ) -> io::Result<Option<Encrypted>> {
-    let Some(opening) = opening else { return Ok(None) };
-    let mut encrypted = Encrypted::new(opening)?;
+    let Some(tls_target) = tls_target else { return Ok(None) };
+    let mut encrypted = Encrypted::new(tls_target)?;
     match encrypted.handshake(&mut Bounded::new(stream, until))? {
         true => Ok(Some(encrypted)),
         false => Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")),

@@ -26,7 +26,7 @@ pub(crate) struct Dial {
     /// Still to be tried, the next one last.
     addresses: Vec<SocketAddr>,
     attempts: Vec<Attempt>,
-    opening: Option<TlsTarget>,
+    tls_target: Option<TlsTarget>,
     next_at: Instant,
     last_error: io::Error,
 }
@@ -47,15 +47,15 @@ pub(crate) enum Dialled {
 }
 
 impl Dial {
-    /// With `opening`, connected means that the TLS handshake is over, too.
-    pub(crate) fn new(addresses: Vec<SocketAddr>, opening: Option<TlsTarget>, now: Instant) -> Dial {
+    /// With `tls_target`, connected means that the TLS handshake is over, too.
+    pub(crate) fn new(addresses: Vec<SocketAddr>, tls_target: Option<TlsTarget>, now: Instant) -> Dial {
         let last_error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         let mut addresses = alternating(addresses);
         addresses.reverse();
         Dial {
             addresses,
             attempts: Vec::new(),
-            opening,
+            tls_target,
             next_at: now,
             last_error,
         }
@@ -70,7 +70,7 @@ impl Dial {
     pub(crate) fn advance(&mut self, now: Instant, registry: &Registry, mut token: impl FnMut() -> Token) -> Dialled {
         let mut index = 0;
         while index < self.attempts.len() {
-            match self.attempts[index].advance(self.opening.as_ref()) {
+            match self.attempts[index].advance(self.tls_target.as_ref()) {
                 Ok(false) => index += 1,
                 Ok(true) => {
                     let Attempt {
@@ -118,14 +118,14 @@ impl Dial {
 
 impl Attempt {
     /// Moves it along; true when it is ready to be written to.
-    fn advance(&mut self, opening: Option<&TlsTarget>) -> io::Result<bool> {
+    fn advance(&mut self, tls_target: Option<&TlsTarget>) -> io::Result<bool> {
         if self.encrypted.is_none() {
             if !outcome(&self.socket.0)? {
                 return Ok(false);
             }
             let _ = self.socket.0.set_nodelay(true);
-            let Some(opening) = opening else { return Ok(true) };
-            self.encrypted = Some(Box::new(Encrypted::new(opening)?));
+            let Some(tls_target) = tls_target else { return Ok(true) };
+            self.encrypted = Some(Box::new(Encrypted::new(tls_target)?));
         }
         match &mut self.encrypted {
             Some(encrypted) => encrypted.handshake(&mut self.socket),

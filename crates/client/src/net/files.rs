@@ -42,9 +42,9 @@ impl Secrets {
     }
 
     /// What a connection to this endpoint begins with, over TLS.
-    pub(crate) fn opening(&self, endpoint: &Endpoint) -> Result<Option<TlsTarget>, String> {
-        let opening = self.trust.as_ref().map(|trust| trust.1.opening(endpoint.host()));
-        opening.transpose().map_err(str::to_owned)
+    pub(crate) fn tls_target(&self, endpoint: &Endpoint) -> Result<Option<TlsTarget>, String> {
+        let tls_target = self.trust.as_ref().map(|trust| trust.1.tls_target(endpoint.host()));
+        tls_target.transpose().map_err(str::to_owned)
     }
 }
 
@@ -181,12 +181,12 @@ pub(crate) fn trust(options: &Options) -> Result<TlsConfig, Wrong> {
 }
 
 /// What a connection to this endpoint begins with, now.
-pub(crate) fn opening(options: &Options, endpoint: &Endpoint) -> io::Result<Option<TlsTarget>> {
+pub(crate) fn tls_target(options: &Options, endpoint: &Endpoint) -> io::Result<Option<TlsTarget>> {
     if !endpoint.scheme().is_tls() {
         return Ok(None);
     }
     let trust = trust(options).map_err(|(option, rule)| io::Error::other(format!("option {option}: {rule}")))?;
-    trust.opening(endpoint.host()).map(Some).map_err(io::Error::other)
+    trust.tls_target(endpoint.host()).map(Some).map_err(io::Error::other)
 }
 
 fn pem(option: &'static str, path: Option<&PathBuf>) -> Result<Option<(PathBuf, Vec<u8>)>, Wrong> {

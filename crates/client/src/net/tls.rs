@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
-mod marks;
+mod record_map;
 mod stream;
 
 pub(crate) use stream::Encrypted;
@@ -68,7 +68,7 @@ impl TlsConfig {
     }
 
     /// The error is the rule that the host's name breaks.
-    pub(crate) fn opening(&self, host: &str) -> Result<TlsTarget, &'static str> {
+    pub(crate) fn tls_target(&self, host: &str) -> Result<TlsTarget, &'static str> {
         Ok(TlsTarget {
             config: self.0.clone(),
             name: ServerName::try_from(host.to_owned())

@@ -34,11 +34,11 @@ impl Visit {
         timeout: Duration,
     ) -> io::Result<Visit> {
         let secrets = Secrets::now(options, endpoint).map_err(io::Error::other)?;
-        let opening = secrets.opening(endpoint).map_err(io::Error::other)?;
+        let tls_target = secrets.tls_target(endpoint).map_err(io::Error::other)?;
         let until = Until::new(timeout);
         let stream = TcpStream::connect_timeout(&address, timeout)?;
         Ok(Visit {
-            encrypted: shake_hands(&stream, opening.as_ref(), until)?,
+            encrypted: shake_hands(&stream, tls_target.as_ref(), until)?,
             stream,
             until,
             credentials: secrets.credentials(),

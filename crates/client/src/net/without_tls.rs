@@ -31,14 +31,14 @@ impl TlsConfig {
         ))
     }
 
-    pub(crate) fn opening(&self, _host: &str) -> Result<TlsTarget, &'static str> {
+    pub(crate) fn tls_target(&self, _host: &str) -> Result<TlsTarget, &'static str> {
         match self.0 {}
     }
 }
 
 impl Encrypted {
-    pub(crate) fn new(opening: &TlsTarget) -> io::Result<Encrypted> {
-        match opening.0 {}
+    pub(crate) fn new(tls_target: &TlsTarget) -> io::Result<Encrypted> {
+        match tls_target.0 {}
     }
 
     pub(crate) fn handshake(&mut self, _socket: &mut (impl Read + Write)) -> io::Result<bool> {

@@ -164,7 +164,7 @@ impl Sockets {
         };
         let attempt = || {
             let addresses = resolver::at_port(addresses?, endpoint.port());
-            let dial = Dial::new(addresses, secrets.opening(endpoint)?, self.started + now);
+            let dial = Dial::new(addresses, secrets.tls_target(endpoint)?, self.started + now);
             Ok(Attempt::Dialling(dial, secrets.credentials()))
         };
         Some(attempt())

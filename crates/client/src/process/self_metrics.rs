@@ -20,7 +20,7 @@ use crate::config::options::{Options, Repeats};
 use crate::net::publish::{Shared, stats_of};
 use crate::process::{sibling, source};
 use crate::queue::Queue;
-use crate::queue::bulk::{self, Manner};
+use crate::queue::bulk::{self, Treatment};
 use crate::stats::Stats;
 
 /// How long the last statistics may take to arrive.
@@ -81,12 +81,12 @@ impl Through {
     /// What is refused is a prefix that leaves no room, or a clock in 1970, and what is not taken came to an end: there is
     /// nobody to tell.
     fn send(&self, lines: &str) {
-        let manner = Manner {
+        let treatment = Treatment {
             rules: &self.rules,
             additions: &self.own,
             repeats: None,
         };
-        let _ = bulk::send(&self.queue, manner, lines.as_bytes(), clock::deadline(LAST));
+        let _ = bulk::send(&self.queue, treatment, lines.as_bytes(), clock::deadline(LAST));
     }
 }
 

@@ -71,7 +71,7 @@ const BATCH_BYTES: usize = 8 * 1024;
 
 /// What becomes of a line before it is queued.
 #[derive(Clone, Copy)]
-pub(crate) struct Manner<'a> {
+pub(crate) struct Treatment<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) additions: &'a Additions,
     /// The series whose repeats are looked for, if they are, and whose they are.
@@ -80,12 +80,12 @@ pub(crate) struct Manner<'a> {
 
 pub(crate) fn send(
     queue: &Queue,
-    manner: Manner<'_>,
+    treatment: Treatment<'_>,
     input: &[u8],
     deadline: Option<Instant>,
 ) -> Result<SentLines, SendError> {
     // A repeat is found under the queue's lock, a line at a time.
-    let most = if manner.repeats.is_some() {
+    let most = if treatment.repeats.is_some() {
         1
     } else {
         queue.limit_points()
@@ -107,7 +107,7 @@ pub(crate) fn send(
         if text.is_empty() || text[0] == b'#' {
             batch.passed_over += 1;
         } else {
-            match batch.add(&mut scratch, manner, text) {
+            match batch.add(&mut scratch, treatment, text) {
                 Ok(()) => {
                     batch.points += 1;
                     batch.replaced += scratch.replaced();
@@ -152,9 +152,9 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, scratch: &mut SeriesText, manner: Manner<'_>, text: &[u8]) -> Result<(), InvalidPoint> {
-        let Manner { rules, additions, .. } = manner;
-        if let Some((registry, home)) = manner.repeats {
+    fn add(&mut self, scratch: &mut SeriesText, treatment: Treatment<'_>, text: &[u8]) -> Result<(), InvalidPoint> {
+        let Treatment { rules, additions, .. } = treatment;
+        if let Some((registry, home)) = treatment.repeats {
             let timestamp = line::extended_series(scratch, rules, additions, text, &mut self.bytes)?;
             self.repeat = Some((registry.intern(scratch), home, timestamp));
             return Ok(());

@@ -17,7 +17,7 @@ use std::io::{self, IoSlice, Read, Write};
 use rustls::ClientConnection;
 
 use super::TlsTarget;
-use super::marks::RecordMap;
+use super::record_map::RecordMap;
 
 /// What a record holds.
 const RECORD: usize = 16 * 1024;
@@ -31,7 +31,7 @@ const TURN: usize = 512 * 1024;
 /// Reads of the socket in one call that bring no plaintext: keys are renewed, tickets given out, or bytes drip.
 const RECEIVES: usize = 16;
 
-/// RecordMap kept before the kernel is asked which can be forgotten.
+/// Marks kept before the kernel is asked which can be forgotten.
 const MARKS: usize = 4096;
 
 pub(crate) struct Encrypted {
@@ -62,8 +62,9 @@ enum End {
 }
 
 impl Encrypted {
-    pub(crate) fn new(opening: &TlsTarget) -> io::Result<Encrypted> {
-        let session = ClientConnection::new(opening.config.clone(), opening.name.clone()).map_err(io::Error::other)?;
+    pub(crate) fn new(tls_target: &TlsTarget) -> io::Result<Encrypted> {
+        let session =
+            ClientConnection::new(tls_target.config.clone(), tls_target.name.clone()).map_err(io::Error::other)?;
         Ok(Encrypted {
             session,
             pending: Vec::new(),

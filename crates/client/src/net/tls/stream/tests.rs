@@ -85,12 +85,12 @@ impl Pair {
             .with_no_client_auth()
             .with_single_cert(vec![signed.cert.der().clone()], key)
             .unwrap();
-        let opening = TlsTarget {
+        let tls_target = TlsTarget {
             config: Arc::new(client),
             name: ServerName::try_from("tsd1").unwrap(),
         };
         Pair {
-            client: Encrypted::new(&opening).unwrap(),
+            client: Encrypted::new(&tls_target).unwrap(),
             server: ServerConnection::new(Arc::new(server)).unwrap(),
             wire: Wire {
                 to_server: VecDeque::new(),

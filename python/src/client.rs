@@ -10,7 +10,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::core::{Core, Door, Origin};
+use crate::core::{Core, Handle, Origin};
 use crate::errors::{self, Refusal};
 use crate::fastcall::{self, Arguments};
 use crate::frame::{self, SentFrame};
@@ -27,7 +27,7 @@ use crate::{options, values};
 /// Its method `send` is put in by `fastcall.rs`.
 #[pyclass(frozen, subclass, module = "potsdb._potsdb")]
 pub(crate) struct Client {
-    door: OnceLock<Arc<Door>>,
+    handle: OnceLock<Arc<Handle>>,
     sites: TryLock<Sites>,
     instruments: OnceLock<Instruments>,
 }
@@ -38,7 +38,7 @@ impl Client {
     #[pyo3(signature = (*_args, **_keywords))]
     fn new(_args: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Client {
         Client {
-            door: OnceLock::new(),
+            handle: OnceLock::new(),
             sites: TryLock::default(),
             instruments: OnceLock::new(),
         }
@@ -55,7 +55,7 @@ impl Client {
         port: Option<i64>,
         old: bool,
     ) -> PyResult<()> {
-        if self.door.get().is_some() {
+        if self.handle.get().is_some() {
             return Err(PyRuntimeError::new_err("the client is open already"));
         }
         let Some(url) = url.map(str::to_owned).or_else(|| env::var("POTSDB_URL").ok()) else {
@@ -80,30 +80,30 @@ impl Client {
         }
         let client = build(py, builder)?;
         // Two threads opening one client: the second client closes again, unused.
-        let _ = self.door.set(Door::open(client));
+        let _ = self.handle.set(Handle::open(client));
         Ok(())
     }
 
     /// Makes a series: a metric with its tags, checked and rendered once.
     #[pyo3(signature = (name, /, **tags))]
     fn series(&self, py: Python<'_>, name: &Bound<'_, PyAny>, tags: Option<&Bound<'_, PyDict>>) -> PyResult<Series> {
-        let door = self.door()?;
+        let handle = self.handle()?;
         let name = Text::name(name)?;
         let tags = Tags::of_series(tags)?;
         let origin = Origin {
             metric: name.as_str(),
             tagged: !tags.is_empty(),
         };
-        door.check_origin(py, origin)?;
-        let series = match door.client.series(origin.metric, &tags) {
+        handle.check_origin(py, origin)?;
+        let series = match handle.client.series(origin.metric, &tags) {
             Ok(series) => Ok(series),
             Err(error) => {
-                door.refuse(py, origin, Refusal::Invalid(error.to_string()))?;
+                handle.refuse(py, origin, Refusal::Invalid(error.to_string()))?;
                 Err(error.to_string())
             }
         };
         Ok(Series {
-            door: Arc::clone(door),
+            handle: Arc::clone(handle),
             series,
             metric: origin.metric.to_owned(),
         })
@@ -124,7 +124,7 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<SentFrame> {
         let columns = frame::columns(metric, metric_column, value, timestamp, tags)?;
-        frame::send(py, self.door()?, table, columns, timeout)
+        frame::send(py, self.handle()?, table, columns, timeout)
     }
 
     /// The client's own instruments: those of `counter`, `gauge`, `histogram` and `timer`.
@@ -165,87 +165,87 @@ impl Client {
     /// Waits until every point sent before has its verdict; False when `timeout` seconds came first.
     #[pyo3(signature = (timeout = None))]
     fn flush(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let door = self.door()?;
+        let handle = self.handle()?;
         let timeout = waits::seconds(timeout)?;
-        let barrier = door.client.barrier();
-        door.wait(py, timeout, |slice| barrier.wait(slice))
+        let barrier = handle.client.barrier();
+        handle.wait(py, timeout, |slice| barrier.wait(slice))
     }
 
     /// The place in the order of sending that a flush called now would wait for.
     fn _barrier(&self) -> PyResult<Barrier> {
-        Ok(Barrier(self.door()?.client.barrier()))
+        Ok(Barrier(self.handle()?.client.barrier()))
     }
 
     /// Every point accounted for, at this instant.
     fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
-        let door = self.door()?;
-        door.report(py)?;
-        Ok(Stats::from(&door.client.stats()))
+        let handle = self.handle()?;
+        handle.report(py)?;
+        Ok(Stats::from(&handle.client.stats()))
     }
 
     /// Stops accepting; the worker drains on its own. Returns at once.
     fn _begin_close(&self) -> PyResult<()> {
-        self.door()?.client.begin_close(Duration::MAX);
+        self.handle()?.client.begin_close(Duration::MAX);
         Ok(())
     }
 
     /// Waits for the worker's end, at most `timeout` seconds.
     fn _wait_closed(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let door = self.door()?;
-        door.wait(py, waits::seconds(timeout)?, |slice| door.client.wait_closed(slice))
+        let handle = self.handle()?;
+        handle.wait(py, waits::seconds(timeout)?, |slice| handle.client.wait_closed(slice))
     }
 
     /// Closes within `timeout` seconds; `told`: the program gets to see the final statistics.
     fn _close(&self, py: Python<'_>, timeout: Option<f64>, told: bool) -> PyResult<Stats> {
-        let door = self.door()?;
-        door.client.begin_close(Duration::MAX);
-        door.wait(py, waits::seconds(timeout)?, |slice| door.client.wait_closed(slice))?;
-        let stats = py.detach(|| door.client.close(Duration::ZERO));
+        let handle = self.handle()?;
+        handle.client.begin_close(Duration::MAX);
+        handle.wait(py, waits::seconds(timeout)?, |slice| handle.client.wait_closed(slice))?;
+        let stats = py.detach(|| handle.client.close(Duration::ZERO));
         if told {
-            door.told();
+            handle.told();
         }
-        door.report(py)?;
+        handle.report(py)?;
         Ok(Stats::from(&stats))
     }
 
     /// Gives up what is queued; the worker ends as soon as it can. Returns at once.
     fn stop(&self) -> PyResult<()> {
-        let door = self.door()?;
-        door.client.stop();
-        door.told();
+        let handle = self.handle()?;
+        handle.client.stop();
+        handle.told();
         Ok(())
     }
 
     #[getter]
     fn _is_closed(&self) -> PyResult<bool> {
-        Ok(self.door()?.client.is_closed())
+        Ok(self.handle()?.client.is_closed())
     }
 
     #[getter]
     fn _is_running(&self) -> PyResult<bool> {
-        Ok(self.door()?.client.is_running())
+        Ok(self.handle()?.client.is_running())
     }
 
     #[getter]
     fn worker(&self) -> PyResult<Option<String>> {
-        Ok(self.door()?.client.worker().map(str::to_owned))
+        Ok(self.handle()?.client.worker().map(str::to_owned))
     }
 
     /// Keeps this process's number of `worker_tag` from others until that second since 1970 is over.
     fn _keep_number_until(&self, second: u64) -> PyResult<()> {
-        self.door()?.client.keep_number_until(second);
+        self.handle()?.client.keep_number_until(second);
         Ok(())
     }
 
     #[getter]
     fn _host_tag(&self) -> PyResult<Option<String>> {
-        Ok(self.door()?.client.host_tag().map(str::to_owned))
+        Ok(self.handle()?.client.host_tag().map(str::to_owned))
     }
 
     /// Host and port of the first endpoint.
     #[getter]
     fn _endpoint(&self) -> PyResult<(String, u16)> {
-        let endpoints = self.door()?.client.endpoints();
+        let endpoints = self.handle()?.client.endpoints();
         Ok(endpoints
             .first()
             .map(|endpoint| (endpoint.host().to_owned(), endpoint.port()))
@@ -254,18 +254,18 @@ impl Client {
 
     #[getter]
     fn _queue_points(&self) -> PyResult<usize> {
-        Ok(self.door()?.client.options().queue_points)
+        Ok(self.handle()?.client.options().queue_points)
     }
 
     #[getter]
     fn _close_grace(&self) -> PyResult<f64> {
-        Ok(self.door()?.client.options().close_grace.as_secs_f64())
+        Ok(self.handle()?.client.options().close_grace.as_secs_f64())
     }
 
     fn __repr__(&self) -> String {
-        match self.door.get() {
-            Some(door) => {
-                let endpoints: Vec<String> = door.client.endpoints().iter().map(ToString::to_string).collect();
+        match self.handle.get() {
+            Some(handle) => {
+                let endpoints: Vec<String> = handle.client.endpoints().iter().map(ToString::to_string).collect();
                 format!("<potsdb.Client {}>", endpoints.join(","))
             }
             None => "<potsdb.Client, not open>".to_owned(),
@@ -283,7 +283,7 @@ impl Client {
     /// Queues one point and returns at once, with the exact line queued.
     #[inline]
     pub(crate) fn send<'py>(&self, arguments: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-        let core = &***self.door()?;
+        let core = &***self.handle()?;
         let line = match self.send_again(core, arguments) {
             Some(answer) => answer?,
             None => self.send_anew(core, arguments)?,
@@ -366,13 +366,13 @@ impl Client {
     }
 
     fn own_instruments(&self) -> PyResult<&Instruments> {
-        let door = self.door()?;
-        Ok(self.instruments.get_or_init(|| Instruments::of(door)))
+        let handle = self.handle()?;
+        Ok(self.instruments.get_or_init(|| Instruments::of(handle)))
     }
 
     #[inline]
-    pub(crate) fn door(&self) -> PyResult<&Arc<Door>> {
-        self.door
+    pub(crate) fn handle(&self) -> PyResult<&Arc<Handle>> {
+        self.handle
             .get()
             .ok_or_else(|| PyRuntimeError::new_err("the client is not open: call Client.__init__ first"))
     }

@@ -1,10 +1,10 @@
 //! What a client and its series share: the crate's client and how Python wants to be told.
 //!
 //! ```text
-//! Client, Series  --hold-->  Door  --holds-->  Core  <--holds--  the exit hook (exit.rs)
+//! Client, Series  --hold-->  Handle  --holds-->  Core  <--holds--  the exit hook (exit.rs)
 //! ```
 //!
-//! When the last object of Python's goes, its [`Door`] begins the close and returns at once: what is queued is still
+//! When the last object of Python's goes, its [`Handle`] begins the close and returns at once: what is queued is still
 //! delivered, for an hour if need be, and the exit hook, which holds the [`Core`], sees to it.
 
 use std::ops::Deref;
@@ -251,20 +251,20 @@ impl Origin<'_> {
 }
 
 /// Python's side of a client: shared by the client object and its series, closes when both are gone.
-pub(crate) struct Door {
+pub(crate) struct Handle {
     core: Arc<Core>,
 }
 
-impl Door {
+impl Handle {
     /// Takes a client in and makes it known to the exit hook.
-    pub(crate) fn open(client: potsdb::Client) -> Arc<Door> {
+    pub(crate) fn open(client: potsdb::Client) -> Arc<Handle> {
         let core = Arc::new(Core::new(client));
         exit::register(&core);
-        Arc::new(Door { core })
+        Arc::new(Handle { core })
     }
 }
 
-impl Deref for Door {
+impl Deref for Handle {
     type Target = Core;
 
     #[inline]
@@ -273,7 +273,7 @@ impl Deref for Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for Handle {
     fn drop(&mut self) {
         // Returns at once and takes no Python lock: this runs inside the garbage collector. A child that never sent has
         // nothing to close, and starts no worker for it.

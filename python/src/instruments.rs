@@ -26,7 +26,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyInt};
 
 use crate::client::Client;
-use crate::core::{Door, Origin};
+use crate::core::{Handle, Origin};
 use crate::errors::{self, Refusal};
 use crate::package;
 use crate::records;
@@ -36,9 +36,9 @@ use crate::tags::{Tags, Text};
 #[pyclass(frozen, weakref, module = "potsdb")]
 #[derive(Clone)]
 pub(crate) struct Instruments {
-    // Before the door, which closes the client: the last state is sent first.
+    // Before the handle, which closes the client: the last state is sent first.
     instruments: crates::Instruments,
-    door: Arc<Door>,
+    handle: Arc<Handle>,
 }
 
 #[pymethods]
@@ -64,7 +64,7 @@ impl Instruments {
     ) -> PyResult<Instruments> {
         let py = client.py();
         let config = |message: String| errors::config(py, message);
-        let door = client.get().door()?;
+        let handle = client.get().handle()?;
         let seconds = |name: &str, seconds: f64| {
             Duration::try_from_secs_f64(seconds)
                 .map_err(|_| config(format!("{name}: {seconds} is no number of seconds")))
@@ -78,7 +78,7 @@ impl Instruments {
                 return Err(config(format!("names: {names:?} is unknown: {rule}")));
             }
         };
-        let mut builder = crates::Instruments::builder(&door.client)
+        let mut builder = crates::Instruments::builder(&handle.client)
             .interval(seconds("interval", interval)?)
             .style(style.parse::<Style>().map_err(config)?)
             .names(names)
@@ -91,7 +91,7 @@ impl Instruments {
         let instruments = builder.build().map_err(|error| config(error.to_string()))?;
         Ok(Instruments {
             instruments,
-            door: Arc::clone(door),
+            handle: Arc::clone(handle),
         })
     }
 
@@ -178,7 +178,7 @@ impl Instruments {
     }
 
     fn __repr__(&self) -> String {
-        let endpoints: Vec<String> = self.door.client.endpoints().iter().map(ToString::to_string).collect();
+        let endpoints: Vec<String> = self.handle.client.endpoints().iter().map(ToString::to_string).collect();
         format!("<potsdb.Instruments {}>", endpoints.join(","))
     }
 
@@ -189,10 +189,10 @@ impl Instruments {
 
 impl Instruments {
     /// A client's own.
-    pub(crate) fn of(door: &Arc<Door>) -> Instruments {
+    pub(crate) fn of(handle: &Arc<Handle>) -> Instruments {
         Instruments {
-            instruments: crates::Instruments::new(&door.client),
-            door: Arc::clone(door),
+            instruments: crates::Instruments::new(&handle.client),
+            handle: Arc::clone(handle),
         }
     }
 
@@ -211,11 +211,11 @@ impl Instruments {
             metric: name.as_str(),
             tagged: !tags.is_empty(),
         };
-        self.door.check_origin(py, origin)?;
+        self.handle.check_origin(py, origin)?;
         let instrument = match ask(&self.instruments, origin.metric, &tags) {
             Ok(instrument) => Ok(instrument),
             Err(InstrumentError::Invalid(error)) => {
-                self.door.refuse(py, origin, Refusal::Invalid(error.to_string()))?;
+                self.handle.refuse(py, origin, Refusal::Invalid(error.to_string()))?;
                 Err(error.to_string())
             }
             Err(error) => return Err(PyValueError::new_err(error.to_string())),
@@ -228,9 +228,9 @@ impl Instruments {
             instrument,
             metric_len: origin.metric.len(),
             series,
-            door: Arc::clone(&self.door),
+            handle: Arc::clone(&self.handle),
         };
-        self.door.report(py)?;
+        self.handle.report(py)?;
         Ok(held)
     }
 }
@@ -243,7 +243,7 @@ struct Held<T> {
     series: String,
     metric_len: usize,
     // The last to go: it closes the client.
-    door: Arc<Door>,
+    handle: Arc<Handle>,
 }
 
 impl<T> Held<T> {
@@ -253,7 +253,7 @@ impl<T> Held<T> {
         match &self.instrument {
             Ok(instrument) => {
                 update(instrument);
-                self.door.report(py)
+                self.handle.report(py)
             }
             Err(message) => self.refused(py, message),
         }
@@ -261,8 +261,8 @@ impl<T> Held<T> {
 
     #[cold]
     fn refused(&self, py: Python<'_>, message: &str) -> PyResult<()> {
-        self.door.client.count_invalid();
-        if self.door.is_silent() || self.door.client.is_closed() {
+        self.handle.client.count_invalid();
+        if self.handle.is_silent() || self.handle.client.is_closed() {
             return Ok(());
         }
         records::invalid(py, &self.series[..self.metric_len], message)

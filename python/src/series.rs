@@ -8,7 +8,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
-use crate::core::{Door, Origin};
+use crate::core::{Handle, Origin};
 use crate::errors::Refusal;
 use crate::fastcall::{Arguments, Keyword};
 use crate::values;
@@ -16,7 +16,7 @@ use crate::values;
 /// One series of a client.
 #[pyclass(frozen, weakref, module = "potsdb")]
 pub(crate) struct Series {
-    pub(crate) door: Arc<Door>,
+    pub(crate) handle: Arc<Handle>,
     /// Why there is none: then each send counts as invalid, as it would without a series.
     pub(crate) series: Result<potsdb::Series, String>,
     pub(crate) metric: String,
@@ -65,12 +65,12 @@ impl Series {
         {
             match series.send_with(value, timestamp, Wait::No, |_| ()) {
                 Ok(sent) => {
-                    self.door.report(py)?;
+                    self.handle.report(py)?;
                     return Ok(sent != Sent::Repeated);
                 }
                 // The queue is full or closed, and nothing was done.
                 Err(SendError::WouldBlock | SendError::Closed) => {}
-                Err(error) => return self.door.refused(py, self.origin(), error).map(|()| false),
+                Err(error) => return self.handle.refused(py, self.origin(), error).map(|()| false),
             }
         }
         self.put_slowly(py, value, timestamp)
@@ -84,7 +84,7 @@ impl Series {
         value: &Bound<'_, PyAny>,
         timestamp: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let (core, origin) = (&**self.door, self.origin());
+        let (core, origin) = (&**self.handle, self.origin());
         let series = match &self.series {
             Ok(series) => series,
             Err(message) => {

@@ -13,7 +13,7 @@ use potsdb::{Client, InvalidPoint, Report, Series, TagIter, Tags};
 use crate::cell::Cell;
 use crate::error::InstrumentError;
 use crate::handles::{Counter, Gauge, Histogram, Timer};
-use crate::home::{Home, Ticked, lock};
+use crate::instance::{ProcessInstance, Ticked, lock};
 use crate::live::Outputs;
 use crate::registry::Found;
 use crate::settings::{Builder, Settings, are_bounds};
@@ -42,7 +42,7 @@ pub struct Instruments {
 struct Handle {
     client: Client,
     settings: Settings,
-    home: PerProcess<Arc<Home>>,
+    instance: PerProcess<Arc<ProcessInstance>>,
     described: PerProcess<Mutex<BTreeMap<String, Description>>>,
 }
 
@@ -91,7 +91,7 @@ impl Instruments {
             handle: Arc::new(Handle {
                 client,
                 settings,
-                home: PerProcess::default(),
+                instance: PerProcess::default(),
                 described: PerProcess::default(),
             }),
         }
@@ -155,7 +155,7 @@ impl Instruments {
     /// Sends everything with the time `at`, seconds since 1970, as a tick does: for a program that makes its
     /// [ticks itself](Builder::ticks_by_program). An instrument that has a point of that time or a later one is left out.
     pub fn tick(&self, at: u64) -> Ticked {
-        self.handle.home().tick(at)
+        self.handle.instance().tick(at)
     }
 
     /// Says what a metric is measured in and means; the last word counts. OpenTSDB's `put` has no place for it, so it
@@ -178,8 +178,8 @@ impl Instruments {
             return Vec::new();
         };
         let mut descriptions: Vec<_> = lock(described).values().cloned().collect();
-        if let Some(home) = self.handle.home.get() {
-            let registry = home.registry();
+        if let Some(instance) = self.handle.instance.get() {
+            let registry = instance.registry();
             for description in &mut descriptions {
                 description.kind = registry.kind(&description.metric);
             }
@@ -190,13 +190,13 @@ impl Instruments {
     /// What was not sent, and why.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let Some(home) = self.handle.home.get() else {
+        let Some(instance) = self.handle.instance.get() else {
             return Stats::default();
         };
-        let registry = home.registry();
+        let registry = instance.registry();
         Stats {
             instruments: registry.len(),
-            refused: home.refused.load(Ordering::Relaxed),
+            refused: instance.refused.load(Ordering::Relaxed),
             beyond_limit: registry.beyond().load(Ordering::Relaxed),
             merged: registry.merged(),
         }
@@ -230,8 +230,8 @@ impl Instruments {
 
     /// Finds the slot, or makes it.
     fn register(&self, key: Key) -> Result<Arc<Slot>, InstrumentError> {
-        let home = self.handle.home();
-        let (found, words) = home.registry().find(&key)?;
+        let instance = self.handle.instance();
+        let (found, words) = instance.registry().find(&key)?;
         self.report(words);
         match found {
             Found::Here(slot) => return Ok(slot),
@@ -242,7 +242,7 @@ impl Instruments {
         let mut sent = Vec::new();
         let outputs = self.outputs(&key, &mut sent)?;
         let line = format!("{:?}", outputs.first());
-        let (slot, words) = home.registry().insert(key, outputs, line, sent)?;
+        let (slot, words) = instance.registry().insert(key, outputs, line, sent)?;
         self.report(words);
         Ok(slot)
     }
@@ -274,12 +274,12 @@ impl Instruments {
     /// registered first.
     #[cold]
     pub(crate) fn begin(&self, key: &Key) -> Arc<Cell> {
-        let home = self.handle.home();
+        let instance = self.handle.instance();
         let mut key = key.clone();
         loop {
-            let begun = home.registry().begin(&key, home.birth());
+            let begun = instance.registry().begin(&key, instance.birth());
             if let Some(cell) = begun {
-                home.start_ticker();
+                instance.start_ticker();
                 return cell;
             }
             match self.register(key) {
@@ -293,7 +293,7 @@ impl Instruments {
                 // Another kind has taken its metric in this process.
                 Err(error) => {
                     self.report(Some(error.to_string()));
-                    return Arc::new(Cell::Beyond(Arc::clone(home.registry().beyond())));
+                    return Arc::new(Cell::Beyond(Arc::clone(instance.registry().beyond())));
                 }
             }
         }
@@ -302,9 +302,9 @@ impl Instruments {
     /// Counts an update that is refused.
     #[cold]
     pub(crate) fn refuse(&self, key: &Key, value: f64) {
-        let home = self.handle.home();
-        home.refused.fetch_add(1, Ordering::Relaxed);
-        if home.registry().refuse(&key.metric) {
+        let instance = self.handle.instance();
+        instance.refused.fetch_add(1, Ordering::Relaxed);
+        if instance.registry().refuse(&key.metric) {
             let rule = if value.is_finite() {
                 "less than a total that only grows"
             } else {
@@ -325,22 +325,22 @@ impl Instruments {
 }
 
 impl Handle {
-    /// The running process's home, attached to the client.
-    fn home(&self) -> &Arc<Home> {
-        self.home.get_or_make(|| {
-            let home = Arc::new(Home::new(&self.settings));
-            let source: Weak<dyn Source> = Arc::<Home>::downgrade(&home);
+    /// The running process's instance, attached to the client.
+    fn instance(&self) -> &Arc<ProcessInstance> {
+        self.instance.get_or_make(|| {
+            let instance = Arc::new(ProcessInstance::new(&self.settings));
+            let source: Weak<dyn Source> = Arc::<ProcessInstance>::downgrade(&instance);
             self.client.attach(source);
-            home
+            instance
         })
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // A home inherited by fork is the parent's.
-        if let Some(home) = self.home.get() {
-            home.finish();
+        // An instance inherited by fork is the parent's.
+        if let Some(instance) = self.instance.get() {
+            instance.finish();
         }
     }
 }

@@ -48,7 +48,7 @@
 mod cell;
 mod error;
 mod handles;
-mod home;
+mod instance;
 mod instruments;
 mod live;
 mod names;
@@ -61,7 +61,7 @@ mod ticker;
 
 pub use crate::error::{InstrumentError, SettingError};
 pub use crate::handles::{Counter, Gauge, Histogram, Running, Timer};
-pub use crate::home::Ticked;
+pub use crate::instance::Ticked;
 pub use crate::instruments::{Description, Instruments, Stats};
 pub use crate::names::{Names, unescape};
 pub use crate::settings::{Builder, DEFAULT_INTERVAL, DEFAULT_MAX_SERIES, DEFAULT_QUANTILES, Matcher};

@@ -1,6 +1,6 @@
 //! The instruments of one process by metric and tags, with what limits them.
 //!
-//! Pure bookkeeping under the lock of `home.rs`: nothing here sends, logs or waits. What the program should hear comes back
+//! Pure bookkeeping under the lock of `instance.rs`: nothing here sends, logs or waits. What the program should hear comes back
 //! as text, for the caller to report when it holds no lock.
 
 use std::collections::{HashMap, HashSet};

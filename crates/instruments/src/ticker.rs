@@ -1,13 +1,13 @@
-//! The ticker: a clock and a condition variable around [`Home::emit`]. When points are made is `live.rs`'s to say.
+//! The ticker: a clock and a condition variable around [`ProcessInstance::emit`]. When points are made is `live.rs`'s to say.
 //!
-//! One thread, from the first update until the client or the last handle goes. It knows its home weakly, and holds it only
+//! One thread, from the first update until the client or the last handle goes. It knows its instance weakly, and holds it only
 //! while it ticks.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::home::{Home, lock};
+use crate::instance::{ProcessInstance, lock};
 use crate::live::Moment;
 
 /// The end of the ticker, and of everything else that sends.
@@ -35,8 +35,8 @@ impl Signal {
     }
 }
 
-pub(crate) fn start(home: &Arc<Home>, signal: Arc<Signal>, interval: u64) -> io::Result<()> {
-    let home = Arc::downgrade(home);
+pub(crate) fn start(instance: &Arc<ProcessInstance>, signal: Arc<Signal>, interval: u64) -> io::Result<()> {
+    let instance = Arc::downgrade(instance);
     let run = move || {
         let mut last = None;
         while !signal.wait(until_tick(since_1970(), interval)) {
@@ -45,9 +45,9 @@ pub(crate) fn start(home: &Arc<Home>, signal: Arc<Signal>, interval: u64) -> io:
             if last.replace(tick) == Some(tick) {
                 continue;
             }
-            match home.upgrade() {
-                Some(home) => {
-                    home.emit(Moment::Tick(tick));
+            match instance.upgrade() {
+                Some(instance) => {
+                    instance.emit(Moment::Tick(tick));
                 }
                 None => return,
             }

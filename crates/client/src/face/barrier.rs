@@ -43,7 +43,7 @@ impl Barrier {
             .is_none_or(|instance| instance.queue().wait_reached(self.to, clock::deadline(timeout)))
     }
 
-    /// The home it was made in: after a fork its points are the parent's to wait for.
+    /// The process it was made in: after a fork its points are the parent's to wait for.
     fn in_instance(&self) -> Option<&ProcessInstance> {
         self.client
             .existing_instance()

@@ -1,16 +1,16 @@
-//! A client's home: what it has in one process. Queue, worker and known series.
+//! A client's instance: what it has in one process. Queue, worker and known series.
 //!
-//! After a fork the child must not touch its parent's home: the lock may be held by a thread the
-//! child does not have, the sockets are the parent's, and so are the points. So the child makes a
-//! home of its own the first time it sends, and each home knows the next:
+//! After a fork the child must not touch its parent's instance: the lock may be held by a thread the
+//! child does not have, the sockets are the parent's, and so are the points. So the child makes an
+//! instance the first time it sends, and each instance knows the next:
 //!
 //! ```text
-//! handle --> home of the parent --next--> home of the child --next--> home of the grandchild
-//!            guard: forked? yes           guard: forked? no: this is the one
+//! handle --> the parent's --next--> the child's --next--> the grandchild's
+//!            guard: forked? yes     guard: forked? no: this is the one
 //! ```
 //!
-//! The chain is written once per process and read without a lock ([`Next`]); whether a home is this process's
-//! own is one load, kept up to date by a handler the fork itself runs (crate `forkguard`).
+//! The chain is written once per process and read without a lock ([`Next`]); whether an instance is this process's
+//! is one load, kept up to date by a handler the fork itself runs (crate `forkguard`).
 
 use std::io;
 use std::sync::Arc;

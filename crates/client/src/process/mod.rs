@@ -1,4 +1,4 @@
-//! What a process has: its home in a client, its number among its siblings, what adds points up in it. Fork ends here.
+//! What a process has: its instance of a client, its number among its siblings, what adds points up in it. Fork ends here.
 
 pub(crate) mod instance;
 pub(crate) mod per_process;

@@ -14,7 +14,7 @@ use arrow_schema::DataType;
 use potsdb_wire::{InvalidPoint, Value};
 
 use super::FrameError;
-use super::text::Text;
+use super::value_text::ValueText;
 
 /// A column of values.
 pub(super) enum Numbers<'a> {
@@ -51,7 +51,7 @@ impl<'a> Numbers<'a> {
     }
 
     /// Puts the texts of the values of the rows from `from` on into `cells`; none where [`get`](Numbers::get) has none.
-    pub(super) fn read(&self, from: usize, cells: &mut [Text]) {
+    pub(super) fn read(&self, from: usize, cells: &mut [ValueText]) {
         macro_rules! each {
             ($array:expr, $value:expr) => {
                 put(
@@ -74,7 +74,7 @@ impl<'a> Numbers<'a> {
             Numbers::U64(array) => each!(array, |number| i64::try_from(number).ok().map(Value::from)),
             Numbers::F32(array) => each!(array, |float| finite(f64::from(float))),
             Numbers::F64(array) => each!(array, finite),
-            Numbers::Nulls => cells.fill(Text::default()),
+            Numbers::Nulls => cells.fill(ValueText::default()),
         }
     }
 

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Each cell of a value column is a point. Columns are read where they lie, in the layout they came in, some rows at a time
-//! (`column.rs`, `times.rs`, `strings.rs`). Strings become numbers, a row's numbers the number of its series (`key.rs`), and a
-//! series is checked and rendered when it is first seen (`ready.rs`); after that a point is three copies and the digits. Lines are
-//! gathered (`page.rs`) and appended some hundred at a time, waiting for room, as `bulk.rs` does with lines that are lines
+//! (`column.rs`, `times.rs`, `strings.rs`). Strings become numbers, a row's numbers the number of its series (`series_keys.rs`), and a
+//! series is checked and rendered when it is first seen (`series_table.rs`); after that a point is three copies and the digits. Lines are
+//! gathered (`line_buffer.rs`) and appended some hundred at a time, waiting for room, as `bulk.rs` does with lines that are lines
 //! already.
 //!
 //! A cell without a value makes no point and is counted as skipped: null, NaN (which is pandas' null), and every cell of a
@@ -27,16 +27,16 @@ use crate::error::SendError;
 use crate::face::client::Client;
 
 mod column;
-mod dense;
-mod key;
+mod dictionary_index;
+mod line_buffer;
 mod number;
-mod page;
-mod ready;
 mod send;
-mod stamp;
+mod series_keys;
+mod series_table;
 mod strings;
-mod text;
 mod times;
+mod timestamp_cache;
+mod value_text;
 
 pub use send::Frame;
 

@@ -16,12 +16,12 @@ use arrow_array::RecordBatch;
 use potsdb_wire::Timestamp;
 
 use super::column::Numbers;
-use super::key::{Keys, Rows};
+use super::line_buffer::{BUFFER, LineBuffer};
 use super::number::NULL;
-use super::page::{BUFFER, Page};
-use super::ready::Series;
-use super::text::Text;
+use super::series_keys::{Rows, SeriesKeys};
+use super::series_table::Series;
 use super::times::Times;
+use super::value_text::ValueText;
 use super::{Columns, FrameError, SentFrame, find};
 use crate::clock;
 use crate::error::SendError;
@@ -31,7 +31,7 @@ use crate::face::client::Client;
 pub struct Frame {
     client: Client,
     columns: Columns,
-    keys: Keys,
+    keys: SeriesKeys,
     chunk: Chunk,
     buffer: Box<[u8; BUFFER]>,
 }
@@ -43,11 +43,11 @@ impl Frame {
     pub(super) fn new(client: Client, columns: Columns) -> Frame {
         Frame {
             client,
-            keys: Keys::new(&columns),
+            keys: SeriesKeys::new(&columns),
             chunk: Chunk {
                 times: [None; CHUNK].into(),
                 numbers: [NULL; CHUNK].into(),
-                values: vec![[Text::default(); CHUNK]; columns.values.len()],
+                values: vec![[ValueText::default(); CHUNK]; columns.values.len()],
             },
             columns,
             buffer: Box::new([0; BUFFER]),
@@ -69,7 +69,7 @@ impl Frame {
             buffer,
         } = self;
         let mut table = Table::of(client, columns, keys, chunk, batch)?;
-        let mut page = Page::new(client, buffer, columns.values.len(), from, deadline);
+        let mut page = LineBuffer::new(client, buffer, columns.values.len(), from, deadline);
         // Whatever ends it, the page knows what was taken.
         let _ = table.send(&mut page, from, batch.num_rows());
         page.end()
@@ -100,14 +100,14 @@ struct Chunk {
     times: Box<[Option<Timestamp>; CHUNK]>,
     numbers: Box<[u32; CHUNK]>,
     /// By column of values.
-    values: Vec<[Text; CHUNK]>,
+    values: Vec<[ValueText; CHUNK]>,
 }
 
 impl<'a> Table<'a> {
     fn of(
         client: &'a Client,
         columns: &'a Columns,
-        keys: &'a mut Keys,
+        keys: &'a mut SeriesKeys,
         chunk: &'a mut Chunk,
         batch: &'a RecordBatch,
     ) -> Result<Table<'a>, FrameError> {
@@ -133,7 +133,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    fn send(&mut self, page: &mut Page<'_>, from: usize, to: usize) -> Result<(), SendError> {
+    fn send(&mut self, page: &mut LineBuffer<'_>, from: usize, to: usize) -> Result<(), SendError> {
         for first in (from..to).step_by(CHUNK) {
             let len = CHUNK.min(to - first);
             self.times.read(first, &mut self.chunk.times[..len]);
@@ -150,7 +150,7 @@ impl<'a> Table<'a> {
 
     /// Writes the lines of a row, the n-th of the chunk.
     #[inline]
-    fn send_row(&mut self, page: &mut Page<'_>, row: usize, n: usize) -> Result<(), SendError> {
+    fn send_row(&mut self, page: &mut LineBuffer<'_>, row: usize, n: usize) -> Result<(), SendError> {
         // Lines of a row are appended together, as far as they fit: what is cut between rows can be given again.
         if !page.fits_row() {
             page.append(row)?;
@@ -194,7 +194,7 @@ impl<'a> Table<'a> {
 
     /// Notes a row without a time, or without a series: its metric is null.
     #[cold]
-    fn leave_out(&self, page: &mut Page<'_>, row: usize, n: usize) {
+    fn leave_out(&self, page: &mut LineBuffer<'_>, row: usize, n: usize) {
         let cells = self.values.len();
         match self.times.get(row) {
             Err(error) if self.chunk.times[n].is_none() => {
@@ -207,7 +207,7 @@ impl<'a> Table<'a> {
 
 /// Notes a cell without a value.
 #[cold]
-fn leave_out_cell(page: &mut Page<'_>, row: usize, values: &Numbers<'_>, column: &str) {
+fn leave_out_cell(page: &mut LineBuffer<'_>, row: usize, values: &Numbers<'_>, column: &str) {
     match values.get(row) {
         Err(error) => page.note(row, column, error, 1),
         Ok(_) => page.skip(1),

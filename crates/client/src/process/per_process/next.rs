@@ -5,7 +5,7 @@
 //! is filled, with the number of the process that does it. A claim of another process that came to nothing is passed over.
 //!
 //! ```text
-//! [claimed by 71, empty]  [claimed by 85, home]  [free]  [free]
+//! [claimed by 71, empty]  [claimed by 85, instance]  [free]  [free]
 //!  71 forked meanwhile     this process's         the one that is read is the first that holds something
 //! ```
 //!

@@ -46,7 +46,7 @@ pub struct Ticked {
     pub closed: bool,
 }
 
-pub(crate) struct Home {
+pub(crate) struct ProcessInstance {
     idle: Idle,
     interval: u64,
     /// The last tick that the program made, if it makes them.
@@ -58,9 +58,9 @@ pub(crate) struct Home {
     pub(crate) refused: AtomicU64,
 }
 
-impl Home {
-    pub(crate) fn new(settings: &Settings) -> Home {
-        Home {
+impl ProcessInstance {
+    pub(crate) fn new(settings: &Settings) -> ProcessInstance {
+        ProcessInstance {
             idle: settings.idle,
             interval: settings.interval,
             last_tick: settings.ticks_since.map(AtomicU64::new),
@@ -162,7 +162,7 @@ impl Home {
     }
 }
 
-impl Source for Home {
+impl Source for ProcessInstance {
     fn on(&self, occasion: Occasion) {
         match occasion {
             Occasion::Flush => {

@@ -7,13 +7,13 @@ use potsdb_wire::{Value, ValueBuffer};
 
 /// The text, or none.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Text {
+pub(super) struct ValueText {
     /// What is behind the text is whatever it is.
     pub(super) bytes: ValueBuffer,
     len: u8,
 }
 
-impl Text {
+impl ValueText {
     /// Makes it the text of this value.
     #[inline]
     pub(super) fn set(&mut self, value: Option<Value>) {

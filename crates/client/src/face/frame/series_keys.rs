@@ -5,7 +5,7 @@
 //! dc    "eu"     -> 0   "us"    -> 1          (1, 0) -> 2
 //! ```
 //!
-//! Where all columns are dictionaries of few strings, a row's places in them make an index into a table of series (`dense.rs`).
+//! Where all columns are dictionaries of few strings, a row's places in them make an index into a table of series (`dictionary_index.rs`).
 //! Of plain strings each row's is looked up by content, unless it is the row before's. What is known is bounded: a table of
 //! ever new strings makes the page of known ones begin anew.
 
@@ -13,9 +13,9 @@ use arrow_array::RecordBatch;
 use hashbrown::HashMap;
 use potsdb_wire::{Field, InvalidPoint, SeriesText};
 
-use super::dense::Dense;
+use super::dictionary_index::DictionaryIndex;
 use super::number::NULL;
-use super::ready::{Ready, Rendered, Series};
+use super::series_table::{Rendered, Series, SeriesTable};
 use super::strings::Texts;
 use super::{Columns, FrameError, find};
 use crate::face::client::Client;
@@ -24,10 +24,10 @@ use crate::face::client::Client;
 pub(super) const KNOWN: usize = 1 << 16;
 
 /// What is known of the columns that make series.
-pub(super) struct Keys {
+pub(super) struct SeriesKeys {
     columns: Vec<Key>,
     /// By the number of the series and then by column of values.
-    ready: Ready,
+    ready: SeriesTable,
     values: usize,
 }
 
@@ -49,8 +49,8 @@ const NEAR: usize = 1024;
 /// What no row has: no number is that of a null and comes after one.
 const NOWHERE: ((u32, u32), u32) = ((NULL, NULL), NULL);
 
-impl Keys {
-    pub(super) fn new(columns: &Columns) -> Keys {
+impl SeriesKeys {
+    pub(super) fn new(columns: &Columns) -> SeriesKeys {
         let metric = columns.metric.iter().map(|column| (column, None));
         let tags = columns.tags.iter().map(|(column, name)| (column, Some(name.clone())));
         let key = |(column, tag): (&String, Option<String>)| Key {
@@ -60,9 +60,9 @@ impl Keys {
             joined: HashMap::new(),
             near: vec![NOWHERE; NEAR],
         };
-        Keys {
+        SeriesKeys {
             columns: metric.chain(tags).map(key).collect(),
-            ready: Ready::default(),
+            ready: SeriesTable::default(),
             values: columns.values.len(),
         }
     }
@@ -75,7 +75,7 @@ impl Keys {
             .map(|key| Texts::of(&key.column, find(batch, &key.column)?))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Rows {
-            dense: Dense::of(&texts, batch.num_rows()),
+            dense: DictionaryIndex::of(&texts, batch.num_rows()),
             keys: self,
             columns: texts.into_iter().map(Column::of).collect(),
         })
@@ -117,9 +117,9 @@ fn count(known: usize) -> u32 {
 
 /// The rows of one batch, by their series.
 pub(super) struct Rows<'a> {
-    keys: &'a mut Keys,
+    keys: &'a mut SeriesKeys,
     columns: Vec<Column<'a>>,
-    dense: Option<Dense>,
+    dense: Option<DictionaryIndex>,
 }
 
 impl Rows<'_> {
@@ -202,7 +202,7 @@ impl Rows<'_> {
         }
         self.keys.ready.clear();
         self.columns.iter_mut().for_each(Column::forget);
-        self.dense.iter_mut().for_each(Dense::forget);
+        self.dense.iter_mut().for_each(DictionaryIndex::forget);
     }
 }
 

@@ -10,8 +10,8 @@
 
 use potsdb_wire::{InvalidPoint, MAX_LINE, SeriesText, Timestamp, line};
 
-use super::stamp::Stamp;
-use super::text::Text;
+use super::timestamp_cache::TimestampCache;
+use super::value_text::ValueText;
 
 /// A series rendered, or what is illegal in it.
 pub(super) type Rendered = Result<SeriesText, Bad>;
@@ -24,7 +24,7 @@ pub(super) const LONGEST: usize = MAX_LINE + 1 + line::MIDDLE_LEN;
 
 /// Series by number.
 #[derive(Default)]
-pub(super) struct Ready(Vec<Option<Series>>);
+pub(super) struct SeriesTable(Vec<Option<Series>>);
 
 pub(super) enum Series {
     Short(Short),
@@ -32,7 +32,7 @@ pub(super) enum Series {
     Bad(Box<Bad>),
 }
 
-impl Ready {
+impl SeriesTable {
     /// A series by its number; `None` where it was not added yet.
     #[inline]
     pub(super) fn get(&self, number: usize) -> Option<&Series> {
@@ -93,9 +93,9 @@ impl Short {
     #[inline]
     pub(super) fn write(
         &self,
-        stamp: &mut Stamp,
+        stamp: &mut TimestampCache,
         timestamp: Timestamp,
-        value: &Text,
+        value: &ValueText,
         buffer: &mut [u8; SHORT],
     ) -> usize {
         let mut len = usize::from(self.head_len);
@@ -128,7 +128,7 @@ mod tests {
     fn a_short_series_line_is_the_one_of_its_text() {
         let value = |float: f64| Value::try_from(float).unwrap();
         let time = |seconds| Timestamp::from_secs(seconds).unwrap();
-        let mut stamp = Stamp::new();
+        let mut stamp = TimestampCache::new();
         let (mut short, mut long) = (0, 0);
         for (metric, tag) in (1..41).map(|len| (len, 1)).chain((1..81).map(|len| (1, len))) {
             let mut text = SeriesText::new();
@@ -142,7 +142,7 @@ mod tests {
                 let expected = line::write(&text, timestamp, value, &mut expected).unwrap();
                 match Short::of(&text) {
                     Some(series) => {
-                        let mut text = Text::default();
+                        let mut text = ValueText::default();
                         text.set(Some(value));
                         let len = series.write(&mut stamp, timestamp, &text, &mut buffer);
                         assert_eq!(buffer[..len], *expected);

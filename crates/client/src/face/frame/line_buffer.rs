@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use potsdb_wire::{InvalidPoint, SeriesText, Timestamp, Value, line};
 
-use super::ready::{LONGEST, Short};
-use super::stamp::Stamp;
-use super::text::Text;
+use super::series_table::{LONGEST, Short};
+use super::timestamp_cache::TimestampCache;
+use super::value_text::ValueText;
 use super::{BAD_CELLS, BadCell, FrameError, SentFrame};
 use crate::error::SendError;
 use crate::face::client::Client;
@@ -16,7 +16,7 @@ use crate::face::client::Client;
 /// What is appended at once, at most.
 pub(super) const BUFFER: usize = 8 * 1024;
 
-pub(super) struct Page<'a> {
+pub(super) struct LineBuffer<'a> {
     client: &'a Client,
     buffer: &'a mut [u8; BUFFER],
     deadline: Option<Instant>,
@@ -26,7 +26,7 @@ pub(super) struct Page<'a> {
     points: u32,
     /// The most points the queue takes at once.
     most: u32,
-    stamp: Stamp,
+    stamp: TimestampCache,
     noted: Noted,
     sent: SentFrame,
 }
@@ -39,7 +39,7 @@ struct Noted {
     bad: Vec<BadCell>,
 }
 
-impl<'a> Page<'a> {
+impl<'a> LineBuffer<'a> {
     /// An empty page for the rows from `from` on, of so many values each.
     pub(super) fn new(
         client: &'a Client,
@@ -47,9 +47,9 @@ impl<'a> Page<'a> {
         values: usize,
         from: usize,
         deadline: Option<Instant>,
-    ) -> Page<'a> {
+    ) -> LineBuffer<'a> {
         let most = client.instance().queue().limit_points();
-        Page {
+        LineBuffer {
             client,
             buffer,
             deadline,
@@ -57,7 +57,7 @@ impl<'a> Page<'a> {
             row_fits: BUFFER.saturating_sub(values * LONGEST),
             points: 0,
             most: u32::try_from(most).unwrap_or(u32::MAX),
-            stamp: Stamp::new(),
+            stamp: TimestampCache::new(),
             noted: Noted::default(),
             sent: SentFrame {
                 rows: from,
@@ -84,9 +84,9 @@ impl<'a> Page<'a> {
         self.points >= self.most
     }
 
-    /// Writes the line of a point, which [`fits`](Page::fits).
+    /// Writes the line of a point, which [`fits`](LineBuffer::fits).
     #[inline]
-    pub(super) fn write(&mut self, series: &Short, timestamp: Timestamp, value: &Text) {
+    pub(super) fn write(&mut self, series: &Short, timestamp: Timestamp, value: &ValueText) {
         let free = self.buffer[self.len..].first_chunk_mut();
         let free = free.expect("it was asked whether a longer line fits");
         self.len += series.write(&mut self.stamp, timestamp, value, free);

@@ -6,7 +6,7 @@
 use potsdb_wire::Timestamp;
 
 /// The text of the time it was last asked for.
-pub(super) struct Stamp {
+pub(super) struct TimestampCache {
     /// The time, with zeros for its last four digits.
     base: u64,
     text: [u8; LEN],
@@ -19,9 +19,9 @@ const LEN: usize = 13;
 /// What the last four digits count to.
 const TURN: u64 = 10_000;
 
-impl Stamp {
-    pub(super) fn new() -> Stamp {
-        Stamp {
+impl TimestampCache {
+    pub(super) fn new() -> TimestampCache {
+        TimestampCache {
             // Sentinel: forces a full rewrite at the first call.
             base: u64::MAX,
             text: [0; LEN],
@@ -71,7 +71,7 @@ mod tests {
         let seconds = [
             0, 1, 9, 10, 99, 100, 9_998, 9_999, 10_000, 10_001, 1, 90_000, 89_999, 90_000, 90_000, 99_999,
         ];
-        let mut stamp = Stamp::new();
+        let mut stamp = TimestampCache::new();
         let mut write = |timestamp: Timestamp| {
             let mut buffer = [b'x'; LEN];
             let len = stamp.write(timestamp, &mut buffer);

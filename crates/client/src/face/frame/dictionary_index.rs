@@ -6,12 +6,12 @@
 //! ```
 //!
 //! The table is of one batch: another's dictionary may have other strings, or the same in other places. It is filled from what
-//! `key.rs` knows by content, when a combination is first met, so it changes what a row costs and nothing else.
+//! `series_keys.rs` knows by content, when a combination is first met, so it changes what a row costs and nothing else.
 
 use super::number::NULL;
 use super::strings::Texts;
 
-pub(super) struct Dense {
+pub(super) struct DictionaryIndex {
     strides: Vec<u32>,
     /// The number of the series, by place; null where it was not looked up yet.
     pub(super) series: Vec<u32>,
@@ -23,9 +23,9 @@ const MOST: usize = 1 << 16;
 /// A table no larger than this is worth while for the shortest batch.
 const LITTLE: usize = 1 << 8;
 
-impl Dense {
+impl DictionaryIndex {
     /// A table for a batch of so many rows, if all columns are dictionaries and it is worth while.
-    pub(super) fn of(columns: &[Texts<'_>], rows: usize) -> Option<Dense> {
+    pub(super) fn of(columns: &[Texts<'_>], rows: usize) -> Option<DictionaryIndex> {
         let mut places = 1_usize;
         let mut strides = Vec::with_capacity(columns.len());
         for column in columns {
@@ -39,7 +39,7 @@ impl Dense {
                 .filter(|&places| places <= MOST)?;
         }
         // No more places to clear than there are rows to be quick about.
-        (places <= rows.max(LITTLE)).then(|| Dense {
+        (places <= rows.max(LITTLE)).then(|| DictionaryIndex {
             strides,
             series: vec![NULL; places],
         })
@@ -67,7 +67,7 @@ mod tests {
     use arrow_array::{ArrayRef, DictionaryArray, PrimitiveArray, RecordBatch, StringArray};
 
     use super::super::Columns;
-    use super::super::key::Keys;
+    use super::super::series_keys::SeriesKeys;
 
     /// Whichever way is taken, rows of one series have one number, and those of another have others.
     #[test]
@@ -87,7 +87,7 @@ mod tests {
             Columns::new().value("v", "m").tag("path").tag("dc"),
             Columns::new().value_of("v", "path").tag("dc"),
         ] {
-            let mut keys = Keys::new(&columns);
+            let mut keys = SeriesKeys::new(&columns);
             let mut table = keys.rows(&batch).unwrap();
             assert!(table.is_dense());
             let (mut found, mut expected) = ([0; 500], [0; 500]);

@@ -363,7 +363,7 @@ impl Http {
         match (payload.attribute(failures.errors.iter()), failures.unnamed()) {
             (Some(faults), 0) => self.end_each(payload, &faults, true, verdicts),
             _ if failures.storage_failed || failures.timeouts > 0 => {
-                fail_some(payload, storage(), false, None, verdicts)
+                fail_some(payload, storage(), false, None, verdicts);
             }
             _ if alone && failures.errors.iter().any(|error| error.again) => {
                 fail_some(payload, storage(), false, None, verdicts);

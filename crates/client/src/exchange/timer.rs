@@ -19,6 +19,7 @@ pub(crate) enum Timer {
     /// The end of the stream is waited for no longer.
     LastWords,
     /// The server asked to be left alone until then.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP asks for a time"))]
     Rest,
     /// The answer to the login line is waited for no longer.
     Login,

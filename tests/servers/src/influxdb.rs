@@ -1,9 +1,7 @@
 //! InfluxDB 1.x with its OpenTSDB listener: answers `version` without a newline, and stores a second or so later.
 
 use std::fs;
-use std::time::Duration;
 
-use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -14,7 +12,8 @@ use crate::{Server, Stored};
 /// An InfluxDB of its own, with the database `opentsdb`.
 #[derive(Debug)]
 pub struct InfluxDb {
-    process: Process,
+    /// Its process.
+    pub process: Process,
     telnet: u16,
     api: u16,
 }
@@ -61,19 +60,6 @@ impl InfluxDb {
     /// Writes a line of its own protocol.
     pub fn write(&self, line: &str) {
         success(self.api, "POST", "/write?db=opentsdb", line.as_bytes());
-    }
-
-    /// Kills it with SIGKILL, and starts it again on its data.
-    pub fn kill_and_restart(&mut self) {
-        self.process.kill();
-        self.process.restart();
-    }
-
-    /// Ends it with SIGTERM, and starts it again on its data.
-    pub fn end_and_restart(&mut self, patience: Duration) {
-        self.process.signal(Signal::TERM);
-        self.process.wait_ended(patience);
-        self.process.restart();
     }
 }
 

@@ -11,7 +11,8 @@ use crate::{Server, Stored};
 /// A KairosDB of its own.
 #[derive(Debug)]
 pub struct KairosDb {
-    process: Process,
+    /// Its process.
+    pub process: Process,
     telnet: u16,
     api: u16,
 }
@@ -57,12 +58,6 @@ impl KairosDb {
             telnet,
             api,
         }
-    }
-
-    /// Kills it with SIGKILL, and starts it again on its data.
-    pub fn kill_and_restart(&mut self) {
-        self.process.kill();
-        self.process.restart();
     }
 
     fn query(&self, path: &str, query: &Value) -> Value {

@@ -33,6 +33,7 @@ pub use hbase::Hbase;
 pub use influxdb::InfluxDb;
 pub use kairosdb::KairosDb;
 pub use opentsdb::Tsd;
+pub use process::Process;
 pub use receiver::Receiver;
 pub use recorder::Recorder;
 pub use transcript::{Case, Exchange, Heard, Transcript};
@@ -48,7 +49,7 @@ pub trait Server {
     /// Its URL over telnet.
     fn telnet(&self) -> String;
 
-    /// Its URL over HTTP, if it has such a door.
+    /// Its URL over HTTP, if it speaks that.
     fn http(&self) -> Option<String>;
 
     /// Where its OpenTSDB telnet listener is.

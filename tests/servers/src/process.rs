@@ -41,7 +41,7 @@ pub(crate) enum Ready {
 
 /// A process that ends, and whose folder is removed, with the value.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     launch: Launch,
     running: Option<(Child, Child)>,
     folder: TempDir,
@@ -63,6 +63,19 @@ impl Process {
     pub(crate) fn restart(&mut self) {
         self.begin();
         self.wait_ready();
+    }
+
+    /// Kills it with SIGKILL, and starts it again on its data.
+    pub fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// Ends it with SIGTERM, and starts it again on its data.
+    pub fn end_and_restart(&mut self, patience: Duration) {
+        self.signal(Signal::TERM);
+        self.wait_ended(patience);
+        self.restart();
     }
 
     /// Starts it and does not wait.

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -14,7 +13,8 @@ use crate::{Server, Stored};
 /// A VictoriaMetrics of its own.
 #[derive(Debug)]
 pub struct VictoriaMetrics {
-    process: Process,
+    /// Its process.
+    pub process: Process,
     telnet: u16,
     http: u16,
     api: u16,
@@ -70,19 +70,6 @@ impl VictoriaMetrics {
             (written("data") >= data && written("indexdb") >= index).then_some(())
         });
         assert!(on_disk.is_some(), "rows are in memory after {patience:?}");
-    }
-
-    /// Kills it with SIGKILL, and starts it again on its data.
-    pub fn kill_and_restart(&mut self) {
-        self.process.kill();
-        self.process.restart();
-    }
-
-    /// Ends it with SIGTERM, and starts it again on its data.
-    pub fn end_and_restart(&mut self, patience: Duration) {
-        self.process.signal(Signal::TERM);
-        self.process.wait_ended(patience);
-        self.process.restart();
     }
 }
 

@@ -30,7 +30,7 @@ fn five_deaths(url: impl Fn(&InfluxDb) -> String, options: &[(&str, &str)]) {
     let load = Load::new("x.killed", sized(250_000, 1_000_000));
     let started = Instant::now();
     let client = client(&url(&server), options);
-    with_faults(&client, &load, |_| server.kill_and_restart());
+    with_faults(&client, &load, |_| server.process.kill_and_restart());
     load.is_stored(&server);
     let stats = delivered(&client, load.sent());
     told("five deaths", &stats, started);
@@ -62,7 +62,7 @@ fn asked_to_end(url: impl Fn(&InfluxDb) -> String, points: u64) -> u64 {
     let client = client(&url(&server), &[("mps", "100")]);
     with_faults(&client, &load, |fault| {
         if fault == 0 {
-            server.end_and_restart(LONG);
+            server.process.end_and_restart(LONG);
         }
     });
     let missing = load.missing_for_good(&server, Duration::from_secs(5));

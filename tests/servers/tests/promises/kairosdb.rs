@@ -23,7 +23,7 @@ fn no_point_is_missing_after_five_deaths() {
     let load = Load::new("x.killed", sized(15_000, 200_000));
     let started = Instant::now();
     let client = client(&server.telnet(), &[("settle_bytes", "256MiB")]);
-    with_faults(&client, &load, |_| server.kill_and_restart());
+    with_faults(&client, &load, |_| server.process.kill_and_restart());
     load.is_stored(&server);
     let stats = delivered(&client, load.sent());
     told("five deaths", &stats, started);

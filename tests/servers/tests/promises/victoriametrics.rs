@@ -81,7 +81,7 @@ fn what_was_acknowledged_over_http_and_has_reached_the_disk_outlives_its_death()
         scope.spawn(|| fresh.send(&client));
         let enough = safe.sent() + fresh.sent() / 2;
         until(LONG, || (client.stats().delivered() >= enough).then_some(())).expect("points get their verdicts");
-        server.kill_and_restart();
+        server.process.kill_and_restart();
     });
     client.flush(LONG).expect("everything gets its verdict");
     safe.is_stored(&server);
@@ -103,7 +103,7 @@ fn no_point_is_missing_when_it_is_asked_to_end_over_http() {
     let load = Load::new("x.ended", sized(200_000, 1_000_000));
     let started = Instant::now();
     let client = client(&server.http().expect("it has one"), &[]);
-    with_faults(&client, &load, |_| server.end_and_restart(LONG));
+    with_faults(&client, &load, |_| server.process.end_and_restart(LONG));
     load.is_stored(&server);
     let stats = delivered(&client, load.sent());
     told("ended five times", &stats, started);

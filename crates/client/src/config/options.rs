@@ -168,7 +168,7 @@ pub(crate) fn is_option(name: &str) -> bool {
 /// ```
 /// let option = potsdb::OPTIONS.iter().find(|option| option.name == "settle").unwrap();
 /// assert_eq!(option.default(), "2s");
-/// assert_eq!(option.help, "how long answered points stay re-sendable; 0: not at all");
+/// assert_eq!(option.help, "how long acknowledged points are kept for re-sending; 0: not kept");
 /// ```
 #[non_exhaustive]
 pub struct OptionSpec {

@@ -274,7 +274,7 @@ impl Client {
         }
     }
 
-    /// RecordMap this place in the order of sending, to wait for it in slices or from elsewhere.
+    /// Marks this place in the order of sending, to wait for it in slices or from elsewhere.
     ///
     /// ```
     /// use std::time::Duration;
@@ -616,7 +616,13 @@ impl Drop for Handle {
         if self.detached.load(Ordering::Relaxed) || is_worker() {
             instance.queue().close(clock::deadline(DETACHED_GRACE));
         } else {
+            let before = instance.stats().dropped.total();
             close(instance, self.setup.options.close_grace);
+            // Nobody holds the client any more who could ask for its statistics.
+            let lost = instance.stats().dropped.total() - before;
+            if lost > 0 {
+                log::warn!("{lost} points were not delivered before the client ended (close_grace)");
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 //! `1m-avg`: the values of each whole minute become one, at the minute's beginning; `-nan`, `-null` or `-zero` also makes
 //! one where there is none. `0all-avg` makes one of everything. Times are UTC, so that a day is 86 400 s.
 //!
-//! Pure; read by `query.rs`, applied by `result.rs`.
+//! Pure; read by `mod.rs`, applied by `result.rs`.
 
 use std::ops::Range;
 

@@ -2,7 +2,7 @@
 //!
 //! Two spellings mean the same: `{host=web01|web02,dc=*}` in a GET query, where every tag also groups, and the objects
 //! `{"type":"literal_or","tagk":"host","filter":"web01|web02","groupBy":true}` of a POST body.
-//! Used by `query.rs` to read them, by `result.rs` to apply them.
+//! Used by `mod.rs` to read them, by `result.rs` to apply them.
 
 use regex_lite::Regex;
 

@@ -3,7 +3,7 @@
 //! Relative (`1h-ago`, `now`), a number (10 digits and fewer are seconds, more are milliseconds, `1364410924.250` is both)
 //! or a date in UTC (`2012/10/08-13:35:00`, shorter down to the day). Months are 30 days, years 365, as OpenTSDB has them.
 //!
-//! Called by `query.rs`, and by `result.rs` for stored points; the clock is an argument.
+//! Called by `mod.rs`, and by `result.rs` for stored points; the clock is an argument.
 
 /// Reads a time; the error says which rule it broke.
 pub(crate) fn millis(text: &str, now: i64) -> Result<i64, String> {

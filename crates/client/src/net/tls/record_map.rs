@@ -1,4 +1,4 @@
-//! RecordMap: which plaintext a part of the ciphertext stands for.
+//! The record map: which plaintext a part of the ciphertext stands for.
 //!
 //! ```text
 //! ciphertext   | handshake | record  | record      | alert |      kernel: has so many bytes
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! One mark per record: a peer can read a record whole or not at all. So what the peer's kernel has acknowledged of a
-//! connection is known in lines over TLS as it is without. RecordMap below what was acknowledged are forgotten.
+//! connection is known in lines over TLS as it is without. Marks below what was acknowledged are forgotten.
 
 use std::collections::VecDeque;
 

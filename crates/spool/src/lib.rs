@@ -3,5 +3,9 @@
 #![forbid(unsafe_code)]
 
 pub mod acked;
+pub mod disk;
 pub mod format;
 pub mod ranges;
+#[cfg(test)]
+mod simulation;
+pub mod store;

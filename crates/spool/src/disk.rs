@@ -56,6 +56,8 @@ pub trait File: Send + 'static {
     fn write_at(&self, at: u64, parts: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Returns when what was written is on the disk. After an error it may never be.
     fn sync(&self) -> io::Result<()>;
+    /// Whether it still has a name: if not, it is gone when it is closed, whatever was synced.
+    fn has_name(&self) -> bool;
     /// Sets disk space aside for a file of that length, which stays as long as it is. Does nothing where that cannot be done.
     fn reserve(&self, length: u64) -> io::Result<()>;
     /// Ends the file there, and gives back what was set aside behind.

@@ -78,6 +78,8 @@ pub struct Lock {
 struct State {
     nodes: Vec<Node>,
     locks: BTreeMap<usize, u32>,
+    /// Files and folders that have no name any more.
+    gone: BTreeSet<usize>,
     processes: u32,
     dead: BTreeSet<u32>,
     dice: Dice,
@@ -93,16 +95,18 @@ struct State {
     /// Of a hundred calls, so many fail.
     failures: u64,
     hanging: Option<Call>,
+    /// Calls that hang.
+    hung: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Node {
     Folder(Names),
     File(Content),
 }
 
 /// The names of a folder: as they are, as they are on the disk, and what has changed since.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Names {
     now: BTreeMap<String, usize>,
     stable: BTreeMap<String, usize>,
@@ -117,7 +121,7 @@ enum Change {
 }
 
 /// The bytes of a file: as they are, as they are on the disk, and the pages that a sync would write.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Content {
     now: Vec<u8>,
     stable: Vec<u8>,
@@ -134,6 +138,7 @@ impl Disk {
         let state = State {
             nodes: vec![Node::Folder(Names::default())],
             locks: BTreeMap::new(),
+            gone: BTreeSet::new(),
             processes: 0,
             dead: BTreeSet::new(),
             dice: Dice::new(seed),
@@ -146,6 +151,7 @@ impl Disk {
             failing: Vec::new(),
             failures: 0,
             hanging: None,
+            hung: 0,
         };
         Disk(Arc::new((Mutex::new(state), Condvar::new())))
     }
@@ -217,6 +223,13 @@ impl Disk {
         self.state().hanging = Some(call);
     }
 
+    /// Returns when a call hangs.
+    pub fn until_hung(&self) {
+        let state = self.state();
+        let hung = |state: &mut State| state.hung == 0;
+        drop(self.0.1.wait_while(state, hung).unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// The disk holds so many bytes.
     pub fn resize(&self, bytes: u64) {
         self.state().capacity = bytes;
@@ -238,6 +251,28 @@ impl Disk {
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.state().calls
+    }
+
+    /// Removes a folder of the root, with everything in it, while it may be open.
+    pub fn remove(&self, name: &str) {
+        let mut state = self.state();
+        let names = state.names(0);
+        names.stable.remove(name);
+        let mut going: Vec<_> = names.now.remove(name).into_iter().collect();
+        while let Some(node) = going.pop() {
+            state.gone.insert(node);
+            if let Node::Folder(names) = &mut state.nodes[node] {
+                going.extend(std::mem::take(&mut names.now).into_values());
+            }
+        }
+        state.count();
+    }
+
+    /// Puts everything on another disk, in the place of what was there.
+    pub fn copy_to(&self, other: &Disk) {
+        let (from, mut to) = (self.state(), other.state());
+        to.nodes.clone_from(&from.nodes);
+        to.count();
     }
 
     /// A file's bytes, to be tampered with: what is done is on the disk.
@@ -309,7 +344,10 @@ enum Fate {
 fn enter(disk: &Disk, process: u32, call: Call) -> io::Result<(MutexGuard<'_, State>, Fate)> {
     let mut state = disk.state();
     while state.hanging == Some(call) && !state.dead.contains(&process) {
+        state.hung += 1;
+        disk.0.1.notify_all();
         state = disk.0.1.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.hung -= 1;
     }
     if state.dead.contains(&process) {
         return Err(io::Error::other("the process has ended"));
@@ -350,6 +388,19 @@ fn enter(disk: &Disk, process: u32, call: Call) -> io::Result<(MutexGuard<'_, St
 }
 
 impl Folder {
+    /// The disk's root again, for the same process.
+    ///
+    /// # Errors
+    ///
+    /// None: it is what opens a folder.
+    pub fn again(&self) -> io::Result<Folder> {
+        Ok(Folder {
+            disk: self.disk.clone(),
+            process: self.process,
+            node: 0,
+        })
+    }
+
     fn enter(&self, call: Call) -> io::Result<MutexGuard<'_, State>> {
         Ok(enter(&self.disk, self.process, call)?.0)
     }
@@ -366,6 +417,9 @@ impl disk::Folder for Folder {
 
     fn folder(&self, name: &str) -> io::Result<Folder> {
         let mut state = self.enter(Call::Create)?;
+        if state.gone.contains(&self.node) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let node = match state.names(self.node).now.get(name) {
             Some(node) => *node,
             None => {
@@ -388,6 +442,9 @@ impl disk::Folder for Folder {
 
     fn create(&self, name: &str) -> io::Result<File> {
         let mut state = self.enter(Call::Create)?;
+        if state.gone.contains(&self.node) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         if state.names(self.node).now.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -436,7 +493,8 @@ impl disk::Folder for Folder {
 
     fn unlink(&self, name: &str) -> io::Result<()> {
         let mut state = self.enter(Call::Unlink)?;
-        self.node(&mut state, name)?;
+        let node = self.node(&mut state, name)?;
+        state.gone.insert(node);
         state.change(self.node, Change::Remove(name.to_owned()));
         Ok(())
     }
@@ -526,6 +584,10 @@ impl disk::File for File {
         let content = state.content(self.node);
         content.write_back(page);
         Ok(())
+    }
+
+    fn has_name(&self) -> bool {
+        !self.disk.state().gone.contains(&self.node)
     }
 
     fn reserve(&self, length: u64) -> io::Result<()> {

@@ -241,6 +241,10 @@ impl disk::File for File {
         Ok(rustix::fs::fdatasync(&self.0)?)
     }
 
+    fn has_name(&self) -> bool {
+        rustix::fs::fstat(&self.0).is_ok_and(|status| status.st_nlink > 0)
+    }
+
     fn reserve(&self, length: u64) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         {

@@ -311,6 +311,12 @@ impl<D: Folder> Store<D> {
         if self.written > 0 || !current.is_named {
             current.file.sync()?;
             self.syncs += 1;
+            if !current.file.has_name() {
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    "the segment that is written was deleted",
+                ));
+            }
         }
         if !current.is_named {
             self.folder.sync()?;

@@ -1,0 +1,529 @@
+//! The writer: the thread that owns the disk. Whoever uses it sends commands and collects what it tells, and never waits.
+//!
+//! ```text
+//!   the client's worker                            the writer's thread
+//!     send(Append, Sync, Read, Done ..) --queue-->  Spool --> disk
+//!     poll() <------------ what it tells -- waker --'  may hang, and holds up nobody
+//! ```
+//!
+//! The queue is bounded by the bytes of the lines in it. A command that does not fit comes back, and its lines stay where
+//! they were. While a call of the disk takes longer than [`STALLED`], [`Told::Stalled`] says so, which the caller's
+//! own `poll` finds out: the writer's thread cannot.
+//!
+//! All commands that wait are carried out before a sync, so whoever comes while one is under way shares the next.
+//!
+//! A forked child has no such thread: its commands come back. It opens a spool of its own, which gets another slot.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use std::{io, thread};
+
+use crate::disk::Folder;
+use crate::spool::{News, SlotId, Spool};
+use crate::store::{Lines, Moment, OpenError, Payload, RETRY, Refused, Stats};
+
+/// How long a call of the disk may take before it is told.
+pub const STALLED: Duration = Duration::from_secs(5);
+
+/// Bytes of lines that may wait for the writer. One command more is taken, however long.
+pub const MOST_QUEUED: usize = 4 * 1024 * 1024;
+
+/// Commands that may wait for the writer.
+const MOST_COMMANDS: usize = 65_536;
+
+/// The name of the thread.
+const NAME: &str = "potsdb-spool";
+
+/// What the writer is asked for. A `tag` is the caller's, and comes back with the answer.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Command {
+    /// To keep lines: [`Told::Appended`] or [`Told::Refused`].
+    Append {
+        /// The caller's.
+        tag: u64,
+        /// The lines.
+        lines: Lines,
+    },
+    /// To say when all that was appended before is safe: [`Told::Synced`].
+    Sync {
+        /// The caller's.
+        tag: u64,
+    },
+    /// To give lines back that are not done with: [`Told::Read`]. They count as taken until they are done with or given back.
+    Read {
+        /// The slot.
+        slot: SlotId,
+        /// From this position on.
+        from: u64,
+        /// About so many bytes.
+        bytes: usize,
+    },
+    /// These points have their verdict, and go nowhere again.
+    Done {
+        /// The slot.
+        slot: SlotId,
+        /// The position of the first.
+        first: u64,
+        /// How many.
+        points: u64,
+    },
+    /// These points were read, and go nowhere now.
+    GiveBack {
+        /// The slot.
+        slot: SlotId,
+        /// The position of the first.
+        first: u64,
+        /// How many.
+        points: u64,
+    },
+    /// To keep lines that the server refused for ever, for people. They are to be done with as well.
+    Reject {
+        /// The slot.
+        slot: SlotId,
+        /// The lines.
+        lines: Payload,
+        /// What the server said.
+        words: String,
+    },
+    /// To adopt an orphan: a slot of [`Told::News`], or [`Told::NoOrphan`].
+    Adopt,
+    /// To sync, and to let all slots go: [`Told::Closed`]. Nothing is carried out afterwards.
+    Close,
+}
+
+/// What the writer tells.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Told {
+    /// The spool is open. What is in the slot already is to be read, and counts as adopted.
+    Opened {
+        /// The own slot.
+        slot: SlotId,
+        /// What it holds.
+        stats: Stats,
+    },
+    /// The spool could not be opened, and is tried again after [`RETRY`].
+    NotOpened {
+        /// Why.
+        why: String,
+    },
+    /// Lines were taken.
+    Appended {
+        /// The caller's.
+        tag: u64,
+        /// The slot.
+        slot: SlotId,
+        /// The position of their first point.
+        first: u64,
+    },
+    /// Lines were not taken, and are the caller's again.
+    Refused {
+        /// The caller's.
+        tag: u64,
+        /// The lines.
+        lines: Lines,
+        /// Why.
+        why: Refused,
+    },
+    /// Every point of the own slot below a position is on disk and synced, or done with.
+    Safe {
+        /// The slot.
+        slot: SlotId,
+        /// The position.
+        upto: u64,
+    },
+    /// All that was appended before the question is safe.
+    Synced {
+        /// The caller's.
+        tag: u64,
+    },
+    /// Lines that are not done with, oldest first, each run with the position of its first point.
+    Read {
+        /// The slot.
+        slot: SlotId,
+        /// The lines.
+        runs: Vec<(u64, Lines)>,
+        /// There are none behind them now; or the disk did not give them, and is to be asked again later.
+        is_end: bool,
+    },
+    /// No slot of the store is without a process.
+    NoOrphan,
+    /// What a slot tells.
+    News(News),
+    /// A call of the disk takes long: nothing gets safe meanwhile. `false`: it has returned.
+    Stalled(bool),
+    /// All slots were let go. The thread ends.
+    Closed,
+}
+
+/// The caller's end. Dropped without [`Command::Close`], it leaves the closing to the thread, and waits for nothing.
+pub struct Writer {
+    shared: Arc<Shared>,
+    process: u32,
+    stalled: bool,
+}
+
+type Waker = Arc<dyn Fn() + Send + Sync>;
+
+struct Shared {
+    desk: Mutex<Desk>,
+    wake: Condvar,
+    waker: Waker,
+}
+
+/// What lies between the two. Nothing is done under its lock but moving things.
+#[derive(Default)]
+struct Desk {
+    commands: VecDeque<Command>,
+    bytes: usize,
+    told: Vec<Told>,
+    /// What the disk is asked for now, it was asked for then.
+    busy_since: Option<Instant>,
+    stats: Vec<(SlotId, Stats)>,
+    /// The writer's end, or the caller's, is gone.
+    ended: bool,
+}
+
+impl Writer {
+    /// Starts the thread, which opens the spool. `waker` is called on it, with no lock held, when there is something to
+    /// collect with [`poll`](Writer::poll).
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread to give.
+    pub fn start<D: Folder>(
+        open: impl FnMut(Moment) -> Result<Spool<D>, OpenError> + Send + 'static,
+        waker: Waker,
+    ) -> io::Result<Writer> {
+        let shared = Arc::new(Shared {
+            desk: Mutex::default(),
+            wake: Condvar::new(),
+            waker,
+        });
+        let desk = shared.clone();
+        thread::Builder::new().name(NAME.to_owned()).spawn(move || {
+            // The caller is not left waiting for a thread that has panicked.
+            let _ended = Ended(desk.clone());
+            Thread::new(desk, open).run();
+        })?;
+        Ok(Writer {
+            shared,
+            process: std::process::id(),
+            stalled: false,
+        })
+    }
+
+    /// Hands a command over. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// It was not taken, and is given back: too much waits for the disk, the thread has ended, or this is a forked child.
+    pub fn send(&self, command: Command) -> Result<(), Command> {
+        if std::process::id() != self.process {
+            return Err(command);
+        }
+        let mut desk = self.shared.desk();
+        let is_full = desk.bytes > MOST_QUEUED || desk.commands.len() >= MOST_COMMANDS;
+        // What frees something is always let in.
+        let frees = !matches!(command, Command::Append { .. } | Command::Reject { .. });
+        if desk.ended || (is_full && !frees) {
+            return Err(command);
+        }
+        desk.bytes += command.bytes();
+        desk.commands.push_back(command);
+        drop(desk);
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+
+    /// What the writer has told since it was last asked. Never waits.
+    pub fn poll(&mut self, now: Instant) -> Vec<Told> {
+        let mut desk = self.shared.desk();
+        let mut told = std::mem::take(&mut desk.told);
+        let stalled = desk
+            .busy_since
+            .is_some_and(|since| now.saturating_duration_since(since) >= STALLED);
+        drop(desk);
+        if stalled != self.stalled {
+            self.stalled = stalled;
+            told.push(Told::Stalled(stalled));
+        }
+        told
+    }
+
+    /// What the slots held when the writer last looked: the oldest first, the own one last.
+    #[must_use]
+    pub fn stats(&self) -> Vec<(SlotId, Stats)> {
+        self.shared.desk().stats.clone()
+    }
+
+    /// Whether the thread has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.shared.desk().ended
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if std::process::id() == self.process {
+            let _ = self.send(Command::Close);
+        }
+    }
+}
+
+impl Shared {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Command {
+    fn bytes(&self) -> usize {
+        match self {
+            Command::Append { lines, .. } => (*lines.payload).as_ref().len(),
+            Command::Reject { lines, .. } => (**lines).as_ref().len(),
+            _ => 0,
+        }
+    }
+}
+
+/// Says that the thread has ended, however it does.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let mut desk = self.0.desk();
+        (desk.ended, desk.busy_since) = (true, None);
+        desk.told.push(Told::Closed);
+        drop(desk);
+        (self.0.waker)();
+    }
+}
+
+/// The writer's own side.
+struct Thread<D: Folder, O> {
+    shared: Arc<Shared>,
+    open: O,
+    spool: Option<Spool<D>>,
+    /// When to try to open the spool again.
+    retry: Duration,
+    started: Instant,
+    /// Who waits for a sync, and up to where.
+    waiting: VecDeque<(u64, SlotId, u64)>,
+    /// The last [`Told::Safe`].
+    safe: (SlotId, u64),
+    told: Vec<Told>,
+}
+
+impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Thread<D, O> {
+    fn new(shared: Arc<Shared>, open: O) -> Thread<D, O> {
+        Thread {
+            shared,
+            open,
+            spool: None,
+            retry: Duration::ZERO,
+            started: Instant::now(),
+            waiting: VecDeque::new(),
+            safe: (SlotId(0), 0),
+            told: Vec::new(),
+        }
+    }
+
+    fn run(&mut self) {
+        loop {
+            self.begin_call();
+            self.open();
+            while let Some(command) = self.next() {
+                if let Command::Close = command {
+                    return self.close();
+                }
+                self.begin_call();
+                self.carry_out(command);
+            }
+            self.begin_call();
+            let now = self.now();
+            if let Some(spool) = &mut self.spool {
+                spool.tick(now);
+            }
+            self.tell();
+            self.rest();
+        }
+    }
+
+    fn now(&self) -> Moment {
+        let wall = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Moment {
+            mono: self.started.elapsed(),
+            wall: wall.as_millis() as u64,
+        }
+    }
+
+    fn open(&mut self) {
+        let now = self.now();
+        if self.spool.is_some() || now.mono < self.retry {
+            return;
+        }
+        match (self.open)(now) {
+            Ok(spool) => {
+                let slot = spool.own();
+                let stats = spool.stats(slot).unwrap_or_default();
+                self.told.push(Told::Opened { slot, stats });
+                self.safe = (slot, spool.safe(slot).unwrap_or(0));
+                self.spool = Some(spool);
+            }
+            Err(error) => {
+                self.told.push(Told::NotOpened { why: error.to_string() });
+                self.retry = now.mono + RETRY;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        let now = self.now();
+        let Some(spool) = &mut self.spool else {
+            return self.told.extend(without_spool(command));
+        };
+        match command {
+            Command::Append { tag, lines } => self.told.push(match spool.append(now, lines.clone()) {
+                Ok((slot, first)) => Told::Appended { tag, slot, first },
+                Err(why) => Told::Refused { tag, lines, why },
+            }),
+            Command::Sync { tag } => {
+                spool.hurry(now);
+                self.waiting.push_back((tag, spool.own(), spool.next()));
+            }
+            Command::Read { slot, from, bytes } => {
+                let (mut from, mut size, mut runs) = (from, 0, Vec::new());
+                let is_end = loop {
+                    if size >= bytes {
+                        break false;
+                    }
+                    let Ok(Some((first, lines))) = spool.read(now, slot, from) else {
+                        break true;
+                    };
+                    size += (*lines.payload).as_ref().len();
+                    from = first + u64::from(lines.points);
+                    runs.push((first, lines));
+                };
+                self.told.push(Told::Read { slot, runs, is_end });
+            }
+            Command::Done { slot, first, points } => spool.done(slot, first, points),
+            Command::GiveBack { slot, first, points } => spool.give_back(slot, first, points),
+            Command::Reject { slot, lines, words } => spool.reject(now, slot, (*lines).as_ref(), &words),
+            Command::Adopt => {
+                if spool.adopt(now).is_none() {
+                    self.told.push(Told::NoOrphan);
+                }
+            }
+            Command::Close => {}
+        }
+    }
+
+    fn next(&self) -> Option<Command> {
+        let mut desk = self.shared.desk();
+        let command = desk.commands.pop_front()?;
+        desk.bytes -= command.bytes();
+        Some(command)
+    }
+
+    /// The disk is asked for something, which may take for ever.
+    fn begin_call(&self) {
+        self.shared.desk().busy_since = Some(Instant::now());
+    }
+
+    /// Hands over what there is to tell.
+    fn tell(&mut self) {
+        if let Some(spool) = &mut self.spool {
+            self.told.extend(spool.news().into_iter().map(Told::News));
+            let own = spool.own();
+            let safe = (own, spool.safe(own).unwrap_or(0));
+            if safe != self.safe {
+                self.safe = safe;
+                self.told.push(Told::Safe {
+                    slot: safe.0,
+                    upto: safe.1,
+                });
+            }
+            let told = &mut self.told;
+            self.waiting.retain(|(tag, slot, upto)| {
+                let is_safe = spool.safe(*slot).is_none_or(|safe| *upto <= safe);
+                if is_safe {
+                    told.push(Told::Synced { tag: *tag });
+                }
+                !is_safe
+            });
+        }
+        let has_news = !self.told.is_empty();
+        let stats = self
+            .spool
+            .as_ref()
+            .map(|spool| spool.ids().into_iter().filter_map(|id| Some((id, spool.stats(id)?))));
+        let stats = stats.map(Iterator::collect).unwrap_or_default();
+        let mut desk = self.shared.desk();
+        desk.told.append(&mut self.told);
+        (desk.stats, desk.busy_since) = (stats, None);
+        drop(desk);
+        if has_news {
+            (self.shared.waker)();
+        }
+    }
+
+    /// Waits for a command, or until something is due.
+    fn rest(&self) {
+        let due = match &self.spool {
+            Some(spool) => spool.deadline(),
+            None => Some(self.retry),
+        };
+        let wait = due.map_or(Duration::MAX, |due| due.saturating_sub(self.started.elapsed()));
+        let desk = self.shared.desk();
+        if desk.commands.is_empty() && !wait.is_zero() {
+            // Woken early, it looks and rests again. A day stands for ever.
+            drop(
+                self.shared
+                    .wake
+                    .wait_timeout(desk, wait.min(Duration::from_secs(86_400))),
+            );
+        }
+    }
+
+    fn close(&mut self) {
+        let now = self.now();
+        if let Some(spool) = &mut self.spool {
+            // Those who wait are told before the slots go.
+            spool.sync(now);
+        }
+        self.tell();
+        self.begin_call();
+        if let Some(spool) = self.spool.take() {
+            self.told.extend(spool.close(now).into_iter().map(Told::News));
+        }
+        self.tell();
+    }
+}
+
+/// The answer to a command when there is no spool: as little as can be said.
+fn without_spool(command: Command) -> Option<Told> {
+    match command {
+        Command::Append { tag, lines } => {
+            let why = Refused::Off("the spool is not open".to_owned());
+            Some(Told::Refused { tag, lines, why })
+        }
+        // Nothing was appended.
+        Command::Sync { tag } => Some(Told::Synced { tag }),
+        Command::Read { slot, .. } => Some(Told::Read {
+            slot,
+            runs: Vec::new(),
+            is_end: true,
+        }),
+        Command::Adopt => Some(Told::NoOrphan),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

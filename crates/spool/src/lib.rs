@@ -46,6 +46,8 @@
 
 pub mod acked;
 pub mod disk;
+#[cfg(test)]
+mod faults;
 pub mod format;
 pub mod ranges;
 #[cfg(test)]

@@ -356,6 +356,9 @@ impl<D: Folder> Store<D> {
 
     fn begin_segment(&mut self, now: Moment) -> Result<(), Stop> {
         self.seal();
+        if self.acked.is_wrong && !self.save(now) {
+            return Err(Stop::Disk(io::Error::other("acked could not be replaced")));
+        }
         if !self.make_room(now) {
             return Err(Stop::Full);
         }

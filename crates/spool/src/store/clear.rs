@@ -30,6 +30,8 @@ pub(super) struct Acked<F> {
     at: u64,
     /// The position that is on disk.
     pub(super) saved: u64,
+    /// What is on disk is not to be believed: it is replaced before there are new lines that it could be believed of.
+    pub(super) is_wrong: bool,
     /// When it was saved, or tried to be.
     tried_at: Duration,
     /// It failed, and rests until then.
@@ -42,6 +44,7 @@ impl<F: File> Acked<F> {
             file: None,
             at: 0,
             saved,
+            is_wrong: false,
             tried_at: now.mono,
             rests: None,
         }
@@ -72,6 +75,7 @@ impl<F: File> Acked<F> {
         folder.rename(NEW, NAME)?;
         folder.sync()?;
         (self.file, self.at, self.saved) = (Some(file), ENTRY as u64, entry.position);
+        self.is_wrong = false;
         Ok(())
     }
 }
@@ -123,7 +127,7 @@ impl<D: Folder> Store<D> {
     }
 
     pub(super) fn clear_all(&mut self, now: Moment) {
-        if self.to_save() > self.acked.saved {
+        if self.acked.is_wrong || self.to_save() > self.acked.saved {
             self.save(now);
         }
         self.delete(now);
@@ -133,7 +137,7 @@ impl<D: Folder> Store<D> {
     pub(super) fn clear_at(&self) -> Option<Duration> {
         let deletable = self.to_save() > self.acked.saved && self.is_deletable(self.to_save());
         let moved = (self.to_save() > self.acked.saved).then(|| self.acked.tried_at + self.options.spool_sync);
-        let at = if deletable || self.is_deletable(self.acked.saved) {
+        let at = if self.acked.is_wrong || deletable || self.is_deletable(self.acked.saved) {
             Some(Duration::ZERO)
         } else {
             moved
@@ -157,7 +161,7 @@ impl<D: Folder> Store<D> {
     }
 
     /// Writes to `acked` what is done with. Returns whether it is on disk.
-    fn save(&mut self, now: Moment) -> bool {
+    pub(super) fn save(&mut self, now: Moment) -> bool {
         let entry = Entry {
             position: self.to_save(),
             time: now.wall,

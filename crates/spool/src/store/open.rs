@@ -167,6 +167,7 @@ impl<D: Folder> Store<D> {
                     points: 0,
                 });
                 self.next = position;
+                self.acked.is_wrong = true;
             }
             Some(to) if position < to => {
                 self.events.push(Event::Missing {

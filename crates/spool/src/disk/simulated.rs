@@ -184,11 +184,21 @@ impl Disk {
     pub fn cut_power(&self) {
         self.kill();
         let mut state = self.state();
-        let State { nodes, dice, page, .. } = &mut *state;
-        for node in nodes {
+        let State { nodes, dice, page, gone, .. } = &mut *state;
+        let mut named = BTreeSet::new();
+        for node in &mut *nodes {
+            if let Node::Folder(names) = node {
+                names.cut_power(dice);
+                named.extend(names.now.values().copied());
+            }
+        }
+        gone.clear();
+        for (number, node) in nodes.iter_mut().enumerate() {
             match node {
-                Node::File(content) => content.cut_power(dice, *page),
-                Node::Folder(names) => names.cut_power(dice),
+                Node::File(content) if named.contains(&number) => content.cut_power(dice, *page),
+                // Whoever had it open has ended.
+                Node::File(content) => *content = Content::default(),
+                Node::Folder(_) => {}
             }
         }
         state.count();
@@ -559,8 +569,11 @@ impl disk::File for File {
             }
         }
         let content = state.content(self.node);
+        let before = content.bytes();
         content.write(at, &bytes, page);
-        state.count();
+        if content.bytes() != before {
+            state.count();
+        }
         match fate {
             Fate::Part { end: true } => Err(io::Error::other("the process ends here")),
             Fate::Part { end: false } if bytes.is_empty() => Err(io::Error::from_raw_os_error(EIO)),

@@ -248,7 +248,7 @@ fn e6_07_without_acked_lines_come_twice_and_none_is_lost() {
                 time: 0,
             }
             .encode()
-            .to_vec()
+            .to_vec();
         },
     ] {
         let mut bench = Bench::new();
@@ -275,7 +275,7 @@ fn e6_08_acked_ahead_of_the_data_starts_at_the_first_record_and_is_told() {
     bench.store.done(0, 4);
     bench.pass(2);
     bench.tamper("acked", |bytes| {
-        *bytes = crate::acked::Entry { position: 900, time: 0 }.encode().to_vec()
+        *bytes = crate::acked::Entry { position: 900, time: 0 }.encode().to_vec();
     });
     bench.restart();
     assert_eq!(missing(&bench.store.events()), [(5, 900, 0)]);
@@ -509,7 +509,9 @@ fn e6_30_a_kill_between_unlink_and_acked_loses_and_reports_nothing() {
     for calls in 0..12 {
         let mut bench = Bench::new();
         bench.segments(&[3, 2, 1]);
-        bench.store.done(0, 5);
+        bench.store.done(0, 1);
+        bench.pass(2);
+        bench.store.done(1, 4);
         bench.disk.end_after(calls);
         bench.pass(2);
         bench.disk.cut_power();

@@ -169,7 +169,7 @@ impl Run {
             _ => {
                 let calls = self.dice.below(30);
                 self.note(|| format!("ends after {calls} calls"));
-                (self.failed, self.ends) = (true, true);
+                self.ends = true;
                 self.disk.end_after(calls);
             }
         }
@@ -296,9 +296,9 @@ impl Run {
         });
         self.disk.mend();
         if power {
-            self.disk.cut_power()
+            self.disk.cut_power();
         } else {
-            self.disk.kill()
+            self.disk.kill();
         }
         if self.dice.chance(10) {
             self.options.spool_bytes = (2 << 20) + self.dice.below(2) * (2 << 20);

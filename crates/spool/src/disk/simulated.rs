@@ -184,7 +184,13 @@ impl Disk {
     pub fn cut_power(&self) {
         self.kill();
         let mut state = self.state();
-        let State { nodes, dice, page, gone, .. } = &mut *state;
+        let State {
+            nodes,
+            dice,
+            page,
+            gone,
+            ..
+        } = &mut *state;
         let mut named = BTreeSet::new();
         for node in &mut *nodes {
             if let Node::Folder(names) = node {

@@ -51,6 +51,17 @@ const FOLDERS: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NOFOLLOW);
 
+impl Held {
+    #[allow(clippy::unnecessary_cast, reason = "the numbers are of other types on other systems")]
+    fn of(status: &Stat) -> Held {
+        Held {
+            process: std::process::id(),
+            device: status.st_dev as u64,
+            file: status.st_ino as u64,
+        }
+    }
+}
+
 impl Folder {
     /// Opens the spool's own folder; makes it and those above it if they are not there.
     ///
@@ -169,33 +180,22 @@ impl disk::Folder for Folder {
                 }
                 Err(error) => return Err(error),
             };
-            let held = Held {
-                process: std::process::id(),
-                device: status.st_dev as u64,
-                file: status.st_ino as u64,
-            };
+            let held = Held::of(&status);
             // Entered before the file is opened: closing that descriptor would release what another thread holds.
             if !enter(held) {
                 return Ok(None);
             }
-            return match disk::Folder::open(self, name).and_then(|file| {
-                let locked = rustix::fs::fcntl_lock(&file.0, FlockOperation::NonBlockingLockExclusive);
-                Ok((file, locked))
-            }) {
-                Ok((file, Ok(()))) => Ok(Some(Lock { held, _file: file.0 })),
-                Ok((_, Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS))) => {
-                    leave(held);
-                    Ok(None)
+            let locked = disk::Folder::open(self, name).and_then(|file| {
+                match rustix::fs::fcntl_lock(&file.0, FlockOperation::NonBlockingLockExclusive) {
+                    Ok(()) => Ok(Some(Lock { held, _file: file.0 })),
+                    Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => Ok(None),
+                    Err(error) => Err(error.into()),
                 }
-                Ok((_, Err(error))) => {
-                    leave(held);
-                    Err(error.into())
-                }
-                Err(error) => {
-                    leave(held);
-                    Err(error)
-                }
-            };
+            });
+            if !matches!(locked, Ok(Some(_))) {
+                leave(held);
+            }
+            return locked;
         }
     }
 
@@ -288,4 +288,23 @@ fn enter(lock: Held) -> bool {
 fn leave(lock: Held) {
     let mut all = HELD.lock().unwrap_or_else(PoisonError::into_inner);
     all.retain(|held| *held != lock);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Held, enter, leave};
+
+    #[test]
+    fn e6_20_what_a_parent_held_before_the_fork_is_not_held_here() {
+        let file = |process| Held {
+            process,
+            device: u64::MAX,
+            file: 1,
+        };
+        let (parent, child) = (u32::MAX, u32::MAX - 1);
+        assert!(enter(file(parent)) && !enter(file(parent)));
+        // The register as a child finds it: its parent's entry is nothing to it. That the parent holds the lock, the kernel says.
+        assert!(enter(file(child)));
+        leave(file(child));
+    }
 }

@@ -227,6 +227,25 @@ fn e6_05_a_bit_flipped_in_the_middle_costs_its_record() {
 }
 
 #[test]
+fn e6_02_a_hole_that_a_crash_left_is_known_at_every_start() {
+    let mut bench = Bench::new();
+    for points in [3, 2, 4] {
+        bench.append(points).unwrap();
+    }
+    bench.sync();
+    let hole = SEGMENT_HEADER + RECORD_HEADER + 3 * LINE.len();
+    bench.tamper(&segment_name(0, 0), |bytes| bytes[hole..hole + RECORD_HEADER].fill(0));
+    for points in 7..10 {
+        bench.restart();
+        assert_eq!(bench.store.stats().points, points);
+        bench.append(1).unwrap();
+        bench.sync();
+    }
+    bench.read();
+    assert_eq!(missing(&bench.store.events()), []);
+}
+
+#[test]
 fn e6_05_a_segment_whose_header_is_damaged_is_read_all_the_same() {
     let mut bench = Bench::new();
     bench.segments(&[3, 2, 1]);

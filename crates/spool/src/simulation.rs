@@ -346,7 +346,7 @@ impl Run {
             for line in payload.split_inclusive('\n') {
                 match number(line) {
                     Some(number) if number < self.line && text(number) == line => found.insert(position, number),
-                    _ => return Err(format!("2, this never went in: {line:?}")),
+                    _ => return Err(format!("2, this never went in: {:?}", line.get(..60))),
                 };
                 position += 1;
             }

@@ -113,7 +113,7 @@ impl<D: Folder> Store<D> {
                 self.events.push(Event::DroppedFull { points });
             }
             if self.pending.count(range.clone()) > 0 {
-                self.miss(range);
+                self.miss(self.low()..range.end);
             }
         }
         self.save(now) && self.delete(now)

@@ -19,7 +19,28 @@
 //!    left at most.
 //! 9. The store rests: what is due is done, or is due later.
 //!
-//! That they find something: the defects of `docs/spool-format.md`'s neighbour, the table at the end of `faults.rs`.
+//! That they find something: each of these was put in by itself. The seeds are those of the day: whatever changes a history
+//! moves them. Where no seed is, no law broke within 350 seeds, and the test named does.
+//!
+//! | defect | first seed | law, or test |
+//! |---|---|---|
+//! | a failed sync is tried again on the same file | 165 | 1; `e6_12` |
+//! | a file without a name is believed | none | `e6_09_lines_written`, `e6_13` |
+//! | a short write is taken for a whole one | 77 | 1 |
+//! | acked believed over the segments | none | `e6_07`, `e6_08` |
+//! | acked may say more than is synced | 63 | 7 |
+//! | acked that is wrong is not replaced | none | `e6_07` |
+//! | after_torn is never said | none | `e6_02_a_hole` |
+//! | deleted before acked is synced | 1172 | 7; `e6_30` |
+//! | lines are not kept for a second file | 1 | 1; `e6_11`, `e6_12` |
+//! | no CRC of the header | none | `e6_05` |
+//! | no CRC over the payload | 5 | 2; `e6_02`, `e6_05` |
+//! | no rest after an error | 1 | 9 |
+//! | no sync of the folder after a create | 4 | 1; `e6_02` |
+//! | positions begin again at 0 when all segments went | 72 | 1; `e6_11` |
+//! | safe when written | 1 | 1 |
+//! | the cap without the segment that is begun | none | `e6_15` |
+//! | what was taken is counted as dropped | 32 | 5 |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -562,6 +562,15 @@ fn a_page_that_cannot_be_read_is_asked_for_again_and_then_costs_its_record() {
 }
 
 #[test]
+fn a_segment_of_which_nothing_can_be_read_is_dropped_all_the_same() {
+    let mut bench = Bench::new();
+    bench.segments(&[3, 2]);
+    bench.disk.fail(Call::Read, 0, u64::MAX, EIO);
+    assert!(bench.store.drop_oldest(bench.now()));
+    assert_eq!(bench.store.stats().points, 2);
+}
+
+#[test]
 fn rejected_lines_are_kept_with_their_words_and_bounded() {
     let mut bench = Bench::new();
     for n in 0..2_000 {

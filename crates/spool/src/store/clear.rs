@@ -218,7 +218,13 @@ impl<D: Folder> Store<D> {
 
     /// The positions that a segment's headers say are in it.
     fn ranges_of(&self, segment: usize) -> Vec<std::ops::Range<u64>> {
-        let Segment { name, first, end, .. } = &self.segments[segment];
+        let Segment {
+            name,
+            first,
+            end,
+            bytes,
+            ..
+        } = &self.segments[segment];
         let file = match self.folder.open(name) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
@@ -226,7 +232,7 @@ impl<D: Folder> Store<D> {
             Err(_) => return std::iter::once(*first..*end).collect(),
         };
         let (mut scan, mut ranges) = (Scan::new(SEGMENT_HEADER as u64), Vec::new());
-        let mut source = Patient::new(&file);
+        let mut source = Patient::new(&file, *bytes);
         while let Ok(Some(found)) = scan.next(&mut source, false) {
             match found {
                 Found::Record(_, record) => ranges.push(record.first.max(*first)..record.end().min(*end)),

@@ -330,7 +330,7 @@ impl Seen {
 
 fn read_whole<D: Folder>(folder: &D, found: &mut Seen) -> Result<(), OpenError> {
     let file = folder.open(&found.segment.name).map_err(OpenError::Disk)?;
-    let mut source = Patient::new(&file);
+    let mut source = Patient::new(&file, found.segment.bytes);
     source.gives_up = false;
     let (mut scan, mut records) = (Scan::new(SEGMENT_HEADER as u64), Vec::new());
     loop {

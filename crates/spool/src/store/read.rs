@@ -122,7 +122,7 @@ impl<D: Folder> Store<D> {
             }
             Err(error) => return Err(error),
         };
-        let mut source = Patient::new(&file);
+        let mut source = Patient::new(&file, self.segments[segment].bytes);
         source.gives_up = self.reader.failures >= PATIENCE;
         let mut at = match self.reader.place.take() {
             Some((place, at, behind)) if place == name && behind <= run.start => at,
@@ -227,12 +227,18 @@ fn part(record: &Lines, first: u64, payload: &[u8], run: Range<u64>) -> Next {
 /// A file that is read page by page where it fails, if it is given up: pages that cannot be read are zeros then.
 pub(super) struct Patient<'a, F> {
     file: &'a F,
+    /// Where it ends, so that a file that gives nothing ends too.
+    length: u64,
     pub(super) gives_up: bool,
 }
 
 impl<'a, F: File> Patient<'a, F> {
-    pub(super) fn new(file: &'a F) -> Patient<'a, F> {
-        Patient { file, gives_up: true }
+    pub(super) fn new(file: &'a F, length: u64) -> Patient<'a, F> {
+        Patient {
+            file,
+            length,
+            gives_up: true,
+        }
     }
 }
 
@@ -243,6 +249,9 @@ impl<F: File> Source for Patient<'_, F> {
             Err(_) if self.gives_up => {}
             result => return result,
         }
+        let rest = usize::try_from(self.length.saturating_sub(at)).unwrap_or(usize::MAX);
+        let most = rest.min(into.len());
+        let into = &mut into[..most];
         let mut n = 0;
         while n < into.len() {
             // Up to the end of the page.

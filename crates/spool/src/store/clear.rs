@@ -226,18 +226,20 @@ impl<D: Folder> Store<D> {
             ..
         } = &self.segments[segment];
         let file = match self.folder.open(name) {
-            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
             // It is there. What cannot be counted is counted as what it was taken for.
             Err(_) => return std::iter::once(*first..*end).collect(),
+            Ok(file) => file,
         };
         let (mut scan, mut ranges) = (Scan::new(SEGMENT_HEADER as u64), Vec::new());
         let mut source = Patient::new(&file, *bytes);
-        while let Ok(Some(found)) = scan.next(&mut source, false) {
-            match found {
-                Found::Record(_, record) => ranges.push(record.first.max(*first)..record.end().min(*end)),
-                Found::Newer(_) => break,
-                Found::Damage(_) | Found::Spoilt(..) => {}
+        source.gives_up = false;
+        loop {
+            match scan.next(&mut source, false) {
+                Ok(Some(Found::Record(_, record))) => ranges.push(record.first.max(*first)..record.end().min(*end)),
+                Ok(Some(Found::Damage(_) | Found::Spoilt(..))) => {}
+                Ok(Some(Found::Newer(_)) | None) => break,
+                Err(_) => return std::iter::once(*first..*end).collect(),
             }
         }
         ranges

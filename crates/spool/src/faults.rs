@@ -551,6 +551,30 @@ fn e6_30_a_kill_between_unlink_and_acked_loses_and_reports_nothing() {
 }
 
 #[test]
+fn e6_30_acked_that_a_killed_process_did_not_sync_deletes_nothing() {
+    for seed in 0..8 {
+        for calls in 0..12 {
+            let mut bench = Bench::new();
+            bench.disk = Disk::new(seed, 4096);
+            bench.store = open(&bench.disk, &bench.options);
+            bench.segments(&[3, 2, 1]);
+            bench.store.done(0, 1);
+            bench.pass(2);
+            bench.store.done(1, 4);
+            bench.disk.end_after(calls);
+            bench.pass(2);
+            // The kernel still has what was written: the next process reads it.
+            bench.restart();
+            bench.pass(2);
+            bench.disk.cut_power();
+            bench.store = open(&bench.disk, &bench.options);
+            assert_eq!(bench.read().last(), Some(&(5, 1)), "seed {seed}, killed at call {calls}");
+            assert_eq!(missing(&bench.store.events()), [], "seed {seed}, killed at call {calls}");
+        }
+    }
+}
+
+#[test]
 fn a_page_that_cannot_be_read_is_asked_for_again_and_then_costs_its_record() {
     let mut bench = Bench::new();
     bench.segments(&[3]);

@@ -28,8 +28,9 @@ pub(super) struct Acked<F> {
     /// None: to be written anew, because it is another process's, too long, or failed.
     file: Option<F>,
     at: u64,
-    /// The position that is on disk.
-    pub(super) saved: u64,
+    /// The position that this process has put on disk. What it found at the start may be in the kernel's memory alone,
+    /// written by a process that was killed before it synced; so that is written again before anything goes on its word.
+    saved: u64,
     /// What is on disk is not to be believed: it is replaced before there are new lines that it could be believed of.
     pub(super) is_wrong: bool,
     /// When it was saved, or tried to be.
@@ -39,11 +40,11 @@ pub(super) struct Acked<F> {
 }
 
 impl<F: File> Acked<F> {
-    pub(super) fn new(saved: u64, now: Moment) -> Acked<F> {
+    pub(super) fn new(now: Moment) -> Acked<F> {
         Acked {
             file: None,
             at: 0,
-            saved,
+            saved: 0,
             is_wrong: false,
             tried_at: now.mono,
             rests: None,

@@ -115,7 +115,7 @@ impl<D: Folder> Store<D> {
             waiting: None,
             off: None,
             is_told_off: false,
-            acked: Acked::new(0, now),
+            acked: Acked::new(now),
             rejected: Rejected::new(options.rejected(), &kept),
             reader: Reader::default(),
             damaged_bytes: 0,
@@ -178,12 +178,8 @@ impl<D: Folder> Store<D> {
             }
             Some(_) => {
                 self.pending.remove(0..position);
-                self.acked.saved = position;
             }
-            None => {
-                self.next = position;
-                self.acked.saved = position;
-            }
+            None => self.next = position,
         }
     }
 }

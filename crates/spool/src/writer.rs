@@ -19,9 +19,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use std::{io, thread};
 
+mod command;
+mod told;
+
 use crate::disk::Folder;
-use crate::spool::{News, SlotId, Spool};
-use crate::store::{Lines, Moment, OpenError, Payload, RETRY, Refused, Stats};
+use crate::spool::{SlotId, Spool};
+use crate::store::{Moment, OpenError, RETRY, Stats};
+
+pub use command::Command;
+pub use told::Told;
 
 /// How long a call of the disk may take before it is told.
 pub const STALLED: Duration = Duration::from_secs(5);
@@ -34,129 +40,6 @@ const MOST_COMMANDS: usize = 65_536;
 
 /// The name of the thread.
 const NAME: &str = "potsdb-spool";
-
-/// What the writer is asked for. A `tag` is the caller's, and comes back with the answer.
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum Command {
-    /// To keep lines: [`Told::Appended`] or [`Told::Refused`].
-    Append {
-        /// The caller's.
-        tag: u64,
-        /// The lines.
-        lines: Lines,
-    },
-    /// To say when all that was appended before is safe: [`Told::Synced`].
-    Sync {
-        /// The caller's.
-        tag: u64,
-    },
-    /// To give lines back that are not done with: [`Told::Read`]. They count as taken until they are done with or given back.
-    Read {
-        /// The slot.
-        slot: SlotId,
-        /// From this position on.
-        from: u64,
-        /// About so many bytes.
-        bytes: usize,
-    },
-    /// These points have their verdict, and go nowhere again.
-    Done {
-        /// The slot.
-        slot: SlotId,
-        /// The position of the first.
-        first: u64,
-        /// How many.
-        points: u64,
-    },
-    /// These points were read, and go nowhere now.
-    GiveBack {
-        /// The slot.
-        slot: SlotId,
-        /// The position of the first.
-        first: u64,
-        /// How many.
-        points: u64,
-    },
-    /// To keep lines that the server refused for ever, for people. They are to be done with as well.
-    Reject {
-        /// The slot.
-        slot: SlotId,
-        /// The lines.
-        lines: Payload,
-        /// What the server said.
-        words: String,
-    },
-    /// To adopt an orphan: a slot of [`Told::News`], or [`Told::NoOrphan`].
-    Adopt,
-    /// To sync, and to let all slots go: [`Told::Closed`]. Nothing is carried out afterwards.
-    Close,
-}
-
-/// What the writer tells.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Told {
-    /// The spool is open. What is in the slot already is to be read, and counts as adopted.
-    Opened {
-        /// The own slot.
-        slot: SlotId,
-        /// What it holds.
-        stats: Stats,
-    },
-    /// The spool could not be opened, and is tried again after [`RETRY`].
-    NotOpened {
-        /// Why.
-        why: String,
-    },
-    /// Lines were taken.
-    Appended {
-        /// The caller's.
-        tag: u64,
-        /// The slot.
-        slot: SlotId,
-        /// The position of their first point.
-        first: u64,
-    },
-    /// Lines were not taken, and are the caller's again.
-    Refused {
-        /// The caller's.
-        tag: u64,
-        /// The lines.
-        lines: Lines,
-        /// Why.
-        why: Refused,
-    },
-    /// Every point of the own slot below a position is on disk and synced, or done with.
-    Safe {
-        /// The slot.
-        slot: SlotId,
-        /// The position.
-        upto: u64,
-    },
-    /// All that was appended before the question is safe.
-    Synced {
-        /// The caller's.
-        tag: u64,
-    },
-    /// Lines that are not done with, oldest first, each run with the position of its first point.
-    Read {
-        /// The slot.
-        slot: SlotId,
-        /// The lines.
-        runs: Vec<(u64, Lines)>,
-        /// There are none behind them now; or the disk did not give them, and is to be asked again later.
-        is_end: bool,
-    },
-    /// No slot of the store is without a process.
-    NoOrphan,
-    /// What a slot tells.
-    News(News),
-    /// A call of the disk takes long: nothing gets safe meanwhile. `false`: it has returned.
-    Stalled(bool),
-    /// All slots were let go. The thread ends.
-    Closed,
-}
 
 /// The caller's end. Dropped without [`Command::Close`], it leaves the closing to the thread, and waits for nothing.
 pub struct Writer {
@@ -280,16 +163,6 @@ impl Shared {
     }
 }
 
-impl Command {
-    fn bytes(&self) -> usize {
-        match self {
-            Command::Append { lines, .. } => (*lines.payload).as_ref().len(),
-            Command::Reject { lines, .. } => (**lines).as_ref().len(),
-            _ => 0,
-        }
-    }
-}
-
 /// Says that the thread has ended, however it does.
 struct Ended(Arc<Shared>);
 
@@ -386,7 +259,7 @@ impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Thread<D, O> {
     fn carry_out(&mut self, command: Command) {
         let now = self.now();
         let Some(spool) = &mut self.spool else {
-            return self.told.extend(without_spool(command));
+            return self.told.extend(command.without_spool());
         };
         match command {
             Command::Append { tag, lines } => self.told.push(match spool.append(now, lines.clone()) {
@@ -503,25 +376,6 @@ impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Thread<D, O> {
             self.told.extend(spool.close(now).into_iter().map(Told::News));
         }
         self.tell();
-    }
-}
-
-/// The answer to a command when there is no spool: as little as can be said.
-fn without_spool(command: Command) -> Option<Told> {
-    match command {
-        Command::Append { tag, lines } => {
-            let why = Refused::Off("the spool is not open".to_owned());
-            Some(Told::Refused { tag, lines, why })
-        }
-        // Nothing was appended.
-        Command::Sync { tag } => Some(Told::Synced { tag }),
-        Command::Read { slot, .. } => Some(Told::Read {
-            slot,
-            runs: Vec::new(),
-            is_end: true,
-        }),
-        Command::Adopt => Some(Told::NoOrphan),
-        _ => None,
     }
 }
 

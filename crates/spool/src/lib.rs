@@ -8,7 +8,7 @@
 //! use std::sync::Arc;
 //! use std::time::Instant;
 //!
-//! use potsdb_spool::{Command, Lines, Options, Spool, Told, Tried, Writer, disk::unix::Folder, store_name};
+//! use potsdb_spool::{Command, Lines, Options, Spool, Told, Writer, disk::unix::Folder, store_name};
 //!
 //! let name = store_name(None, &["tsdb://localhost:4242"]);
 //! let open = move |now| {
@@ -16,12 +16,7 @@
 //!     Spool::open(root, &name, "program: example", Options::default(), now)
 //! };
 //! let mut writer = Writer::start(open, Arc::new(|| ()))?;
-//! let lines = Lines {
-//!     payload: Arc::new(b"put web.requests 1767225600 1 path=/login\n".to_vec()),
-//!     points: 1,
-//!     accepted: 1_767_225_600_000,
-//!     tried: Tried::Nothing,
-//! };
+//! let lines = Lines::new("put web.requests 1767225600 1 path=/login\n", 1_767_225_600_000);
 //! let taken = writer.send(Command::Append { tag: 1, lines }).is_ok() && writer.send(Command::Sync { tag: 1 }).is_ok();
 //! for told in writer.poll(Instant::now()) {
 //!     if let Told::Synced { tag } = told {

@@ -393,6 +393,18 @@ impl<D: Folder> Store<D> {
 }
 
 impl Lines {
+    /// Whole lines that have been tried by no wire; their points are counted. `accepted` is wall time, in milliseconds
+    /// since 1970.
+    pub fn new(payload: impl AsRef<[u8]> + Send + Sync + 'static, accepted: u64) -> Lines {
+        let points = payload.as_ref().iter().filter(|byte| **byte == b'\n').count();
+        Lines {
+            payload: Arc::new(payload),
+            points: points as u32,
+            accepted,
+            tried: Tried::Nothing,
+        }
+    }
+
     /// Whether they can be a record.
     fn is_record(&self) -> bool {
         let length = (*self.payload).as_ref().len();

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use potsdb_spool::disk::unix::Folder;
 use potsdb_spool::store::Moment;
-use potsdb_spool::{Command as Ask, Event, Lines, News, Options, Spool, Told, Tried, Writer};
+use potsdb_spool::{Command as Ask, Event, Lines, News, Options, Spool, Told, Writer};
 
 const CHILD: &str = "POTSDB_SPOOL_CHILD";
 
@@ -42,13 +42,7 @@ fn line(number: u64) -> String {
 }
 
 fn lines(first: u64, points: u64) -> Lines {
-    let text: String = (first..first + points).map(line).collect();
-    Lines {
-        payload: Arc::new(text.into_bytes()),
-        points: points as u32,
-        accepted: 0,
-        tried: Tried::Nothing,
-    }
+    Lines::new((first..first + points).map(line).collect::<String>(), 0)
 }
 
 /// What the child does until it is killed: appends, says what is safe, and is done with some.

@@ -5,13 +5,12 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use potsdb_spool::disk::unix::Folder;
 use potsdb_spool::disk::{Entry, Folder as _, Kind};
 use potsdb_spool::store::{Moment, Store};
-use potsdb_spool::{Full, Lines, Options, Spool, Tried};
+use potsdb_spool::{Full, Lines, Options, Spool};
 
 const CHILD: &str = "POTSDB_SPOOL_LOCK";
 
@@ -44,13 +43,8 @@ fn spool(path: &Path, options: Options) -> Spool<Folder> {
     .unwrap()
 }
 
-fn lines(points: u32) -> Lines {
-    Lines {
-        payload: Arc::new(b"put m 1767225600 1 a=b\n".repeat(points as usize)),
-        points,
-        accepted: 0,
-        tried: Tried::Nothing,
-    }
+fn lines(points: usize) -> Lines {
+    Lines::new("put m 1767225600 1 a=b\n".repeat(points), 0)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -183,12 +177,10 @@ fn e6_17_a_start_does_not_depend_on_the_backlog() {
 #[ignore = "a measurement"]
 #[expect(clippy::print_stderr, reason = "what is measured")]
 fn figures() {
-    let block = Lines {
-        payload: Arc::new(b"put web.requests 1767225600 1 path=/login host=web-1\n".repeat(1_236)),
-        points: 1_236,
-        accepted: 0,
-        tried: Tried::Nothing,
-    };
+    let block = Lines::new(
+        "put web.requests 1767225600 1 path=/login host=web-1\n".repeat(1_236),
+        0,
+    );
     for (what, every) in [
         ("synced each second or 4 MiB", true),
         ("not synced by the spool", false),

@@ -1,10 +1,10 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Place, store_name};
 use crate::disk::File as _;
 use crate::disk::Folder as _;
 use crate::disk::simulated::{Disk, Folder};
+use crate::faults::lines;
 use crate::format::{SegmentHeader, Tried, segment_name, store_id};
 use crate::spool::{News, Spool};
 use crate::store::{Event, Lines, Moment, Options, Refused};
@@ -34,15 +34,6 @@ fn at(seconds: u64, wall: u64) -> Moment {
     Moment {
         mono: Duration::from_secs(seconds),
         wall,
-    }
-}
-
-fn lines(points: u32) -> Lines {
-    Lines {
-        payload: Arc::new(b"put m 1767225600 1 a=b\n".repeat(points as usize)),
-        points,
-        accepted: 1_767_225_600_000,
-        tried: Tried::Telnet,
     }
 }
 
@@ -117,7 +108,8 @@ fn e6_18_fifty_kills_make_no_new_slot_and_lose_nothing() {
 fn e6_19_two_processes_have_a_slot_each_and_an_orphan_is_adopted_once() {
     let disk = Disk::new(1, 512);
     let mut first = process(&disk, 1);
-    first.append(at(0, 1), lines(2)).unwrap();
+    let tried = Tried::Telnet;
+    first.append(at(0, 1), Lines { tried, ..lines(2) }).unwrap();
     first.sync(at(0, 1));
     let mut second = process(&disk, 2);
     second.append(at(0, 2), lines(5)).unwrap();

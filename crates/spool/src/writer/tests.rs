@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::{Command, MOST_QUEUED, STALLED, Told, Writer};
 use crate::disk::simulated::{Call, Disk, EIO};
-use crate::format::Tried;
+use crate::faults::lines;
 use crate::spool::Spool;
-use crate::store::{Lines, Options};
+use crate::store::Options;
 
 /// More than any wait of a test takes.
 const LONG: Duration = Duration::from_secs(20);
@@ -64,15 +64,6 @@ impl Caller {
 
     fn synced(&mut self, wanted: u64) {
         self.until(|told| matches!(told, Told::Synced { tag } if *tag == wanted).then_some(()));
-    }
-}
-
-fn lines(points: u32) -> Lines {
-    Lines {
-        payload: Arc::new(b"put m 1767225600 1 a=b\n".repeat(points as usize)),
-        points,
-        accepted: 1_767_225_600_000,
-        tried: Tried::Nothing,
     }
 }
 

@@ -33,14 +33,17 @@
 //! | acked that is wrong is not replaced | none | `e6_07` |
 //! | after_torn is never said | none | `e6_02_a_hole` |
 //! | deleted before acked is synced | 1172 | 7; `e6_30` |
+//! | dropped although the options say refuse | 7 | 6; `e6_15` |
 //! | lines are not kept for a second file | 1 | 1; `e6_11`, `e6_12` |
 //! | no CRC of the header | none | `e6_05` |
 //! | no CRC over the payload | 5 | 2; `e6_02`, `e6_05` |
 //! | no rest after an error | 1 | 9 |
+//! | no sync before the next segment is begun | 12 | 1 |
 //! | no sync of the folder after a create | 4 | 1; `e6_02` |
 //! | positions begin again at 0 when all segments went | 72 | 1; `e6_11` |
 //! | safe when written | 1 | 1 |
 //! | the cap without the segment that is begun | none | `e6_15` |
+//! | what is found in acked is taken for saved | 8837 | 7; `e6_30_acked` |
 //! | what was taken is counted as dropped | 32 | 5 |
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,7 +7,7 @@ use crate::disk::simulated::{Disk, Folder};
 use crate::faults::lines;
 use crate::format::{SegmentHeader, Tried, segment_name, store_id};
 use crate::spool::{News, Spool};
-use crate::store::{Event, Lines, Moment, Options, Refused};
+use crate::store::{Event, Full, Lines, Moment, Options, Refused};
 
 const STORE: &str = "tsdb-localhost-4242";
 
@@ -178,6 +178,33 @@ fn e6_15_adopted_slots_count_and_lose_their_oldest_first() {
     }
     assert!(disk.peak() <= cap && dropped > 0);
     assert_eq!(spool.ids().len(), 1, "the adopted slot went first");
+}
+
+#[test]
+fn e6_15_where_new_lines_are_refused_those_of_adopted_slots_stay() {
+    let disk = Disk::new(1, 4096);
+    let small = || Options {
+        spool_bytes: 2 << 20,
+        full: Full::Refuse,
+        ..options()
+    };
+    let mut old = spool(&disk, disk.process(), small(), 1);
+    for _ in 0..8 {
+        old.append(at(0, 1), lines(2_800)).unwrap();
+    }
+    old.sync(at(0, 1));
+    let mut spool = spool(&disk, disk.process(), small(), 2);
+    drop(old);
+    spool.adopt(at(0, 2)).unwrap();
+    let mut kept = 8 * 2_800;
+    let refused = loop {
+        match spool.append(at(0, 2), lines(2_800)) {
+            Ok(_) => kept += 2_800,
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused, Refused::Full);
+    assert_eq!(points(&spool), kept);
 }
 
 #[test]

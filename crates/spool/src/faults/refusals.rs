@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::disk::simulated::{Call, EIO, ENOSPC, EROFS};
+use crate::disk::simulated::{Call, Disk, EIO, ENOSPC, EROFS};
 use crate::disk::{File as _, Folder as _};
 use crate::faults::{Bench, LINE, open};
 use crate::store::{Event, Full, Options, RETRY, Refused};
@@ -77,6 +77,46 @@ fn e6_12_after_a_failed_sync_the_file_is_not_believed() {
     bench.disk.cut_power();
     bench.store = open(&bench.disk, &bench.options);
     assert_eq!(bench.read(), [(0, 3)]);
+}
+
+#[test]
+fn e6_12_what_is_written_again_counts_over_all_files_before() {
+    for seed in 0..20 {
+        let mut bench = Bench::new();
+        bench.disk = Disk::new(seed, 4096);
+        bench.store = open(&bench.disk, &bench.options);
+        // More than one page, so that a half of it may be on disk.
+        bench.append(400).unwrap();
+        // Two files cannot be synced. The first is deleted, the second cannot be; what is written next has neither's name.
+        bench.disk.fail(Call::Sync, 0, 2, EIO);
+        bench.disk.fail(Call::Unlink, 1, u64::MAX, EIO);
+        bench.sync();
+        bench.pass(2);
+        bench.pass(RETRY.as_secs());
+        assert_eq!(bench.store.safe(), 400);
+        bench.disk.mend();
+        bench.disk.cut_power();
+        bench.store = open(&bench.disk, &bench.options);
+        assert_eq!(bench.read(), [(0, 400)], "seed {seed}");
+    }
+}
+
+#[test]
+fn e6_11_a_file_that_could_not_be_begun_is_deleted_later() {
+    let mut bench = Bench::new();
+    bench.disk.fail(Call::Reserve, 0, 2, ENOSPC);
+    bench.disk.fail(Call::Unlink, 0, 2, EIO);
+    assert!(matches!(bench.append(3), Err(Refused::Off(_))));
+    bench.disk.mend();
+    bench.pass(RETRY.as_secs());
+    assert_eq!(bench.store.off(), None);
+    bench.pass(RETRY.as_secs());
+    assert_eq!(bench.store.stats().segments, 1);
+    assert_eq!(
+        bench.folder().list().unwrap().len(),
+        2,
+        "the segment, and the folder of what was rejected"
+    );
 }
 
 #[test]

@@ -9,13 +9,12 @@
 //! While the spool is off, the lines it has taken stay in memory, can be read, and are written when the disk comes back.
 //! Nothing more is taken, and nothing is called safe.
 
-use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::disk::{File, Folder, Kind, write_all};
-use crate::format::{RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, segment_name};
+use crate::format::{RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, parse_segment_name, segment_name};
 use crate::ranges::Ranges;
 use crate::store::clear::ACKED_ROOM;
 use crate::store::{Event, GATHERING, Lines, MOST_UNSYNCED, Moment, RETRY, Refused, SYNC_BYTES, Segment, Store};
@@ -373,11 +372,7 @@ impl<D: Folder> Store<D> {
         let prepared = file
             .reserve(self.options.segment())
             .and_then(|()| write_all(&file, 0, &[&header.encode()]));
-        if let Err(error) = prepared {
-            let _ = self.folder.unlink(&name);
-            return Err(Stop::Disk(error));
-        }
-        self.segments.push_back(Segment {
+        let segment = Segment {
             name,
             first,
             end: first,
@@ -385,7 +380,16 @@ impl<D: Folder> Store<D> {
             created: now.wall,
             keep: false,
             damage: Ranges::default(),
-        });
+        };
+        if let Err(error) = prepared {
+            // One that cannot be deleted stays, with nothing in it, and goes when it is the oldest.
+            match self.folder.unlink(&segment.name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => self.segments.push_back(segment),
+                _ => {}
+            }
+            return Err(Stop::Disk(error));
+        }
+        self.segments.push_back(segment);
         self.current = Some(Current {
             file,
             at: SEGMENT_HEADER as u64,
@@ -394,19 +398,21 @@ impl<D: Folder> Store<D> {
         Ok(())
     }
 
-    /// Makes the file of a segment, beside those of that position which are there.
+    /// Makes the file of a segment. Of two that begin at one position the one with the higher number counts, so it is above
+    /// all that are there: a lower one may have become free.
     fn create(&self, first: u64) -> io::Result<(D::File, String)> {
-        let names: HashSet<_> = self.segments.iter().map(|segment| segment.name.as_str()).collect();
-        let mut again = 0;
+        let names = self
+            .segments
+            .iter()
+            .filter_map(|segment| parse_segment_name(&segment.name));
+        let numbers = names.filter(|(begin, _)| *begin == first).map(|(_, again)| again + 1);
+        let mut again = numbers.max().unwrap_or(0);
         loop {
             let name = segment_name(first, again);
-            if !names.contains(name.as_str()) {
-                match self.folder.create(&name) {
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                    made => return Ok((made?, name)),
-                }
+            match self.folder.create(&name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => again += 1,
+                made => return Ok((made?, name)),
             }
-            again += 1;
         }
     }
 }

@@ -12,7 +12,8 @@
 //!
 //! All commands that wait are carried out before a sync, so whoever comes while one is under way shares the next.
 //!
-//! A forked child has no such thread: its commands come back. It opens a spool of its own, which gets another slot.
+//! A forked child has no such thread: its commands come back, and there is nothing to collect. It opens a spool of its own,
+//! which gets another slot. The queue's lock is not touched there: the thread may have held it when the process forked.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -104,7 +105,7 @@ impl Writer {
     ///
     /// It was not taken, and is given back: too much waits for the disk, the thread has ended, or this is a forked child.
     pub fn send(&self, command: Command) -> Result<(), Command> {
-        if std::process::id() != self.process {
+        if self.is_forked() {
             return Err(command);
         }
         let mut desk = self.shared.desk();
@@ -123,6 +124,9 @@ impl Writer {
 
     /// What the writer has told since it was last asked. Never waits.
     pub fn poll(&mut self, now: Instant) -> Vec<Told> {
+        if self.is_forked() {
+            return Vec::new();
+        }
         let mut desk = self.shared.desk();
         let mut told = std::mem::take(&mut desk.told);
         let stalled = desk
@@ -139,21 +143,27 @@ impl Writer {
     /// What the slots held when the writer last looked: the oldest first, the own one last.
     #[must_use]
     pub fn stats(&self) -> Vec<(SlotId, Stats)> {
+        if self.is_forked() {
+            return Vec::new();
+        }
         self.shared.desk().stats.clone()
     }
 
-    /// Whether the thread has ended.
+    /// Whether the thread has ended, or is another process's.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.shared.desk().ended
+        self.is_forked() || self.shared.desk().ended
+    }
+
+    /// Whether this is a child that was forked from the process whose writer it is.
+    fn is_forked(&self) -> bool {
+        std::process::id() != self.process
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if std::process::id() == self.process {
-            let _ = self.send(Command::Close);
-        }
+        let _ = self.send(Command::Close);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::disk::simulated::{Call, EIO};
 use crate::disk::{File as _, Folder as _};
 use crate::faults::{Bench, LINE, damaged, missing, open};
 use crate::format::{RECORD_HEADER, SEGMENT_HEADER, segment_name};
-use crate::store::Event;
+use crate::store::{Event, RETRY, Refused};
 
 #[test]
 fn e6_03_04_a_torn_end_is_counted_and_what_follows_starts_clean() {
@@ -168,6 +168,17 @@ fn e6_10_strays_are_named_and_left() {
         5,
         "those, the segment, and the folder of what was rejected"
     );
+}
+
+#[test]
+fn e6_10_a_stray_with_the_last_number_there_is_stops_nothing() {
+    let mut bench = Bench::new();
+    bench.folder().create(&segment_name(0, u32::MAX)).unwrap();
+    bench.restart();
+    assert!(matches!(bench.append(2), Err(Refused::Off(_))), "no number is left");
+    bench.pass(1);
+    bench.pass(RETRY.as_secs());
+    assert_eq!(bench.append(2), Ok(0), "it held nothing, and is gone");
 }
 
 #[test]

@@ -405,12 +405,17 @@ impl<D: Folder> Store<D> {
             .segments
             .iter()
             .filter_map(|segment| parse_segment_name(&segment.name));
-        let numbers = names.filter(|(begin, _)| *begin == first).map(|(_, again)| again + 1);
+        let numbers = names
+            .filter(|(begin, _)| *begin == first)
+            .map(|(_, again)| again.saturating_add(1));
         let mut again = numbers.max().unwrap_or(0);
         loop {
             let name = segment_name(first, again);
             match self.folder.create(&name) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => again += 1,
+                // A stray may have the last number there is. It goes when it is the oldest, if it is a segment.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    again = again.checked_add(1).ok_or(error)?;
+                }
                 made => return Ok((made?, name)),
             }
         }

@@ -36,6 +36,7 @@
 //! | both | retries without pause | 1389 | 11, rates |
 //! | both | sick series not sifted | 1608 | 11, rates |
 //! | both | what fails is never parted | 66 | 11, starvation |
+//! | both | what one server fails never waits for another one | 1502 | 3, at rest; 6, flush; 11, given up |
 //! | http | 200 with HTML taken for an acknowledgement | 18 | 2, what was answered |
 //! | http | 200 with fail > 0 taken for success | 11 | 2, what was answered |
 //! | http | 413 at the least length asked again | 109 | 11, rates |

@@ -236,9 +236,14 @@ fn a_server_that_cannot_prove_who_it_is_gets_nothing() {
         params.not_after = date_time_ymd(2021, 1, 1);
     });
     let elsewhere = authority.signs(&["tsd1.example", "10.0.0.1"], |_| {});
+    // As `openssl req -x509` makes one, unless it is told otherwise.
+    let itself = authority.signs(&["localhost"], |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    });
     for (host, identity, ca, words) in [
         ("localhost", &good, &other, "UnknownIssuer"),
         ("localhost", &old, &authority, "certificate expired"),
+        ("localhost", &itself, &authority, "make it with CA:FALSE"),
         ("localhost", &elsewhere, &authority, "not valid for name \"localhost\""),
         ("127.0.0.1", &elsewhere, &authority, "not valid for name"),
     ] {

@@ -50,9 +50,9 @@ struct Potsdb {
 const EXIT_CODES: &str = "\
 Exit codes:
   0      all delivered; check: points can be sent
-  1      some points were not; check: points cannot be sent
+  1      some points were not delivered; check: points cannot be sent
   2      could not run
-  128+N  in place of 1, if signal N ended it; serve ends with 0 then";
+  128+N  instead of 1, if signal N ended it (serve exits with 0)";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -230,7 +230,7 @@ pub(crate) fn after_long_help(examples: &str) -> String {
 pub(crate) fn after_long_help_of_lines(examples: &str) -> String {
     let list = list(&[("host_tag", "false"), ("repeats", "keep"), ("overflow", "block")]);
     format!(
-        "{examples}\n\n{list}\nLines wait for room and have their own times: another overflow, and precision, are errors."
+        "{examples}\n\n{list}\nOverflow is always block, and lines carry their own times: -o overflow=... and -o precision=... are errors."
     )
 }
 

@@ -33,7 +33,7 @@ use crate::{Outcome, signals, statistics};
 use reader::{Reader, Summary};
 use watch::Watch;
 
-/// Send the points on standard input, one line each
+/// Send the points on standard input or in files, one line each
 ///
 /// A line is METRIC TIME VALUE TAG=VALUE..., OpenTSDB's import form, with or without `put` before it. Blank lines and
 /// those that begin with # are skipped. Invalid lines and unreadable files are reported and skipped. Input compressed

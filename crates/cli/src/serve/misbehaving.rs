@@ -29,7 +29,7 @@ pub(super) struct Misbehaving {
     #[arg(long, value_name = "BYTES", default_value = "never", hide_default_value = true, value_parser = offsets)]
     half_open_after: Offsets,
 
-    /// Close each connection at this line, written as BYTES are
+    /// Close each connection at this line, in the same format as BYTES
     #[arg(long, value_name = "LINE", default_value = "never", hide_default_value = true, value_parser = offsets)]
     close_at_line: Offsets,
 

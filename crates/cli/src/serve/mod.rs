@@ -113,7 +113,7 @@ struct Keeping {
     #[arg(long, value_name = "TIME", value_parser = options::duration)]
     forget: Option<Duration>,
 
-    /// Keep at most this many points in all; the oldest go
+    /// Keep at most this many points in all; the oldest are discarded
     #[arg(long, value_name = "COUNT", default_value_t = Config::default().max_points, value_parser = count, allow_hyphen_values = true)]
     max_points: usize,
 
@@ -121,7 +121,7 @@ struct Keeping {
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().max_bytes, value_parser = count, allow_hyphen_values = true)]
     max_bytes: usize,
 
-    /// Keep at most this many series; those not touched for longest go
+    /// Keep at most this many series; the least recently used are discarded
     #[arg(long, value_name = "COUNT", default_value_t = Config::default().max_series, value_parser = count, allow_hyphen_values = true)]
     max_series: usize,
 }

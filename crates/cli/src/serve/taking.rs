@@ -13,13 +13,13 @@ use crate::options;
 
 /// What peers may take, and how they speak.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "What it takes from its peers")]
+#[command(next_help_heading = "Limits and TLS")]
 pub(super) struct Taking {
     /// Serve at most this many connections at one time; one more is told so and closed
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().connections, value_parser = count, allow_hyphen_values = true)]
     max_connections: usize,
 
-    /// Close a connection that brings no line and no request for this long; never lets it stand
+    /// Close a connection that brings no line and no request for this long; never: keep it open
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = idle)]
     idle: Idle,
 

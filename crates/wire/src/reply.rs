@@ -105,6 +105,9 @@ pub enum ErrorKind {
     PleaseThrottle,
     /// The storage refused a point the server had taken.
     HBaseError,
+    /// Something went wrong with a point, in words that are not known here: what becomes of it is found out by sending it
+    /// again.
+    Unknown,
     /// The server knows no `put`: it only reads.
     ReadOnly,
     /// The server does not know some other command.
@@ -129,7 +132,7 @@ pub enum Class {
 
 impl ErrorKind {
     /// Every kind of error.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::InvalidValue,
         Self::IllegalArgument,
         Self::UnknownMetric,
@@ -138,6 +141,7 @@ impl ErrorKind {
         Self::RequestTimedOut,
         Self::PleaseThrottle,
         Self::HBaseError,
+        Self::Unknown,
         Self::ReadOnly,
         Self::UnknownCommand,
     ];
@@ -146,7 +150,7 @@ impl ErrorKind {
     pub fn class(self) -> Class {
         match self {
             Self::InvalidValue | Self::IllegalArgument | Self::UnknownMetric | Self::NoSuchRollup => Class::Rejected,
-            Self::ThrottlingException | Self::RequestTimedOut => Class::Again,
+            Self::ThrottlingException | Self::RequestTimedOut | Self::Unknown => Class::Again,
             Self::PleaseThrottle | Self::HBaseError => Class::Late,
             Self::ReadOnly => Class::ReadOnly,
             Self::UnknownCommand => Class::Other,
@@ -164,6 +168,7 @@ impl ErrorKind {
             Self::RequestTimedOut => "request timed out",
             Self::PleaseThrottle => "please throttle",
             Self::HBaseError => "hbase error",
+            Self::Unknown => "unknown error",
             Self::ReadOnly => "read only",
             Self::UnknownCommand => "unknown command",
         }
@@ -181,13 +186,14 @@ impl ErrorKind {
                 Self::UnknownCommand
             });
         }
-        let colon = memchr::memmem::find(line, b": ")?;
+        let colon = memchr::memchr(b':', line)?;
         if !matches!(&line[..colon], b"put" | b"rollup" | b"histogram") {
             return None;
         }
-        let text = &line[colon + 2..];
-        let (_, kind) = ERRORS.iter().find(|(words, _)| text.starts_with(words.as_bytes()))?;
-        Some(*kind)
+        let text = line[colon + 1..].strip_prefix(b" ").unwrap_or(&line[colon + 1..]);
+        let known = ERRORS.iter().find(|(words, _)| text.starts_with(words.as_bytes()));
+        // Whatever it says of a put, it is no good news.
+        Some(known.map_or(Self::Unknown, |(_, kind)| *kind))
     }
 }
 

@@ -31,8 +31,11 @@ const REST: (Duration, Duration, Duration) = (
 const LONGEST_REST: Duration = Duration::from_secs(600);
 
 /// The pause after a refused point, where a server refuses one after the other and takes none. It doubles after so many
-/// points, up to the second of [`REST`].
-const REFUSED: (Duration, u32) = (Duration::from_millis(1), 16);
+/// points, up to this long, so that a run of bad points does not hold up good ones behind it for long.
+const REFUSED: (Duration, u32, Duration) = (Duration::from_millis(1), 16, Duration::from_millis(20));
+
+/// After so many, it is no run: the pause doubles after so many more, up to the second of [`REST`].
+const ALL_REFUSED: (u32, u32) = (1_000, 250);
 
 /// No server is taken for slower than that, in points per second.
 const LEAST: f64 = 1000.0;
@@ -195,8 +198,9 @@ impl Overload {
         }
         if complaint.refused > 0 {
             self.refused = self.refused.saturating_add(complaint.refused);
-            let pause = REFUSED.0 * (1 << (self.refused / REFUSED.1).min(16));
-            self.asked_until = self.asked_until.max(now + pause.min(REST.1));
+            let pause = (REFUSED.0 * (1 << (self.refused / REFUSED.1).min(16))).min(REFUSED.2);
+            let more = self.refused.saturating_sub(ALL_REFUSED.0) / ALL_REFUSED.1;
+            self.asked_until = self.asked_until.max(now + (pause * (1 << more.min(16))).min(REST.1));
             self.resting_until = self.resting_until.max(self.asked_until);
         }
         if let Some(rest) = complaint.rest {
@@ -388,13 +392,14 @@ mod tests {
         };
         let mut now = secs(1);
         let mut pauses = Vec::new();
-        for _ in 0..400 {
+        for _ in 0..3_000 {
             overload.complained(now, refused);
             let ready = overload.ready_at(now).unwrap();
             pauses.push((ready - now).as_millis());
             now = ready;
         }
-        assert_eq!((pauses[0], pauses[40], pauses[399]), (1, 4, 1000));
+        assert_eq!((pauses[0], pauses[40], pauses[399], pauses[999]), (1, 4, 20, 20));
+        assert_eq!((pauses[1_249], pauses[2_999]), (40, 1_000));
         overload.worked(now);
         overload.complained(now, refused);
         assert_eq!(overload.ready_at(now), Some(now + REFUSED.0));

@@ -12,6 +12,7 @@
 //! impossible type fails the whole body, before anything is stored. `personality/opentsdb_http.rs` calls this.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use potsdb_wire::json::{Json, Tolerance, parse_with, write_string};
 
@@ -148,12 +149,13 @@ impl<'a> Point<'a> {
             Some(tags) => {
                 let mut read: Vec<Tag<'_>> = Vec::new();
                 for (name, value) in tags.as_object()? {
-                    let value = text(value)?;
-                    // Of a name that comes twice the last value counts.
-                    read.retain(|(known, _)| known != name);
-                    read.push((name, value));
+                    read.push((name, text(value)?));
                 }
-                Some(read)
+                // Of a name that comes twice the last value counts.
+                let mut known = HashSet::new();
+                let mut last: Vec<Tag<'_>> = read.into_iter().rev().filter(|(name, _)| known.insert(*name)).collect();
+                last.reverse();
+                Some(last)
             }
         };
         let metric = json.field("metric").map_or(Some(None), text)?;
@@ -220,16 +222,14 @@ impl<'a> Point<'a> {
         }
         if let Some(tags) = &self.tags {
             out.extend_from_slice(b",\"tags\":{");
+            let values: HashMap<&str, Option<&str>> =
+                tags.iter().map(|(name, value)| (*name, value.as_deref())).collect();
             let order = Tags(tags.iter().map(|(name, _)| (*name, "")).collect()).java_order();
             for (index, (name, _)) in order.into_iter().enumerate() {
                 if index > 0 {
                     out.push(b',');
                 }
-                let value = tags
-                    .iter()
-                    .find(|(known, _)| *known == name)
-                    .and_then(|(_, value)| value.as_deref());
-                field(name, value, out);
+                field(name, values.get(name).copied().flatten(), out);
             }
             out.push(b'}');
         }

@@ -257,6 +257,9 @@ mod tests {
                 ErrorKind::HBaseError,
                 Class::Late,
             ),
+            ("put: disk full", ErrorKind::Unknown, Class::Again),
+            ("put: HBase error", ErrorKind::Unknown, Class::Again),
+            ("put:", ErrorKind::Unknown, Class::Again),
             (
                 "unknown command: put.  Try `help'.",
                 ErrorKind::ReadOnly,
@@ -291,7 +294,7 @@ mod tests {
             all("Caused by RPC: PutRequest(x\n\n\r\nput: something new: x\nget: HBase error: x\n"),
             [
                 "other Caused by RPC: PutRequest(x",
-                "other put: something new: x",
+                "unknown error",
                 "other get: HBase error: x"
             ]
         );

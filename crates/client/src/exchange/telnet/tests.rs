@@ -377,6 +377,20 @@ fn lines_that_failed_again_and_again_are_judged_one_by_one() {
 }
 
 #[test]
+fn whatever_a_server_says_of_a_put_the_points_before_its_answer_are_not_acknowledged() {
+    for words in ["put: disk full\n", "put: HBase error\n", "put:\n"] {
+        let mut s = Scenario::new(ANSWERS);
+        assert_eq!(s.give(2).write(), "LL");
+        s.pass(100);
+        assert_eq!(s.write(), "?");
+        s.server(words).server(OPENTSDB);
+        let (batch, blame, said) = &s.verdicts.heard.failed[0];
+        assert_eq!((batch.points(), *blame, &**said), (2, Blame::Some, words.trim_end()));
+        assert_eq!(s.verdicts.tally.acknowledged, 0, "{words}");
+    }
+}
+
+#[test]
 fn asking_a_silent_server_again_costs_its_points_nothing() {
     let mut s = Scenario::new(ServerProfile::Silent {
         until: Duration::from_secs(1),

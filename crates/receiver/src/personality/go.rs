@@ -42,10 +42,9 @@ pub(super) fn now() -> i64 {
     since.map_or(0, |since| since.as_millis() as i64)
 }
 
-/// A tag without a name or a value is left out; of a name that comes twice the last value counts.
+/// A tag without a name or a value is left out.
 pub(super) fn put_tag<'a>(tags: &mut Tags<'a>, name: &'a str, value: &'a str) {
     if !name.is_empty() && !value.is_empty() {
-        tags.0.retain(|(known, _)| *known != name);
         tags.0.push((name, value));
     }
 }

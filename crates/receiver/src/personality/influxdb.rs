@@ -61,7 +61,7 @@ impl Reading for InfluxDb {
             metric,
             timestamp,
             value,
-            tags: read,
+            tags: read.last_of_each(),
         };
         take(&put);
         Ok(())
@@ -200,6 +200,7 @@ impl<'a> Point<'a> {
                     for (name, value) in value.as_object()? {
                         go::put_tag(&mut point.tags, name, value.as_str()?);
                     }
+                    point.tags = point.tags.last_of_each();
                 }
                 _ => {}
             }

@@ -51,7 +51,7 @@ impl Reading for VictoriaMetrics {
             metric,
             timestamp,
             value,
-            tags: read,
+            tags: read.last_of_each(),
         };
         take(&put);
         Ok(())
@@ -178,7 +178,7 @@ fn point<'a>(json: &'a Json<'_>) -> Option<Put<'a>> {
         metric,
         timestamp: kept(timestamp)?,
         value,
-        tags,
+        tags: tags.last_of_each(),
     })
 }
 

@@ -12,11 +12,11 @@
 //! impossible type fails the whole body, before anything is stored. `personality/opentsdb_http.rs` calls this.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use potsdb_wire::json::{Json, Tolerance, parse_with, write_string};
 
-use crate::point::put::{Put, Refusal, Tags};
+use crate::point::put::{Put, Refusal, Tags, last_of_each};
 use crate::point::sink::{Offered, Points};
 
 /// What the URL asks to be told.
@@ -151,11 +151,7 @@ impl<'a> Point<'a> {
                 for (name, value) in tags.as_object()? {
                     read.push((name, text(value)?));
                 }
-                // Of a name that comes twice the last value counts.
-                let mut known = HashSet::new();
-                let mut last: Vec<Tag<'_>> = read.into_iter().rev().filter(|(name, _)| known.insert(*name)).collect();
-                last.reverse();
-                Some(last)
+                Some(last_of_each(read))
             }
         };
         let metric = json.field("metric").map_or(Some(None), text)?;

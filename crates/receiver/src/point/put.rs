@@ -224,6 +224,11 @@ impl<'a> Tags<'a> {
         text + "}"
     }
 
+    /// Of a name that comes twice the last value counts.
+    pub(crate) fn last_of_each(self) -> Tags<'a> {
+        Tags(last_of_each(self.0))
+    }
+
     /// The order a Java `HashMap` yields: by bucket of a table that doubles when three quarters full.
     pub(crate) fn java_order(&self) -> Vec<(&'a str, &'a str)> {
         let mut buckets = 16;
@@ -236,6 +241,14 @@ impl<'a> Tags<'a> {
     }
 }
 
+/// Of a name that comes twice the last value counts. A body may have a hundred thousand of them.
+pub(crate) fn last_of_each<T>(tags: Vec<(&str, T)>) -> Vec<(&str, T)> {
+    let mut known = HashSet::new();
+    let mut last: Vec<_> = tags.into_iter().rev().filter(|(name, _)| known.insert(*name)).collect();
+    last.reverse();
+    last
+}
+
 fn java_hash(text: &str) -> u32 {
     let hash = text
         .encode_utf16()
@@ -246,6 +259,12 @@ fn java_hash(text: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_name_that_comes_twice_the_last_value_counts() {
+        let tags = vec![("a", 1), ("b", 2), ("a", 3), ("c", 4), ("a", 5)];
+        assert_eq!(last_of_each(tags), [("b", 2), ("c", 4), ("a", 5)]);
+    }
 
     fn words_for(line: &str) -> String {
         let rules = Rules {

@@ -1,5 +1,5 @@
-//! A client that is dropped with points that nobody took says so: there is nobody left to ask it. The logger is the
-//! process's, so this is a program of its own.
+//! A client that is dropped with undelivered points logs their number: its statistics can no longer be asked for. A process
+//! has one logger, so this is a separate test program.
 
 use std::net::TcpListener;
 use std::sync::Mutex;

@@ -52,14 +52,14 @@ pub struct Writer {
 type Waker = Arc<dyn Fn() + Send + Sync>;
 
 struct Shared {
-    desk: Mutex<Desk>,
+    mailbox: Mutex<Mailbox>,
     wake: Condvar,
     waker: Waker,
 }
 
 /// What lies between the two. Nothing is done under its lock but moving things.
 #[derive(Default)]
-struct Desk {
+struct Mailbox {
     commands: VecDeque<Command>,
     bytes: usize,
     told: Vec<Told>,
@@ -82,15 +82,15 @@ impl Writer {
         waker: Waker,
     ) -> io::Result<Writer> {
         let shared = Arc::new(Shared {
-            desk: Mutex::default(),
+            mailbox: Mutex::default(),
             wake: Condvar::new(),
             waker,
         });
-        let desk = shared.clone();
+        let mailbox = shared.clone();
         thread::Builder::new().name(NAME.to_owned()).spawn(move || {
             // The caller is not left waiting for a thread that has panicked.
-            let _ended = Ended(desk.clone());
-            Thread::new(desk, open).run();
+            let _ended = Ended(mailbox.clone());
+            Thread::new(mailbox, open).run();
         })?;
         Ok(Writer {
             shared,
@@ -108,16 +108,16 @@ impl Writer {
         if self.is_forked() {
             return Err(command);
         }
-        let mut desk = self.shared.desk();
-        let is_full = desk.bytes > MOST_QUEUED || desk.commands.len() >= MOST_COMMANDS;
+        let mut mailbox = self.shared.mailbox();
+        let is_full = mailbox.bytes > MOST_QUEUED || mailbox.commands.len() >= MOST_COMMANDS;
         // What frees something is always let in.
         let frees = !matches!(command, Command::Append { .. } | Command::Reject { .. });
-        if desk.ended || (is_full && !frees) {
+        if mailbox.ended || (is_full && !frees) {
             return Err(command);
         }
-        desk.bytes += command.bytes();
-        desk.commands.push_back(command);
-        drop(desk);
+        mailbox.bytes += command.bytes();
+        mailbox.commands.push_back(command);
+        drop(mailbox);
         self.shared.wake.notify_one();
         Ok(())
     }
@@ -127,12 +127,12 @@ impl Writer {
         if self.is_forked() {
             return Vec::new();
         }
-        let mut desk = self.shared.desk();
-        let mut told = std::mem::take(&mut desk.told);
-        let stalled = desk
+        let mut mailbox = self.shared.mailbox();
+        let mut told = std::mem::take(&mut mailbox.told);
+        let stalled = mailbox
             .busy_since
             .is_some_and(|since| now.saturating_duration_since(since) >= STALLED);
-        drop(desk);
+        drop(mailbox);
         if stalled != self.stalled {
             self.stalled = stalled;
             told.push(Told::Stalled(stalled));
@@ -146,13 +146,13 @@ impl Writer {
         if self.is_forked() {
             return Vec::new();
         }
-        self.shared.desk().stats.clone()
+        self.shared.mailbox().stats.clone()
     }
 
     /// Whether the thread has ended, or is another process's.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.is_forked() || self.shared.desk().ended
+        self.is_forked() || self.shared.mailbox().ended
     }
 
     /// Whether this is a child that was forked from the process whose writer it is.
@@ -168,8 +168,8 @@ impl Drop for Writer {
 }
 
 impl Shared {
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+        self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -178,10 +178,10 @@ struct Ended(Arc<Shared>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let mut desk = self.0.desk();
-        (desk.ended, desk.busy_since) = (true, None);
-        desk.told.push(Told::Closed);
-        drop(desk);
+        let mut mailbox = self.0.mailbox();
+        (mailbox.ended, mailbox.busy_since) = (true, None);
+        mailbox.told.push(Told::Closed);
+        drop(mailbox);
         (self.0.waker)();
     }
 }
@@ -308,15 +308,15 @@ impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Thread<D, O> {
     }
 
     fn next(&self) -> Option<Command> {
-        let mut desk = self.shared.desk();
-        let command = desk.commands.pop_front()?;
-        desk.bytes -= command.bytes();
+        let mut mailbox = self.shared.mailbox();
+        let command = mailbox.commands.pop_front()?;
+        mailbox.bytes -= command.bytes();
         Some(command)
     }
 
     /// The disk is asked for something, which may take for ever.
     fn begin_call(&self) {
-        self.shared.desk().busy_since = Some(Instant::now());
+        self.shared.mailbox().busy_since = Some(Instant::now());
     }
 
     /// Hands over what there is to tell.
@@ -347,10 +347,10 @@ impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Thread<D, O> {
             .as_ref()
             .map(|spool| spool.ids().into_iter().filter_map(|id| Some((id, spool.stats(id)?))));
         let stats = stats.map(Iterator::collect).unwrap_or_default();
-        let mut desk = self.shared.desk();
-        desk.told.append(&mut self.told);
-        (desk.stats, desk.busy_since) = (stats, None);
-        drop(desk);
+        let mut mailbox = self.shared.mailbox();
+        mailbox.told.append(&mut self.told);
+        (mailbox.stats, mailbox.busy_since) = (stats, None);
+        drop(mailbox);
         if has_news {
             (self.shared.waker)();
         }
@@ -363,13 +363,13 @@ impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Thread<D, O> {
             None => Some(self.retry),
         };
         let wait = due.map_or(Duration::MAX, |due| due.saturating_sub(self.started.elapsed()));
-        let desk = self.shared.desk();
-        if desk.commands.is_empty() && !wait.is_zero() {
+        let mailbox = self.shared.mailbox();
+        if mailbox.commands.is_empty() && !wait.is_zero() {
             // Woken early, it looks and rests again. A day stands for ever.
             drop(
                 self.shared
                     .wake
-                    .wait_timeout(desk, wait.min(Duration::from_secs(86_400))),
+                    .wait_timeout(mailbox, wait.min(Duration::from_secs(86_400))),
             );
         }
     }

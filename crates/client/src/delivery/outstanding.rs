@@ -27,9 +27,9 @@ pub(crate) struct Outstanding {
     pub(crate) verdict_posted: bool,
     /// Some of their bytes were handed to a kernel once.
     pub(crate) was_written: bool,
-    /// How often a server has failed them, or they have their verdict and their connection ended.
+    /// How often they failed: a server said so, or they have their verdict and their connection ended.
     pub(crate) failures: u8,
-    /// How often it was only that.
+    /// How many of those were such an end, of which no server said anything.
     pub(crate) interruptions: u8,
     /// How often a server had taken lines of this client when one first failed these.
     pub(crate) taken_then: u64,
@@ -63,6 +63,18 @@ impl Outstanding {
             self.taken_then = takes.ever;
         }
         self.blamed = takes.here > self.taken_then;
+    }
+
+    /// They have their verdict, and their connection ended.
+    pub(crate) fn count_interruption(&mut self, takes: Takes) {
+        let before = self.failures;
+        self.count_failure(takes);
+        self.interruptions += self.failures - before;
+    }
+
+    /// How often a server said that it failed them.
+    pub(crate) fn failures_told(&self) -> u8 {
+        self.failures - self.interruptions
     }
 
     /// Whether it has no verdict and failed so often that it is being found out about.

@@ -6,12 +6,13 @@
 //!                 '---- failed --------'                                       sick: its series rests apart
 //! ```
 //!
-//! A storage that never takes one series must not stop the others, so what a server failed never stands in front of new
-//! lines: it rests, each time twice as long, but no longer than it has waited, while they pass. What fails three times, or twice while others were taken, is
-//! parted, each quarter by itself, until the line that fails is alone; where the server can say of each line whether it
-//! fails, all of them at once. Once a quarter has failed, those beside it go together: it explains why the whole failed.
-//! Quarters take no more tries than halves, and half as many of them fail, which matters when a
-//! failure is slow to come.
+//! A storage that never takes one series must not stop the others. So what a server failed never stands in front of new
+//! lines: it rests while they pass, each time twice as long, but no longer than it has waited already.
+//!
+//! What fails three times, or twice while others were taken, is parted into quarters. Each is tried by itself, and parted
+//! again, until the line that fails is alone. Where the server says of each line whether it fails, they go together. Once a
+//! quarter has failed, those beside it go together, too: that one explains why the whole failed. Quarters take no more tries
+//! than halves, and half as many of them fail, which matters when a failure is slow to come.
 //!
 //! Once that endpoint has taken others between that line's failures, its *series* is sick: later lines of it come here at
 //! once instead of failing a batch of good ones, and one of them is tried now and then, the oldest and the newest in turn.
@@ -58,8 +59,8 @@ const HOPELESS: (u8, Duration) = (8, Duration::from_secs(60));
 /// When the client closes, a sick series is given up if its pause has grown so long: after five tries in vain.
 const HOPELESS_AFTER: Duration = Duration::from_millis(3_200);
 
-/// A precaution that a server failed so often is waited for by nobody. Its line has its verdict, and in a storage that never takes
-/// one series no precaution ever settles.
+/// `flush` and `close` do not wait for a precaution that a server failed so often. Its line has its verdict, and in a
+/// storage that never takes one series no precaution ever settles.
 const NOT_WAITED_FOR: u8 = 4;
 
 /// The shortest time between two tries of parted or sick lines, and between two while nothing at all is taken: it doubles
@@ -215,9 +216,7 @@ impl Retries {
         let mut precautions: BTreeMap<u8, Batch> = BTreeMap::new();
         for mut held in lines {
             if held.verdict_posted {
-                let before = held.failures;
-                held.count_failure(takes);
-                held.interruptions += held.failures - before;
+                held.count_interruption(takes);
                 precautions.entry(held.failures).or_default().lines.push(held);
                 continue;
             }

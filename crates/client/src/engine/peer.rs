@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::STAGGER;
 use crate::delivery::backoff::Backoff;
 use crate::delivery::overload::Overload;
 use crate::delivery::retries::pause_after;
@@ -207,6 +208,14 @@ impl Slot {
     pub(super) fn takes_new_lines(&mut self, now: Duration) {
         self.given_at = now;
         self.gives_way_until = self.fair_until;
+    }
+
+    /// Whether it is being connected, and has been for less than an attempt has for itself.
+    pub(super) fn is_trying(&self, now: Duration) -> bool {
+        match self.state {
+            State::Resolving { since } | State::Connecting { since } => now < since + STAGGER,
+            State::Idle | State::Live(_) => false,
+        }
     }
 
     /// Whether it is a connection that lines may be given to, or is about to be one.

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use super::peer::{Slot, State};
-use super::{Engine, Output, STAGGER, Stage};
+use super::{Engine, Output, Stage};
 use crate::config::credentials::Credentials;
 use crate::delivery::verdicts::Reason;
 use crate::exchange::{CloseReason, Exchange, Protocol, ServerProfile, Terms};
@@ -321,11 +321,7 @@ impl Engine {
     /// One at a time, [`STAGGER`] apart: a silent connection would block VictoriaMetrics' port.
     pub(super) fn connect(&mut self) {
         let Some(posted) = self.waiting() else { return };
-        let trying = |slot: &Slot| match slot.state {
-            State::Resolving { since } | State::Connecting { since } => self.now < since + STAGGER,
-            State::Idle | State::Live(_) => false,
-        };
-        if self.test_mode || self.slots.iter().any(trying) {
+        if self.test_mode || self.slots.iter().any(|slot| slot.is_trying(self.now)) {
             return;
         }
         let due = |peer: usize| self.hands_over(peer);
@@ -366,7 +362,7 @@ impl Engine {
         ready && self.active(peer) < self.connections + more
     }
 
-    /// Whether lines that failed may fare better with an endpoint that takes nothing yet than with any that does.
+    /// Whether an endpoint without a connection is a better hope for lines that failed than every one that has one.
     fn is_hope(&self, peer: usize) -> bool {
         let failures = self.peers[peer].failures;
         let worse = |slot: &Slot| slot.exchange().is_none() || self.peers[slot.peer].failures > failures;
@@ -374,15 +370,11 @@ impl Engine {
         some && self.slots.iter().all(worse)
     }
 
-    /// Whether such an endpoint is being connected to, or is about to be: lines that failed wait for it rather than go to this
-    /// slot, but no longer than any attempt to connect has for itself.
+    /// Whether lines that failed wait for a better endpoint than this slot's: one that is being connected, or can be at
+    /// once. They wait for [`STAGGER`](super::STAGGER) at most.
     pub(super) fn hopes(&self, slot: usize) -> bool {
         let failures = self.peers[self.slots[slot].peer].failures;
-        let young = |slot: &Slot| match slot.state {
-            State::Resolving { since } | State::Connecting { since } => self.now < since + STAGGER,
-            State::Idle | State::Live(_) => false,
-        };
-        let coming = |slot: &Slot| young(slot) && self.peers[slot.peer].failures < failures;
+        let coming = |slot: &Slot| slot.is_trying(self.now) && self.peers[slot.peer].failures < failures;
         let may_come = |peer: usize| self.is_hope(peer) && self.may_connect(peer, 0) && self.active(peer) == 0;
         !self.is_finishing() && (self.slots.iter().any(coming) || (0..self.peers.len()).any(may_come))
     }

@@ -618,7 +618,7 @@ impl Drop for Handle {
         } else {
             let before = instance.stats().dropped.total();
             close(instance, self.setup.options.close_grace);
-            // Nobody holds the client any more who could ask for its statistics.
+            // The statistics cannot be asked for any more.
             let lost = instance.stats().dropped.total() - before;
             if lost > 0 {
                 log::warn!("{lost} points were not delivered before the client ended (close_grace)");

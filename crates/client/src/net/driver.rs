@@ -380,7 +380,7 @@ impl<N: Network> Driver<N> {
     /// Takes lines from the queue for the slots that want some.
     fn fill(&mut self) {
         for _ in 0..FILLS {
-            let Some((slot, room)) = self.engine.wants() else {
+            let Some((slot, credit)) = self.engine.wants() else {
                 return;
             };
             let lingering = self.now < self.lingers_until;
@@ -395,7 +395,7 @@ impl<N: Network> Driver<N> {
             // cost them the lock, and its cache, for each.
             let taken = match lingering && self.queue.may_linger(&state) {
                 true => None,
-                false => state.take(room.bytes, room.points),
+                false => state.take(credit.bytes, credit.points),
             };
             let queued = state.queued() > 0;
             let (urgent, phase, lacks_spare) = (state.is_urgent(), state.phase(), state.lacks_spare());

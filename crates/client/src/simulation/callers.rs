@@ -507,8 +507,8 @@ impl History {
         takes.min().filter(|_| prompt).map(|takes| takes + PROMPT + looks)
     }
 
-    /// From when on a good point has its verdict, within how long or how many answers, whatever became of other points. Every server is well
-    /// by then, or so many of them that one is left.
+    /// From when on a good point has its verdict, within how long or how many answers, whatever became of other points.
+    /// Every server is well by then, or so many of them that one is left.
     pub(super) fn fed(&self) -> Option<(Duration, Duration, u64)> {
         let takes = self
             .names

@@ -31,10 +31,10 @@
 //!   however much the server says.
 //! - **11, nothing stops the rest** (`laws.rs`): where nothing goes wrong but with names, a point has its verdict within
 //!   5 s, or 5 s after the first name can be resolved: a slow or hanging name costs no other endpoint anything. *No
-//!   starvation*: once all faults are over, a good point has its verdict within 20 s, or within some 40 answers where each
-//!   comes late, whatever the storage does to points
-//!   of a series that it never takes, and none is given up for want of room or time. It may take longer where bad points
-//!   are looked for by halves, where lines are long, and where a server says 503, which asks for rest.
+//!   starvation*: once all faults are over, a good point has its verdict within 20 s, whatever the storage does to points
+//!   of a series that it never takes; where each answer comes late, within some 40 answers, none of them 20 s after the last.
+//!   No good point is given up for want of room or time. It may take longer where bad points are looked for by halves, where
+//!   lines are long, and where a server says 503, which asks for rest.
 //! - **11, rates** (`rates.rs`): attempts to connect, requests in vain, questions for a name, reports; good points written
 //!   because of sick ones, and later points of a series that is known to be sick.
 //! - **Manners**: a connection is ended by the client only at its end, or when no byte moved for a timeout. Over
@@ -67,6 +67,9 @@ const SILENT_AFTER: Duration = Duration::from_secs(2);
 
 /// An answer may take so many answer timeouts, if something of it comes within each.
 const PATIENCE: u32 = 10;
+
+/// Where answers come late, the next one comes within that: a client that hears nothing is not waiting for its turn.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// So long after a body was too long, longer ones may be tried again.
 const FORGET: Duration = Duration::from_secs(300);
@@ -206,8 +209,8 @@ pub(super) struct Oracle {
     settle: Duration,
     /// The oldest good point that has no verdict is none before this one.
     hungry: usize,
-    /// What was heard since all is well: answers, or connections that ended.
-    heard_since: u64,
+    /// Answers heard, and connections that ended, since all is well: how many, and when the last.
+    heard_since: (u64, Duration),
     rates: Rates,
     /// Nothing fails but points of a series that the storage never takes.
     only_sick: bool,
@@ -345,7 +348,7 @@ impl Oracle {
             end: None,
             settle: options.settle,
             hungry: 0,
-            heard_since: 0,
+            heard_since: (0, Duration::ZERO),
             rates: Rates::default(),
             only_sick: history.only_sick(),
             protocol: history.protocol,
@@ -560,7 +563,9 @@ impl Oracle {
 
     /// The client has heard what became of something, and all is well.
     fn count_answer(&mut self, now: Duration) {
-        self.heard_since += u64::from(self.limits.fed.is_some_and(|(from, ..)| from <= now));
+        if self.limits.fed.is_some_and(|(from, ..)| from <= now) {
+            self.heard_since = (self.heard_since.0 + 1, now);
+        }
     }
 
     /// The client ends a connection: it must be at its end, or out of patience.

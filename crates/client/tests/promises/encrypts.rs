@@ -243,7 +243,7 @@ fn a_server_that_cannot_prove_who_it_is_gets_nothing() {
     for (host, identity, ca, words) in [
         ("localhost", &good, &other, "UnknownIssuer"),
         ("localhost", &old, &authority, "certificate expired"),
-        ("localhost", &itself, &authority, "make it with CA:FALSE"),
+        ("localhost", &itself, &authority, "create it with CA:FALSE"),
         ("localhost", &elsewhere, &authority, "not valid for name \"localhost\""),
         ("127.0.0.1", &elsewhere, &authority, "not valid for name"),
     ] {

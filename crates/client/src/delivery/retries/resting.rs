@@ -53,8 +53,7 @@ impl Resting {
     }
 
     fn find_low(&mut self) {
-        let failed = |held: &Outstanding| held.failures - held.interruptions;
-        let waited_for = |held: &&Outstanding| !held.verdict_posted || failed(held) < NOT_WAITED_FOR;
+        let waited_for = |held: &&Outstanding| !held.verdict_posted || held.failures_told() < NOT_WAITED_FOR;
         let lines = self.batch.lines.iter().filter(waited_for);
         self.low = lines.map(|held| (held.lines.first(), held.lines.since())).min();
     }

@@ -377,6 +377,27 @@ fn lines_that_failed_again_and_again_are_judged_one_by_one() {
 }
 
 #[test]
+fn only_an_answer_to_lines_shows_that_the_server_takes_some() {
+    let mut s = Scenario::new(ANSWERS);
+    s.give(1).write();
+    s.pass(100);
+    assert_eq!(s.write(), "?");
+    s.server(OPENTSDB);
+    assert_eq!(s.verdicts.successes, 1);
+    // A question that only lets lines settle.
+    s.pass(2_000);
+    assert_eq!(s.write(), "?");
+    s.server(OPENTSDB);
+    assert_eq!(s.verdicts.successes, 1);
+    // Lines that a late error may be about.
+    s.give(1).write();
+    s.pass(100);
+    assert_eq!(s.write(), "?");
+    s.server("put: HBase error: x\n").server(OPENTSDB);
+    assert_eq!(s.verdicts.successes, 1);
+}
+
+#[test]
 fn whatever_a_server_says_of_a_put_the_points_before_its_answer_are_not_acknowledged() {
     for words in ["put: disk full\n", "put: HBase error\n", "put:\n"] {
         let mut s = Scenario::new(ANSWERS);

@@ -256,9 +256,9 @@ fn in_words(failure: &rustls::Error) -> String {
                 let (name, others) = (expected.to_str(), presented.join(", "));
                 format!("the server's certificate is not valid for name {name:?}, only for: {others}")
             }
-            // An error of the library below, which has no name here but its text.
+            // rustls wraps this error of webpki: only its text tells which it is.
             Wrong::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
-                "the server's certificate is an authority's and no server's: make it with CA:FALSE (CaUsedAsEndEntity)"
+                "the server's certificate is a CA certificate, not a server's: create it with CA:FALSE (CaUsedAsEndEntity)"
                     .to_owned()
             }
             wrong => format!("the server's certificate cannot be trusted: {wrong}"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Oracle, Point, Protocol, Seen, WAITED_FOR};
+use super::{Oracle, Point, Protocol, SILENCE, Seen, WAITED_FOR};
 use crate::queue::ledger::Ledger;
 
 impl Oracle {
@@ -125,14 +125,14 @@ impl Oracle {
         let given_up = ledger.settled.dropped.total() + ledger.dropped_by_callers.total();
         if let Some(point) = self.points.get(self.hungry)
             && now > point.accepted.max(from) + within
-            && self.heard_since > answers
+            && (self.heard_since.0 > answers || now > self.heard_since.1.max(point.accepted).max(from) + SILENCE)
             && given_up == 0
         {
             let accepted = point.accepted;
             self.fail(format!(
                 "promise 11: a good point of {accepted:?} starves: no verdict at {now:?} and after {} answers, all well \
                  since {from:?}",
-                self.heard_since
+                self.heard_since.0
             ));
         }
     }

@@ -124,7 +124,7 @@ fn open(disk: &Disk, options: &Options) -> Store<Folder> {
 
 fn missing(events: &[Event]) -> Vec<(u64, u64, u64)> {
     let missing = |event: &Event| match event {
-        Event::Missing { from, to, points } => Some((*from, *to, *points)),
+        Event::Missing { from, to, points } => Some((*from, *to, points.len())),
         _ => None,
     };
     events.iter().filter_map(missing).collect()
@@ -132,7 +132,7 @@ fn missing(events: &[Event]) -> Vec<(u64, u64, u64)> {
 
 fn damaged(events: &[Event]) -> (u64, u64) {
     let damaged = |event: &Event| match event {
-        Event::Damaged { bytes, points } => Some((*bytes, *points)),
+        Event::Damaged { bytes, points } => Some((*bytes, points.len())),
         _ => None,
     };
     events

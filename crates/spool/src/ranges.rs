@@ -60,6 +60,11 @@ impl Ranges {
         })
     }
 
+    /// All runs of positions, in order.
+    pub fn all(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        self.ranges.iter().map(|(first, end)| *first..*end)
+    }
+
     /// Adds positions; returns how many of them were not there.
     pub fn insert(&mut self, range: Range<u64>) -> u64 {
         if range.is_empty() {
@@ -102,6 +107,22 @@ impl Ranges {
     }
 }
 
+impl Extend<Range<u64>> for Ranges {
+    fn extend<I: IntoIterator<Item = Range<u64>>>(&mut self, runs: I) {
+        for run in runs {
+            self.insert(run);
+        }
+    }
+}
+
+impl FromIterator<Range<u64>> for Ranges {
+    fn from_iter<I: IntoIterator<Item = Range<u64>>>(runs: I) -> Ranges {
+        let mut ranges = Ranges::default();
+        ranges.extend(runs);
+        ranges
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -128,7 +149,9 @@ mod tests {
                 }
                 prop_assert_eq!(ranges.len(), set.len() as u64);
                 prop_assert_eq!(ranges.first(), set.first().copied());
-                let all: Vec<_> = ranges.runs(0..u64::MAX).collect();
+                let all: Vec<_> = ranges.all().collect();
+                prop_assert_eq!(ranges.runs(0..u64::MAX).collect::<Vec<_>>(), all.clone());
+                prop_assert_eq!(all.iter().cloned().collect::<Ranges>(), ranges.clone());
                 prop_assert_eq!(all.iter().cloned().flatten().collect::<Vec<_>>(), set.iter().copied().collect::<Vec<_>>());
                 // No two runs touch.
                 assert!(all.windows(2).all(|pair| pair[0].end < pair[1].start));

@@ -131,20 +131,20 @@ pub enum Refused {
 pub enum Event {
     /// The oldest lines were dropped because the spool was full.
     DroppedFull {
-        /// Points of them that were not taken.
-        points: u64,
+        /// The positions of them that were not taken.
+        points: Ranges,
     },
     /// Lines were dropped because they were older than `max_age`.
     Expired {
-        /// Points of them that were not taken.
-        points: u64,
+        /// The positions of them that were not taken.
+        points: Ranges,
     },
     /// Bytes that cannot be read as records.
     Damaged {
         /// Bytes that were not told of before.
         bytes: u64,
-        /// Points known to have been in them.
-        points: u64,
+        /// The positions known to have been in them, of those that were not taken.
+        points: Ranges,
     },
     /// A gap: these positions are in no segment.
     Missing {
@@ -152,8 +152,8 @@ pub enum Event {
         from: u64,
         /// The one behind the last.
         to: u64,
-        /// Points that were taken for spooled.
-        points: u64,
+        /// Those of them that were taken for spooled.
+        points: Ranges,
     },
     /// The disk failed and is left alone; points go on from memory.
     Off {
@@ -365,10 +365,15 @@ impl<D: Folder> Store<D> {
         }
     }
 
-    /// Takes points out of everything. Returns how many of them were pending and not taken.
-    fn forget(&mut self, range: std::ops::Range<u64>) -> u64 {
-        let taken = self.taken.remove(range.clone());
-        self.pending.remove(range) - taken
+    /// Takes points out of everything. Returns those of them that were pending and not taken.
+    fn forget(&mut self, range: std::ops::Range<u64>) -> Ranges {
+        let mut waiting: Ranges = self.pending.runs(range.clone()).collect();
+        for run in self.taken.runs(range.clone()) {
+            waiting.remove(run);
+        }
+        self.taken.remove(range.clone());
+        self.pending.remove(range);
+        waiting
     }
 
     /// These positions are nowhere.
@@ -386,7 +391,7 @@ impl<D: Folder> Store<D> {
         let bytes = self.segments[segment].damage.insert(bytes);
         self.damaged_bytes += bytes;
         let points = self.forget(points);
-        if bytes + points > 0 {
+        if bytes > 0 || !points.is_empty() {
             self.events.push(Event::Damaged { bytes, points });
         }
     }

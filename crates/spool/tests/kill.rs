@@ -131,9 +131,9 @@ fn e6_01_what_was_safe_is_there_after_any_kill() {
             from = first + u64::from(lines.points);
         }
         for event in spool.news() {
-            let points = match event {
-                News::Slot(_, Event::Missing { points, .. } | Event::Damaged { points, .. }) => points,
-                News::Slot(_, Event::DroppedFull { points }) => points,
+            let points = match &event {
+                News::Slot(_, Event::Missing { points, .. } | Event::Damaged { points, .. }) => points.len(),
+                News::Slot(_, Event::DroppedFull { points }) => points.len(),
                 _ => 0,
             };
             assert_eq!(points, 0, "{event:?}");

@@ -38,10 +38,10 @@ impl Run {
         for event in self.store.events() {
             self.note(|| format!("    {event:?}"));
             match event {
-                Event::DroppedFull { points } => dropped += points,
-                Event::Damaged { points, .. } => lost += points,
+                Event::DroppedFull { points } => dropped += points.len(),
+                Event::Damaged { points, .. } => lost += points.len(),
                 Event::Missing { points, .. } => {
-                    lost += points;
+                    lost += points.len();
                     if !self.failed && !self.tampered {
                         return Err("7, a gap is reported, and nothing failed".to_owned());
                     }

@@ -171,7 +171,7 @@ fn e6_15_adopted_slots_count_and_lose_their_oldest_first() {
         assert!(disk.used() <= cap, "{} bytes", disk.used());
         for news in spool.news() {
             if let News::Slot(_, Event::DroppedFull { points }) = news {
-                dropped += points;
+                dropped += points.len();
             }
         }
         assert_eq!(points(&spool) + dropped, appended);

@@ -11,6 +11,7 @@ use crate::acked::{ENTRY, Entry, LONGEST};
 use crate::disk::{File, Folder, write_all};
 use crate::format::SEGMENT_HEADER;
 use crate::format::scan::{Found, Scan};
+use crate::ranges::Ranges;
 use crate::store::read::Patient;
 use crate::store::{Event, Full, Moment, RETRY, Segment, Store};
 
@@ -105,12 +106,12 @@ impl<D: Folder> Store<D> {
         }
         let range = 0..front.end;
         // What is in it, by its headers; what else was taken to be in it is missing.
-        let mut points = 0;
+        let mut points = Ranges::default();
         if self.pending.count(range.clone()) > 0 {
             for found in self.ranges_of(0) {
-                points += self.forget(found);
+                points.extend(self.forget(found).all());
             }
-            if points > 0 {
+            if !points.is_empty() {
                 self.events.push(Event::DroppedFull { points });
             }
             if self.pending.count(range.clone()) > 0 {

@@ -152,7 +152,10 @@ impl<D: Folder> Store<D> {
             for damage in segment.damage.runs(0..u64::MAX) {
                 let bytes = damage.end - damage.start;
                 self.damaged_bytes += bytes;
-                self.events.push(Event::Damaged { bytes, points: 0 });
+                self.events.push(Event::Damaged {
+                    bytes,
+                    points: Ranges::default(),
+                });
             }
             certain = certain.or(is_certain.then_some(first));
             self.segments.push_back(segment);
@@ -164,7 +167,7 @@ impl<D: Folder> Store<D> {
                 self.events.push(Event::Missing {
                     from: self.next,
                     to: position,
-                    points: 0,
+                    points: Ranges::default(),
                 });
                 self.next = position;
                 self.acked.is_wrong = true;
@@ -173,7 +176,7 @@ impl<D: Folder> Store<D> {
                 self.events.push(Event::Missing {
                     from: position,
                     to,
-                    points: 0,
+                    points: Ranges::default(),
                 });
             }
             Some(_) => {

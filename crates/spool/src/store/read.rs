@@ -173,7 +173,7 @@ impl<D: Folder> Store<D> {
                 Some(Found::Damage(_)) => self.spoil(segment, from..at, 0..0),
                 Some(Found::Newer(version)) => {
                     self.segments[segment].keep = true;
-                    let points = self.forget(run.start..run.end.min(end));
+                    let points = self.forget(run.start..run.end.min(end)).len();
                     let why = format!("{points} points of it or more are in version {version} of the format");
                     self.events.push(Event::Stray { name, why });
                     return Ok(Next::Again);

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 command, *arguments = sys.argv[1:]
-if arguments[:1] == ["serve"] and "-h" not in arguments:
+if arguments[:1] == ["serve"] and not {"-h", "--grafana"} & set(arguments):
     for name in ("--port", "-p"):
         if name in arguments:
             at = arguments.index(name)

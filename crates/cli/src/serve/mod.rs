@@ -19,6 +19,7 @@ use crate::statistics::{plural, points};
 use crate::{Outcome, options, signals};
 
 mod collided;
+mod grafana;
 mod misbehaving;
 mod taking;
 
@@ -48,6 +49,10 @@ pub(crate) struct Serve {
     /// The server to imitate: opentsdb, victoriametrics, influxdb, kairosdb
     #[arg(long = "as", value_name = "SERVER", default_value_t)]
     personality: Personality,
+
+    /// Print a file that makes this server a data source of Grafana's, and end
+    #[arg(long, conflicts_with = "json")]
+    grafana: bool,
 
     #[command(flatten)]
     settings: Settings,
@@ -129,6 +134,9 @@ struct Keeping {
 impl Serve {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
         self.check()?;
+        if self.grafana {
+            return self.print_provisioning(output);
+        }
         let (json, stopping) = (self.json, self.misbehaving.stopping);
         let address = SocketAddr::new(self.listen, self.port);
         let (events, signal) = mpsc::channel();
@@ -171,6 +179,19 @@ impl Serve {
             output.note(format_args!("{writes} to the journal {} failed", journal.display()));
         }
         Ok(Outcome::delivered(counts.journal_errors == 0))
+    }
+
+    fn print_provisioning(&self, output: &Output) -> anyhow::Result<Outcome> {
+        anyhow::ensure!(
+            self.port != 0,
+            "--grafana cannot name a port that --port 0 has yet to find: say which"
+        );
+        let address = SocketAddr::new(self.listen, self.port);
+        let settings = &self.settings;
+        let login = settings.auth_header.as_deref();
+        let is_encrypted = self.taking.is_encrypted();
+        output.say(grafana::provisioning(address, is_encrypted, &settings.base_path, login));
+        Ok(Outcome::AllDelivered)
     }
 
     /// Refuses options that this server, or this set of options, does not heed.

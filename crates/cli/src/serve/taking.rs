@@ -45,6 +45,10 @@ impl Taking {
         }
     }
 
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.tls_cert.is_some()
+    }
+
     /// What it proves itself with, if it speaks TLS.
     pub(super) fn tls(&self) -> anyhow::Result<Option<Tls>> {
         let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else {

@@ -283,3 +283,17 @@ fn connections_have_a_bound_and_a_deadline() {
     assert_eq!((&counts["turned_away"], &counts["late"]), (&1.into(), &1.into()));
     potsdb(&["serve", "--idle", "0"]).with_code(2);
 }
+
+#[test]
+fn a_provisioning_file_for_grafana_is_printed_and_nothing_is_served() {
+    let said = potsdb(&["serve", "--grafana", "--port", "4299"]).with_code(0).out;
+    for line in [
+        "    type: opentsdb",
+        "    url: \"http://localhost:4299\"",
+        "      tsdbVersion: 4       # 2.4",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line:?} is missing in {said}");
+    }
+    let ended = potsdb(&["serve", "--grafana", "--port", "0"]).with_code(2);
+    assert!(ended.err.contains("--port 0"), "{}", ended.err);
+}

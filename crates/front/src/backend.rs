@@ -10,7 +10,7 @@
 //! given to [`Replies::later`]; a request's answer is one anyway. One connection's calls come one after the other.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::conduct::{Conduct, Ending, Gate};
 use crate::http::{Head, Reply};
@@ -29,6 +29,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Called once, before the first connection.
     fn gate(&self) -> Self::Gate;
 
+    /// Why a peer is not served at all: these words are said, and the connection is closed before anything is read of it.
+    fn turns_away(&self, _peer: &Peer) -> Option<&'static [u8]> {
+        None
+    }
+
     /// A connection was accepted.
     fn open(&self, peer: &Peer, gate: &Self::Gate) -> Self::Session;
 
@@ -39,7 +44,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Takes whole lines, each with its newline, at most what one read brought.
     ///
-    /// It may stop after any line, and should when [`Replies::is_full`]: the rest is given again.
+    /// It may stop after any line, and should when [`Replies::is_full`]: the rest is given again, as soon as there is room
+    /// for replies and [`Conduct::reads`] allows it. One that stops for another reason has the session say that it does
+    /// not read.
     fn lines(&self, session: &mut Self::Session, lines: &[u8], replies: &mut Replies) -> Taken;
 
     /// The connection ended inside a line, which begins so; nothing where its beginning was left out.
@@ -74,10 +81,12 @@ pub trait Backend: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
-    /// Where it comes from.
+    /// Where it comes from; over a Unix socket, port 0 of this machine.
     pub address: SocketAddr,
     /// Whether it came over TLS.
     pub is_encrypted: bool,
+    /// The number of the user whose process it is, if it came over a Unix socket and the kernel says so.
+    pub user: Option<u32>,
 }
 
 impl Peer {
@@ -88,7 +97,18 @@ impl Peer {
     }
 
     pub(crate) fn new(address: SocketAddr, is_encrypted: bool) -> Peer {
-        Peer { address, is_encrypted }
+        Peer {
+            address,
+            is_encrypted,
+            user: None,
+        }
+    }
+
+    pub(crate) fn local(user: Option<u32>) -> Peer {
+        Peer {
+            user,
+            ..Peer::plain((Ipv4Addr::LOCALHOST, 0).into())
+        }
     }
 }
 
@@ -151,7 +171,8 @@ pub enum Response {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A connection found no place: see [`Limits::connections`](crate::Limits::connections).
+    /// A connection found no place, or was not wanted: see [`Limits::connections`](crate::Limits::connections) and
+    /// [`Backend::turns_away`].
     TurnedAway,
     /// A request came.
     Request,

@@ -17,9 +17,16 @@ pub trait Conduct: Send + 'static {
     /// So many bytes came, at most as many as there was room for.
     fn received(&mut self, _bytes: usize) {}
 
-    /// Whether anything is read now: a backend that is full reads on later.
+    /// Whether anything is read now: a backend that is full reads on later. Lines that were read already, and not taken,
+    /// wait with it.
     fn reads(&self) -> bool {
         true
+    }
+
+    /// Whether the front ends its side: no further line or request is read, what there is to write still is, and then the
+    /// connection is closed. A server that stops says so to one connection after the other.
+    fn leaves(&self) -> bool {
+        false
     }
 
     /// Whether anything is written now.

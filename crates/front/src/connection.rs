@@ -11,7 +11,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 #[cfg(feature = "tls")]
 use tokio::time::timeout;
 use tokio::time::{Instant, sleep_until};
@@ -23,8 +22,9 @@ use crate::front::Served;
 use crate::http;
 use crate::limits::Deadline;
 use crate::opening::Opening;
+use crate::socket::Socket;
 use crate::telnet::Telnet;
-use crate::transport::{self, Ready, Transport, reset};
+use crate::transport::{self, Ready, Transport};
 
 /// How much is read at once: a few hundred microseconds of work, so that connections take turns.
 const CHUNK: usize = 256 * 1024;
@@ -35,20 +35,19 @@ thread_local! {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve<B: Backend>(
-    socket: TcpStream,
+    socket: Socket,
     peer: Peer,
     place: Place,
     mut session: B::Session,
     served: Arc<Served<B>>,
 ) {
-    transport::set_up(&socket, served.options.limits.keepalive);
-    let ending = match encrypted(socket, &served).await {
+    let ending = match opened(socket, &peer, &served).await {
         Ok(mut transport) => {
             let ending = Box::pin(converse(&mut transport, peer, &place, &mut session, &served)).await;
             match ending {
                 Ok(Some(ending)) => {
                     if ending == Ending::Reset {
-                        reset(transport.socket());
+                        transport.reset();
                     }
                     Some(ending)
                 }
@@ -68,15 +67,20 @@ pub(crate) async fn serve<B: Backend>(
 }
 
 /// The transport, after its handshake where there is one.
-async fn encrypted<B: Backend>(socket: TcpStream, served: &Served<B>) -> io::Result<Transport> {
+async fn opened<B: Backend>(socket: Socket, peer: &Peer, served: &Served<B>) -> io::Result<Transport> {
+    let socket = match socket {
+        Socket::Tcp(socket) => socket,
+        Socket::Unix(socket) => return Ok(Transport::Unix(socket)),
+    };
+    transport::set_up(&socket, served.options.limits.keepalive);
     #[cfg(feature = "tls")]
-    if let Some(tls) = &served.options.tls {
+    if let (true, Some(tls)) = (peer.is_encrypted, &served.options.tls) {
         return match timeout(served.options.limits.handshake, tls.accept(socket)).await {
             Ok(accepted) => accepted,
             Err(_) => Err(late(served, Deadline::Handshake)),
         };
     }
-    let _ = served;
+    let _ = peer;
     Ok(Transport::Tcp(socket))
 }
 
@@ -94,6 +98,8 @@ struct Conversation<'a, B: Backend> {
     /// What was read, and waits until there is room for replies.
     rest: Vec<u8>,
     share: Share,
+    /// The peer takes nothing any more: what it sent before that is still read.
+    is_deaf: bool,
     session: &'a mut B::Session,
     served: &'a Served<B>,
     /// When it began, when its first byte came, when its last line ended, when the peer last took a reply.
@@ -121,6 +127,7 @@ async fn converse<B: Backend>(
         opening: Some(Vec::new()),
         rest: Vec::new(),
         share: place.share(),
+        is_deaf: false,
         session,
         served,
         since: Since {
@@ -137,12 +144,13 @@ async fn converse<B: Backend>(
         if let Some(ending) = this.session.ending() {
             return Ok(Some(ending));
         }
+        open &= !this.session.leaves();
         let struck = this.telnet.struck();
-        let is_written = this.telnet.replies.is_empty() && !transport.is_behind();
+        let is_written = this.is_deaf || (this.telnet.replies.is_empty() && !transport.is_behind());
         if !open && this.rest.is_empty() && (is_written || struck.is_some_and(|ending| ending != Ending::Written)) {
             return Ok(struck);
         }
-        if !this.rest.is_empty() && this.telnet.replies.has_room_again() {
+        if !this.rest.is_empty() && this.telnet.replies.has_room_again() && this.session.reads() {
             let rest = std::mem::take(&mut this.rest);
             let used = this.take(&rest, transport)?;
             this.rest = rest;
@@ -152,7 +160,9 @@ async fn converse<B: Backend>(
         }
         let wanted = Ready {
             reads: open && this.rest.is_empty() && this.session.reads() && !this.telnet.replies.stops_reading(),
-            writes: this.session.answers() && (!this.telnet.replies.ready().is_empty() || transport.is_behind()),
+            writes: !this.is_deaf
+                && this.session.answers()
+                && (!this.telnet.replies.ready().is_empty() || transport.is_behind()),
         };
         let (deadline, until) = this.deadline(wanted);
         let ready = tokio::select! {
@@ -165,7 +175,7 @@ async fn converse<B: Backend>(
             continue;
         }
         if ready.writes {
-            this.write(transport)?;
+            this.write(transport);
         }
         if !ready.reads {
             continue;
@@ -259,6 +269,7 @@ impl<B: Backend> Conversation<'_, B> {
 
     /// Takes what was read, and keeps the rest of it where answers have to come first.
     fn take_or_keep(&mut self, bytes: &[u8], transport: &mut Transport) -> io::Result<()> {
+        // A session that does not read may have been given bytes with a connection's first ones.
         let used = self.take(bytes, transport)?;
         self.rest.extend_from_slice(&bytes[used..]);
         Ok(())
@@ -276,8 +287,8 @@ impl<B: Backend> Conversation<'_, B> {
                 self.session,
                 &self.served.options,
             );
-            congested = !self.session.answers() || !self.write(transport)?;
-            if self.telnet.replies.stops_reading() {
+            congested = !self.session.answers() || !self.write(transport);
+            if self.telnet.replies.stops_reading() || !self.session.reads() {
                 break;
             }
         }
@@ -297,14 +308,17 @@ impl<B: Backend> Conversation<'_, B> {
     }
 
     /// Writes what the socket takes; true when that was all.
-    fn write(&mut self, transport: &mut Transport) -> io::Result<bool> {
+    ///
+    /// A peer that closed its end answers with a reset, and what it sent before that is still with the kernel: the end comes
+    /// when all of it is read.
+    fn write(&mut self, transport: &mut Transport) -> bool {
         let replies = &mut self.telnet.replies;
         let mut written = 0;
-        while written < replies.ready().len() || transport.is_behind() {
+        while !self.is_deaf && (written < replies.ready().len() || transport.is_behind()) {
             match transport.try_write(&replies.ready()[written..]) {
                 Ok(length) => written += length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
+                Err(_) => self.is_deaf = true,
             }
             if written == replies.ready().len() {
                 break;
@@ -313,8 +327,11 @@ impl<B: Backend> Conversation<'_, B> {
         if written > 0 || replies.ready().is_empty() {
             self.since.written = Instant::now();
         }
+        if self.is_deaf {
+            written = replies.ready().len();
+        }
         replies.written(written);
-        Ok(replies.ready().is_empty() && !transport.is_behind())
+        replies.ready().is_empty() && (self.is_deaf || !transport.is_behind())
     }
 }
 

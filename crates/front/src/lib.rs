@@ -7,7 +7,7 @@
 //!          Limits          Login, TLS, Limits
 //! ```
 //!
-//! - [`Front`] is the running server, [`Options`] how it serves: [`Limits`], [`Login`], TLS.
+//! - [`Front`] is the running server, [`Door`] where it listens, [`Options`] how it serves: [`Limits`], [`Login`], TLS.
 //! - [`Backend`] is what takes lines and requests; [`Replies`] keeps its answers in the order of the lines.
 //! - [`Conduct`] and [`Gate`] are how a backend that is full, or misbehaves on purpose, has the front wait or end.
 //!
@@ -71,6 +71,7 @@ mod listener;
 mod login;
 mod opening;
 mod replies;
+mod socket;
 mod telnet;
 #[cfg(feature = "tls")]
 mod tls;
@@ -84,6 +85,7 @@ pub use limits::{Deadline, Limits, Overlong};
 pub use login::Login;
 pub use opening::{Opening, first_line, is_request_line};
 pub use replies::Replies;
+pub use socket::{Door, Where};
 pub use telnet::Telnet;
 #[cfg(feature = "tls")]
 pub use tls::Tls;

@@ -10,30 +10,27 @@
 //! `front.rs` runs this. Without a gate of its own a server accepts until it stops.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::backend::{Backend, Event, Peer};
 use crate::conduct::{Gate, Order};
 use crate::connection;
 use crate::front::Served;
-use crate::transport::reset;
+use crate::socket::{Door, Listening, Socket, Where, listen};
 
 pub(crate) struct Listener {
     /// Not there while the port is closed.
-    socket: Option<TcpListener>,
-    address: SocketAddr,
+    socket: Option<Listening>,
+    place: Where,
+    is_encrypted: bool,
+    /// Opened by somebody else, who goes on listening.
+    is_inherited: bool,
     /// Accepted, and nothing came from it yet that somebody waits for.
-    waiting: Option<(TcpStream, SocketAddr)>,
+    waiting: Option<(Socket, Peer)>,
 }
-
-/// Connections the kernel may hold for us: thousands may come at once.
-const BACKLOG: u32 = 4096;
 
 /// How long it waits before it tries again what the kernel did not let it do.
 const AGAIN: Duration = Duration::from_millis(10);
@@ -44,27 +41,31 @@ const FULL: &[u8] = b"put: Throttling exception: too many connections\n";
 
 impl Listener {
     /// Listens; inside a runtime.
-    pub(crate) fn bind(address: SocketAddr) -> io::Result<Listener> {
-        let socket = listen(address)?;
+    pub(crate) fn bind(door: Door) -> io::Result<Listener> {
+        let is_inherited = door.is_inherited();
+        let (socket, place, is_encrypted) = door.open()?;
         Ok(Listener {
-            address: socket.local_addr()?,
+            place,
             socket: Some(socket),
+            is_encrypted,
+            is_inherited,
             waiting: None,
         })
     }
 
     /// Where it listens, also while it does not.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    pub(crate) fn place(&self) -> &Where {
+        &self.place
     }
 
-    /// Accepts until it is told to stop.
-    pub(crate) async fn serve<B: Backend>(mut self, served: Arc<Served<B>>, stopped: oneshot::Receiver<()>) {
-        tokio::select! {
-            () = self.accept_for_ever(&served) => {}
-            _ = stopped => {}
-        }
-        self.close();
+    /// Speaks TLS from now on, or not.
+    pub(crate) fn encrypt(&mut self, is_encrypted: bool) {
+        self.is_encrypted = is_encrypted && matches!(self.place, Where::Tcp(_));
+    }
+
+    /// Accepts for ever; given up, it closes its port.
+    pub(crate) async fn serve<B: Backend>(mut self, served: Arc<Served<B>>) {
+        self.accept_for_ever(&served).await;
     }
 
     async fn accept_for_ever<B: Backend>(&mut self, served: &Arc<Served<B>>) {
@@ -89,9 +90,9 @@ impl Listener {
                 Order::Accept if self.socket.is_none() => self.listen_again().await,
                 Order::Accept => {
                     if self.wait(&mut gate).await
-                        && let Some((socket, address)) = self.waiting.take()
+                        && let Some((socket, peer)) = self.waiting.take()
                     {
-                        self.admit(socket, address, &mut gate, served);
+                        admit(socket, peer, &mut gate, served);
                     }
                 }
             }
@@ -104,7 +105,7 @@ impl Listener {
         if let (None, Some(socket)) = (&self.waiting, &self.socket) {
             let accepted = tokio::select! {
                 () = gate.changed() => return false,
-                accepted = socket.accept() => accepted,
+                accepted = socket.accept(self.is_encrypted) => accepted,
             };
             match accepted {
                 Ok(accepted) => self.waiting = Some(accepted),
@@ -118,11 +119,9 @@ impl Listener {
         let (Some(patience), Some((socket, _))) = (gate.first_byte(), &self.waiting) else {
             return true;
         };
-        // Not `readable`, which may say so without a byte.
-        let mut first = [0];
         let begun = tokio::select! {
             () = gate.changed() => return false,
-            begun = timeout(patience, socket.peek(&mut first)) => begun.is_ok(),
+            begun = timeout(patience, socket.begins()) => begun.is_ok(),
         };
         if !begun {
             self.waiting = None;
@@ -131,38 +130,24 @@ impl Listener {
         begun
     }
 
-    fn admit<B: Backend>(&self, socket: TcpStream, address: SocketAddr, gate: &mut B::Gate, served: &Arc<Served<B>>) {
-        if !gate.admits() {
-            reset(&socket);
-            return;
-        }
-        let Some(place) = served.admission.place(address.ip(), &served.options.limits) else {
-            served.backend.note(Event::TurnedAway);
-            if !served.options.is_encrypted() {
-                // It is not waited for: a peer that is one too many gets no more than this.
-                let _ = socket.try_write(FULL);
-            }
-            return;
-        };
-        let peer = Peer::new(address, served.options.is_encrypted());
-        let session = served.backend.open(&peer, gate);
-        tokio::spawn(connection::serve(socket, peer, place, session, Arc::clone(served)));
-    }
-
-    /// Closes the port. What the kernel holds for us is reset.
+    /// Closes the port. What the kernel holds for us is reset, unless the socket is somebody else's.
     fn close(&mut self) {
-        if let Some(socket) = self.socket.take() {
-            // A forked child may have a copy of the socket, and would keep the port open and taken.
-            let _ = rustix::net::connect_unspec(&socket);
+        if let Some(socket) = self.socket.take()
+            && !self.is_inherited
+        {
+            socket.shut(&self.place);
         }
     }
 
-    /// The port is ours, but for a moment the kernel may not think so.
+    /// The port is ours, but for a moment the kernel may not think so. What is no port is not opened again.
     async fn listen_again(&mut self) {
+        let Where::Tcp(address) = self.place else {
+            return std::future::pending().await;
+        };
         loop {
-            match listen(self.address) {
+            match listen(address) {
                 Ok(socket) => {
-                    self.socket = Some(socket);
+                    self.socket = Some(Listening::Tcp(socket));
                     return;
                 }
                 Err(_) => sleep(AGAIN).await,
@@ -171,14 +156,30 @@ impl Listener {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn admit<B: Backend>(socket: Socket, peer: Peer, gate: &mut B::Gate, served: &Arc<Served<B>>) {
+    if !gate.admits() {
+        socket.reset();
+        return;
+    }
+    let turned_away = served.backend.turns_away(&peer);
+    let place = match turned_away {
+        Some(_) => None,
+        None => served.admission.place(peer.address.ip(), &served.options.limits),
     };
-    // A restart finds its port again while old connections are still being forgotten.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    let Some(place) = place else {
+        served.backend.note(Event::TurnedAway);
+        if !peer.is_encrypted {
+            // It is not waited for: a peer that is one too many gets no more than this.
+            socket.say(turned_away.unwrap_or(FULL));
+        }
+        return;
+    };
+    let session = served.backend.open(&peer, gate);
+    tokio::spawn(connection::serve(socket, peer, place, session, Arc::clone(served)));
 }

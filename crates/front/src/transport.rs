@@ -1,4 +1,4 @@
-//! The transport of one connection: TCP, or TLS over it, read and written without waiting.
+//! The transport of one connection: TCP, TLS over it, or a Unix socket, read and written without waiting.
 //!
 //! A caller waits with [`Transport::ready`] and then tries: between the two it asks the connection's conduct, so that
 //! nothing is read that must not be.
@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::Interest;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 #[cfg(feature = "tls")]
 use crate::tls::Encrypted;
 
 pub(crate) enum Transport {
     Tcp(TcpStream),
+    Unix(UnixStream),
     #[cfg(feature = "tls")]
     Tls(Box<Encrypted>),
 }
@@ -46,7 +47,12 @@ impl Transport {
                 writes: false,
             });
         }
-        let ready = self.socket().ready(interest).await?;
+        let ready = match self {
+            Transport::Tcp(socket) => socket.ready(interest).await?,
+            Transport::Unix(socket) => socket.ready(interest).await?,
+            #[cfg(feature = "tls")]
+            Transport::Tls(encrypted) => encrypted.socket().ready(interest).await?,
+        };
         Ok(Ready {
             reads: wanted.reads && (ready.is_readable() || ready.is_read_closed()),
             writes: wanted.writes && (ready.is_writable() || ready.is_write_closed()),
@@ -57,6 +63,7 @@ impl Transport {
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Transport::Tcp(socket) => socket.try_read(buffer),
+            Transport::Unix(socket) => socket.try_read(buffer),
             #[cfg(feature = "tls")]
             Transport::Tls(encrypted) => encrypted.try_read(buffer),
         }
@@ -66,6 +73,7 @@ impl Transport {
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Transport::Tcp(socket) => socket.try_write(bytes),
+            Transport::Unix(socket) => socket.try_write(bytes),
             #[cfg(feature = "tls")]
             Transport::Tls(encrypted) => encrypted.try_write(bytes),
         }
@@ -74,7 +82,7 @@ impl Transport {
     /// Whether something taken is not with the kernel yet.
     pub(crate) fn is_behind(&self) -> bool {
         match self {
-            Transport::Tcp(_) => false,
+            Transport::Tcp(_) | Transport::Unix(_) => false,
             #[cfg(feature = "tls")]
             Transport::Tls(encrypted) => encrypted.is_behind(),
         }
@@ -83,7 +91,7 @@ impl Transport {
     /// Says that nothing more comes, as far as the kernel takes it at once.
     pub(crate) fn finish(&mut self) {
         match self {
-            Transport::Tcp(_) => {}
+            Transport::Tcp(_) | Transport::Unix(_) => {}
             #[cfg(feature = "tls")]
             Transport::Tls(encrypted) => encrypted.finish(),
         }
@@ -91,14 +99,25 @@ impl Transport {
 
     /// Ends this side of the stream, while the other is still read.
     pub(crate) fn shut_writing(&self) -> io::Result<()> {
-        SockRef::from(self.socket()).shutdown(Shutdown::Write)
+        self.socket().shutdown(Shutdown::Write)
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
+    /// Resets the connection, where it can be; a Unix socket is closed.
+    pub(crate) fn reset(&self) {
         match self {
-            Transport::Tcp(socket) => socket,
+            Transport::Tcp(socket) => reset(socket),
+            Transport::Unix(_) => {}
             #[cfg(feature = "tls")]
-            Transport::Tls(encrypted) => encrypted.socket(),
+            Transport::Tls(encrypted) => reset(encrypted.socket()),
+        }
+    }
+
+    fn socket(&self) -> SockRef<'_> {
+        match self {
+            Transport::Tcp(socket) => socket.into(),
+            Transport::Unix(socket) => socket.into(),
+            #[cfg(feature = "tls")]
+            Transport::Tls(encrypted) => encrypted.socket().into(),
         }
     }
 }

@@ -17,7 +17,7 @@ mod stream;
 
 use crate::admission::Share;
 use crate::backend::{AtHead, Backend, Event, Peer, Request, Response};
-use crate::conduct::Ending;
+use crate::conduct::{Conduct as _, Ending};
 use crate::front::Served;
 use crate::transport::Transport;
 
@@ -68,8 +68,8 @@ async fn exchange<B: Backend>(stream: &mut Stream<'_, B>, peer: Peer, served: &S
     };
     let backend = &served.backend;
     backend.note(Event::Request);
-    let (keeps_alive, minor) = (head.keeps_alive(), head.minor);
-    let ended = |mut reply: Reply| {
+    let (asks_to_stay, minor) = (head.keeps_alive(), head.minor);
+    let ended = |mut reply: Reply, keeps_alive: bool| {
         if !keeps_alive {
             backend.last(&mut reply, minor);
         }
@@ -87,9 +87,9 @@ async fn exchange<B: Backend>(stream: &mut Stream<'_, B>, peer: Peer, served: &S
         AtHead::End => return Ok(false),
         AtHead::Answer(reply) => {
             // It does not wait for a body that nobody wants.
-            stream.write(&ended(reply)).await?;
+            stream.write(&ended(reply, asks_to_stay)).await?;
             stream.leave_out(&head).await?;
-            return Ok(keeps_alive);
+            return Ok(asks_to_stay);
         }
     }
     if head.expects() {
@@ -97,8 +97,10 @@ async fn exchange<B: Backend>(stream: &mut Stream<'_, B>, peer: Peer, served: &S
     }
     let body = stream.body(&head).await?;
     let request = Request { head, body, peer };
-    match backend.request(stream.session(), request).await {
-        Response::Reply(reply) => stream.write(&ended(reply)).await?,
+    let response = backend.request(stream.session(), request).await;
+    let keeps_alive = asks_to_stay && !stream.session().leaves();
+    match response {
+        Response::Reply(reply) => stream.write(&ended(reply, keeps_alive)).await?,
         Response::End => return Ok(false),
         Response::Silence => {
             stream.wait_for_end().await?;

@@ -33,6 +33,8 @@ pub(super) struct Stream<'a, B: Backend> {
     read: Vec<u8>,
     /// How long it waits for the peer now.
     patience: Option<Patience>,
+    /// Everything was answered, and no next request has begun.
+    is_between: bool,
 }
 
 /// A deadline of the peer's.
@@ -73,6 +75,7 @@ impl<'a, B: Backend> Stream<'a, B> {
             limits: &served.options.limits,
             read: first,
             patience: None,
+            is_between: false,
         }
     }
 
@@ -87,7 +90,10 @@ impl<'a, B: Backend> Stream<'a, B> {
             self.read = Vec::new();
             self.share.set(0);
             self.patience = self.limits.idle.and_then(|idle| Patience::of(Deadline::Idle, idle));
-            if !self.more().await? {
+            self.is_between = true;
+            let more = self.more().await;
+            self.is_between = false;
+            if !more? {
                 return Ok(None);
             }
         }
@@ -287,9 +293,12 @@ impl<'a, B: Backend> Stream<'a, B> {
         }
     }
 
-    /// Reads once; false at the end of the stream.
+    /// Reads once; false at the end of the stream, whichever side makes it.
     async fn more(&mut self) -> Result<bool, Over> {
         loop {
+            if self.is_between && self.session.leaves() {
+                return Ok(false);
+            }
             let reads = Ready {
                 reads: self.session.reads(),
                 writes: false,

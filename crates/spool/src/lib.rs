@@ -32,6 +32,7 @@
 //!   slots    folders, locks, orphans
 //!   store    one slot: append, sync, read, done     segments are the only truth
 //!   format, acked, ranges                           pure: bytes and positions
+//!   inspect  a spool as it is seen by who only looks, and repaired by who holds it
 //!   disk     what is asked of a file system         the disk: in `disk::unix` alone
 //! ```
 //!
@@ -44,6 +45,8 @@ pub mod disk;
 #[cfg(test)]
 mod faults;
 pub mod format;
+#[cfg(unix)]
+pub mod inspect;
 pub mod ranges;
 #[cfg(test)]
 mod simulation;

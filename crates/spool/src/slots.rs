@@ -26,8 +26,8 @@ const MOST: u32 = 1_000;
 /// The longest name of a store, in bytes.
 const LONGEST_NAME: usize = 120;
 
-const LOCK: &str = "lock";
-const ABOUT: &str = "about";
+pub(crate) const LOCK: &str = "lock";
+pub(crate) const ABOUT: &str = "about";
 
 /// Opens the spool's own folder: at the start, and when it was removed.
 pub type Root<D> = Box<dyn Fn() -> io::Result<D> + Send>;

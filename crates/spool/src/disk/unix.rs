@@ -17,6 +17,8 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 
 use crate::disk::{self, Entry, Free, Kind};
 
+pub mod looking;
+
 /// An open folder.
 #[derive(Debug)]
 pub struct Folder(OwnedFd);
@@ -90,7 +92,7 @@ impl Folder {
     }
 
     fn status(&self, name: &str) -> io::Result<Stat> {
-        Ok(rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?)
+        status(&self.0, name)
     }
 }
 
@@ -122,29 +124,7 @@ impl disk::Folder for Folder {
     }
 
     fn list(&self) -> io::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.0)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name == "." || name == ".." {
-                continue;
-            }
-            // One that went meanwhile is not there.
-            let Ok(status) = rustix::fs::statat(&self.0, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else {
-                continue;
-            };
-            entries.push(Entry {
-                name,
-                kind: match FileType::from_raw_mode(status.st_mode) {
-                    FileType::RegularFile => Kind::File,
-                    FileType::Directory => Kind::Folder,
-                    _ => Kind::Other,
-                },
-                // Blocks are of 512 bytes, whatever the file system's own are.
-                bytes: (status.st_size as u64).max(status.st_blocks as u64 * 512),
-            });
-        }
-        Ok(entries)
+        list(&self.0)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -199,20 +179,8 @@ impl disk::Folder for Folder {
         }
     }
 
-    #[cfg(target_os = "linux")]
     fn network(&self) -> Option<&'static str> {
-        // The numbers of statfs(2).
-        match rustix::fs::fstatfs(&self.0).ok()?.f_type as u32 {
-            0x6969 => Some("NFS"),
-            0x517B | 0xFE53_4D42 | 0xFF53_4D42 => Some("SMB"),
-            0x5346_414F | 0x6B41_4653 => Some("AFS"),
-            0x00C3_6400 => Some("Ceph"),
-            0x0102_1997 => Some("9P"),
-            0x0BD0_0BD0 => Some("Lustre"),
-            0x7461_636F => Some("OCFS2"),
-            0x0116_1970 => Some("GFS2"),
-            _ => None,
-        }
+        network(&self.0)
     }
 }
 
@@ -271,6 +239,60 @@ impl Drop for Lock {
     fn drop(&mut self) {
         leave(self.held);
     }
+}
+
+/// What is in a folder, in no order.
+fn list(folder: &OwnedFd) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in rustix::fs::Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == "." || name == ".." {
+            continue;
+        }
+        // One that went meanwhile is not there.
+        let Ok(status) = rustix::fs::statat(folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else {
+            continue;
+        };
+        entries.push(Entry {
+            name,
+            kind: match FileType::from_raw_mode(status.st_mode) {
+                FileType::RegularFile => Kind::File,
+                FileType::Directory => Kind::Folder,
+                _ => Kind::Other,
+            },
+            // Blocks are of 512 bytes, whatever the file system's own are.
+            bytes: (status.st_size as u64).max(status.st_blocks as u64 * 512),
+        });
+    }
+    Ok(entries)
+}
+
+/// What a name of a folder is; a link is a link.
+fn status(folder: &OwnedFd, name: &str) -> io::Result<Stat> {
+    Ok(rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// What a folder's file system is called, if it lies on another machine.
+#[cfg(target_os = "linux")]
+fn network(folder: &OwnedFd) -> Option<&'static str> {
+    // The numbers of statfs(2).
+    match rustix::fs::fstatfs(folder).ok()?.f_type as u32 {
+        0x6969 => Some("NFS"),
+        0x517B | 0xFE53_4D42 | 0xFF53_4D42 => Some("SMB"),
+        0x5346_414F | 0x6B41_4653 => Some("AFS"),
+        0x00C3_6400 => Some("Ceph"),
+        0x0102_1997 => Some("9P"),
+        0x0BD0_0BD0 => Some("Lustre"),
+        0x7461_636F => Some("OCFS2"),
+        0x0116_1970 => Some("GFS2"),
+        _ => None,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn network(_: &OwnedFd) -> Option<&'static str> {
+    None
 }
 
 /// Whether it was not held.

@@ -1,0 +1,80 @@
+//! What is wrong in a spool's folder, in figures and words.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Bytes that cannot be read as what they should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file's name in its slot.
+    pub file: String,
+    /// Where the bytes begin.
+    pub offset: u64,
+    /// How many there are.
+    pub bytes: u64,
+    /// Points that were in them and are not done with; none: nobody can say.
+    pub points: Option<u64>,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+/// Positions that are in no segment, of points that are not done with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The positions.
+    pub positions: Range<u64>,
+    /// The segment that they would be in; none: one that is not there.
+    pub file: Option<String>,
+    /// It has been told of, so it is nothing new.
+    pub is_known: bool,
+}
+
+/// Something that is not the spool's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Stray {
+    pub(super) fn new(name: &str, why: &str) -> Stray {
+        Stray {
+            name: name.to_owned(),
+            why: why.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Damage {
+            file,
+            offset,
+            bytes,
+            what,
+            ..
+        } = self;
+        write!(f, "{file}: {bytes} bytes at {offset}, ")?;
+        match self.points {
+            Some(1) => f.write_str("1 point")?,
+            Some(points) => write!(f, "{points} points")?,
+            None => f.write_str("points unknown")?,
+        }
+        write!(f, ": {what}")
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Range { start, end } = self.positions;
+        let points = end.saturating_sub(start);
+        let file = self.file.as_deref().unwrap_or("a segment that is not there");
+        write!(
+            f,
+            "{file}: {points} points are missing, positions {start} to {}",
+            end.saturating_sub(1)
+        )
+    }
+}

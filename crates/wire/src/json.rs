@@ -12,8 +12,7 @@
 
 use std::borrow::Cow;
 
-pub(crate) use self::read::Reader;
-pub use self::read::{JsonError, MAX_DEPTH, Tolerance, parse, parse_with};
+pub use self::read::{JsonError, MAX_DEPTH, Reader, Tolerance, parse, parse_with};
 use crate::{
     error::InvalidPoint,
     line::{self, Line},

@@ -60,7 +60,22 @@ pub fn parse_with(text: &[u8], tolerance: Tolerance) -> Result<Json<'_>, JsonErr
 /// [`value`](Self::value) makes a tree of what stands here, which takes many times the memory of its text. Whoever wants
 /// little of a text that others wrote goes through it with [`fields`](Self::fields) and [`elements`](Self::elements), which
 /// keep nothing, and skips the rest.
-pub(crate) struct Reader<'a> {
+///
+/// ```
+/// use potsdb_wire::json::{Json, Reader, Tolerance};
+///
+/// let mut reader = Reader::new(br#"[{"metric": "m", "value": 5.0}]"#, Tolerance::default())?;
+/// reader.elements(|reader| {
+///     reader.fields(|reader, name| match &*name {
+///         "value" => reader.scalar().map(|value| assert_eq!(value, Json::Number("5.0"))),
+///         _ => reader.skip_value(),
+///     })
+/// })?;
+/// reader.end()?;
+/// # Ok::<(), potsdb_wire::JsonError>(())
+/// ```
+#[derive(Debug)]
+pub struct Reader<'a> {
     text: &'a str,
     offset: usize,
     depth: usize,
@@ -68,7 +83,8 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(text: &'a [u8], tolerance: Tolerance) -> Result<Self, JsonError> {
+    /// The beginning of a text.
+    pub fn new(text: &'a [u8], tolerance: Tolerance) -> Result<Self, JsonError> {
         let text = match str::from_utf8(text) {
             Ok(text) => text,
             Err(error) if tolerance.trailing => str::from_utf8(&text[..error.valid_up_to()]).expect("valid up to here"),
@@ -87,7 +103,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Says that nothing follows but what the tolerance allows.
-    pub(crate) fn end(&mut self) -> Result<(), JsonError> {
+    pub fn end(&mut self) -> Result<(), JsonError> {
         self.skip_blanks();
         if self.offset < self.text.len() && !self.tolerance.trailing {
             return Err(self.error("the end is expected"));
@@ -96,13 +112,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns whether the value here is an object.
-    pub(crate) fn is_object(&mut self) -> bool {
+    pub fn is_object(&mut self) -> bool {
         self.skip_blanks();
         self.peek() == Some(b'{')
     }
 
+    /// Returns whether the value here is an array.
+    pub fn is_array(&mut self) -> bool {
+        self.skip_blanks();
+        self.peek() == Some(b'[')
+    }
+
     /// Reads the value here into a tree.
-    pub(crate) fn value(&mut self) -> Result<Json<'a>, JsonError> {
+    pub fn value(&mut self) -> Result<Json<'a>, JsonError> {
         self.skip_blanks();
         match self.peek() {
             Some(b'{') => {
@@ -126,7 +148,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the value here if it is no object and no array; either of them is skipped, and read as `null`.
-    pub(crate) fn scalar(&mut self) -> Result<Json<'a>, JsonError> {
+    pub fn scalar(&mut self) -> Result<Json<'a>, JsonError> {
         self.skip_blanks();
         match self.peek() {
             Some(b'{' | b'[') => self.skip_value().map(|()| Json::Null),
@@ -137,7 +159,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks the value here, and keeps nothing of it.
-    pub(crate) fn skip_value(&mut self) -> Result<(), JsonError> {
+    pub fn skip_value(&mut self) -> Result<(), JsonError> {
         self.skip_blanks();
         match self.peek() {
             Some(b'{') => self.fields(|reader, _| reader.skip_value()),
@@ -147,7 +169,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Goes through the fields of the object here; `each` takes the field's value. Anything else has no fields.
-    pub(crate) fn fields(
+    pub fn fields(
         &mut self,
         mut each: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
@@ -180,10 +202,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Goes through the elements of the array here; `each` takes one. Anything else has no elements.
-    pub(crate) fn elements(
-        &mut self,
-        mut each: impl FnMut(&mut Self) -> Result<(), JsonError>,
-    ) -> Result<(), JsonError> {
+    pub fn elements(&mut self, mut each: impl FnMut(&mut Self) -> Result<(), JsonError>) -> Result<(), JsonError> {
         self.skip_blanks();
         if self.peek() != Some(b'[') {
             return self.skip_value();

@@ -23,6 +23,15 @@ pub trait Conduct: Send + 'static {
         true
     }
 
+    /// Whether it wants to see, now and once, what the kernel holds of the peer's lines while nothing is read; the front
+    /// then calls [`Conduct::ahead`]. Not over TLS, where nothing can be seen before it is read.
+    fn looks_ahead(&mut self) -> bool {
+        false
+    }
+
+    /// What the kernel holds, as far as it was looked at; it will be read later as if nobody had seen it.
+    fn ahead(&mut self, _bytes: &[u8]) {}
+
     /// Whether the front ends its side: no further line or request is read, what there is to write still is, and then the
     /// connection is closed. A server that stops says so to one connection after the other.
     fn leaves(&self) -> bool {

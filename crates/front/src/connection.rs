@@ -144,6 +144,9 @@ async fn converse<B: Backend>(
         if let Some(ending) = this.session.ending() {
             return Ok(Some(ending));
         }
+        if this.session.looks_ahead() {
+            this.look_ahead(transport);
+        }
         open &= !this.session.leaves();
         let struck = this.telnet.struck();
         let is_written = this.is_deaf || (this.telnet.replies.is_empty() && !transport.is_behind());
@@ -265,6 +268,15 @@ impl<B: Backend> Conversation<'_, B> {
                 }
             }
         })
+    }
+
+    /// Shows the session what the kernel holds; where that cannot be seen, nothing.
+    fn look_ahead(&mut self, transport: &Transport) {
+        BUFFER.with_borrow_mut(|buffer| {
+            if let Ok(length) = transport.peek(buffer) {
+                self.session.ahead(&buffer[..length]);
+            }
+        });
     }
 
     /// Takes what was read, and keeps the rest of it where answers have to come first.

@@ -8,6 +8,7 @@ use std::io;
 use std::net::Shutdown;
 use std::time::Duration;
 
+use rustix::net::{RecvFlags, recv};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
@@ -67,6 +68,18 @@ impl Transport {
             #[cfg(feature = "tls")]
             Transport::Tls(encrypted) => encrypted.try_read(buffer),
         }
+    }
+
+    /// Copies what the kernel holds, and leaves it there.
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let (length, _) = match self {
+            Transport::Tcp(socket) => recv(socket, buffer, flags)?,
+            Transport::Unix(socket) => recv(socket, buffer, flags)?,
+            #[cfg(feature = "tls")]
+            Transport::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        Ok(length)
     }
 
     /// Writes what is taken of `bytes`, which may be none where TLS still has something to write.

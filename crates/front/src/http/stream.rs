@@ -296,8 +296,11 @@ impl<'a, B: Backend> Stream<'a, B> {
     /// Reads once; false at the end of the stream, whichever side makes it.
     async fn more(&mut self) -> Result<bool, Over> {
         loop {
-            if self.is_between && self.session.leaves() {
-                return Ok(false);
+            if self.is_between {
+                self.session.refresh();
+                if self.session.leaves() {
+                    return Ok(false);
+                }
             }
             let reads = Ready {
                 reads: self.session.reads(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   look -----> stores -----> slots -----> walk: every record, oldest first, and a summary
-//!               others'       held by whom       '-- repair, while the slot's lock is held
+//!               others'       held by whom       '-- repair, adopt: while the slot's lock is held
 //!               strays        strays
 //! ```
 //!
@@ -17,11 +17,15 @@ use crate::disk::unix::looking::{Folder, Holder};
 use crate::disk::{Entry, Kind};
 use crate::slots::{ABOUT, LOCK};
 
+mod adopt;
 mod findings;
+mod repair;
 mod segments;
 mod walk;
 
+pub use adopt::{Adopted, adopt};
 pub use findings::{Damage, Gap, Stray};
+pub use repair::{Repair, repair};
 pub use walk::{Record, Summary};
 
 /// The spool's folder.

@@ -21,7 +21,7 @@ use crate::format::{SEGMENT_HEADER, SegmentHeader, parse_segment_name, store_id}
 use crate::store::{Event, Moment, OpenError, Options, Store};
 
 /// More slots than that are not looked at.
-const MOST: u32 = 1_000;
+pub(crate) const MOST: u32 = 1_000;
 
 /// The longest name of a store, in bytes.
 const LONGEST_NAME: usize = 120;
@@ -162,7 +162,12 @@ impl<D: Folder> Place<D> {
                 .is_ok_and(|slot| is_there(&slot, LOCK))
     }
 
-    fn take(&self, number: u32, options: &Options, now: Moment) -> Result<Option<Slot<D>>, OpenError> {
+    /// Takes a certain slot, with what is in it. None: it is held.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says; or a newer version wrote in it.
+    pub fn take(&self, number: u32, options: &Options, now: Moment) -> Result<Option<Slot<D>>, OpenError> {
         let folder = || self.above.folder(&number.to_string()).map_err(OpenError::Disk);
         let Some(lock) = folder()?.lock(LOCK).map_err(OpenError::Disk)? else {
             return Ok(None);

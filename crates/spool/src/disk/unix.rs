@@ -81,6 +81,15 @@ impl Folder {
         Folder::checked(rustix::fs::open(path, FOLDERS, Mode::empty())?)
     }
 
+    /// Moves a file to another folder of the file system; one that had the name there is gone.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says.
+    pub fn move_to(&self, from: &str, folder: &Folder, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.0, from, &folder.0, to)?)
+    }
+
     fn checked(folder: OwnedFd) -> io::Result<Folder> {
         let status = rustix::fs::fstat(&folder)?;
         let others = Mode::from_raw_mode(status.st_mode).intersects(Mode::WGRP | Mode::WOTH);

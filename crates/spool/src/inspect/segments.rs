@@ -10,7 +10,7 @@ use crate::disk::Kind;
 use crate::disk::unix::looking::{File, Folder};
 use crate::format::scan::{Found, Scan, Source as _};
 use crate::format::{NotOurs, SEGMENT_HEADER, SegmentHeader, parse_segment_name};
-use crate::inspect::Stray;
+use crate::inspect::{Stray, adopt, repair};
 use crate::slots::{ABOUT, LOCK};
 
 /// Names in a slot that are no segments and no strays. Those in the middle of being written anew are among them.
@@ -65,7 +65,11 @@ pub(super) fn find(folder: &Folder, id: u64) -> io::Result<Files> {
             continue;
         }
         let Some((first, again)) = parse_segment_name(&entry.name) else {
-            files.strays.push(Stray::new(&entry.name, "not of the spool"));
+            let why = match entry.name.as_str() {
+                repair::NEW | adopt::NEW => "left by a potsdb spool that was cut off",
+                _ => "not of the spool",
+            };
+            files.strays.push(Stray::new(&entry.name, why));
             continue;
         };
         if entry.kind != Kind::File {

@@ -1,8 +1,8 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use proptest::prelude::{any, proptest};
-use proptest::{collection, prop_assert_eq};
+use proptest::prelude::{ProptestConfig, any, proptest};
+use proptest::{collection, prop_assert, prop_assert_eq};
 
 use super::{Holder, Seen, Slot, Summary, look};
 use crate::disk::unix::Folder;
@@ -73,8 +73,9 @@ fn fill(path: &Path, segments: &[Vec<u64>], done: u64) {
 }
 
 fn the_slot(path: &Path) -> Slot {
-    let Seen { mut stores, .. } = look(path).unwrap();
-    stores.remove(0).slots.remove(0)
+    let Seen { stores, .. } = look(path).unwrap();
+    let store = stores.into_iter().find(|store| store.name == STORE);
+    store.unwrap().slots.remove(0)
 }
 
 /// What a walk hands over, as positions and lines; and the summary.
@@ -88,6 +89,20 @@ fn walked(path: &Path) -> (Vec<(u64, String)>, Summary) {
         })
         .unwrap();
     (all, summary)
+}
+
+/// The lines of all slots of all stores.
+fn everywhere(path: &Path) -> Vec<(u64, String)> {
+    let mut all = Vec::new();
+    for slot in look(path).unwrap().stores.iter().flat_map(|store| &store.slots) {
+        slot.walk(true, |record| {
+            let lines = std::str::from_utf8(record.lines).unwrap().split_inclusive('\n');
+            all.extend(record.positions.zip(lines.map(str::to_owned)));
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+    }
+    all
 }
 
 /// What the store itself reads.
@@ -207,7 +222,70 @@ fn e6_09_a_segment_that_was_deleted_is_a_gap_of_so_many_points() {
     assert_eq!(summary.damage, []);
 }
 
+#[test]
+fn e6_08_an_acked_that_says_more_than_there_is_is_not_believed_and_named() {
+    let temp = Temp::new();
+    fill(&temp.0, &[vec![2], vec![1, 3]], 4);
+    assert_eq!(walked(&temp.0).1.acked, 4);
+    tamper(&temp.0, 2, |bytes| bytes.truncate(64 + 40 + line(2).len()));
+    let (lines, summary) = walked(&temp.0);
+    assert_eq!(lines, [(2, line(2))]);
+    assert_eq!(lines, read(&temp.0));
+    assert_eq!((summary.acked, summary.gaps[0].positions.clone()), (0, 3..4));
+}
+
+#[test]
+fn a_repair_that_is_cut_off_again_and_again_takes_up_what_was_done() {
+    let temp = Temp::new();
+    fill(&temp.0, &[vec![5], vec![5, 2, 2], vec![2]], 0);
+    // The first of the middle segment's records, and the end of the last segment.
+    tamper(&temp.0, 5, |bytes| bytes[70] ^= 1);
+    tamper(&temp.0, 14, |bytes| bytes.truncate(67));
+    let (before, _) = walked(&temp.0);
+    assert_eq!(before.len(), 9);
+    for cut in 0..12 {
+        let mut left = cut;
+        let mut step = || {
+            left = usize::checked_sub(left, 1).ok_or_else(|| std::io::Error::other("cut off"))?;
+            Ok(())
+        };
+        let _ = super::repair::repair_by_step(&temp.0, &the_slot(&temp.0), 1, &mut step);
+        assert_eq!(walked(&temp.0).0, before, "cut off at {cut}");
+    }
+    assert!(walked(&temp.0).1.is_sound());
+}
+
+/// Harm at random: which file, where in it, and how.
+type Harm = (usize, usize, u32);
+
+fn harm(path: &Path, (which, at, how): Harm) {
+    let slot = path.join(STORE).join("0");
+    let mut names: Vec<_> = std::fs::read_dir(&slot)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    names.retain(|path| path.to_string_lossy().ends_with(".spool") || path.ends_with("acked"));
+    names.sort();
+    let Some(path) = names.get(which % names.len().max(1)) else {
+        return;
+    };
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = at % bytes.len().max(1);
+    match how {
+        _ if bytes.is_empty() => {}
+        0 => bytes[at] ^= 1 << (at % 8),
+        1 => bytes.truncate(at),
+        2 => bytes[at..].fill(0),
+        3 => bytes.extend_from_within(at..),
+        _ => return std::fs::remove_file(path).unwrap(),
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
 proptest! {
+    // Each case syncs files by the dozen.
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+
     /// Whatever is done to the files: the walk finds the lines that the store finds, at the same positions.
     #[test]
     fn the_walk_sees_what_the_store_reads(
@@ -217,29 +295,77 @@ proptest! {
     ) {
         let temp = Temp::new();
         fill(&temp.0, &segments, done);
-        for (which, at, how) in harms {
-            let slot = temp.0.join(STORE).join("0");
-            let mut names: Vec<_> = std::fs::read_dir(&slot).unwrap().map(|entry| entry.unwrap().path()).collect();
-            names.retain(|path| path.to_string_lossy().ends_with(".spool") || path.ends_with("acked"));
-            names.sort();
-            let Some(path) = names.get(which % names.len().max(1)) else { continue };
-            let mut bytes = std::fs::read(path).unwrap();
-            let at = at % bytes.len().max(1);
-            match how {
-                _ if bytes.is_empty() => {}
-                0 => bytes[at] ^= 1 << (at % 8),
-                1 => bytes.truncate(at),
-                2 => bytes[at..].fill(0),
-                3 => bytes.extend_from_within(at..),
-                _ => {
-                    std::fs::remove_file(path).unwrap();
-                    continue;
-                }
-            }
-            std::fs::write(path, bytes).unwrap();
-        }
+        harms.into_iter().for_each(|done| harm(&temp.0, done));
         let (walked, summary) = walked(&temp.0);
         prop_assert_eq!(summary.points, walked.len() as u64);
         prop_assert_eq!(walked, read(&temp.0), "{:?}", summary);
+    }
+
+    /// Wherever an adoption is cut off: every line is in the old slot or in a new one, and in the end in the new ones alone.
+    #[test]
+    fn an_adoption_loses_nothing_wherever_it_is_cut_off(
+        segments in collection::vec(collection::vec(1_u64..6, 1..4), 1..5),
+        done in 0_u64..12,
+        cuts in collection::vec(0_usize..20, 0..3),
+    ) {
+        const NOW: &str = "tsdb-new-4242";
+        let temp = Temp::new();
+        fill(&temp.0, &segments, done);
+        let (before, _) = walked(&temp.0);
+        for cut in &cuts {
+            let mut left = *cut;
+            let mut step = || {
+                left = left.checked_sub(1).ok_or_else(|| std::io::Error::other("cut off"))?;
+                Ok(())
+            };
+            let _ = super::adopt::adopt_by_step(&temp.0, &the_slot(&temp.0), NOW, 1, &mut step);
+            let all = everywhere(&temp.0);
+            prop_assert!(before.iter().all(|line| all.contains(line)), "cut off at {}", cut);
+            prop_assert!(all.iter().all(|(position, text)| *text == line(*position)));
+        }
+        super::adopt(&temp.0, &the_slot(&temp.0), NOW, 1).unwrap().unwrap();
+        let left = the_slot(&temp.0).walk(true, |_| Ok(ControlFlow::Continue(()))).unwrap();
+        prop_assert_eq!(left.points, 0);
+        let all = everywhere(&temp.0);
+        if cuts.is_empty() {
+            prop_assert_eq!(all, before);
+        } else {
+            prop_assert!(before.iter().all(|line| all.contains(line)));
+        }
+    }
+
+    /// Whatever was done to the files, and wherever the repair is cut off: no line goes that could be read before.
+    /// Afterwards nothing is wrong any more, and the store knows exactly how much there is.
+    #[test]
+    fn a_repair_loses_nothing_and_leaves_nothing_wrong(
+        segments in collection::vec(collection::vec(1_u64..6, 1..4), 1..5),
+        done in 0_u64..12,
+        harms in collection::vec((any::<usize>(), any::<usize>(), 0_u32..5), 0..4),
+        cuts in collection::vec(0_usize..20, 0..3),
+    ) {
+        let temp = Temp::new();
+        fill(&temp.0, &segments, done);
+        harms.into_iter().for_each(|done| harm(&temp.0, done));
+        let (before, _) = walked(&temp.0);
+        for cut in cuts {
+            let mut left = cut;
+            let mut step = || {
+                left = left.checked_sub(1).ok_or_else(|| std::io::Error::other("cut off"))?;
+                Ok(())
+            };
+            let _ = super::repair::repair_by_step(&temp.0, &the_slot(&temp.0), 1, &mut step);
+            prop_assert_eq!(&walked(&temp.0).0, &before, "cut off at {}", cut);
+        }
+        let repaired = super::repair(&temp.0, &the_slot(&temp.0), 1).unwrap().unwrap();
+        let (lines, summary) = walked(&temp.0);
+        prop_assert_eq!(&lines, &before);
+        prop_assert!(summary.is_sound(), "{:?}", summary);
+        prop_assert_eq!(&repaired.after, &summary);
+        let (mut slot, _) = place(&temp.0).claim(&options(), "program: test", Moment::default()).unwrap();
+        prop_assert_eq!(slot.store.stats().points, before.len() as u64);
+        prop_assert_eq!(slot.store.stats().damaged_bytes, 0);
+        drop(slot.store.events());
+        drop(slot);
+        prop_assert_eq!(read(&temp.0), before);
     }
 }

@@ -70,6 +70,14 @@ struct Walk<'a, V> {
     summary: &'a mut Summary,
 }
 
+impl Summary {
+    /// Whether everything could be read, and nothing is missing that is not known to be.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.damage.is_empty() && self.gaps.iter().all(|gap| gap.is_known) && self.newer.is_none()
+    }
+}
+
 impl Slot {
     /// Goes through all points that are not done with. `payloads`: with their lines, verifying each; without, headers are believed.
     /// The last segment is always verified.

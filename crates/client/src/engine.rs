@@ -33,6 +33,7 @@ use crate::stats::EndpointStats;
 mod peer;
 mod resend;
 mod slots;
+mod spooled;
 mod step;
 
 use peer::{Peer, Slot, State};
@@ -68,6 +69,7 @@ pub(crate) struct Engine {
     outputs: VecDeque<Output>,
     now: Duration,
     queued: bool,
+    precautions_on_disk: bool,
     urgent: bool,
     phase: EnginePhase,
 }
@@ -148,6 +150,7 @@ impl Engine {
             outputs: VecDeque::new(),
             now: Duration::ZERO,
             queued: false,
+            precautions_on_disk: false,
             urgent: false,
             phase: EnginePhase::Open,
         }
@@ -160,8 +163,14 @@ impl Engine {
         }
         self.now = self.now.max(now);
         match input {
-            Input::Callers { queued, urgent, phase } => {
+            Input::Callers {
+                queued,
+                precautions,
+                urgent,
+                phase,
+            } => {
                 self.queued = queued;
+                self.precautions_on_disk = precautions;
                 self.urgent = urgent;
                 self.phase = phase;
             }

@@ -25,8 +25,8 @@
 //! - [`InvalidPoint`], [`SendError`] and [`FlushError`] are what calls return; trouble with the server
 //!   is never among them. It is a [`Report`], which goes to the [`log`] facade.
 //!
-//! Features: `http` (on by default) for `http://` and `https://`, `tls` for `tsdbs://` and `https://`, and `frame` for
-//! Arrow's record batches.
+//! Features: `http` (on by default) for `http://` and `https://`, `tls` for `tsdbs://` and `https://`, `spool` for the option
+//! of that name, and `frame` for Arrow's record batches.
 //!
 //! Every `timeout` is a [`Duration`](std::time::Duration). [`Duration::MAX`](std::time::Duration::MAX) waits without end.
 //!
@@ -37,6 +37,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
+#![cfg_attr(not(feature = "spool"), allow(dead_code, reason = "what only the spool asks of other modules"))]
 
 #[cfg(not(unix))]
 compile_error!("potsdb needs Unix: fork, and the kernel's word on what a connection has delivered");
@@ -54,6 +55,11 @@ mod net;
 mod process;
 mod queue;
 mod report;
+#[cfg(feature = "spool")]
+mod spooling;
+#[cfg(not(feature = "spool"))]
+#[path = "spooling/without.rs"]
+mod spooling;
 mod stats;
 // It plays both wires.
 #[cfg(all(test, feature = "http"))]
@@ -68,7 +74,9 @@ pub use potsdb_wire::{InvalidPoint, Names, Server, Timestamp, Value};
 pub use crate::config::auth::{Auth, AuthScheme};
 pub use crate::config::builder::Builder;
 pub use crate::config::endpoint::{DEFAULT_PORT, Endpoint, Scheme};
-pub use crate::config::options::{Ack, HostTag, Invalid, OPTIONS, OptionSpec, Options, Overflow, Precision, Repeats};
+pub use crate::config::options::{
+    Ack, HostTag, Invalid, OPTIONS, OptionSpec, Options, Overflow, Precision, Repeats, SpoolMode,
+};
 pub use crate::config::secret::Secret;
 pub use crate::error::{ConfigError, FlushError, SendError};
 pub use crate::face::barrier::Barrier;
@@ -79,7 +87,7 @@ pub use crate::face::client::Client;
 pub use crate::face::frame;
 pub use crate::face::series::{IntoValue, Series};
 pub use crate::face::tags::{TagIter, Tags};
-pub use crate::queue::Sent;
 pub use crate::queue::bulk::{BadLine, SentLines};
+pub use crate::queue::{Progress, Sent};
 pub use crate::report::Report;
-pub use crate::stats::{Dropped, EndpointState, EndpointStats, MetricCount, Stats};
+pub use crate::stats::{Dropped, EndpointState, EndpointStats, MetricCount, SpoolStats, Stats};

@@ -92,6 +92,30 @@ pub enum Wait {
     Slice(Instant),
 }
 
+/// How far a client has come, as positions: the first point it accepted has position 0, the next 1, and so on. From
+/// [`Client::progress`](crate::Client::progress).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let client = potsdb::Client::open("tsdb://localhost?test_mode=true&host_tag=false")?;
+/// let sent = client.send_lines(b"put a 1767225600 1 h=x\n", Duration::from_secs(5))?;
+/// client.flush(Duration::from_secs(5))?;
+/// assert!(client.progress().reached >= sent.upto);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Every point below has its verdict.
+    pub reached: u64,
+    /// Every point below has its verdict, or is in the spool and synced: as far as somebody asked by
+    /// [`secure`](crate::Client::secure) or [`sync`](crate::Client::sync), and where there is a spool.
+    pub safe: u64,
+    /// How many points were dropped so far. While it stays the same, no point was that became safe.
+    pub given_up: u64,
+}
+
 /// How the worker is resting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
@@ -99,6 +123,8 @@ pub(crate) enum Rest {
     Awake,
     /// It gathers points for a few milliseconds: a full block wakes it, or half a queue.
     Lingering,
+    /// No connection takes points, and beyond half a queue the spool does: that wakes it.
+    Filling,
     /// Any point wakes it.
     Asleep,
 }
@@ -324,6 +350,47 @@ impl Queue {
         to
     }
 
+    /// The position a sync called now has to wait for; tells the worker that someone waits.
+    pub(crate) fn sync_barrier(&self) -> u64 {
+        let state = self.lock();
+        let to = state.next;
+        self.ask_for_safety(state, to);
+        to
+    }
+
+    /// Asks for every point below `to` to be safe.
+    pub(crate) fn secure(&self, to: u64) {
+        self.ask_for_safety(self.lock(), to);
+    }
+
+    /// How far it has come.
+    pub(crate) fn progress(&self) -> Progress {
+        self.lock().progress()
+    }
+
+    /// The position the next point gets.
+    pub(crate) fn next(&self) -> u64 {
+        self.lock().next
+    }
+
+    fn ask_for_safety(&self, mut state: MutexGuard<'_, State>, to: u64) {
+        if !state.is_safe(to) && !state.ended {
+            state.sync_to = state.sync_to.max(to);
+            drop(state);
+            (self.wake)();
+        }
+    }
+
+    /// Whether every point below `to` has its verdict or is on disk and synced.
+    pub(crate) fn is_safe(&self, to: u64) -> bool {
+        self.lock().is_safe(to)
+    }
+
+    /// Waits until every point below `to` has its verdict or is on disk and synced; returns whether that came.
+    pub(crate) fn wait_safe(&self, to: u64, deadline: Option<Instant>) -> bool {
+        self.wait_until(deadline, |state| state.is_safe(to) || state.ended) && self.lock().is_safe(to)
+    }
+
     /// Whether every point below `to` has its verdict.
     pub(crate) fn is_reached(&self, to: u64) -> bool {
         self.lock().is_reached(to)
@@ -413,8 +480,13 @@ impl Queue {
 
     /// From here on points are taken as they come: who lingers meanwhile might find the queue full.
     #[inline]
-    fn is_half_full(&self, state: &State) -> bool {
+    pub(crate) fn is_half_full(&self, state: &State) -> bool {
         state.ledger.queued > self.limit_points / 2 || state.queued_bytes > self.limit_bytes / 2
+    }
+
+    /// Whether so little waits that the spool need not take any of it.
+    pub(crate) fn is_nearly_empty(&self, state: &State) -> bool {
+        state.ledger.queued <= self.limit_points / 8 && state.queued_bytes <= self.limit_bytes / 8
     }
 
     /// Says how the worker is about to rest. Returns `false`, and leaves it awake, when there is something to take after all.
@@ -422,6 +494,7 @@ impl Queue {
         let idle = match rest {
             Rest::Awake => true,
             Rest::Lingering => self.may_linger(state),
+            Rest::Filling => !self.is_half_full(state),
             Rest::Asleep => state.ledger.queued == 0,
         };
         state.rest = if idle { rest } else { Rest::Awake };
@@ -513,6 +586,7 @@ impl Queue {
         let wake = match state.rest {
             Rest::Awake => false,
             Rest::Lingering => !state.full.is_empty() || self.is_half_full(&state),
+            Rest::Filling => self.is_half_full(&state),
             Rest::Asleep => true,
         };
         if wake {

@@ -108,6 +108,37 @@ pub enum Report {
         /// How many seconds it is ahead at least, less than 0 if it is behind.
         seconds: i64,
     },
+    /// Points that an earlier process left in the spool are delivered by this one.
+    Adopted {
+        /// How many.
+        points: u64,
+    },
+    /// The spool takes nothing for now: points go on from memory.
+    SpoolOff {
+        /// What failed, and how.
+        why: String,
+    },
+    /// The spool takes points again.
+    SpoolOn,
+    /// A call of the spool's disk has not returned for seconds: nothing gets safe meanwhile.
+    SpoolStalled,
+    /// The spool is full, and its oldest points are given up.
+    SpoolFull {
+        /// How many since the last such report.
+        points: u64,
+    },
+    /// A part of the spool cannot be read.
+    SpoolDamaged {
+        /// Bytes of it.
+        bytes: u64,
+        /// Points known to have been in them.
+        points: u64,
+    },
+    /// Something about the spool failed that loses no points, or is not as it should be.
+    SpoolTrouble {
+        /// What, in words.
+        what: String,
+    },
     /// What counts in the process, or the process itself, has something to say.
     Source {
         /// What, in words.
@@ -125,7 +156,7 @@ impl Report {
     #[must_use]
     pub fn level(&self) -> log::Level {
         match self {
-            Report::ServerFound { .. } => log::Level::Info,
+            Report::ServerFound { .. } | Report::Adopted { .. } | Report::SpoolOn => log::Level::Info,
             Report::Panicked { .. } => log::Level::Error,
             _ => log::Level::Warn,
         }
@@ -183,9 +214,10 @@ impl Report {
     /// The number of points it tells of.
     fn points_mut(&mut self) -> Option<&mut u64> {
         match self {
-            Report::Dropping { points } | Report::Rejected { points, .. } | Report::Repeating { points, .. } => {
-                Some(points)
-            }
+            Report::Dropping { points }
+            | Report::SpoolFull { points }
+            | Report::Rejected { points, .. }
+            | Report::Repeating { points, .. } => Some(points),
             _ => None,
         }
     }
@@ -219,6 +251,16 @@ impl fmt::Display for Report {
                 };
                 write!(f, "the clock of {endpoint} is {seconds} s {way} this machine's")
             }
+            Report::Adopted { points } => write!(f, "the spool holds {} of an earlier run", Points(*points)),
+            Report::SpoolOff { why } => write!(f, "the spool takes nothing for now: {why}"),
+            Report::SpoolOn => f.write_str("the spool takes points again"),
+            Report::SpoolStalled => f.write_str("the spool's disk has not answered for seconds"),
+            Report::SpoolFull { points } => write!(f, "the spool is full: its oldest {} dropped", Points(*points)),
+            Report::SpoolDamaged { bytes, points } => {
+                let points = Points(*points);
+                write!(f, "the spool is damaged: {bytes} bytes cannot be read, {points} lost")
+            }
+            Report::SpoolTrouble { what } => write!(f, "the spool: {what}"),
             Report::Source { words } => f.write_str(words),
             Report::Panicked { why } => write!(f, "the worker panicked, the client is closed: {why}"),
         }

@@ -39,7 +39,7 @@ use potsdb_wire::Server;
 pub struct Stats {
     /// Taken by `send`: each has, or will have, exactly one verdict.
     pub accepted: u64,
-    /// Taken over from a spool another process left.
+    /// Taken over from a spool that another process left, or this one's last run.
     pub adopted: u64,
     /// The server answered for them (what that is worth depends on the server: docs/guarantees.md).
     pub acknowledged: u64,
@@ -53,7 +53,7 @@ pub struct Stats {
     pub queued: u64,
     /// Taken by the worker, without a verdict so far.
     pub in_flight: u64,
-    /// In the spool on disk.
+    /// In the spool on disk, or on their way there, and nowhere else.
     pub spooled: u64,
 
     /// Calls refused because of their content; never became points.
@@ -75,7 +75,7 @@ pub struct Stats {
     pub unsettled: u64,
     /// Connections ended in the middle of a line: by a deadline, a write timeout or `stop`.
     pub torn: u64,
-    /// Bytes cut off a damaged spool.
+    /// Bytes in the spool that cannot be read as points.
     pub spool_damaged_bytes: u64,
     /// Bytes handed to the kernel.
     pub bytes_written: u64,
@@ -96,6 +96,8 @@ pub struct Stats {
     pub last_answer: Option<Duration>,
     /// Points written in the last second.
     pub rate: f64,
+    /// How the spool is doing, where there is one.
+    pub spool: Option<SpoolStats>,
     /// What was sent of each metric, that with most points first, where [`by_metric`](field@crate::Options::by_metric) asks
     /// for it.
     pub by_metric: Vec<MetricCount>,
@@ -134,6 +136,7 @@ impl Stats {
             ("dropped_closed", self.dropped.closed),
             ("dropped_stopped", self.dropped.stopped),
             ("dropped_spool_full", self.dropped.spool_full),
+            ("dropped_spool_damaged", self.dropped.spool_damaged),
             ("dropped_test_mode", self.dropped.test_mode),
             ("queued", self.queued),
             ("in_flight", self.in_flight),
@@ -215,6 +218,8 @@ pub struct Dropped {
     pub stopped: u64,
     /// Pushed out of a full spool.
     pub spool_full: u64,
+    /// Lost in a damaged spool: cut off, overwritten, or deleted by somebody else.
+    pub spool_damaged: u64,
     /// Consumed by `test_mode`, which writes nothing.
     pub test_mode: u64,
 }
@@ -223,7 +228,13 @@ impl Dropped {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.queue_full + self.expired + self.closed + self.stopped + self.spool_full + self.test_mode
+        self.queue_full
+            + self.expired
+            + self.closed
+            + self.stopped
+            + self.spool_full
+            + self.spool_damaged
+            + self.test_mode
     }
 }
 
@@ -307,6 +318,38 @@ impl fmt::Display for EndpointStats {
             None => Ok(()),
         }
     }
+}
+
+/// A spool, as [`Stats`] reports it.
+///
+/// ```no_run
+/// let client = potsdb::Client::open("tsdb://localhost?spool=/var/spool/potsdb")?;
+/// if let Some(spool) = client.stats().spool {
+///     println!("{} bytes on disk, full in {:?}", spool.bytes, spool.full_in);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SpoolStats {
+    /// Bytes of its segments on disk, in all slots of this process.
+    pub bytes: u64,
+    /// Segments on disk.
+    pub segments: u64,
+    /// Slots of this process: its own, and those it has adopted.
+    pub slots: usize,
+    /// Bytes that are not yet known to survive the machine's end.
+    pub unsynced: u64,
+    /// How long ago the oldest segment was begun; `None`: there is none.
+    pub oldest: Option<Duration>,
+    /// How long it takes until `spool_bytes` are reached at the pace of the last minute; `None`: it does not grow.
+    pub full_in: Option<Duration>,
+    /// Syncs since the client was opened.
+    pub syncs: u64,
+    /// A call of the disk has taken more than 5 s and not returned: nothing gets safe meanwhile, and points go on.
+    pub stalled: bool,
+    /// Why the disk is left alone for now; `None`: it is not.
+    pub off: Option<String>,
 }
 
 /// What a client sent of one metric, as [`Stats::by_metric`] says it.

@@ -110,7 +110,7 @@ mod choices;
 mod table;
 mod text;
 
-pub use choices::{Ack, HostTag, Invalid, Overflow, Precision, Repeats};
+pub use choices::{Ack, HostTag, Invalid, Overflow, Precision, Repeats, SpoolMode};
 pub use table::{OPTIONS, Options};
 pub use text::duration;
 pub(crate) use text::{LEAST_SIZE, misspelt};

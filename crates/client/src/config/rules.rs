@@ -4,8 +4,10 @@
 use potsdb_wire::{Rules, SeriesText};
 
 use super::endpoint::{Endpoint, Scheme};
-use super::options::{Ack, Options};
+use super::options::{Ack, Options, SpoolMode};
 use crate::error::ConfigError;
+
+const NO_SPOOL: &str = "it has no effect without a spool: option spool";
 
 /// All endpoints lead to one store, and speak one protocol.
 pub(crate) fn check_endpoints(endpoints: &[Endpoint]) -> Result<Scheme, ConfigError> {
@@ -30,6 +32,12 @@ pub(crate) fn check_endpoints(endpoints: &[Endpoint]) -> Result<Scheme, ConfigEr
 
 /// The same for what is a default: it means nothing unless somebody asked for it by name.
 pub(crate) fn check_given(scheme: Scheme, given: &[String], options: &Options) -> Result<(), ConfigError> {
+    let of_spool = ["spool_mode", "spool_bytes", "spool_sync", "spool_free", "spool_name"];
+    if options.spool.is_none()
+        && let Some(name) = of_spool.iter().find(|name| given.iter().any(|given| given == *name))
+    {
+        return Err(ConfigError::option(name, NO_SPOOL));
+    }
     if options.gzip && given.iter().any(|name| name == "gzip") && !scheme.is_http() {
         let rule = format!("\"true\" has no effect over {scheme}: only http and https have bodies");
         return Err(ConfigError::option("gzip", rule));
@@ -84,6 +92,20 @@ pub(crate) fn check_wire(scheme: Scheme, options: &Options) -> Result<(), Config
     {
         let rule = format!("it has no effect over {scheme}: only tsdbs and https are encrypted");
         return Err(ConfigError::option(name, rule));
+    }
+    let spooling = [
+        ("spool_mode", options.spool_mode != SpoolMode::Overflow),
+        ("spool_name", options.spool_name.is_some()),
+        ("spool_free", options.spool_free.is_some()),
+    ];
+    if options.spool.is_none()
+        && let Some((name, _)) = spooling.iter().find(|(_, given)| *given)
+    {
+        return Err(ConfigError::option(name, NO_SPOOL));
+    }
+    if options.spool.is_some() && cfg!(not(feature = "spool")) {
+        let rule = "this build of potsdb is without its cargo feature \"spool\"";
+        return Err(ConfigError::option("spool", rule));
     }
     match (&options.cert, &options.key) {
         (Some(_), None) => Err(ConfigError::option("key", "a client's certificate needs it")),

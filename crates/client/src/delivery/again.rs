@@ -58,7 +58,6 @@ impl Again {
         front.map(|held| (held.lines.first(), held.lines.since()))
     }
 
-    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Outstanding> {
         self.lines.iter()
     }

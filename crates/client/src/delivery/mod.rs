@@ -16,5 +16,6 @@ pub(crate) mod overload;
 pub(crate) mod pace;
 pub(crate) mod retries;
 pub(crate) mod settling;
+pub(crate) mod spooled;
 pub(crate) mod verdicts;
 pub(crate) mod window;

@@ -477,6 +477,15 @@ impl Retries {
         self.low
     }
 
+    /// All lines here.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &Outstanding> {
+        let resting = self.parted.iter().chain(self.trying.iter()).chain(self.failed.iter());
+        let resting = resting.chain(self.precautions.iter());
+        resting
+            .flat_map(|resting| &resting.batch.lines)
+            .chain(self.sick.lines())
+    }
+
     /// Whether the client's end is to wait for anything here.
     pub(crate) fn is_waited_for(&self) -> bool {
         self.low.is_some()

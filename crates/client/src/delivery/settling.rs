@@ -10,11 +10,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::delivery::outstanding::Outstanding;
+use crate::queue::block::Lines;
 
 #[derive(Debug)]
 pub(crate) struct Settling {
     period: Duration,
     groups: VecDeque<(Duration, Outstanding)>,
+    /// The first of them, whose lines the spool alone has.
+    on_disk: usize,
+    /// Bytes of the others.
     bytes: usize,
 }
 
@@ -23,6 +27,7 @@ impl Settling {
         Settling {
             period,
             groups: VecDeque::new(),
+            on_disk: 0,
             bytes: 0,
         }
     }
@@ -58,15 +63,36 @@ impl Settling {
 
     /// Takes everything out, oldest first.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Outstanding> {
-        self.bytes = 0;
+        (self.on_disk, self.bytes) = (0, 0);
         std::mem::take(&mut self.groups).into_iter().map(|(_, held)| held)
     }
 
     /// Takes the oldest lines out.
     pub(crate) fn pop(&mut self) -> Option<Outstanding> {
         let (_, held) = self.groups.pop_front()?;
+        self.on_disk = self.on_disk.saturating_sub(1);
         self.bytes -= held.lines.len();
         Some(held)
+    }
+
+    /// When the oldest lines that are in memory are due.
+    pub(crate) fn in_memory_due(&self) -> Option<Duration> {
+        self.groups
+            .get(self.on_disk)
+            .map(|(answered_at, _)| *answered_at + self.period)
+    }
+
+    /// Takes the oldest lines that are in memory out of it, and leaves their positions: the spool has them.
+    pub(crate) fn leave_to_spool(&mut self) -> Option<Lines> {
+        let (_, held) = self.groups.get_mut(self.on_disk)?;
+        self.on_disk += 1;
+        self.bytes -= held.lines.len();
+        Some(held.lines.leave_to_spool())
+    }
+
+    /// All lines in it.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &Outstanding> {
+        self.groups.iter().map(|(_, held)| held)
     }
 }
 

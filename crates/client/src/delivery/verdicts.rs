@@ -21,6 +21,7 @@ use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::Outstanding;
 use crate::delivery::overload::Complaint;
 use crate::delivery::retries::{Blame, Heard};
+use crate::delivery::spooled::ForSpool;
 use crate::queue::block::Memory;
 use crate::queue::ledger::Tally;
 use crate::report::Report;
@@ -73,6 +74,8 @@ pub(crate) struct Verdicts {
     /// Its newest words for a refusal that no report tells of yet.
     refusal: Option<String>,
     pub(crate) last_answer: Option<Duration>,
+    /// What the spool is to hear.
+    pub(crate) for_spool: ForSpool,
     /// Blocks nothing refers to any more.
     pub(crate) spare: Vec<Memory>,
     /// What goes again apart from others, since the engine last looked.
@@ -101,6 +104,15 @@ impl Verdicts {
         }
     }
 
+    /// The spool has these lines now, which have no verdict: it, or the next process, is to see to them.
+    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "only tests look"))]
+    pub(crate) fn handed_over(&mut self, _held: &Outstanding) {
+        #[cfg(test)]
+        {
+            self.owed -= _held.lines.points();
+        }
+    }
+
     /// At the end every position that was taken has its verdict, and, as `post` sees to, one only.
     #[cfg_attr(not(test), expect(clippy::unused_self, reason = "only tests look"))]
     pub(crate) fn check_complete(&self) {
@@ -116,6 +128,9 @@ impl Verdicts {
         }
         let points = self.mark_posted(held);
         *self.count_of(verdict) += points;
+        if verdict == Verdict::Rejected && points > 0 {
+            self.for_spool.rejected(&held.lines, self.words.last());
+        }
     }
 
     /// Posts the verdicts of lines of which the server refused `refused` and did not say which.
@@ -165,6 +180,10 @@ impl Verdicts {
             Done::ReleasedEarly => self.tally.released_early += points,
             Done::Unsettled => self.tally.unsettled += points,
         }
+        // What has not settled stays on disk, for the next process to write once more.
+        if how != Done::Unsettled {
+            self.for_spool.done(held.lines.range());
+        }
         self.spare.extend(held.lines.into_spare());
     }
 
@@ -194,6 +213,9 @@ impl Verdicts {
     /// These lines go again: their connection ended without an answer for them. Precautions, and what has failed before,
     /// go apart from others.
     pub(crate) fn again(&mut self, held: Outstanding) {
+        if held.lines.is_on_disk() {
+            return self.for_spool.again.push(held.lines.range());
+        }
         match held.verdict_posted || held.failures > 0 {
             true => self.heard.interrupted.push(held),
             false => self.again.insert(held),
@@ -216,7 +238,9 @@ impl Verdicts {
     }
 
     /// The server failed these lines, in these words: they go again, apart from others.
-    pub(crate) fn failed(&mut self, batch: Batch, blame: Blame, words: impl Into<Arc<str>>) {
+    pub(crate) fn failed(&mut self, mut batch: Batch, blame: Blame, words: impl Into<Arc<str>>) {
+        let on_disk = batch.lines.extract_if(.., |held| held.lines.is_on_disk());
+        self.for_spool.again.extend(on_disk.map(|held| held.lines.range()));
         if !batch.is_empty() {
             self.heard.failed.push((batch, blame, words.into()));
         }

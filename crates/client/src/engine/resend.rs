@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use super::peer::Slot;
 use super::{Engine, Stage};
+use crate::delivery::batch::Batch;
 use crate::delivery::outstanding::{Outstanding, Takes};
 use crate::delivery::retries::Kind;
+use crate::delivery::settling::Settling;
 use crate::delivery::verdicts::{Done, Reason};
-use crate::exchange::Exchange;
+use crate::exchange::{Credit, Exchange};
 use crate::queue::block::BLOCK_BYTES;
 
 /// What failed and has no verdict may take at least so many bytes, however little `settle_bytes` allows: it is what a few
@@ -64,47 +66,59 @@ impl Engine {
     pub(super) fn retry_waits(&self) -> Option<bool> {
         let ready = |kind| self.retries.is_ready(self.now, kind);
         let unposted = ready(Kind::Tries) || ready(Kind::Failed);
-        (unposted || ready(Kind::Precautions)).then_some(!unposted)
+        (unposted || ready(Kind::Precautions) || self.precautions_on_disk).then_some(!unposted)
     }
 
     /// Whether a slot took a batch of that kind.
     fn retry_one(&mut self, kind: Kind) -> bool {
+        let Some((slot, credit)) = self.slot_for(kind) else {
+            return false;
+        };
+        let each = self.slots[slot].exchange().is_some_and(Exchange::judges_each);
+        let Some(batch) = (self.retries).take(self.now, kind, credit.bytes, credit.points, each) else {
+            return false;
+        };
+        self.give_batch(slot, kind, batch);
+        true
+    }
+
+    /// Which slot takes a batch of that kind now, and how much of it.
+    pub(super) fn slot_for(&mut self, kind: Kind) -> Option<(usize, Credit)> {
         let posted = kind == Kind::Precautions;
         // A precaution must not take all of a way that carries little.
         let new_wait = self.new_lines_wait() && self.precautions_ahead > 0;
         if posted && (new_wait || !self.verdicts.again.is_empty()) {
-            return false;
+            return None;
         }
         let allowance = self.pace.allowance(self.now);
         let free = |slot: &Slot| {
             let free = slot.exchange().is_some_and(Exchange::takes_batch);
             free && !self.gives_way(slot, !posted) && self.peers[slot.peer].retry_not_before <= self.now
         };
-        let Some((slot, credit)) = self.most_credit_of(posted, !posted, free).filter(|_| allowance > 0) else {
-            return false;
-        };
+        let (slot, credit) = self.most_credit_of(posted, !posted, free).filter(|_| allowance > 0)?;
         if self.hopes(slot) {
-            return false;
+            return None;
         }
-        let points = credit.points.min(allowance);
-        let bytes = if posted {
-            credit.bytes.min(BLOCK_BYTES)
-        } else {
-            credit.bytes
-        };
-        let each = self.slots[slot].exchange().is_some_and(Exchange::judges_each);
-        let Some(batch) = self.retries.take(self.now, kind, bytes, points, each) else {
-            return false;
-        };
+        let most = if posted { BLOCK_BYTES } else { usize::MAX };
+        Some((
+            slot,
+            Credit {
+                bytes: credit.bytes.min(most),
+                points: credit.points.min(allowance),
+            },
+        ))
+    }
+
+    /// Gives a slot a batch.
+    pub(super) fn give_batch(&mut self, slot: usize, kind: Kind, batch: Batch) {
         for held in &batch.lines {
             self.count_given(slot, held, Some(kind));
         }
         self.slots[slot].batch_since = Some(self.now);
-        self.slots[slot].tried |= !posted;
+        self.slots[slot].tried |= kind != Kind::Precautions;
         if let Some(exchange) = self.slots[slot].exchange_mut() {
             exchange.give_batch(self.now, batch);
         }
-        true
     }
 
     /// Whether new lines are to go first. While their endpoint rests, what has no verdict goes meanwhile.
@@ -178,13 +192,33 @@ impl Engine {
             if posted + settling <= self.settle_bytes {
                 return;
             }
-            let resting = (posted > self.settle_bytes / 2 || settling == 0)
-                .then(|| self.retries.pop_precaution())
-                .flatten();
+            let resting = posted > self.settle_bytes / 2 || settling == 0;
+            if self.verdicts.for_spool.takes && self.leave_to_spool(resting) {
+                continue;
+            }
+            let resting = resting.then(|| self.retries.pop_precaution()).flatten();
             let let_go = resting.map(|(held, _)| held).or_else(|| self.pop_settling());
             let Some(held) = let_go else { return };
             self.verdicts.done(held, Done::ReleasedEarly);
         }
+    }
+
+    /// Lets go of the bytes of lines that have their verdict: the spool keeps them. Whether there were any.
+    fn leave_to_spool(&mut self, resting: bool) -> bool {
+        let for_spool = &mut self.verdicts.for_spool;
+        if resting && let Some((held, _)) = self.retries.pop_precaution() {
+            for_spool.again.push(held.lines.range());
+            for_spool.kept.push(held.lines);
+            return true;
+        }
+        let slots = self.slots.iter_mut();
+        let settling = slots.filter_map(|slot| slot.exchange_mut()?.settling());
+        let in_memory = settling.filter(|settling| settling.in_memory_due().is_some());
+        let oldest = in_memory.min_by_key(|settling| settling.in_memory_due());
+        let lines = oldest.and_then(Settling::leave_to_spool);
+        let found = lines.is_some();
+        for_spool.kept.extend(lines);
+        found
     }
 
     /// The bytes that settle, by slot.

@@ -10,9 +10,11 @@ use crate::queue::block::Lines;
 #[derive(Debug)]
 pub(crate) enum Input<'a> {
     /// The periodic update about the callers' side, also sent as a pure clock tick: whether points are queued, whether a
-    /// caller waits, and the phase. A closing phase's deadline is in the engine's time.
+    /// caller waits, and the phase. A closing phase's deadline is in the engine's time. `precautions`: points with a verdict
+    /// wait on disk.
     Callers {
         queued: bool,
+        precautions: bool,
         urgent: bool,
         phase: EnginePhase,
     },

@@ -32,7 +32,15 @@ impl Scenario {
 
     fn callers(&mut self, queued: bool) {
         let (urgent, phase) = (false, EnginePhase::Open);
-        self.engine.step(self.now, Input::Callers { queued, urgent, phase });
+        self.engine.step(
+            self.now,
+            Input::Callers {
+                queued,
+                precautions: false,
+                urgent,
+                phase,
+            },
+        );
     }
 
     fn outputs(&mut self) -> Vec<Output> {

@@ -201,6 +201,10 @@ impl Exchange for Greeting {
         self.within.count_torn(verdicts);
     }
 
+    fn each(&self, look: &mut dyn FnMut(&Outstanding)) {
+        self.within.each(look);
+    }
+
     fn is_welcome(&self) -> bool {
         self.state == State::Welcome
     }

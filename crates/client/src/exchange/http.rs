@@ -643,6 +643,10 @@ impl Exchange for Http {
         self.worked
     }
 
+    fn each(&self, look: &mut dyn FnMut(&Outstanding)) {
+        self.held().for_each(look);
+    }
+
     fn low(&self) -> Option<(u64, Instant)> {
         self.held().map(|held| (held.lines.first(), held.lines.since())).min()
     }

@@ -292,6 +292,9 @@ pub(crate) trait Exchange: Send {
     /// Whether the server has shown on this connection that it does something with points.
     fn has_worked(&self) -> bool;
 
+    /// Shows all lines it holds, also those that settle.
+    fn each(&self, look: &mut dyn FnMut(&Outstanding));
+
     /// The lowest position without a verdict, or held for a re-send.
     fn low(&self) -> Option<(u64, std::time::Instant)>;
 }

@@ -729,6 +729,10 @@ impl Exchange for Telnet {
         self.answered || (silent && self.acknowledged > 0)
     }
 
+    fn each(&self, look: &mut dyn FnMut(&Outstanding)) {
+        self.window.lines().chain(self.settling.lines()).for_each(look);
+    }
+
     fn low(&self) -> Option<(u64, Instant)> {
         self.window.low()
     }

@@ -24,23 +24,43 @@ pub struct Barrier {
     client: Client,
     instance: Option<u64>,
     to: u64,
+    /// What is on disk and synced is waited for no longer.
+    of_sync: bool,
 }
 
 impl Barrier {
     pub(crate) fn new(client: Client, instance: Option<u64>, to: u64) -> Barrier {
-        Barrier { client, instance, to }
+        Barrier {
+            client,
+            instance,
+            to,
+            of_sync: false,
+        }
     }
 
-    /// Whether every point sent before it has its verdict, and none is being sent again.
+    pub(crate) fn of_sync(client: Client, instance: Option<u64>, to: u64) -> Barrier {
+        Barrier {
+            of_sync: true,
+            ..Barrier::new(client, instance, to)
+        }
+    }
+
+    /// Whether every point sent before it has its verdict, and none is being sent again; of [`Client::sync_barrier`], whether
+    /// every one is safe.
     pub fn is_reached(&self) -> bool {
-        self.in_instance()
-            .is_none_or(|instance| instance.queue().is_reached(self.to))
+        self.in_instance().is_none_or(|instance| match self.of_sync {
+            true => instance.queue().is_safe(self.to),
+            false => instance.queue().is_reached(self.to),
+        })
     }
 
     /// Waits for that, at most `timeout`; returns whether it came.
     pub fn wait(&self, timeout: Duration) -> bool {
-        self.in_instance()
-            .is_none_or(|instance| instance.queue().wait_reached(self.to, clock::deadline(timeout)))
+        let deadline = clock::deadline(timeout);
+        self.in_instance().is_none_or(|instance| match self.of_sync {
+            true => instance.queue().wait_safe(self.to, deadline),
+            false => instance.queue().wait_reached(self.to, deadline),
+        })
     }
 
     /// The process it was made in: after a fork its points are the parent's to wait for.

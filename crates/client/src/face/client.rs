@@ -25,7 +25,7 @@ use crate::process::source::Occasion;
 use crate::queue::bulk::{self, SentLines};
 use crate::queue::repeat::CachedSeries;
 use crate::queue::sync::is_worker;
-use crate::queue::{Sent, Wait};
+use crate::queue::{Progress, Sent, Wait};
 use crate::stats::Stats;
 
 /// Time the worker gets beyond a close's deadline to write its last words into the ledger. It never
@@ -272,6 +272,73 @@ impl Client {
                 pending: self.stats().pending(),
             }),
         }
+    }
+
+    /// Waits until every point accepted before the call has its verdict, or is in the spool and synced to the disk, at most
+    /// `timeout`; a server need not be there. Without a [`spool`](field@Options::spool) it is [`flush`](Client::flush).
+    ///
+    /// What it has waited for comes out even if the program is killed or the machine loses its power: the next client with
+    /// the same spool and endpoints delivers it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
+    /// client.send("jobs.done", 1, ())?;
+    /// client.sync(Duration::from_secs(5))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The deadline came first; says how many points of the client were without a verdict then.
+    pub fn sync(&self, timeout: Duration) -> Result<(), FlushError> {
+        match self.sync_barrier().wait(timeout) {
+            true => Ok(()),
+            false => Err(FlushError {
+                pending: self.stats().pending(),
+            }),
+        }
+    }
+
+    /// Marks this place in the order of sending, as [`barrier`](Client::barrier), for what [`sync`](Client::sync) waits for.
+    pub fn sync_barrier(&self) -> Barrier {
+        if self.options().spool.is_none() {
+            return self.barrier();
+        }
+        let instance = self.existing_instance();
+        if let Some(instance) = instance {
+            instance.sources().call(Occasion::Flush);
+        }
+        let to = instance.map_or(0, |instance| instance.queue().sync_barrier());
+        Barrier::of_sync(self.clone(), instance.map(ProcessInstance::id), to)
+    }
+
+    /// How far it has come, in positions: what [`SentLines::upto`](crate::SentLines::upto) is compared with.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.existing_instance()
+            .map_or_else(Progress::default, |instance| instance.queue().progress())
+    }
+
+    /// Asks that every point below a position be safe soon: its verdict, or in the spool and synced. Does not wait; see
+    /// [`progress`](Client::progress).
+    pub fn secure(&self, upto: u64) {
+        let Some(instance) = self.existing_instance() else {
+            return;
+        };
+        match self.options().spool {
+            Some(_) => instance.queue().secure(upto),
+            None => _ = instance.queue().barrier(),
+        }
+    }
+
+    /// Calls `listener` now and whenever progress was made, from the worker's thread and with no lock held. It must not
+    /// wait. There is one: a second one takes the first one's place.
+    pub fn on_progress(&self, listener: impl Fn(Progress) + Send + Sync + 'static) {
+        let instance = self.instance();
+        let progress = instance.queue().progress();
+        instance.shared().progress.set(Arc::new(listener), progress);
     }
 
     /// Marks this place in the order of sending, to wait for it in slices or from elsewhere.

@@ -29,6 +29,7 @@ use crate::queue::block::{BLOCK_BYTES, Memory};
 use crate::queue::ledger::Tally;
 use crate::queue::sync::MutexGuard;
 use crate::queue::{Phase, Queue, Rest, State};
+use crate::spooling::Spooling;
 
 /// Rounds of filling and writing before replies and callers are looked at again.
 const ROUNDS: usize = 32;
@@ -149,12 +150,16 @@ pub(crate) struct Driver<N: Network> {
     /// The slices of a write; kept for its memory.
     slices: Vec<IoSlice<'static>>,
     publisher: Publisher,
+    spooling: Option<Spooling>,
+    /// When closing began.
+    closing_since: Option<Duration>,
     /// Lines were taken: more of their kind may be on their way, and are waited for until then.
     lingers_until: Duration,
     /// The last round wrote or read something: there may be more, and no socket will say that it takes it.
     moved: bool,
-    /// What the engine was last told: that points are queued.
+    /// What the engine was last told: that points are queued, or wait on disk.
     told_queued: bool,
+    told_precautions: bool,
 }
 
 impl<N: Network> Driver<N> {
@@ -181,17 +186,28 @@ impl<N: Network> Driver<N> {
             asked: Vec::new(),
             slices: Vec::new(),
             publisher: Publisher::new(),
+            spooling: None,
+            closing_since: None,
             lingers_until: Duration::ZERO,
             moved: false,
             told_queued: false,
+            told_precautions: false,
         };
         driver.publish_status();
         driver
     }
 
+    /// What memory cannot hold goes there.
+    pub(crate) fn with_spool(mut self, spooling: Option<Spooling>) -> Driver<N> {
+        self.spooling = spooling;
+        self.publisher.changed();
+        self.publish_status();
+        self
+    }
+
     /// Everything has its verdict and every connection has ended.
     pub(crate) fn is_done(&self) -> bool {
-        self.engine.is_done()
+        self.engine.is_done() && self.spooling.as_ref().is_none_or(Spooling::is_over)
     }
 
     /// Lets go of everything; returns what is still to be posted.
@@ -240,6 +256,7 @@ impl<N: Network> Driver<N> {
         state.wake();
         self.queue.announce(state);
         self.read_all();
+        self.hear_spool();
         self.tell(queued, urgent, phase);
         self.connect();
         // Before the rounds, because what comes of it may be lines for another slot.
@@ -248,6 +265,8 @@ impl<N: Network> Driver<N> {
             self.now = self.network.now();
             self.moved = false;
             self.fill();
+            self.fill_precautions();
+            self.spool();
             for slot in 0..self.slots.len() {
                 self.write(slot);
             }
@@ -255,14 +274,21 @@ impl<N: Network> Driver<N> {
                 break;
             }
         }
-        let state = post(
+        self.close_spool(phase);
+        let safe = self.look_what_is_safe();
+        let mut state = post(
             &mut self.publisher,
             self.now,
             &self.queue,
             &mut self.engine,
             &mut self.network,
         );
+        if let Some(safe) = safe {
+            state.set_safe(safe);
+        }
+        let progress = state.progress();
         self.queue.announce(state);
+        self.shared.progress.tell(progress);
         self.engine.verdicts().spare.clear();
         self.report();
         if self.publisher.is_due(self.now) {
@@ -287,22 +313,37 @@ impl<N: Network> Driver<N> {
             }
         }
         let wants = self.engine.wants().is_some();
+        let goes_on = self.goes_on_from_spool(wants);
         let mut state = self.queue.lock();
         let expires = self.max_age.and_then(|age| state.expires_at(self.started + now, age));
         let expires = expires.map(|at| at.saturating_duration_since(self.started));
-        let until = until.into_iter().chain(expires).min();
+        let spool = self
+            .spooling
+            .as_ref()
+            .and_then(|spooling| spooling.deadline(state.next()));
+        let until = until.into_iter().chain(expires).chain(spool).min();
         if !unfinished && now < self.lingers_until && self.queue.rest(&mut state, Rest::Lingering) {
             let linger = self.lingers_until;
             return Some(until.map_or(linger, |until| until.min(linger)).saturating_sub(now));
         }
-        let waiting = state.queued() > 0;
+        let queued = state.queued() > 0;
+        let backlog = self.spooling.as_ref().is_some_and(Spooling::has_backlog);
+        let takes = (wants && queued) || goes_on;
         // Points that came after the engine was last told have no connection asked for, and no caller wakes a
         // worker that looks awake.
-        if unfinished || (waiting && (!self.told_queued || wants)) {
+        let precautions = self.spooling.as_ref().is_some_and(Spooling::has_precautions);
+        let untold = ((queued || backlog) && !self.told_queued) || (precautions && !self.told_precautions);
+        if unfinished || takes || untold {
             return Some(Duration::ZERO);
         }
-        if !waiting {
+        if !queued {
             self.queue.rest(&mut state, Rest::Asleep);
+        } else if let Some(spooling) = &self.spooling
+            && !self.queue.rest(&mut state, Rest::Filling)
+            && spooling.takes(now)
+            && !spooling.is_closing()
+        {
+            return Some(Duration::ZERO);
         }
         drop(state);
         if until.is_none_or(|until| until > now + STATUS_EVERY) {
@@ -322,6 +363,11 @@ impl<N: Network> Driver<N> {
             self.publisher.changed();
         }
         self.engine.step(self.now, input);
+        self.put_out();
+    }
+
+    /// Does what the engine puts out.
+    fn put_out(&mut self) {
         while let Some(output) = self.engine.poll() {
             self.publisher.changed();
             match output {
@@ -343,10 +389,23 @@ impl<N: Network> Driver<N> {
 
     /// Tells the engine where the callers are.
     fn tell(&mut self, queued: bool, urgent: bool, phase: Phase) {
+        let queued = queued || self.spooling.as_ref().is_some_and(Spooling::has_backlog);
         self.told_queued = queued;
         let started = self.started;
         let phase = EnginePhase::new(phase, |at| at.saturating_duration_since(started));
-        self.step(Input::Callers { queued, urgent, phase });
+        // With a spool nothing is given up at the deadline: it takes over before.
+        let phase = match (phase, &self.spooling) {
+            (EnginePhase::Closing { .. }, Some(_)) => EnginePhase::Closing { deadline: None },
+            _ => phase,
+        };
+        let precautions = self.spooling.as_ref().is_some_and(Spooling::has_precautions);
+        self.told_precautions = precautions;
+        self.step(Input::Callers {
+            queued,
+            precautions,
+            urgent,
+            phase,
+        });
     }
 
     /// Moves the attempts to connect along.
@@ -383,6 +442,9 @@ impl<N: Network> Driver<N> {
             let Some((slot, credit)) = self.engine.wants() else {
                 return;
             };
+            if self.fill_from_spool(slot, credit) {
+                continue;
+            }
             let lingering = self.now < self.lingers_until;
             let mut state = post(
                 &mut self.publisher,
@@ -411,6 +473,9 @@ impl<N: Network> Driver<N> {
             self.publisher.took(lines.points());
             self.shared.census.count(lines.bytes());
             let lines = lines.compact(&mut self.engine.verdicts().spare);
+            if let Some(spooling) = &mut self.spooling {
+                spooling.gave_from_queue(lines.len());
+            }
             self.step(Input::Lines { slot, lines });
             if !queued {
                 self.tell(queued, urgent, phase);
@@ -545,6 +610,10 @@ impl<N: Network> Driver<N> {
     }
 
     fn publish_status(&mut self) {
+        if let Some(spooling) = &mut self.spooling {
+            let stats = spooling.stats(self.now);
+            self.publisher.spool(stats);
+        }
         self.publisher.publish(self.now, &self.queue, &mut self.engine);
     }
 
@@ -573,5 +642,6 @@ fn recycled<'a>(slices: &mut Vec<IoSlice<'_>>) -> Vec<IoSlice<'a>> {
     emptied.map(|_| IoSlice::new(&[])).collect()
 }
 
+mod spool;
 #[cfg(test)]
 mod tests;

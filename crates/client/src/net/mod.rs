@@ -10,6 +10,7 @@ pub(crate) mod driver;
 pub(crate) mod files;
 pub(crate) mod kernel;
 pub(crate) mod linger;
+pub(crate) mod progress;
 pub(crate) mod publish;
 pub(crate) mod resolver;
 #[cfg(feature = "tls")]

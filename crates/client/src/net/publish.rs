@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::engine::Engine;
+use crate::net::progress::Listeners;
 use crate::queue::census::Census;
 use crate::queue::ledger::Status;
 use crate::queue::repeat::CachedSeries;
 use crate::queue::sync::MutexGuard;
 use crate::queue::{Counts, Queue, State};
 use crate::report::{Limiter, Report, Reports, Told};
-use crate::stats::{EndpointStats, Stats};
+use crate::stats::{EndpointStats, SpoolStats, Stats};
 
 /// How often the status is brought up to date while the worker is busy.
 pub(crate) const STATUS_EVERY: Duration = Duration::from_millis(20);
@@ -31,6 +32,7 @@ const CLOCKS_APART: u64 = 5;
 pub(crate) struct Shared {
     pub(crate) reports: Reports,
     pub(crate) census: Census,
+    pub(crate) progress: Listeners,
 }
 
 /// The statistics of a client in this process, at this instant.
@@ -49,6 +51,7 @@ pub(crate) fn stats_of(queue: &Queue, shared: &Shared) -> Stats {
             .map(|since| Instant::now().saturating_duration_since(since)),
         last_answer: status.last_answer,
         rate: if fresh { status.rate } else { 0.0 },
+        spool: status.spool.clone(),
         by_metric: shared.census.by_metric(),
         ..stats
     }
@@ -70,6 +73,9 @@ pub(crate) struct Publisher {
     counts: Counts,
     reported: Counts,
     repeated: Option<Arc<CachedSeries>>,
+    /// The lowest position that the spool answers for, and how it is doing.
+    spooled_low: Option<u64>,
+    spool: Option<SpoolStats>,
     /// Points taken since then, and the rate of the second before.
     rate_since: Duration,
     points: u64,
@@ -88,6 +94,8 @@ impl Publisher {
             counts: Counts::default(),
             reported: Counts::default(),
             repeated: None,
+            spooled_low: None,
+            spool: None,
             rate_since: Duration::ZERO,
             points: 0,
             rate: 0.0,
@@ -99,6 +107,16 @@ impl Publisher {
         self.points += points;
     }
 
+    /// The lowest position that the spool answers for.
+    pub(crate) fn spooled(&mut self, low: Option<u64>) {
+        self.spooled_low = low;
+    }
+
+    /// How the spool is doing.
+    pub(crate) fn spool(&mut self, stats: SpoolStats) {
+        self.spool = Some(stats);
+    }
+
     /// A connection or an answer may have changed how an endpoint is doing.
     pub(crate) fn changed(&mut self) {
         self.changed = true;
@@ -107,6 +125,7 @@ impl Publisher {
     /// Posts what the engine learned, in a critical section that the caller goes on with.
     pub(crate) fn post<'a>(&mut self, now: Duration, queue: &'a Queue, engine: &mut Engine) -> MutexGuard<'a, State> {
         let (low, since) = engine.low().unzip();
+        let low = low.into_iter().chain(self.spooled_low).min();
         let status = engine.verdicts().tally.has_news().then(|| self.status(now, engine));
         let verdicts = engine.verdicts();
         let tally = std::mem::take(&mut verdicts.tally);
@@ -163,6 +182,7 @@ impl Publisher {
             last_answer: verdicts.last_answer,
             rate: self.rate,
             rated_at: Some(Instant::now()),
+            spool: self.spool.clone(),
         })
     }
 
@@ -219,6 +239,7 @@ impl Publisher {
         let since = |new: u64, old: &mut u64| new - std::mem::replace(old, new);
         told.counting(|report| match report {
             Report::Dropping { .. } => since(counts.queue_full, &mut reported.queue_full),
+            Report::SpoolFull { .. } => since(counts.spool_full, &mut reported.spool_full),
             Report::Repeating { .. } => since(counts.repeated, &mut reported.repeated),
             Report::Rejected { .. } => since(counts.rejected, &mut reported.rejected),
             _ => 0,

@@ -26,6 +26,7 @@ use crate::queue::Queue;
 use crate::queue::ledger::Tally;
 use crate::queue::sync::become_worker;
 use crate::report::Report;
+use crate::spooling;
 
 const WAKE: Token = Token(0);
 
@@ -73,14 +74,16 @@ impl Worker {
         let sockets = Sockets {
             poll,
             names: Resolver::new(lookup, wake.clone()),
-            secrets: Reader::new(options, &endpoints, wake),
+            secrets: Reader::new(options, &endpoints, wake.clone()),
             endpoints,
             started,
             tokens: 0,
         };
         let scheme = sockets.endpoints[0].scheme();
+        let spooling = spooling::open(options, &sockets.endpoints, wake, started)?;
         let mut worker = Worker {
-            driver: Driver::new(options, scheme, engine, queue.clone(), shared.clone(), started, sockets),
+            driver: Driver::new(options, scheme, engine, queue.clone(), shared.clone(), started, sockets)
+                .with_spool(spooling),
         };
         let thread = std::thread::Builder::new().name("potsdb".to_owned());
         let work = move || {
@@ -102,6 +105,7 @@ impl Worker {
             worker.driver.last_words();
             drop(worker);
             queue.end(&tally);
+            shared.progress.tell(queue.progress());
         };
         without_signals(|| thread.spawn(work))?;
         Ok(())

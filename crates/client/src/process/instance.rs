@@ -21,6 +21,7 @@ use potsdb_wire::{Additions, Rules, SeriesText};
 
 use crate::config::endpoint::Endpoint;
 use crate::config::options::Options;
+use crate::net::progress::Listeners;
 use crate::net::publish::{Shared, stats_of};
 use crate::net::worker::Worker;
 use crate::process::per_process::Next;
@@ -148,6 +149,7 @@ impl ProcessInstance {
         let shared = Arc::new(Shared {
             reports: Reports::new(setup.quiet),
             census: Census::new(options.by_metric),
+            progress: Listeners::default(),
         });
         if let Some(words) = no_number {
             shared.reports.publish(Report::Source { words });

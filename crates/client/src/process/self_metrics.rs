@@ -52,6 +52,7 @@ pub(crate) fn options(of: &Options) -> Options {
         check_host: false,
         repeats: Repeats::Keep,
         connections: None,
+        spool: None,
         ..of.clone()
     }
 }

@@ -9,6 +9,7 @@
 //! Everything after that, the window, a re-send, settling, refers to it by [`Lines`]: the bytes
 //! a point was first written with are the bytes it is written with again.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -179,6 +180,44 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// Lines that were read from the spool, as the points from position `first` on.
+    pub(crate) fn from_spool(bytes: Vec<u8>, first: u64, points: u32, since: Instant) -> Lines {
+        Lines {
+            start: 0,
+            end: bytes.len(),
+            block: Arc::new(bytes),
+            first,
+            points,
+            since,
+        }
+    }
+
+    /// Takes the bytes out and leaves the positions: the spool has the lines.
+    pub(crate) fn leave_to_spool(&mut self) -> Lines {
+        let positions = Lines {
+            block: Arc::default(),
+            start: 0,
+            end: 0,
+            ..*self
+        };
+        std::mem::replace(self, positions)
+    }
+
+    /// Whether the spool alone has the lines.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        self.end == 0 && self.points > 0
+    }
+
+    /// The same lines as the points from another position on.
+    pub(crate) fn renumber(&mut self, first: u64) {
+        self.first = first;
+    }
+
+    /// Their positions.
+    pub(crate) fn range(&self) -> Range<u64> {
+        self.first..self.first + self.points()
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.block[self.start..self.end]
     }

@@ -43,6 +43,8 @@ pub struct SentLines {
     pub lines: u64,
     /// How many of those were blank, or comments: they begin with `#`.
     pub passed_over: u64,
+    /// The position behind them: each lies below it. See [`Client::progress`](crate::Client::progress).
+    pub upto: u64,
 }
 
 /// A line that was refused.
@@ -127,6 +129,7 @@ pub(crate) fn send(
                 // What was not taken can be given again: the bad lines of this batch with it.
                 Err(_) => {
                     sent.bad.retain(|bad| bad.number <= sent.lines);
+                    sent.upto = queue.next();
                     return Ok(sent);
                 }
             }
@@ -135,6 +138,7 @@ pub(crate) fn send(
             sent.passed_over += passed_over;
         }
     }
+    sent.upto = queue.next();
     Ok(sent)
 }
 

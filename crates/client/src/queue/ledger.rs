@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use potsdb_wire::reply::ErrorKind;
 
-use crate::stats::{Dropped, EndpointStats, Stats};
+use crate::stats::{Dropped, EndpointStats, SpoolStats, Stats};
 
 /// The counters under the queue's lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,12 @@ pub(crate) struct Tally {
     pub(crate) bytes_written: u64,
     pub(crate) connects: u64,
     pub(crate) panics: u64,
+    /// Points that went to the spool alone, and came back from it.
+    pub(crate) spooled: u64,
+    pub(crate) unspooled: u64,
+    /// Points found in the spool that another process left.
+    pub(crate) adopted: u64,
+    pub(crate) spool_damaged_bytes: u64,
     pub(crate) errors: [u64; ErrorKind::ALL.len()],
 }
 
@@ -76,6 +82,10 @@ impl Tally {
         self.bytes_written += more.bytes_written;
         self.connects += more.connects;
         self.panics += more.panics;
+        self.spooled += more.spooled;
+        self.unspooled += more.unspooled;
+        self.adopted += more.adopted;
+        self.spool_damaged_bytes += more.spool_damaged_bytes;
         for (sum, count) in self.errors.iter_mut().zip(more.errors) {
             *sum += count;
         }
@@ -89,6 +99,7 @@ impl Dropped {
         self.closed += more.closed;
         self.stopped += more.stopped;
         self.spool_full += more.spool_full;
+        self.spool_damaged += more.spool_damaged;
         self.test_mode += more.test_mode;
     }
 }
@@ -96,7 +107,7 @@ impl Dropped {
 impl Ledger {
     /// Posts what the worker learned.
     pub(crate) fn post(&mut self, tally: &Tally) {
-        self.in_flight -= tally.verdicts();
+        self.in_flight = self.in_flight + tally.unspooled - tally.spooled - tally.verdicts();
         self.settled.add(tally);
     }
 
@@ -106,14 +117,14 @@ impl Ledger {
         dropped.add(&self.dropped_by_callers);
         Stats {
             accepted: self.accepted,
-            adopted: 0,
+            adopted: settled.adopted,
             acknowledged: settled.acknowledged,
             unconfirmed: settled.unconfirmed,
             rejected: settled.rejected,
             dropped,
             queued: self.queued,
             in_flight: self.in_flight,
-            spooled: 0,
+            spooled: settled.adopted + settled.spooled - settled.unspooled,
             invalid: self.invalid,
             full: self.full,
             replaced: self.replaced,
@@ -123,7 +134,7 @@ impl Ledger {
             released_early: settled.released_early,
             unsettled: settled.unsettled,
             torn: settled.torn,
-            spool_damaged_bytes: 0,
+            spool_damaged_bytes: settled.spool_damaged_bytes,
             bytes_written: settled.bytes_written,
             connects: settled.connects,
             panics: settled.panics,
@@ -147,6 +158,7 @@ pub(crate) struct Status {
     /// Points taken per second, and when that was last true.
     pub(crate) rate: f64,
     pub(crate) rated_at: Option<Instant>,
+    pub(crate) spool: Option<SpoolStats>,
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Phase, Rest, Sent};
+use super::{Phase, Progress, Rest, Sent};
 use crate::error::SendError;
 use crate::queue::block::{BLOCK_BYTES, Block, Lines, Memory};
 use crate::queue::ledger::{Ledger, Status, Tally};
@@ -39,6 +39,7 @@ pub(crate) struct Counts {
     pub(crate) queue_full: u64,
     pub(crate) repeated: u64,
     pub(crate) rejected: u64,
+    pub(crate) spool_full: u64,
 }
 
 pub(crate) struct State {
@@ -60,6 +61,10 @@ pub(crate) struct State {
     pub(super) waiting: u32,
     /// The highest position anybody flushes to.
     pub(super) flush_to: u64,
+    /// The highest position anybody wants to be safe.
+    pub(super) sync_to: u64,
+    /// Every point below it has its verdict, or is on disk and synced, as far as somebody asked.
+    pub(super) safe_low: u64,
     /// The lowest position the worker holds without a verdict, or holds for a re-send.
     pub(super) held_low: u64,
     pub(super) held_since: Option<Instant>,
@@ -84,6 +89,8 @@ impl State {
             ended: false,
             waiting: 0,
             flush_to: 0,
+            sync_to: 0,
+            safe_low: 0,
             held_low: u64::MAX,
             held_since: None,
             repeated: None,
@@ -119,6 +126,45 @@ impl State {
         Some(taken)
     }
 
+    /// The position of the first point in the queue, or of the next to come.
+    pub(crate) fn first(&self) -> u64 {
+        self.next - self.ledger.queued
+    }
+
+    /// The position the next point gets.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The highest position that somebody wants to be safe, if it is not.
+    pub(crate) fn wants_safe(&self) -> Option<u64> {
+        (!self.is_safe(self.sync_to)).then_some(self.sync_to)
+    }
+
+    /// How far it has come.
+    pub(crate) fn progress(&self) -> Progress {
+        let reached = if self.ended {
+            self.next
+        } else {
+            self.low().min(self.next)
+        };
+        Progress {
+            reached,
+            safe: self.safe_low.max(self.low()).min(self.next),
+            given_up: self.ledger.settled.dropped.total() + self.ledger.dropped_by_callers.total(),
+        }
+    }
+
+    /// What lies below is safe.
+    pub(crate) fn set_safe(&mut self, low: u64) {
+        self.safe_low = self.safe_low.max(low.min(self.first()));
+    }
+
+    /// Whether every point below `to` has its verdict or is on disk and synced.
+    pub(super) fn is_safe(&self, to: u64) -> bool {
+        self.safe_low >= to || self.low() >= to
+    }
+
     /// Whether callers are going to need memory that is not at hand.
     pub(crate) fn lacks_spare(&self) -> bool {
         self.spare.len() < SPARE_BLOCKS
@@ -138,7 +184,7 @@ impl State {
 
     /// Whether a caller waits for a verdict or for room: no lingering then.
     pub(crate) fn is_urgent(&self) -> bool {
-        self.waiting > 0 || self.low() < self.flush_to || self.phase != Phase::Open
+        self.waiting > 0 || self.low() < self.flush_to || !self.is_safe(self.sync_to) || self.phase != Phase::Open
     }
 
     pub(crate) fn take_repeated(&mut self) -> Option<Arc<CachedSeries>> {
@@ -158,6 +204,7 @@ impl State {
             queue_full: self.ledger.dropped_by_callers.queue_full,
             repeated: self.ledger.repeated,
             rejected: self.ledger.settled.rejected,
+            spool_full: self.ledger.settled.dropped.spool_full,
         }
     }
 
@@ -289,7 +336,7 @@ impl State {
 
     /// The lowest position without a verdict.
     pub(super) fn low(&self) -> u64 {
-        (self.next - self.ledger.queued).min(self.held_low)
+        self.first().min(self.held_low)
     }
 
     pub(super) fn is_reached(&self, to: u64) -> bool {

@@ -24,6 +24,8 @@ mod refuses;
 mod scratch;
 mod scripted;
 mod speaks_http;
+#[cfg(feature = "spool")]
+mod spools;
 mod survives_faults;
 #[cfg(feature = "frame")]
 mod takes_tables;

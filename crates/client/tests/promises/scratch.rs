@@ -1,4 +1,4 @@
-//! A file of a test's own.
+//! A file or folder of a test's own.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Files made so far: tests run at the same time.
 static FILES: AtomicU64 = AtomicU64::new(0);
 
-/// A file that is gone when the test is over.
+/// A file or folder that is gone when the test is over.
 pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
@@ -28,5 +28,6 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_dir_all(&self.0);
     }
 }

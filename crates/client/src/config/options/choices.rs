@@ -81,6 +81,21 @@ pub enum Ack {
     Stored,
 }
 
+/// What goes to the spool. In text `overflow` or `always`.
+///
+/// ```
+/// assert_eq!("always".parse::<potsdb::SpoolMode>()?, potsdb::SpoolMode::Always);
+/// # Ok::<(), potsdb::ConfigError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SpoolMode {
+    /// What waits beyond half a queue, and what a `sync` or the end of the program finds without a verdict.
+    Overflow,
+    /// All that is not done with after 50 ms.
+    Always,
+}
+
 /// What a face does with an illegal point. In text `drop`, `raise` or `replace`.
 ///
 /// The crate always returns the error, and repairs under `replace`; `drop` and `raise` are for faces with exceptions.
@@ -168,6 +183,7 @@ words! {
     Repeats, "repeats": "first" => First, "keep" => Keep;
     Precision, "precision": "seconds" => Seconds, "milliseconds" => Milliseconds;
     Invalid, "invalid": "drop" => Drop, "raise" => Raise, "replace" => Replace;
+ SpoolMode, "spool_mode": "overflow" => Overflow, "always" => Always;
     Ack, "ack": "auto" => Auto, "none" => None, "accepted" => Accepted, "stored" => Stored;
 }
 

@@ -10,9 +10,9 @@ use potsdb_wire::{Names, Server};
 
 use super::text::{
     AUTH, CONNECTIONS, COUNT, FILE, Form, HEADERS, HOST_TAG, LIMIT, MIB, NAME_IF_GIVEN, NAMES, OVERFLOW, RANGE, RATE,
-    SERVER, SIZE, SIZE_IF_GIVEN, SWITCH, TAGS, TEXT, TICK, TIME, TIME_IF_GIVEN, TIMEOUT, words,
+    SERVER, SIZE, SIZE_IF_GIVEN, SPOOL_FREE, SPOOL_SIZE, SWITCH, TAGS, TEXT, TICK, TIME, TIME_IF_GIVEN, TIMEOUT, words,
 };
-use super::{Ack, HostTag, Invalid, OptionSpec, Overflow, Precision, Repeats, refused};
+use super::{Ack, HostTag, Invalid, OptionSpec, Overflow, Precision, Repeats, SpoolMode, refused};
 use crate::config::auth::Auth;
 use crate::config::builder::Builder;
 use crate::config::secret::Secret;
@@ -118,6 +118,46 @@ options! {
     /// Most bytes of acknowledged points that are kept, at least 64 KiB. The oldest are released early, and counted.
     settle_bytes: usize = 32 * MIB, SIZE,
         "most bytes of acknowledged points that are kept, at least 64KiB";
+
+    /// A folder for points that memory cannot hold, or must not lose; none: no spool. It is made if it is not there.
+    ///
+    /// What is in it when the program ends is delivered by the next process that opens the same folder for the same
+    /// endpoints. [`overflow`](field@Options::overflow) also says what happens when the spool is full: under `drop_oldest` the
+    /// oldest points in it go, otherwise it takes no more. Needs the crate's feature `spool`.
+    spool: Option<PathBuf> as PathBuf = None, FILE,
+        "folder for points that memory cannot hold, or must not lose: see spool_mode";
+
+    /// What goes to the spool: what waits beyond half a queue, or everything that is not done with at once.
+    ///
+    /// `overflow` costs the disk nothing while the server takes what is sent. `always` survives that the program is killed,
+    /// but for the last 50 ms, and writes nearly every point to disk where points settle.
+    spool_mode: SpoolMode = SpoolMode::Overflow, words(),
+        "what goes to the spool: overflow (what waits beyond half a queue), always (all that is not done with after 50ms)";
+
+    /// Most bytes on disk under the store's folder in the spool, at least 2 MiB: all processes and whatever else lies there.
+    ///
+    /// A day of 1 000 points a second takes 5 GiB. When it is full, `overflow` says what happens.
+    spool_bytes: usize = 1024 * MIB, SPOOL_SIZE,
+        "most bytes in the spool, at least 2MiB";
+
+    /// How long points in the spool may wait to be synced to the disk; zero: each is at once.
+    ///
+    /// They survive the program's end without it, and the machine's with it. `sync` does not wait that long.
+    spool_sync: Duration = Duration::from_secs(1), TIME,
+        "longest time before points in the spool are synced to the disk";
+
+    /// Bytes of the spool's file system that stay free: below that the spool takes no more.
+    ///
+    /// `None`: a twentieth of the file system, and at least 256 MiB.
+    spool_free: Option<usize> as usize = None, SPOOL_FREE,
+        "bytes that the spool leaves free on its file system; if not given 5%, at least 256MiB";
+
+    /// The name of this store's folder in the spool. None, or an empty name: it is made of the endpoints' schemes, hosts and
+    /// ports.
+    ///
+    /// With a name, points that were kept for one host are delivered to another that has taken its place.
+    spool_name: Option<String> as String = None, NAME_IF_GIVEN,
+        "name of this store's folder in the spool; if not given, made of the endpoints";
 
     /// Points older than this are dropped instead of written; none, or a time of 0, is never.
     ///

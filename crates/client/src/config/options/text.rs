@@ -37,11 +37,28 @@ pub(super) const COUNT: Form<usize> = Form {
 /// The least number of bytes of a queue or a window: a block. Less would hold no line, or hardly one.
 pub(crate) const LEAST_SIZE: usize = 64 * 1024;
 
+/// The least bytes of a spool.
+const LEAST_SPOOL: usize = 2 * MIB;
+
 /// A number of bytes, at least a block.
 pub(super) const SIZE: Form<usize> = Form {
     read: bytes,
     show: |size| shown_bytes(*size),
     check: |size| rule(*size >= LEAST_SIZE, BYTES),
+};
+
+/// A number of bytes that a spool can do with.
+pub(super) const SPOOL_SIZE: Form<usize> = Form {
+    read: bytes,
+    show: |size| shown_bytes(*size),
+    check: |size| rule(*size >= LEAST_SPOOL, SPOOL_BYTES),
+};
+
+/// A number of bytes from 0 up, or what the file system's size says.
+pub(super) const SPOOL_FREE: Form<Option<usize>> = Form {
+    read: |text| bytes(text).map(Some),
+    show: |size| size.map(shown_bytes).unwrap_or_default(),
+    check: |_| Ok(()),
 };
 
 /// The same, or what follows from other options.
@@ -247,6 +264,7 @@ pub(super) const fn words<T: Word + fmt::Display>() -> Form<T> {
 const LEAST: Duration = Duration::from_millis(1);
 
 const BYTES: &str = "a number of bytes of at least 64KiB: 67108864, 64MiB";
+const SPOOL_BYTES: &str = "a number of bytes of at least 2MiB: 1073741824, 1GiB";
 const TO_64: &str = "a whole number from 1 to 64";
 const FROM_0: &str = "a number from 0 up";
 const TWO: &str = "two durations, the smaller first: 100ms..30s";

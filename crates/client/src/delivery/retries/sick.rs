@@ -109,6 +109,10 @@ impl Sick {
         self.low
     }
 
+    pub(super) fn lines(&self) -> impl Iterator<Item = &Outstanding> {
+        self.series.values().flat_map(|series| &series.points)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.series.is_empty()
     }

@@ -51,7 +51,15 @@ impl Server {
 
     fn callers(&mut self) {
         let (queued, urgent, phase) = (!self.queue.is_empty(), false, EnginePhase::Open);
-        self.engine.step(self.now, Input::Callers { queued, urgent, phase });
+        self.engine.step(
+            self.now,
+            Input::Callers {
+                queued,
+                precautions: false,
+                urgent,
+                phase,
+            },
+        );
         while let Some(output) = self.engine.poll() {
             if let Output::Connect { slot, .. } = output {
                 let credentials = Credentials::default();

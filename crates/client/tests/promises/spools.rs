@@ -1,0 +1,258 @@
+//! What is accepted survives the program, and outages longer than memory.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::time::Instant;
+
+use potsdb_receiver::Faults;
+
+use super::scratch::Scratch;
+use super::*;
+
+/// An address where nobody listens, until somebody does.
+fn nowhere() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A client with a spool there.
+fn spooling(address: SocketAddr, folder: &Path) -> Builder {
+    Client::builder(&format!("tsdb://{address}"))
+        .set("host_tag", "false")
+        .set("backoff", "1ms..20ms")
+        .set("spool_free", "0")
+        .set("settle", "0")
+        .spool(folder.to_owned())
+}
+
+fn appears_at(address: SocketAddr) -> Receiver {
+    receiver(Config {
+        listen: address,
+        ..Config::default()
+    })
+}
+
+/// Waits until the statistics are so.
+fn wait(client: &Client, is_so: impl Fn(&Stats) -> bool) -> Stats {
+    let deadline = Instant::now() + LONG;
+    loop {
+        let stats = client.stats();
+        assert!(stats.is_balanced(), "{stats:?}");
+        if is_so(&stats) {
+            return stats;
+        }
+        assert!(Instant::now() < deadline, "{stats:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// Waits until the client has a slot of the spool.
+fn is_open(client: &Client) {
+    wait(client, |stats| {
+        stats.spool.as_ref().is_some_and(|spool| spool.slots > 0)
+    });
+}
+
+#[test]
+fn an_outage_longer_than_memory_loses_nothing() {
+    let (scratch, address) = (Scratch::new("spool"), nowhere());
+    let client = spooling(address, &scratch.0).queue_points(1_000).build().unwrap();
+    is_open(&client);
+    for first in (0..50_000).step_by(500) {
+        send(&client, first, 500);
+        wait(&client, |stats| stats.queued <= 500);
+    }
+    let stats = client.stats();
+    assert!(stats.spooled > 45_000 && stats.dropped.total() == 0, "{stats:?}");
+    let receiver = appears_at(address);
+    client.flush(LONG).unwrap();
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.acknowledged, stats.adopted), (50_000, 0));
+    stored(&receiver, 50_000);
+}
+
+#[test]
+fn what_a_close_leaves_the_next_client_delivers_without_being_asked() {
+    let (scratch, address) = (Scratch::new("spool"), nowhere());
+    let client = spooling(address, &scratch.0).build().unwrap();
+    send(&client, 0, 5_000);
+    let begun = Instant::now();
+    let stats = client.close(LONG);
+    assert!(begun.elapsed() < LONG / 2, "it waited for a server that is not there");
+    assert!(stats.is_balanced(), "{stats:?}");
+    assert_eq!(
+        (stats.spooled, stats.pending(), stats.dropped.total()),
+        (5_000, 5_000, 0)
+    );
+    let receiver = appears_at(address);
+    let client = spooling(address, &scratch.0).build().unwrap();
+    let stats = wait(&client, |stats| stats.acknowledged == 5_000);
+    assert_eq!((stats.accepted, stats.adopted), (0, 5_000));
+    ended(&client.close(LONG));
+    stored(&receiver, 5_000);
+    // And nothing is left for a third.
+    let client = spooling(address, &scratch.0).build().unwrap();
+    is_open(&client);
+    assert_eq!(client.close(LONG).adopted, 0);
+}
+
+#[test]
+fn a_sync_needs_no_server_and_a_flush_does() {
+    let (scratch, address) = (Scratch::new("spool"), nowhere());
+    let client = spooling(address, &scratch.0).build().unwrap();
+    send(&client, 0, 1_000);
+    client.sync(LONG).unwrap();
+    let stats = client.stats();
+    assert_eq!((stats.spooled, stats.dropped.total()), (1_000, 0), "{stats:?}");
+    assert!(client.flush(Duration::from_millis(20)).is_err());
+    send(&client, 1_000, 10);
+    let receiver = appears_at(address);
+    client.flush(LONG).unwrap();
+    client.sync(LONG).unwrap();
+    ended(&client.close(LONG));
+    stored(&receiver, 1_010);
+}
+
+#[test]
+fn a_sync_covers_what_was_written_and_not_answered() {
+    let scratch = Scratch::new("spool");
+    let receiver = receiver(Config::default());
+    receiver.faults().stall_answers(true);
+    let client = spooling(receiver.address(), &scratch.0).build().unwrap();
+    send(&client, 0, 1_000);
+    assert!(receiver.wait_until(LONG, |counts| counts.accepted == 1_000));
+    client.sync(LONG).unwrap();
+    let stats = client.stats();
+    assert_eq!((stats.in_flight, stats.acknowledged), (1_000, 0), "{stats:?}");
+    assert!(stats.spool.unwrap().bytes > 34_000);
+    receiver.faults().resume();
+    client.flush(LONG).unwrap();
+    ended(&client.close(LONG));
+    stored(&receiver, 1_000);
+}
+
+#[test]
+fn always_keeps_what_has_not_settled_and_lets_it_go_then() {
+    let scratch = Scratch::new("spool");
+    let receiver = receiver(Config::default());
+    let open = || {
+        let builder = spooling(receiver.address(), &scratch.0).set("spool_mode", "always");
+        builder.set("settle", "1h").build().unwrap()
+    };
+    let client = open();
+    send(&client, 0, 1_000);
+    client.flush(LONG).unwrap();
+    // Answered, and not settled: on disk all the same.
+    wait(&client, |stats| {
+        stats.spool.as_ref().is_some_and(|spool| spool.bytes > 34_000)
+    });
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.acknowledged, stats.unsettled, stats.spooled), (1_000, 1_000, 0));
+    let client = open();
+    let stats = wait(&client, |stats| stats.acknowledged == 1_000);
+    assert_eq!(stats.adopted, 1_000);
+    client.stop();
+    stored(&receiver, 1_000);
+}
+
+#[test]
+fn points_that_settle_beyond_memory_settle_on_disk() {
+    let scratch = Scratch::new("spool");
+    let receiver = receiver(Config::default());
+    let client = spooling(receiver.address(), &scratch.0)
+        .set("settle", "1h")
+        .set("settle_bytes", "64KiB")
+        .build()
+        .unwrap();
+    is_open(&client);
+    for first in (0..20_000).step_by(1_000) {
+        send(&client, first, 1_000);
+        client.flush(LONG).unwrap();
+    }
+    wait(&client, |stats| {
+        stats.spool.as_ref().is_some_and(|spool| spool.bytes > 400_000)
+    });
+    receiver.faults().reset_all(0);
+    assert!(
+        receiver.wait_until(LONG, |counts| counts.duplicates >= 20_000),
+        "{:?}",
+        client.stats()
+    );
+    client.flush(LONG).unwrap();
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.acknowledged, stats.released_early), (20_000, 0));
+    stored(&receiver, 20_000);
+}
+
+#[test]
+fn a_full_spool_drops_its_oldest_points_and_counts_them() {
+    let (scratch, address) = (Scratch::new("spool"), nowhere());
+    let client = spooling(address, &scratch.0)
+        .queue_points(1_000)
+        .set("spool_bytes", "2MiB")
+        .build()
+        .unwrap();
+    is_open(&client);
+    for first in (0..100_000).step_by(500) {
+        send(&client, first, 500);
+        wait(&client, |stats| stats.queued <= 500);
+    }
+    let stats = wait(&client, |stats| stats.dropped.spool_full > 30_000);
+    assert_eq!(stats.dropped.total(), stats.dropped.spool_full);
+    let receiver = appears_at(address);
+    client.flush(LONG).unwrap();
+    let stats = client.close(LONG);
+    ended(&stats);
+    let oldest = receiver.points().iter().map(|point| point.timestamp).min().unwrap();
+    assert_eq!(oldest, i64::try_from(at(stats.dropped.spool_full).as_u64()).unwrap());
+    assert_eq!(receiver.points().len() as u64, stats.acknowledged);
+}
+
+#[test]
+fn a_point_of_the_backlog_that_the_server_refuses_is_set_aside_and_the_rest_goes_on() {
+    let (scratch, address) = (Scratch::new("spool"), nowhere());
+    let client = spooling(address, &scratch.0).build().unwrap();
+    send(&client, 0, 100);
+    client.send_at("test.refused", 1, at(0), [("h", "a")]).unwrap();
+    send(&client, 100, 100);
+    client.sync(LONG).unwrap();
+    client.close(LONG);
+    let receiver = receiver(Config {
+        listen: address,
+        faults: Faults {
+            refuse_points: vec!["test.refused".to_owned()],
+            ..Faults::default()
+        },
+        ..Config::default()
+    });
+    let client = spooling(address, &scratch.0).build().unwrap();
+    wait(&client, |stats| stats.acknowledged + stats.rejected == 201);
+    let stats = client.close(LONG);
+    ended(&stats);
+    assert_eq!((stats.acknowledged, stats.rejected), (200, 1));
+    stored(&receiver, 200);
+}
+
+#[test]
+fn two_clients_of_one_spool_have_a_slot_each_and_the_survivor_adopts_the_other_ones() {
+    let (scratch, address) = (Scratch::new("spool"), nowhere());
+    let open = || spooling(address, &scratch.0).build().unwrap();
+    let (one, other) = (open(), open());
+    send(&one, 0, 1_000);
+    send(&other, 1_000, 1_000);
+    one.sync(LONG).unwrap();
+    other.sync(LONG).unwrap();
+    assert_eq!(other.close(LONG).spooled, 1_000);
+    let receiver = appears_at(address);
+    one.flush(LONG).unwrap();
+    let stats = one.close(LONG);
+    assert!(stats.is_balanced() && stats.acknowledged >= 1_000, "{stats:?}");
+    let last = open();
+    wait(&last, |stats| {
+        stats.adopted + one.stats().adopted == 1_000 && stats.pending() == 0
+    });
+    ended(&last.close(LONG));
+    stored(&receiver, 2_000);
+}

@@ -5,6 +5,7 @@
 //! | `send`, `pipe` | points to a server |
 //! | `check` | can points be sent to a URL, in plain words |
 //! | `serve` | the embedded receiver |
+//! | `spool` | looks into a spool, and keeps it |
 //! | `demo` | this machine's own figures there and back |
 //! | `completions`, `man` | for the shell and the manual |
 //! | `options`, `statistics`, `output`, `signals`, `request` | what the subcommands share |
@@ -25,6 +26,7 @@ mod request;
 mod send;
 mod serve;
 mod signals;
+mod spool;
 mod statistics;
 
 use std::process::ExitCode;
@@ -49,8 +51,8 @@ struct Potsdb {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0      all delivered; check: points can be sent
-  1      some points were not delivered; check: points cannot be sent
+  0      all delivered; check: points can be sent; spool: nothing is wrong
+  1      some points were not delivered; check: points cannot be sent; spool: something is wrong
   2      could not run
   128+N  instead of 1, if signal N ended it (serve exits with 0)";
 
@@ -60,6 +62,7 @@ enum Command {
     Pipe(pipe::Pipe),
     Check(check::Check),
     Serve(Box<serve::Serve>),
+    Spool(spool::Spool),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
         Command::Pipe(pipe) => pipe.run(&output),
         Command::Check(check) => check.run(&output),
         Command::Serve(serve) => serve.run(&output),
+        Command::Spool(spool) => spool.run(&output),
         Command::Demo(demo) => demo.run(&output),
         Command::Completions(completions) => completions.run(&output),
         Command::Man(man) => man.run(&output),

@@ -1,4 +1,4 @@
-//! `potsdb man`: the manual, one page for the command and one for each subcommand.
+//! `potsdb man`: the manual, one page for the command and one for each subcommand, and for those of `spool`.
 //!
 //! A page is what the help says, in the sections that a manual has, and the exit codes and variables of all.
 
@@ -36,12 +36,7 @@ impl Man {
             return Ok(Outcome::AllDelivered);
         };
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let subcommands: Vec<_> = command
-            .get_subcommands()
-            .filter(|command| command.get_name() != "help")
-            .cloned()
-            .collect();
-        for command in std::iter::once(command).chain(subcommands) {
+        for command in with_subcommands(&command) {
             // `potsdb-send`, which is how `man` wants the name of a subcommand's page.
             let name = command.get_display_name().unwrap_or(command.get_name()).to_string();
             let path = folder.join(format!("{name}.1"));
@@ -51,10 +46,19 @@ impl Man {
     }
 }
 
+/// A command, its subcommands, and theirs.
+fn with_subcommands(command: &clap::Command) -> Vec<clap::Command> {
+    let subcommands = command.get_subcommands().filter(|command| command.get_name() != "help");
+    std::iter::once(command.clone())
+        .chain(subcommands.flat_map(with_subcommands))
+        .collect()
+}
+
 fn page(command: clap::Command) -> anyhow::Result<Vec<u8>> {
     let help = command.get_after_long_help().or(command.get_after_help());
     let help = help.map(ToString::to_string).unwrap_or_default();
     let has_subcommands = command.has_subcommands();
+    let is_whole = command.get_name() == "potsdb";
     let page = Page::new(command);
     let mut text = Vec::new();
     page.render_title(&mut text)?;
@@ -74,9 +78,9 @@ fn page(command: clap::Command) -> anyhow::Result<Vec<u8>> {
     section(&mut text, "EXIT STATUS", EXIT_STATUS)?;
     section(&mut text, "ENVIRONMENT", ENVIRONMENT)?;
     let examples = examples.join("").replace(HEAD_OF_EXAMPLES, "");
-    let examples = if has_subcommands { ALL_EXAMPLES } else { &examples };
+    let examples = if is_whole { ALL_EXAMPLES } else { &examples };
     section(&mut text, "EXAMPLES", examples.trim_start_matches('\n'))?;
-    if has_subcommands {
+    if is_whole {
         page.render_version_section(&mut text)?;
     }
     Ok(text)
@@ -98,8 +102,9 @@ const HEAD_OF_EXAMPLES: &str = "Examples:";
 const EXIT_STATUS: &str = "\
 0    All points were delivered: acknowledged, or written to a server that never answers,
      which standard error says. check: points can be sent. serve: it ended in good order.
+     spool: nothing is damaged, missing or left.
 1    Some points were not delivered. Which, and why, is on standard error. check: points
-     cannot be sent, or not to every host.
+     cannot be sent, or not to every host. spool: something is damaged, missing or left.
 2    The command could not run: wrong arguments, no such option, no file that can be
      read, no room for its output.
 130  In place of 1: SIGINT came before all points were delivered.

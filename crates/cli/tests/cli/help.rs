@@ -27,6 +27,9 @@ fn the_short_help_of_every_subcommand_is_as_written_down() {
     for subcommand in SUBCOMMANDS {
         says(subcommand, &[subcommand, "-h"]);
     }
+    for subcommand in OF_SPOOL {
+        says(&format!("spool-{subcommand}"), &["spool", subcommand, "-h"]);
+    }
 }
 
 #[test]
@@ -70,12 +73,17 @@ fn help_is_a_subcommand_too() {
 
 #[test]
 fn every_help_has_three_examples() {
-    for subcommand in SUBCOMMANDS {
+    let of_spool = OF_SPOOL.map(|subcommand| vec!["spool", subcommand]);
+    for subcommand in SUBCOMMANDS
+        .map(|subcommand| vec![subcommand])
+        .into_iter()
+        .chain(of_spool)
+    {
         for flag in ["-h", "--help"] {
-            let said = potsdb(&[subcommand, flag]).with_code(0).out;
+            let said = potsdb(&[&subcommand[..], &[flag]].concat()).with_code(0).out;
             let (_, examples) = said.split_once("\nExamples:\n").expect("it has examples");
             let count = examples.lines().take_while(|row| row.starts_with("  ")).count();
-            assert_eq!(count, 3, "{subcommand} {flag}: {said}");
+            assert_eq!(count, 3, "{subcommand:?} {flag}: {said}");
         }
     }
 }
@@ -142,16 +150,20 @@ fn the_manual_has_a_page_for_every_subcommand() {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("man1");
     potsdb(&["man", pages.to_str().unwrap()]).with_code(0);
-    for subcommand in SUBCOMMANDS {
+    let names = SUBCOMMANDS.map(str::to_owned).into_iter();
+    for subcommand in names.chain(OF_SPOOL.map(|subcommand| format!("spool-{subcommand}"))) {
         let page = std::fs::read_to_string(pages.join(format!("potsdb-{subcommand}.1"))).unwrap();
-        assert!(page.contains(&format!("potsdb\\-{subcommand}")), "{subcommand}: {page}");
+        let name = format!("potsdb\\-{}", subcommand.replace('-', "\\-"));
+        assert!(page.contains(&name), "{subcommand}: {page}");
         let (_, examples) = page.split_once(".SH \"EXAMPLES\"\n.nf\n").unwrap();
         assert!(
             examples.lines().nth(2).is_some_and(|row| row.contains("potsdb")),
             "{subcommand}: {page}"
         );
     }
-    assert_eq!(std::fs::read_dir(&pages).unwrap().count(), SUBCOMMANDS.len() + 1);
+    let count = SUBCOMMANDS.len() + OF_SPOOL.len() + 1;
+    assert_eq!(std::fs::read_dir(&pages).unwrap().count(), count);
 }
 
-const SUBCOMMANDS: [&str; 7] = ["send", "pipe", "check", "serve", "demo", "completions", "man"];
+const SUBCOMMANDS: [&str; 8] = ["send", "pipe", "check", "serve", "spool", "demo", "completions", "man"];
+const OF_SPOOL: [&str; 5] = ["ls", "stat", "verify", "cat", "plan"];

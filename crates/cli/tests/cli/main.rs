@@ -7,3 +7,4 @@ mod help;
 mod pipe;
 mod send;
 mod serve;
+mod spool;

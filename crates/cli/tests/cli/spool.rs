@@ -1,0 +1,4 @@
+//! `potsdb spool`, on real folders, with and without a process that holds them.
+
+mod bench;
+mod looks;

@@ -44,25 +44,8 @@ impl Destination {
     /// Makes a client of lines that have their own tags and times: they are taken as they are, unless an option says
     /// otherwise. An option that cannot mean anything for them is an error.
     pub(crate) fn open_for_lines(&self) -> anyhow::Result<Client> {
-        let mut as_they_are = Options::default();
-        as_they_are.host_tag = HostTag::None;
-        as_they_are.repeats = Repeats::Keep;
-        as_they_are.overflow = Overflow::Block(None);
         self.options
-            .refuse("on pipe", &[("precision", "lines have their own times")])?;
-        let client = self
-            .options
-            .open(Builder::over(as_they_are, &self.server.or_default(), None))?;
-        let options = client.options();
-        match (options.overflow, options.precision) {
-            (Overflow::Block(None), Precision::Seconds) => Ok(client),
-            (Overflow::Block(None), precision) => {
-                anyhow::bail!("option precision: \"{precision}\" has no effect on pipe: lines have their own times")
-            }
-            (overflow, _) => {
-                anyhow::bail!("option overflow: \"{overflow}\" has no effect on pipe: it waits for room in the queue")
-            }
-        }
+            .open_for_lines(&self.server.or_default(), "on pipe", |builder| builder)
     }
 }
 
@@ -100,7 +83,7 @@ impl ServerUrl {
 }
 
 /// A host without a scheme is a telnet server, as in every other client of OpenTSDB.
-fn with_scheme(url: &str) -> String {
+pub(crate) fn with_scheme(url: &str) -> String {
     let (place, _) = url.split_once('?').unwrap_or((url, ""));
     match place.contains("://") || place.starts_with('/') {
         true => url.to_owned(),
@@ -140,6 +123,31 @@ impl ClientOptions {
             self.refuse(&format!("over {scheme}"), without_effect)?;
         }
         Ok(client)
+    }
+
+    /// Makes a client of lines that are taken as they are, unless an option says otherwise. `set` goes before what was given.
+    pub(crate) fn open_for_lines(
+        &self,
+        url: &str,
+        place: &str,
+        set: impl FnOnce(Builder) -> Builder,
+    ) -> anyhow::Result<Client> {
+        let mut as_they_are = Options::default();
+        as_they_are.host_tag = HostTag::None;
+        as_they_are.repeats = Repeats::Keep;
+        as_they_are.overflow = Overflow::Block(None);
+        self.refuse(place, &[("precision", "lines have their own times")])?;
+        let client = self.open(set(Builder::over(as_they_are, url, None)))?;
+        let options = client.options();
+        match (options.overflow, options.precision) {
+            (Overflow::Block(None), Precision::Seconds) => Ok(client),
+            (Overflow::Block(None), precision) => {
+                anyhow::bail!("option precision: \"{precision}\" has no effect {place}: lines have their own times")
+            }
+            (overflow, _) => {
+                anyhow::bail!("option overflow: \"{overflow}\" has no effect {place}: it waits for room in the queue")
+            }
+        }
     }
 
     /// The options that were given, with their values.

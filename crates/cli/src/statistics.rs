@@ -62,7 +62,7 @@ pub(crate) fn all_delivered(stats: &Stats) -> bool {
 }
 
 /// Whether the options say that nobody answers for points.
-fn is_silent_as_said(client: &Client) -> bool {
+pub(crate) fn is_silent_as_said(client: &Client) -> bool {
     let options = client.options();
     options.ack == Ack::None || options.server.is_some_and(|server| !server.answers_version())
 }
@@ -184,7 +184,7 @@ fn with_reason(what: &str, reason: Option<String>) -> String {
 }
 
 /// The server's last words about points, each once.
-fn words_of_the_server(stats: &Stats, said: impl Fn(&str) -> bool) -> Option<String> {
+pub(crate) fn words_of_the_server(stats: &Stats, said: impl Fn(&str) -> bool) -> Option<String> {
     let mut words = stats.last_rejections.clone();
     words.sort();
     words.dedup();

@@ -6,14 +6,21 @@
 //! | `verify` | what is damaged; with `--repair` it is set aside | is verified, and not repaired |
 //! | `cat` | the points, as text | is printed |
 //! | `plan` | how long the disk lasts | is counted |
-//! | `place`, `words` | what they share | |
+//! | `replay` | delivers the points | is left alone |
+//! | `adopt` | gives the points of a store to another | is left alone |
+//! | `drop` | gives up the oldest points | is left alone |
+//! | `place`, `hold`, `words` | what they share | |
 //!
-//! Looking changes nothing and takes no lock.
+//! Looking changes nothing and takes no lock. What changes something takes the slot's, as a client does.
 
+mod adopt;
 mod cat;
+mod drop;
+mod hold;
 mod ls;
 mod place;
 mod plan;
+mod replay;
 mod verify;
 mod words;
 
@@ -22,10 +29,11 @@ use clap::{Args, Subcommand};
 use crate::Outcome;
 use crate::output::Output;
 
-/// Look into a spool: list, verify, print
+/// Look into a spool and keep it: list, verify, print, deliver, drop
 ///
-/// A spool is the folder in which a client with spool=PATH keeps what it could not deliver yet. All of these work while its
-/// process runs, and after it was killed. A slot is the part of one process.
+/// A spool is the folder in which a client with spool=PATH keeps what it could not deliver yet. A store in it is what is for
+/// one set of servers, a slot in that what is one process's. A slot whose process runs is shown, verified and printed, and
+/// left alone by what would change it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Spool {
@@ -39,6 +47,9 @@ enum Command {
     Stat(ls::Stat),
     Verify(verify::Verify),
     Cat(cat::Cat),
+    Replay(Box<replay::Replay>),
+    Adopt(adopt::Adopt),
+    Drop(drop::Drop),
     Plan(plan::Plan),
 }
 
@@ -60,6 +71,9 @@ impl Spool {
             Command::Stat(stat) => stat.run(output),
             Command::Verify(verify) => verify.run(output),
             Command::Cat(cat) => cat.run(output),
+            Command::Replay(replay) => replay.run(output),
+            Command::Adopt(adopt) => adopt.run(output),
+            Command::Drop(drop) => drop.run(output),
             Command::Plan(plan) => plan.run(output),
         }
     }

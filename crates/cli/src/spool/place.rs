@@ -23,19 +23,15 @@ impl Place {
     /// What is there.
     pub(super) fn look(&self) -> anyhow::Result<Seen> {
         let seen = look(&self.path)?;
-        // The folder of a store has slots in it, which are no stores.
-        let is_store = seen.stores.is_empty() && seen.strays.iter().any(|stray| stray.name.parse::<u32>().is_ok());
-        let (path, name) = match (is_store, self.path.canonicalize()) {
-            (true, Ok(path)) => (
-                path.parent().map(Path::to_owned),
-                path.file_name().map(ToOwned::to_owned),
-            ),
-            _ => (None, None),
-        };
-        match (path, name, &self.store) {
-            (Some(path), Some(name), None) => only(look(&path)?, &name.to_string_lossy(), &path),
-            (_, _, Some(name)) => only(seen, name, &self.path),
-            _ => Ok(seen),
+        let above = root(&self.path);
+        match (&self.store, above != self.path) {
+            (None, false) => Ok(seen),
+            (Some(name), false) => only(seen, name, &self.path),
+            (_, true) => {
+                let name = self.path.canonicalize()?;
+                let name = name.file_name().unwrap_or_default();
+                only(look(&above)?, &name.to_string_lossy(), &above)
+            }
         }
     }
 
@@ -49,8 +45,17 @@ pub(super) fn look(path: &Path) -> anyhow::Result<Seen> {
     inspect::look(path).with_context(|| format!("cannot look into {}", path.display()))
 }
 
+/// The spool's folder, of a folder that may be a store's: that has slots in it.
+pub(super) fn root(path: &Path) -> PathBuf {
+    let is_store = inspect::look(path)
+        .is_ok_and(|seen| seen.stores.is_empty() && seen.strays.iter().any(|stray| stray.name.parse::<u32>().is_ok()));
+    let above = path.canonicalize().ok().filter(|_| is_store);
+    let above = above.and_then(|path| path.parent().map(Path::to_owned));
+    above.unwrap_or_else(|| path.to_owned())
+}
+
 /// One store of several.
-fn only(mut seen: Seen, name: &str, path: &Path) -> anyhow::Result<Seen> {
+pub(super) fn only(mut seen: Seen, name: &str, path: &Path) -> anyhow::Result<Seen> {
     let names: Vec<_> = seen.stores.iter().map(|store| store.name.clone()).collect();
     seen.stores.retain(|store| store.name == name);
     seen.strays.clear();

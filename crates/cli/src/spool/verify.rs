@@ -2,12 +2,13 @@
 
 use std::ops::ControlFlow;
 
+use anyhow::Context;
 use clap::Args;
-use potsdb_spool::inspect::{Slot, Summary};
-use serde_json::json;
+use potsdb_spool::inspect::{self, Slot, Summary};
+use serde_json::{Value, json};
 
-use super::place::{Place, walk};
-use super::{ls, words};
+use super::place::{Place, root, walk};
+use super::{hold, ls, words};
 use crate::Outcome;
 use crate::output::Output;
 use crate::statistics::points;
@@ -15,12 +16,19 @@ use crate::statistics::points;
 /// Read a whole spool, and name what is damaged, with file, offset, bytes and points
 ///
 /// Every line is held against its checksum. Damage costs the record it is in and no other. In a slot whose process runs, a
-/// record that is being written is no damage.
+/// record that is being written is no damage. Exit code 1 says that something was damaged or missing, repaired or not.
+///
+/// A repair changes nothing in a slot whose process runs. It loses no line that can be read, even if it is killed. What is set aside
+/// counts towards spool_bytes until somebody deletes it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Verify {
     #[command(flatten)]
     place: Place,
+
+    /// Write what can be read of damaged segments anew, and set those aside as *.damaged in the store's folder
+    #[arg(long)]
+    repair: bool,
 
     /// Print one JSON object
     #[arg(long)]
@@ -31,20 +39,23 @@ const EXAMPLES: &str = "\
 Examples:
   potsdb spool verify /var/spool/potsdb
   potsdb spool verify --json /var/spool/potsdb
-  potsdb spool verify --store tsdb-tsd1-4242 /var/spool/potsdb";
+  potsdb spool verify --repair /var/spool/potsdb";
 
 impl Verify {
     pub(super) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
         let seen = self.place.look()?;
         let mut sound = true;
-        let mut objects = Vec::new();
+        let (mut objects, mut repairs) = (Vec::new(), Vec::new());
         for store in &seen.stores {
             let mut summaries = Vec::new();
             for slot in &store.slots {
                 let summary = walk(slot, true, |_| Ok(ControlFlow::Continue(())))?;
-                sound = sound && is_sound(&summary);
+                sound = sound && summary.is_sound();
                 if !self.json {
                     tell(slot, &summary, output);
+                }
+                if self.repair && !summary.is_sound() && summary.newer.is_none() {
+                    repairs.extend(self.repair(slot, output)?);
                 }
                 summaries.push(summary);
             }
@@ -62,6 +73,7 @@ impl Verify {
                 "ok": sound,
                 "stores": objects,
                 "strays": words::strays(&seen.strays),
+                "repairs": repairs,
             }));
         } else {
             for stray in &seen.strays {
@@ -70,11 +82,52 @@ impl Verify {
         }
         Ok(Outcome::delivered(sound))
     }
+
+    /// Repairs a slot, and tells what was done.
+    fn repair(&self, slot: &Slot, output: &Output) -> anyhow::Result<Option<Value>> {
+        let name = format!("{}/{}", slot.store, slot.number);
+        let repaired = inspect::repair(&root(self.place.path()), slot, words::now());
+        let Some(repair) = repaired.with_context(|| format!("cannot repair {name}"))? else {
+            output.note(format_args!("{name}: not repaired: {}", hold::held(slot)));
+            return Ok(None);
+        };
+        let lost = lost(&repair.before);
+        if !self.json {
+            for (aside, bytes) in &repair.set_aside {
+                let bytes = words::bytes(*bytes);
+                output.say(format_args!("{name}: set aside as {}/{aside}, {bytes}", slot.store));
+            }
+            output.say(format_args!(
+                "{name}: repaired: {} points are there, {lost} are lost",
+                repair.after.points
+            ));
+        }
+        let aside = repair
+            .set_aside
+            .iter()
+            .map(|(name, bytes)| json!({ "name": name, "bytes": bytes }));
+        Ok(Some(json!({
+            "store": slot.store,
+            "slot": slot.number,
+            "set_aside": aside.collect::<Vec<_>>(),
+            "written": repair.written,
+            "points": repair.after.points,
+            "lost": lost,
+            "ok": repair.after.is_sound(),
+        })))
+    }
 }
 
-/// Whether everything in it could be read, and nothing is missing that is not known to be.
-fn is_sound(summary: &Summary) -> bool {
-    summary.damage.is_empty() && summary.gaps.iter().all(|gap| gap.is_known) && summary.newer.is_none()
+/// Points that were in damage or are missing, as far as anybody can say.
+fn lost(summary: &Summary) -> u64 {
+    let damage = summary.damage.iter().filter_map(|damage| damage.points);
+    let gaps = summary
+        .gaps
+        .iter()
+        .filter(|gap| !gap.is_known && gap.file.as_deref() != Some("acked"));
+    damage
+        .chain(gaps.map(|gap| gap.positions.end - gap.positions.start))
+        .sum()
 }
 
 /// What is wrong in a slot, a line each; and how much of it is sound.

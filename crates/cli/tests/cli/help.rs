@@ -166,4 +166,4 @@ fn the_manual_has_a_page_for_every_subcommand() {
 }
 
 const SUBCOMMANDS: [&str; 8] = ["send", "pipe", "check", "serve", "spool", "demo", "completions", "man"];
-const OF_SPOOL: [&str; 5] = ["ls", "stat", "verify", "cat", "plan"];
+const OF_SPOOL: [&str; 8] = ["ls", "stat", "verify", "cat", "replay", "adopt", "drop", "plan"];

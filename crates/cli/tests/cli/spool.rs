@@ -1,4 +1,6 @@
 //! `potsdb spool`, on real folders, with and without a process that holds them.
 
 mod bench;
+mod changes;
 mod looks;
+mod replays;

@@ -23,7 +23,7 @@ pub struct Damage {
 pub struct Gap {
     /// The positions.
     pub positions: Range<u64>,
-    /// The segment that they would be in; none: one that is not there.
+    /// The segment that they would be in, or `acked`, if that says more than there is; none: a segment that is not there.
     pub file: Option<String>,
     /// It has been told of, so it is nothing new.
     pub is_known: bool,
@@ -69,12 +69,20 @@ impl fmt::Display for Damage {
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Range { start, end } = self.positions;
-        let points = end.saturating_sub(start);
-        let file = self.file.as_deref().unwrap_or("a segment that is not there");
-        write!(
-            f,
-            "{file}: {points} points are missing, positions {start} to {}",
-            end.saturating_sub(1)
-        )
+        let what = match self.file.as_deref() {
+            Some("acked") => "acked: not believed, as it says more than there is: ",
+            Some(_) => "",
+            None => "a segment is not there: ",
+        };
+        let file = self.file.as_deref().filter(|_| what.is_empty());
+        write!(f, "{}{what}", file.map_or_else(String::new, |file| format!("{file}: ")))?;
+        match end.saturating_sub(start) {
+            1 => write!(f, "1 point is missing, position {start}"),
+            points => write!(
+                f,
+                "{points} points are missing, positions {start} to {}",
+                end.saturating_sub(1)
+            ),
+        }
     }
 }

@@ -129,7 +129,7 @@ impl Slot {
             if !gap.is_empty() {
                 summary.gaps.push(Gap {
                     positions: gap,
-                    file: None,
+                    file: is_ahead.then(|| "acked".to_owned()),
                     is_known: false,
                 });
             }

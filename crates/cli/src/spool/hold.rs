@@ -1,0 +1,98 @@
+//! Slots taken from a spool to change something in them: `drop` and `replay`. Those that a process holds are passed over, and told.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use potsdb_spool::disk::unix::Folder;
+use potsdb_spool::inspect::Slot as Seen;
+use potsdb_spool::slots::{Place, Slot};
+use potsdb_spool::store::{Event, Moment, OpenError};
+use potsdb_spool::{Full, Options};
+
+use super::place::root;
+use super::words;
+use crate::output::Output;
+use crate::statistics::points;
+
+/// The time as the spool wants it.
+#[derive(Clone, Copy)]
+pub(super) struct Clock(Instant);
+
+impl Clock {
+    pub(super) fn start() -> Clock {
+        Clock(Instant::now())
+    }
+
+    pub(super) fn now(self) -> Moment {
+        Moment {
+            mono: self.0.elapsed(),
+            wall: words::now(),
+        }
+    }
+}
+
+/// Takes a slot, unless its process runs or a newer version wrote in it, which is told.
+pub(super) fn take(path: &Path, seen: &Seen, now: Moment, output: &Output) -> anyhow::Result<Option<Slot<Folder>>> {
+    let name = format!("{}/{}", seen.store, seen.number);
+    let path: PathBuf = root(path);
+    let taken = Place::open(Box::new(move || Folder::at(&path)), &seen.store)
+        .map_err(OpenError::Disk)
+        .and_then(|place| place.take(seen.number, &options(), now));
+    match taken {
+        Ok(Some(slot)) => Ok(Some(slot)),
+        Ok(None) => {
+            output.note(format_args!("{name}: left alone: {}", held(seen)));
+            Ok(None)
+        }
+        Err(newer @ OpenError::Newer { .. }) => {
+            output.note(format_args!("{name}: left alone: {newer}"));
+            Ok(None)
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot take {name}")),
+    }
+}
+
+/// By whom, for a slot that is held, if only since now.
+pub(super) fn held(seen: &Seen) -> String {
+    match seen.is_held() {
+        true => words::holder(seen),
+        false => "held by a process that has just started".to_owned(),
+    }
+}
+
+/// Nothing is added, so nothing is dropped either.
+fn options() -> Options {
+    Options {
+        spool_bytes: 1 << 50,
+        full: Full::Refuse,
+        ..Options::default()
+    }
+}
+
+/// Tells what a slot has to tell. Returns how many points of it are lost.
+pub(super) fn tell(name: &str, events: Vec<Event>, output: &Output) -> u64 {
+    let mut lost = 0;
+    for event in events {
+        match event {
+            Event::Damaged { bytes, points: in_them } => {
+                lost += in_them.len();
+                let what = format_args!(
+                    "{name}: {} are damaged, {} in them",
+                    words::bytes(bytes),
+                    points(in_them.len())
+                );
+                output.note(what);
+            }
+            Event::Missing { points: gone, .. } => {
+                lost += gone.len();
+                if !gone.is_empty() {
+                    output.note(format_args!("{name}: {} are missing", points(gone.len())));
+                }
+            }
+            Event::Trouble { what } | Event::Off { why: what } => output.note(format_args!("{name}: {what}")),
+            _ => {}
+        }
+    }
+    lost
+}

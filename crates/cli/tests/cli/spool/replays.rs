@@ -1,0 +1,144 @@
+//! `potsdb spool replay`: delivers what is in a spool, and marks as done with what was answered for alone.
+
+use std::time::{Duration, Instant};
+
+use potsdb_receiver::Personality;
+use serde_json::json;
+
+use super::bench::{Bench, STORE, imports, line};
+use crate::command::{Running, nobody, receiver, receiver_with};
+
+/// Every point settles at once: the tests have no second to lose.
+const AT_ONCE: [&str; 2] = ["-o", "settle=0"];
+
+fn lines(numbers: std::ops::Range<u64>) -> Vec<String> {
+    numbers.map(|number| line(number).trim_end().to_owned()).collect()
+}
+
+#[test]
+fn everything_is_delivered_oldest_first_and_the_spool_is_empty() {
+    let bench = Bench::with(&[&[300, 4], &[5]]);
+    let receiver = receiver();
+    let ended = bench
+        .spool("replay", &[&["--to", &receiver.url(), "--json"], &AT_ONCE[..]].concat())
+        .with_code(0);
+    assert_eq!(receiver.lines(), lines(0..309));
+    let said = ended.json();
+    assert_eq!(
+        (&said["delivered"], &said["left"], &said["refused"]),
+        (&json!(309), &json!(0), &json!(0))
+    );
+    assert_eq!(bench.spool("cat", &[]).with_code(0).out, "");
+    bench.spool("verify", &[]).with_code(0);
+    // There is nothing left to do.
+    bench.spool("replay", &["--to", &receiver.url()]).with_code(0);
+}
+
+#[test]
+fn points_are_kept_until_they_have_settled() {
+    let bench = Bench::with(&[&[3]]);
+    let receiver = receiver();
+    let began = Instant::now();
+    bench
+        .spool("replay", &["--to", &receiver.url(), "-o", "settle=700ms"])
+        .with_code(0);
+    assert!(began.elapsed() >= Duration::from_millis(700));
+    assert_eq!(receiver.lines(), lines(0..3));
+    // Killed before: it goes again.
+    let bench = Bench::with(&[&[3]]);
+    let path = bench.path();
+    let arguments = [
+        "spool",
+        "replay",
+        path.to_str().unwrap(),
+        "--to",
+        &receiver.url(),
+        "-o",
+        "settle=20s",
+    ];
+    let replay = Running::start(&arguments);
+    assert!(receiver.wait_for(6, Duration::from_secs(20)));
+    replay.signal("KILL");
+    drop(replay);
+    assert_eq!(bench.spool("cat", &[]).with_code(0).out, imports(0..3));
+}
+
+#[test]
+fn what_a_server_that_is_away_does_not_take_stays_and_is_exit_code_1() {
+    let bench = Bench::with(&[&[3], &[2]]);
+    let before = bench.spool("cat", &[]).with_code(0).out;
+    let ended = bench
+        .spool("replay", &["--to", &nobody(), "--timeout", "300ms"])
+        .with_code(1);
+    assert!(
+        ended.err.contains("5 points left in the spool: gave up after 300ms"),
+        "{}",
+        ended.err
+    );
+    assert!(ended.out.contains("0 points delivered, 5 left"), "{}", ended.out);
+    assert_eq!(bench.spool("cat", &[]).with_code(0).out, before);
+}
+
+#[test]
+fn e6_25_what_the_server_refuses_for_ever_is_set_aside_and_the_rest_goes() {
+    let bench = Bench::with(&[&[40]]);
+    let receiver = receiver_with(|config| {
+        config.known_metrics = Some(["web.requests".to_owned()].into());
+    });
+    let ended = bench
+        .spool("replay", &[&["--to", &receiver.url(), "--json"], &AT_ONCE[..]].concat())
+        .with_code(1);
+    let said = ended.json();
+    assert_eq!(
+        (&said["delivered"], &said["refused"], &said["left"]),
+        (&json!(20), &json!(20), &json!(0))
+    );
+    let kept = std::fs::read_to_string(bench.slot().join("rejected/lines")).unwrap();
+    for number in (1..40).step_by(2) {
+        assert!(kept.contains(&line(number)), "{number} is not in {kept}");
+    }
+    assert!(
+        kept.contains("# ") && ended.err.contains("20 points refused"),
+        "{kept} {}",
+        ended.err
+    );
+    assert_eq!(bench.spool("cat", &[]).with_code(0).out, "");
+}
+
+#[test]
+fn a_server_that_never_answers_gets_no_point_out_of_the_spool_unless_that_is_as_said() {
+    let bench = Bench::with(&[&[3]]);
+    let receiver = receiver_with(|config| config.personality = Personality::VictoriaMetrics);
+    let to = receiver.url();
+    let ended = bench.spool("replay", &["--to", &to, "--timeout", "20s"]).with_code(1);
+    assert!(ended.err.contains("never answers"), "{}", ended.err);
+    assert_eq!(bench.spool("cat", &[]).with_code(0).out, imports(0..3));
+    bench
+        .spool("replay", &[&["--to", &to, "-o", "ack=none"], &AT_ONCE[..]].concat())
+        .with_code(0);
+    assert_eq!(bench.spool("cat", &[]).with_code(0).out, "");
+}
+
+#[test]
+fn the_rate_is_the_most_that_goes() {
+    let bench = Bench::with(&[&[60]]);
+    let receiver = receiver();
+    let began = Instant::now();
+    let arguments = ["--to", &receiver.url(), "--rate", "40"];
+    bench
+        .spool("replay", &[&arguments[..], &AT_ONCE[..]].concat())
+        .with_code(0);
+    assert!(began.elapsed() >= Duration::from_millis(500), "{:?}", began.elapsed());
+    assert_eq!(receiver.lines(), lines(0..60));
+}
+
+#[test]
+fn options_without_effect_are_refused() {
+    let bench = Bench::with(&[&[3]]);
+    for option in ["mps=5", "prefix=x.", "precision=ms", "spool=/x"] {
+        let said = bench.spool("replay", &["--to", "tsd1", "-o", option]).with_code(2).err;
+        assert!(said.contains("has no effect on replay"), "{option}: {said}");
+    }
+    bench.spool("replay", &[]).with_code(2);
+    assert!(bench.slot().ends_with(format!("{STORE}/0")));
+}

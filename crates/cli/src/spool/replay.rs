@@ -31,10 +31,12 @@ use delivery::{Batch, Delivery};
 
 /// Deliver what is in a spool, and keep in it what was not
 ///
-/// The oldest points go first. What the server refuses is set aside in the slot's folder rejected, with the server's
+/// The oldest points go first. Where there are several stores, --store says which. What the server refuses is set aside in the slot's folder rejected, with the server's
 /// words. Slots whose process runs are left alone: it delivers them itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = options::after_long_help_of_lines(EXAMPLES))]
+// It is --rate here.
+#[command(mut_arg("mps", |mps| mps.hide(true)))]
 pub(super) struct Replay {
     #[command(flatten)]
     place: Place,
@@ -141,6 +143,18 @@ impl Replay {
         for slot in seen.stores.iter().flat_map(|store| &store.slots) {
             slots.push((count(slot)?.oldest, slot));
         }
+        let mut stores: Vec<&str> = slots
+            .iter()
+            .filter(|(oldest, _)| oldest.is_some())
+            .map(|(_, slot)| slot.store.as_str())
+            .collect();
+        stores.dedup();
+        // What is for other servers goes to these only if somebody says so.
+        anyhow::ensure!(
+            stores.len() <= 1,
+            "there are points for several stores: say --store, one of {}",
+            stores.join(", ")
+        );
         slots.sort_by_key(|(oldest, _)| *oldest);
         for (oldest, slot) in slots {
             // One that is held is told, if only because it may have points by now.

@@ -6,6 +6,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use potsdb_spool::disk::unix::Folder;
@@ -17,6 +19,9 @@ use crate::command::{Ended, potsdb};
 
 /// Where the process keeps its lines.
 const OWNER: &str = "POTSDB_TEST_OWNER";
+
+/// What it does then.
+const CONDUCT: &str = "POTSDB_TEST_CONDUCT";
 
 pub(crate) const STORE: &str = "tsdb-localhost-4242";
 
@@ -113,6 +118,8 @@ pub(crate) fn open(path: &Path, store: &str) -> Spool<Folder> {
     let path = path.to_owned();
     let options = Options {
         spool_free: Some(0),
+        // Small, so that segments come and go.
+        segment_bytes: 128 * 1024,
         ..Options::default()
     };
     let root = Box::new(move || Folder::at(&path));
@@ -147,9 +154,19 @@ pub(crate) struct Owner {
 impl Owner {
     /// Starts it; it has three lines more in the slot when this returns.
     pub(crate) fn start(bench: &Bench) -> Owner {
+        Owner::with(bench, "rests")
+    }
+
+    /// Starts one that writes and delivers all the time: segments come and go.
+    pub(crate) fn busy(bench: &Bench) -> Owner {
+        Owner::with(bench, "is busy")
+    }
+
+    fn with(bench: &Bench, conduct: &str) -> Owner {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "spool::bench::the_owner", "--nocapture", "--quiet"])
             .env(OWNER, bench.path())
+            .env(CONDUCT, conduct)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -190,5 +207,30 @@ fn the_owner() {
     let mut out = std::io::stdout().lock();
     writeln!(out, "it holds").unwrap();
     out.flush().unwrap();
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    let ended = Arc::new(AtomicBool::new(false));
+    let until = Arc::clone(&ended);
+    let input = std::thread::spawn(move || {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        until.store(true, Ordering::Relaxed);
+    });
+    if std::env::var(CONDUCT).unwrap() == "is busy" {
+        while !ended.load(Ordering::Relaxed) {
+            churn(&mut spool);
+        }
+    }
+    input.join().unwrap();
+}
+
+/// Keeps four hundred lines more, and delivers the oldest once there are many.
+fn churn(spool: &mut Spool<Folder>) {
+    let (own, next) = (spool.own(), spool.next());
+    let text: String = (next..next + 400).map(line).collect();
+    spool.append(now(0), Lines::new(text, ACCEPTED)).unwrap();
+    if next.is_multiple_of(7) {
+        spool.sync(now(0));
+    }
+    if spool.stats(own).unwrap().points > 20_000 {
+        spool.done(own, 0, next - 9_000);
+    }
+    spool.tick(now(0));
 }

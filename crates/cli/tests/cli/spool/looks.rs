@@ -1,8 +1,10 @@
 //! What only looks: `ls`, `stat`, `verify`, `cat` and `plan` change nothing, whoever holds the spool.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
-use super::bench::{ACCEPTED, Bench, FIRST, Owner, STORE, imports};
+use super::bench::{ACCEPTED, Bench, FIRST, Owner, STORE, import, imports};
 use crate::command::{potsdb, potsdb_fed, receiver};
 
 #[test]
@@ -83,6 +85,36 @@ fn a_spool_that_is_held_is_shown_and_left_as_it_is() {
         said.contains("00000000000000000003.spool: ") && said.contains("3 points"),
         "{said}"
     );
+}
+
+#[test]
+fn a_spool_that_is_written_and_read_all_the_time_is_sound_whenever_it_is_looked_at() {
+    let bench = Bench::with(&[&[3]]);
+    let owner = Owner::busy(&bench);
+    let mut looks = 0;
+    let mut firsts = BTreeSet::new();
+    // Until segments have come and gone, and no longer than fifty looks.
+    while looks < 10 || (firsts.len() < 3 && looks < 50) {
+        bench.spool("verify", &[]).with_code(0);
+        let text = bench.spool("cat", &[]).with_code(0).out;
+        let mut numbers = text.lines().map(|line| {
+            let number = line.split(' ').nth(2).unwrap().parse().unwrap();
+            assert_eq!(format!("{line}\n"), import(number), "nothing foreign");
+            number
+        });
+        let first = numbers.find(|number| *number >= 400).unwrap_or(0);
+        let last = numbers.fold(first, |last, number| {
+            // What is delivered meanwhile is left out, and nothing comes twice.
+            assert!(number > last, "{number} after {last}");
+            number
+        });
+        assert!(last >= first);
+        firsts.insert(first);
+        looks += 1;
+    }
+    assert!(firsts.len() >= 3, "segments come and go: {firsts:?}");
+    owner.kill();
+    bench.spool("verify", &[]);
 }
 
 #[test]

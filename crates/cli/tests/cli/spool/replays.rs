@@ -1,11 +1,14 @@
 //! `potsdb spool replay`: delivers what is in a spool, and marks as done with what was answered for alone.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use potsdb_receiver::Personality;
+use potsdb_spool::store::Moment;
+use potsdb_spool::{Lines, Tried};
 use serde_json::json;
 
-use super::bench::{Bench, STORE, imports, line};
+use super::bench::{Bench, STORE, imports, line, open};
 use crate::command::{Running, nobody, receiver, receiver_with};
 
 /// Every point settles at once: the tests have no second to lose.
@@ -130,6 +133,64 @@ fn the_rate_is_the_most_that_goes() {
         .with_code(0);
     assert!(began.elapsed() >= Duration::from_millis(500), "{:?}", began.elapsed());
     assert_eq!(receiver.lines(), lines(0..60));
+}
+
+#[test]
+fn of_several_stores_one_is_to_be_named() {
+    let bench = Bench::with(&[&[3]]);
+    bench.fill("other", &[&[2]]);
+    let receiver = receiver();
+    let to = receiver.url();
+    let said = bench.spool("replay", &["--to", &to]).with_code(2).err;
+    assert!(said.contains("--store, one of other, tsdb-localhost-4242"), "{said}");
+    bench
+        .spool("replay", &[&["--to", &to, "--store", "other"], &AT_ONCE[..]].concat())
+        .with_code(0);
+    assert_eq!(receiver.lines(), lines(0..2));
+    assert_eq!(bench.spool("cat", &[]).with_code(0).out, imports(0..3));
+}
+
+#[test]
+fn e6_22_what_was_tried_by_one_wire_does_not_go_by_the_other() {
+    let bench = Bench::with(&[&[3]]);
+    let mut spool = open(&bench.path(), STORE);
+    let tried = Tried::Http;
+    let now = Moment::default();
+    let text: String = (3..8).map(line).collect();
+    spool
+        .append(
+            now,
+            Lines {
+                tried,
+                ..Lines::new(text, now.wall)
+            },
+        )
+        .unwrap();
+    spool.close(now);
+    let receiver = receiver();
+    let ended = bench
+        .spool("replay", &[&["--to", &receiver.url(), "--json"], &AT_ONCE[..]].concat())
+        .with_code(1);
+    assert_eq!(receiver.lines(), lines(0..3));
+    let said = ended.json();
+    assert_eq!((&said["left"], &said["other_wire"]), (&json!(5), &json!(5)));
+    assert!(ended.err.contains("tried by the other wire"), "{}", ended.err);
+    let url = receiver.url().replace("tsdb://", "http://");
+    bench.spool("replay", &["--to", &url]).with_code(0);
+    assert_eq!(bench.spool("cat", &[]).with_code(0).out, "");
+}
+
+#[test]
+fn a_server_that_goes_and_comes_back_gets_every_point() {
+    let records = [500; 20];
+    let bench = Bench::with(&[&records]);
+    let receiver = receiver();
+    receiver.faults().reset_all(60_000);
+    let ended = bench.spool("replay", &[&["--to", &receiver.url(), "--json"], &AT_ONCE[..]].concat());
+    let ended = ended.with_code(0);
+    assert_eq!(ended.json()["delivered"], json!(10_000));
+    let came: BTreeSet<String> = receiver.lines().into_iter().collect();
+    assert_eq!(came, lines(0..10_000).into_iter().collect());
 }
 
 #[test]

@@ -21,13 +21,15 @@ use std::time::{Duration, Instant, SystemTime};
 use std::{io, thread};
 
 mod command;
+mod executor;
 mod told;
 
 use crate::disk::Folder;
 use crate::spool::{SlotId, Spool};
-use crate::store::{Moment, OpenError, RETRY, Stats};
+use crate::store::{Moment, OpenError, Stats};
 
 pub use command::Command;
+pub use executor::Executor;
 pub use told::Told;
 
 /// How long a call of the disk may take before it is told.
@@ -186,51 +188,35 @@ impl Drop for Ended {
     }
 }
 
-/// The writer's own side.
+/// The writer's own side: what carries commands out, and when.
 struct Thread<D: Folder, O> {
     shared: Arc<Shared>,
-    open: O,
-    spool: Option<Spool<D>>,
-    /// When to try to open the spool again.
-    retry: Duration,
+    executor: Executor<D, O>,
     started: Instant,
-    /// Who waits for a sync, and up to where.
-    waiting: VecDeque<(u64, SlotId, u64)>,
-    /// The last [`Told::Safe`].
-    safe: (SlotId, u64),
-    told: Vec<Told>,
 }
 
 impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Thread<D, O> {
     fn new(shared: Arc<Shared>, open: O) -> Thread<D, O> {
         Thread {
             shared,
-            open,
-            spool: None,
-            retry: Duration::ZERO,
+            executor: Executor::new(open),
             started: Instant::now(),
-            waiting: VecDeque::new(),
-            safe: (SlotId(0), 0),
-            told: Vec::new(),
         }
     }
 
     fn run(&mut self) {
         loop {
             self.begin_call();
-            self.open();
+            self.executor.open(self.now());
             while let Some(command) = self.next() {
                 if let Command::Close = command {
                     return self.close();
                 }
                 self.begin_call();
-                self.carry_out(command);
+                self.executor.carry_out(self.now(), command);
             }
             self.begin_call();
-            let now = self.now();
-            if let Some(spool) = &mut self.spool {
-                spool.tick(now);
-            }
+            self.executor.tick(self.now());
             self.tell();
             self.rest();
         }
@@ -243,67 +229,6 @@ impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Thread<D, O> {
         Moment {
             mono: self.started.elapsed(),
             wall: wall.as_millis() as u64,
-        }
-    }
-
-    fn open(&mut self) {
-        let now = self.now();
-        if self.spool.is_some() || now.mono < self.retry {
-            return;
-        }
-        match (self.open)(now) {
-            Ok(spool) => {
-                let slot = spool.own();
-                let stats = spool.stats(slot).unwrap_or_default();
-                self.told.push(Told::Opened { slot, stats });
-                self.safe = (slot, spool.safe(slot).unwrap_or(0));
-                self.spool = Some(spool);
-            }
-            Err(error) => {
-                self.told.push(Told::NotOpened { why: error.to_string() });
-                self.retry = now.mono + RETRY;
-            }
-        }
-    }
-
-    fn carry_out(&mut self, command: Command) {
-        let now = self.now();
-        let Some(spool) = &mut self.spool else {
-            return self.told.extend(command.without_spool());
-        };
-        match command {
-            Command::Append { tag, lines } => self.told.push(match spool.append(now, lines.clone()) {
-                Ok((slot, first)) => Told::Appended { tag, slot, first },
-                Err(why) => Told::Refused { tag, lines, why },
-            }),
-            Command::Sync { tag } => {
-                spool.hurry(now);
-                self.waiting.push_back((tag, spool.own(), spool.next()));
-            }
-            Command::Read { slot, from, bytes } => {
-                let (mut from, mut size, mut runs) = (from, 0, Vec::new());
-                let is_end = loop {
-                    if size >= bytes {
-                        break false;
-                    }
-                    let Ok(Some((first, lines))) = spool.read(now, slot, from) else {
-                        break true;
-                    };
-                    size += (*lines.payload).as_ref().len();
-                    from = first + u64::from(lines.points);
-                    runs.push((first, lines));
-                };
-                self.told.push(Told::Read { slot, runs, is_end });
-            }
-            Command::Done { slot, first, points } => spool.done(slot, first, points),
-            Command::GiveBack { slot, first, points } => spool.give_back(slot, first, points),
-            Command::Reject { slot, lines, words } => spool.reject(now, slot, (*lines).as_ref(), &words),
-            Command::Adopt => {
-                if spool.adopt(now).is_none() {
-                    self.told.push(Told::NoOrphan);
-                }
-            }
-            Command::Close => {}
         }
     }
 
@@ -321,34 +246,11 @@ impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Thread<D, O> {
 
     /// Hands over what there is to tell.
     fn tell(&mut self) {
-        if let Some(spool) = &mut self.spool {
-            self.told.extend(spool.news().into_iter().map(Told::News));
-            let own = spool.own();
-            let safe = (own, spool.safe(own).unwrap_or(0));
-            if safe != self.safe {
-                self.safe = safe;
-                self.told.push(Told::Safe {
-                    slot: safe.0,
-                    upto: safe.1,
-                });
-            }
-            let told = &mut self.told;
-            self.waiting.retain(|(tag, slot, upto)| {
-                let is_safe = spool.safe(*slot).is_none_or(|safe| *upto <= safe);
-                if is_safe {
-                    told.push(Told::Synced { tag: *tag });
-                }
-                !is_safe
-            });
-        }
-        let has_news = !self.told.is_empty();
-        let stats = self
-            .spool
-            .as_ref()
-            .map(|spool| spool.ids().into_iter().filter_map(|id| Some((id, spool.stats(id)?))));
-        let stats = stats.map(Iterator::collect).unwrap_or_default();
+        let mut told = self.executor.told();
+        let has_news = !told.is_empty();
+        let stats = self.executor.stats();
         let mut mailbox = self.shared.mailbox();
-        mailbox.told.append(&mut self.told);
+        mailbox.told.append(&mut told);
         (mailbox.stats, mailbox.busy_since) = (stats, None);
         drop(mailbox);
         if has_news {
@@ -358,10 +260,7 @@ impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Thread<D, O> {
 
     /// Waits for a command, or until something is due.
     fn rest(&self) {
-        let due = match &self.spool {
-            Some(spool) => spool.deadline(),
-            None => Some(self.retry),
-        };
+        let due = self.executor.deadline();
         let wait = due.map_or(Duration::MAX, |due| due.saturating_sub(self.started.elapsed()));
         let mailbox = self.shared.mailbox();
         if mailbox.commands.is_empty() && !wait.is_zero() {
@@ -375,16 +274,11 @@ impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Thread<D, O> {
     }
 
     fn close(&mut self) {
-        let now = self.now();
-        if let Some(spool) = &mut self.spool {
-            // Those who wait are told before the slots go.
-            spool.sync(now);
-        }
+        // Those who wait are told before the slots go.
+        self.executor.sync(self.now());
         self.tell();
         self.begin_call();
-        if let Some(spool) = self.spool.take() {
-            self.told.extend(spool.close(now).into_iter().map(Told::News));
-        }
+        self.executor.close(self.now());
         self.tell();
     }
 }

@@ -3,6 +3,8 @@
 //! Delivered means acknowledged or unconfirmed, everywhere; what was accepted and is neither is told with its reason
 //! and what the server or the network said about it.
 
+use std::path::Path;
+
 use potsdb::binding::ClientBinding as _;
 use potsdb::{Ack, Client, Report, Stats};
 use serde_json::{Map, Value, json};
@@ -108,8 +110,17 @@ pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str, heard: &H
             lines.push(format!("{} not delivered: {reason}", points(count)));
         }
     }
-    if stats.pending() > 0 {
-        lines.push(format!("{} still on the way", points(stats.pending())));
+    if stats.spooled > 0 {
+        let spool = client.options().spool.as_deref().unwrap_or(Path::new(""));
+        let why = why_not(client, stats, heard);
+        let spooled = points(stats.spooled);
+        lines.push(format!(
+            "{spooled} kept in the spool {}, for the next that opens it: {why}",
+            spool.display()
+        ));
+    }
+    if stats.pending() > stats.spooled {
+        lines.push(format!("{} still on the way", points(stats.pending() - stats.spooled)));
     }
     if stats.late_errors > 0 && stats.unsettled > 0 {
         let words = words_of_the_server(stats, |words| output.has_said(words));

@@ -118,6 +118,10 @@ impl Replay {
                 Some(rate) => builder.set("mps", rate),
                 None => builder,
             })?;
+        anyhow::ensure!(
+            client.options().spool.is_none(),
+            "option spool in the URL of --to has no effect on replay: what is replayed is in a spool already"
+        );
         let wire = match client
             .endpoints()
             .first()

@@ -2,5 +2,6 @@
 
 mod bench;
 mod changes;
+mod client;
 mod looks;
 mod replays;

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use potsdb_spool::disk::unix::Folder;
 use potsdb_spool::store::Moment;
 use potsdb_spool::{Lines, Options, Spool};
 use tempfile::TempDir;
 
-use crate::command::{Ended, potsdb};
+use crate::command::{Ended, LONG, potsdb};
 
 /// Where the process keeps its lines.
 const OWNER: &str = "POTSDB_TEST_OWNER";
@@ -79,12 +79,37 @@ impl Bench {
         }
     }
 
+    /// Waits until so many points are in it.
+    pub(crate) fn until(&self, points: u64) {
+        let end = Instant::now() + LONG;
+        let holds = || {
+            let seen = self.spool("ls", &["--json"]);
+            seen.code == 0 && seen.json()["stores"][0]["points"] == points
+        };
+        while !holds() {
+            assert!(
+                Instant::now() < end,
+                "{points} points are not there: {}",
+                self.spool("stat", &[]).out
+            );
+        }
+    }
+
     /// Changes the bytes of a file of the first slot.
     pub(crate) fn tamper(&self, file: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let path = self.slot().join(file);
         let mut bytes = std::fs::read(&path).unwrap();
         change(&mut bytes);
         std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Becomes a copy of another.
+    pub(crate) fn copy_of(&self, other: &Bench) {
+        for (path, bytes) in other.files() {
+            let path = self.path().join(path.strip_prefix(other.path()).unwrap());
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
     }
 
     /// Every file below the spool's folder, with its bytes.

@@ -179,11 +179,7 @@ fn e6_10_strays_are_named_and_in_nobodys_way() {
 fn e6_27_a_folder_that_was_copied_is_readable_elsewhere() {
     let bench = Bench::with(&[&[3], &[2]]);
     let elsewhere = Bench::new();
-    for (path, bytes) in bench.files() {
-        let path = elsewhere.path().join(path.strip_prefix(bench.path()).unwrap());
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
-    }
+    elsewhere.copy_of(&bench);
     assert_eq!(elsewhere.spool("cat", &[]).with_code(0).out, imports(0..5));
     elsewhere.spool("verify", &[]).with_code(0);
     // The store's folder alone will do.

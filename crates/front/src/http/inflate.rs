@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::io::{self, Read};
 
-use flate2::read::{GzDecoder, ZlibDecoder};
+use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 
 use crate::limits::Limits;
 
@@ -28,9 +28,16 @@ pub enum Inflated<'a> {
 pub fn inflate<'a>(encoding: Option<&str>, body: &'a [u8], limits: &Limits) -> Inflated<'a> {
     match encoding.map(str::to_ascii_lowercase).as_deref() {
         Some("gzip" | "x-gzip") => all(GzDecoder::new(body), body.len(), limits),
+        // What many call so is without zlib's head.
+        Some("deflate" | "x-deflate") if !is_zlib(body) => all(DeflateDecoder::new(body), body.len(), limits),
         Some("deflate" | "x-deflate") => all(ZlibDecoder::new(body), body.len(), limits),
         _ => Inflated::Whole(Cow::Borrowed(body)),
     }
+}
+
+/// Whether it begins as zlib does: the method is deflate, and the first two bytes are a multiple of 31.
+fn is_zlib(body: &[u8]) -> bool {
+    matches!(body, [first, second, ..] if first & 15 == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0)
 }
 
 /// Reads what a decoder makes of `length` bytes.
@@ -95,5 +102,19 @@ mod tests {
             matches!(inflate(Some("gzip"), &whole[..whole.len() - 4], &limits), Inflated::Torn(text) if text == b"some text, some text")
         );
         assert_eq!(inflate(Some("deflate"), &whole, &limits), Inflated::Corrupt);
+    }
+
+    #[test]
+    fn deflate_is_read_with_zlibs_head_and_without() {
+        use flate2::write::{DeflateEncoder, ZlibEncoder};
+        let text = b"some text, some text";
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(text).expect("memory");
+        let mut raw = DeflateEncoder::new(Vec::new(), Compression::best());
+        raw.write_all(text).expect("memory");
+        for body in [zlib.finish().expect("memory"), raw.finish().expect("memory")] {
+            let inflated = inflate(Some("deflate"), &body, &Limits::default());
+            assert_eq!(inflated, Inflated::Whole(text[..].into()));
+        }
     }
 }

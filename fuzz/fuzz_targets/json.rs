@@ -14,6 +14,7 @@ fuzz_target!(|text: &[u8]| {
     let tolerance = Tolerance {
         non_numbers: true,
         trailing: true,
+        lone_surrogates: true,
     };
     let tolerant = json::parse_with(text, tolerance);
     let ours = json::parse(text);

@@ -1,6 +1,6 @@
 //! What the receiver answers over HTTP in OpenTSDB's words, in every personality that has any.
 
-use potsdb_front::Reply;
+use potsdb_front::{JSON, Parameters, Reply};
 
 /// OpenTSDB's error object with the trace it shows unless told not to. The real one's is six thousand bytes of its own code.
 pub(crate) fn exception(status: u16, message: &str, details: Option<&str>) -> Reply {
@@ -10,13 +10,88 @@ pub(crate) fn exception(status: u16, message: &str, details: Option<&str>) -> Re
     Reply::error_with(status, message, &more)
 }
 
-/// As OpenTSDB refuses a method.
-pub(crate) fn not_allowed(method: &str) -> Reply {
-    let details = format!("The HTTP method [{method}] is not permitted for this endpoint");
-    exception(405, "Method not allowed", Some(&details))
+/// OpenTSDB's page for what is not below `/api`; the real one has a picture beside the words.
+pub(crate) fn page(status: u16, title: &str, words: &str) -> Reply {
+    let page = format!("<!DOCTYPE html><html><body><h1>{title}</h1><blockquote>{words}</blockquote></body></html>");
+    Reply::new(status, "text/html; charset=UTF-8", page)
 }
 
-/// A query's answer, or its complaint.
-pub(crate) fn json_or_400(answer: Result<Vec<u8>, String>) -> Reply {
-    answer.map_or_else(|message| exception(400, &message, None), Reply::json)
+/// An answer without a body, and without a type for it.
+pub(crate) fn bare(status: u16) -> Reply {
+    let mut reply = Reply::new(status, "", "");
+    reply.head.retain(|(name, _)| *name != "Content-Type");
+    reply
+}
+
+/// Words an answer as its request asks: wrapped in a call of the function that `jsonp` names, for pages that load it as a
+/// script, or without its body, to a HEAD.
+pub(crate) fn worded(reply: Reply, method: &str, parameters: &Parameters) -> Reply {
+    if method == "HEAD" {
+        return Reply::new(reply.status, JSON, "");
+    }
+    match parameters.value("jsonp").filter(|name| !name.is_empty()) {
+        Some(name) if !reply.body.is_empty() => {
+            let body = [name.as_bytes(), b"(", &reply.body, b")"].concat();
+            Reply::new(reply.status, JSON, body)
+        }
+        _ => reply,
+    }
+}
+
+/// Why a request is not answered: an error object in the making.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Complaint {
+    pub(crate) status: u16,
+    pub(crate) message: String,
+    pub(crate) details: Option<String>,
+}
+
+impl Complaint {
+    pub(crate) fn new(status: u16, message: impl Into<String>) -> Complaint {
+        Complaint {
+            status,
+            message: message.into(),
+            details: None,
+        }
+    }
+
+    /// The request is at fault.
+    pub(crate) fn bad(message: impl Into<String>) -> Complaint {
+        Complaint::new(400, message)
+    }
+
+    /// The request is at fault, and OpenTSDB says so twice.
+    pub(crate) fn bad_twice(message: impl Into<String>) -> Complaint {
+        let message = message.into();
+        Complaint::bad(message.clone()).with(message)
+    }
+
+    /// What OpenTSDB did not expect; it says whose fault it is as little as this does.
+    pub(crate) fn internal(message: impl Into<String>) -> Complaint {
+        Complaint::new(500, message)
+    }
+
+    /// What the real server does and this one does not.
+    pub(crate) fn left_out(what: &str) -> Complaint {
+        Complaint::new(501, format!("{what} is not part of this development server"))
+    }
+
+    pub(crate) fn method(method: &str) -> Complaint {
+        let details = format!("The HTTP method [{method}] is not permitted for this endpoint");
+        Complaint::new(405, "Method not allowed").with(details)
+    }
+
+    /// A body that is not what it should be; `details` is what a parser says of it.
+    pub(crate) fn unparsable(details: impl Into<String>) -> Complaint {
+        Complaint::bad("Unable to parse the given JSON").with(details)
+    }
+
+    pub(crate) fn with(mut self, details: impl Into<String>) -> Complaint {
+        self.details = Some(details.into());
+        self
+    }
+
+    pub(crate) fn reply(&self) -> Reply {
+        exception(self.status, &self.message, self.details.as_deref())
+    }
 }

@@ -67,6 +67,7 @@ async fn reply(request: Request, writer: Writer, shared: &Shared) -> Option<Repl
         return Some(reply);
     }
     let before = shared.store.counts().puts;
+    let writer = writer.over_http();
     let reply = shared.voice.answer(&asked, &Offers { shared, writer });
     if shared.faults.strikes_points() {
         shared.faults.arrived(shared.store.counts().puts - before);

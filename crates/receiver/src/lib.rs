@@ -55,6 +55,7 @@ mod backend;
 mod config;
 mod counts;
 mod faults;
+mod fields;
 mod found;
 mod http;
 mod json;

@@ -61,7 +61,7 @@ impl Shared {
             ..config.limits
         };
         Ok(Shared {
-            api: Api::new(Arc::clone(&store)),
+            api: Api::new(Arc::clone(&store), voice.keeps_both()),
             store,
             faults: FaultSwitch::new(config.faults),
             voice,

@@ -136,6 +136,7 @@ impl InfluxDb {
         let tolerance = Tolerance {
             non_numbers: false,
             trailing: true,
+            lone_surrogates: true,
         };
         let json = parse_with(body, tolerance).map_err(|_| refused(wrong))?;
         let given = match shape {

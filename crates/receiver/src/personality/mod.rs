@@ -128,6 +128,11 @@ pub(crate) trait Voice: Reading {
         None
     }
 
+    /// Whether values of two encodings stand beside each other, so that neither can be read.
+    fn keeps_both(&self) -> bool {
+        false
+    }
+
     /// A put was refused.
     fn refused(&self, _refusal: &Refusal, _replies: &mut Vec<u8>) {}
 

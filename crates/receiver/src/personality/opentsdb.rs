@@ -61,6 +61,10 @@ impl Voice for OpenTsdb {
         (1024, Overlong::Ends)
     }
 
+    fn keeps_both(&self) -> bool {
+        true
+    }
+
     fn refused(&self, refusal: &Refusal, replies: &mut Vec<u8>) {
         let (kind, text) = match refusal {
             Refusal::InvalidValue(text) => ("invalid value", text),
@@ -115,7 +119,7 @@ pub(super) const THROTTLED: &str =
     "10000 RPCs waiting on \"tsdb,,1795349984652.17f9185ef76964c998807bc5115fa6b6.\" to come back online";
 
 /// The shape clients look for, `... built at revision ...` and `Built on ...`, with this server's own name in it.
-const VERSION: &[u8] = b"net.opentsdb.tools 2.4.1 built at revision potsdb (RECEIVER)\n\
+pub(super) const VERSION: &[u8] = b"net.opentsdb.tools 2.4.1 built at revision potsdb (RECEIVER)\n\
     Built on 2026/01/01 00:00:00 +0000 by potsdb@localhost:potsdb-receiver\n";
 
 fn stats(counts: &Counts, replies: &mut Vec<u8>) {

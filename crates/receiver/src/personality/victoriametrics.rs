@@ -138,6 +138,7 @@ fn put(asked: &Asked<'_>, points: &dyn Points) -> Result<(), String> {
     let tolerance = Tolerance {
         non_numbers: true,
         trailing: false,
+        lone_surrogates: true,
     };
     let json = parse_with(body, tolerance)
         .map_err(|error| format!("cannot parse HTTP OpenTSDB json: cannot parse JSON: {error}"))?;

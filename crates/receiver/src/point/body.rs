@@ -16,6 +16,8 @@ use std::collections::HashMap;
 
 use potsdb_wire::json::{Json, Tolerance, parse_with, write_string};
 
+use crate::answers::Complaint;
+use crate::fields::{self, Read};
 use crate::point::put::{Put, Refusal, Tags, last_of_each};
 use crate::point::sink::{Offered, Points};
 
@@ -35,26 +37,25 @@ pub(crate) enum Answer {
     Nothing,
     /// 200 or 400, with this body.
     Counted { accepted: bool, body: Vec<u8> },
-    /// 400, with the usual error body: message and details.
-    Error(&'static str, Option<String>),
+    /// The usual error body.
+    Error(Complaint),
 }
 
 /// Stores a body's points; `throttled` is what is said of one that a fault drops.
 pub(crate) fn put(body: &[u8], flags: Flags, to: &dyn Points, throttled: &str) -> Answer {
     let json = match read(body) {
         Ok(json) => json,
-        Err((message, details)) => return Answer::Error(message, details),
+        Err(complaint) => return Answer::Error(complaint),
     };
-    let points: Option<Vec<Option<Point<'_>>>> = match &json {
+    let points: Read<Vec<Option<Point<'_>>>> = match &json {
         Json::Array(elements) => elements.iter().map(Point::read).collect(),
         object => Point::read(object).map(|point| vec![point]),
     };
-    let Some(points) = points else {
-        return Answer::Error(UNPARSABLE, None);
+    let points = match points {
+        Ok(points) if points.is_empty() => return Answer::Error(Complaint::bad("No datapoints found in content")),
+        Ok(points) => points,
+        Err(mismatch) => return Answer::Error(mismatch.into()),
     };
-    if points.is_empty() {
-        return Answer::Error("No datapoints found in content", None);
-    }
     let (mut errors, mut dropped) = (Vec::new(), 0);
     let mut taking = to.open();
     for point in &points {
@@ -87,27 +88,25 @@ pub(crate) fn put(body: &[u8], flags: Flags, to: &dyn Points, throttled: &str) -
     answer(points.len(), &errors, errors.len() == dropped, flags)
 }
 
-const UNPARSABLE: &str = "Unable to parse the given JSON";
-
-fn read(body: &[u8]) -> Result<Json<'_>, (&'static str, Option<String>)> {
-    let start = body
-        .iter()
-        .find(|byte| !byte.is_ascii_whitespace())
-        .ok_or(("Missing request content", None))?;
+fn read(body: &[u8]) -> Result<Json<'_>, Complaint> {
+    if body.is_empty() {
+        return Err(Complaint::bad("Missing request content"));
+    }
+    let start = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    // It looks at the first character without asking whether there is one.
+    let start = start.ok_or_else(|| Complaint::internal("String index out of range: 0"))?;
     if !matches!(start, b'{' | b'[') {
-        return Err(("The JSON must start as an object or an array", None));
+        return Err(Complaint::bad("The JSON must start as an object or an array"));
     }
     parse_with(
         body,
         Tolerance {
             non_numbers: true,
             trailing: true,
+            lone_surrogates: true,
         },
     )
-    .map_err(|error| {
-        let details = format!("com.fasterxml.jackson.databind.JsonMappingException: {error}");
-        (UNPARSABLE, Some(details))
-    })
+    .map_err(|error| Complaint::unparsable(format!("com.fasterxml.jackson.databind.JsonMappingException: {error}")))
 }
 
 fn reason(refusal: Refusal) -> String {
@@ -130,36 +129,27 @@ struct Point<'a> {
 type Tag<'a> = (&'a str, Option<Cow<'a, str>>);
 
 impl<'a> Point<'a> {
-    /// `None`: a type that cannot be, which fails the body. `Some(None)`: a null in the array, which fails itself.
-    fn read(json: &'a Json<'a>) -> Option<Option<Point<'a>>> {
+    /// A mismatch fails the body; nothing is a null in the array, which fails itself.
+    fn read(json: &'a Json<'a>) -> Read<Option<Point<'a>>> {
         if *json == Json::Null {
-            return Some(None);
+            return Ok(None);
         }
-        json.as_object()?;
-        let timestamp = match json.field("timestamp") {
-            None | Some(Json::Null) => 0,
-            Some(Json::Number(text)) => whole(text)?,
-            // Jackson takes an empty string for no number.
-            Some(Json::String(text)) if text.is_empty() => 0,
-            Some(Json::String(text)) => whole(text)?,
-            Some(_) => return None,
-        };
-        let tags = match json.field("tags") {
-            None | Some(Json::Null) => None,
-            Some(tags) => {
+        fields::object(json, "net.opentsdb.core.IncomingDataPoint")?;
+        let field = |name| json.field(name).unwrap_or(&Json::Null);
+        let tags = match field("tags") {
+            Json::Null => None,
+            tags => {
                 let mut read: Vec<Tag<'_>> = Vec::new();
-                for (name, value) in tags.as_object()? {
+                for (name, value) in fields::object(tags, "java.util.HashMap")? {
                     read.push((name, text(value)?));
                 }
                 Some(last_of_each(read))
             }
         };
-        let metric = json.field("metric").map_or(Some(None), text)?;
-        let value = json.field("value").map_or(Some(None), text)?;
-        Some(Some(Point {
-            metric,
-            timestamp,
-            value,
+        Ok(Some(Point {
+            metric: text(field("metric"))?,
+            timestamp: fields::whole(field("timestamp"))?,
+            value: text(field("value"))?,
             tags,
         }))
     }
@@ -243,33 +233,28 @@ fn field(name: &str, text: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
-/// A scalar as text, numbers digit by digit; `None` for an object or an array.
-fn text<'a>(json: &'a Json<'_>) -> Option<Option<Cow<'a, str>>> {
-    match json {
-        Json::Null => Some(None),
-        Json::Bool(bool) => Some(Some(Cow::Borrowed(if *bool { "true" } else { "false" }))),
-        Json::Number(text) => Some(Some(Cow::Borrowed(*text))),
-        Json::String(text) => Some(Some(Cow::Borrowed(text.as_ref()))),
-        Json::Array(_) | Json::Object(_) => None,
-    }
-}
-
-/// A whole number; the fraction of one that is not is cut off.
-fn whole(text: &str) -> Option<i64> {
-    text.trim().parse().ok().or_else(|| {
-        text.trim()
-            .parse::<f64>()
-            .ok()
-            .filter(|n| n.is_finite())
-            .map(|n| n as i64)
-    })
+/// A scalar as text, numbers digit by digit; not copied, since a body has many.
+fn text<'a>(json: &'a Json<'_>) -> Read<Option<Cow<'a, str>>> {
+    Ok(Some(Cow::Borrowed(match json {
+        Json::Null => return Ok(None),
+        Json::Bool(bool) => {
+            if *bool {
+                "true"
+            } else {
+                "false"
+            }
+        }
+        Json::Number(text) => text,
+        Json::String(text) => text.as_ref(),
+        Json::Array(_) | Json::Object(_) => return Err(fields::mismatch("java.lang.String", json)),
+    })))
 }
 
 fn answer(points: usize, errors: &[(Option<&Point<'_>>, String)], accepted: bool, flags: Flags) -> Answer {
     if !flags.details && !flags.summary {
         return match errors.is_empty() {
             true => Answer::Nothing,
-            false => Answer::Error("One or more data points had errors", Some(SEE_DETAILS.to_owned())),
+            false => Answer::Error(Complaint::bad("One or more data points had errors").with(SEE_DETAILS)),
         };
     }
     let timeouts = if flags.timeouts { "\"timeouts\":0," } else { "" };

@@ -170,7 +170,7 @@ fn illegal(text: impl Into<String>) -> Refusal {
 }
 
 /// Letters of any script, digits and `-_./`: the same for metrics, tag names and tag values.
-fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
     if name.is_empty() {
         return Err(illegal(format!("Invalid {what}: empty string")));
     }

@@ -87,6 +87,15 @@ impl PartialEq<f64> for Value {
     }
 }
 
+impl From<Value> for Number {
+    fn from(value: Value) -> Number {
+        match value {
+            Value::Integer(integer) => Number::Integer(integer),
+            Value::Float(float) => Number::Float(float),
+        }
+    }
+}
+
 impl From<i32> for Value {
     fn from(integer: i32) -> Value {
         Value::Integer(i64::from(integer))

@@ -1,28 +1,35 @@
-//! Downsampling and rates: what happens to one series before it meets the others.
+//! Downsampling: the values of an interval become one, at the interval's beginning.
 //!
-//! `1m-avg`: the values of each whole minute become one, at the minute's beginning; `-nan`, `-null` or `-zero` also makes
-//! one where there is none. `0all-avg` makes one of everything. Times are UTC, so that a day is 86 400 s.
+//! ```text
+//! 1m-avg   every whole minute        1m-avg-zero   also where there is nothing: -nan, -null, -zero
+//! 0all-sum one of everything         1dc-avg       every day of a calendar, in the query's time zone
+//! ```
 //!
 //! Pure; read by `mod.rs`, applied by `result.rs`.
 
 use std::ops::Range;
 
+use jiff::tz::TimeZone;
+
 use crate::point::number::Number;
 use crate::query::aggregate::Aggregator;
+use crate::query::calendar::Step;
 use crate::query::merge::Run;
 use crate::query::time;
 
 /// `interval-aggregator[-fill]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Downsample {
     interval: Interval,
     aggregator: Aggregator,
     pub(crate) fill: Fill,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Interval {
     Millis(i64),
+    /// How long it would be if no two were of different length.
+    Calendar(i64, Step, TimeZone),
     All,
 }
 
@@ -33,21 +40,33 @@ pub(crate) enum Fill {
     Nan,
     Null,
     Zero,
+    /// A value that comes from elsewhere, which a query has no room for.
+    Scalar,
 }
 
 impl Downsample {
-    /// Reads `1m-avg`, `1m-avg-zero`, `0all-sum`.
-    pub(crate) fn parse(text: &str) -> Result<Downsample, String> {
-        let mut words = text.split('-');
-        let (interval, aggregator, fill) = (words.next().unwrap_or_default(), words.next(), words.next());
-        let (Some(aggregator), None) = (aggregator, words.next()) else {
-            return Err(format!("Invalid downsampling specifier: {text}"));
+    /// Reads `1m-avg`, `1m-avg-zero`, `0all-sum`, `1dc-sum`. With `calendar` every interval is one of the calendar.
+    pub(crate) fn parse(text: &str, zone: &TimeZone, calendar: bool) -> Result<Downsample, String> {
+        let words: Vec<&str> = text.trim_end_matches('-').split('-').collect();
+        let invalid = |rule: &str| Err(format!("Invalid downsampling specifier '{text}': {rule}"));
+        let (interval, aggregator, fill) = match words[..] {
+            [interval, aggregator] => (interval, aggregator, None),
+            [interval, aggregator, fill] => (interval, aggregator, Some(fill)),
+            [_] | [] => return invalid("must provide at least interval and function"),
+            _ => return invalid("must consist of interval, function, and optional fill policy"),
         };
-        let interval = if interval.ends_with("all") {
+        let interval = if interval.contains("all") {
             Interval::All
         } else {
-            // A trailing c asks for calendar boundaries; in UTC they are those of the interval, but for months.
-            Interval::Millis(time::duration(interval.strip_suffix('c').unwrap_or(interval))?)
+            let (length, is_calendar) = match interval.strip_suffix('c') {
+                Some(length) => (length, true),
+                None => (interval, calendar),
+            };
+            let millis = time::duration(length)?;
+            match is_calendar {
+                true => Interval::Calendar(millis, Step::parse(length)?, zone.clone()),
+                false => Interval::Millis(millis),
+            }
         };
         let aggregator = match Aggregator::named(aggregator) {
             Some(Aggregator::None) => {
@@ -56,12 +75,13 @@ impl Downsample {
             Some(aggregator) => aggregator,
             None => return Err(format!("No such downsampling function: {aggregator}")),
         };
-        let fill = match fill {
+        let fill = match fill.map(str::to_lowercase).as_deref() {
             None | Some("none") => Fill::None,
             Some("nan") => Fill::Nan,
             Some("null") => Fill::Null,
             Some("zero") => Fill::Zero,
-            Some(other) => return Err(format!("Unrecognized fill policy: {other}")),
+            Some("scalar") => Fill::Scalar,
+            Some(_) => return Err(format!("Unrecognized fill policy: {}", fill.unwrap_or_default())),
         };
         Ok(Downsample {
             interval,
@@ -70,16 +90,16 @@ impl Downsample {
         })
     }
 
-    /// The interval in milliseconds; none when there is only one.
-    pub(crate) fn interval(self) -> Option<i64> {
+    /// The interval in milliseconds, in a calendar about; none when there is only one.
+    pub(crate) fn interval(&self) -> Option<i64> {
         match self.interval {
-            Interval::Millis(millis) => Some(millis),
+            Interval::Millis(millis) | Interval::Calendar(millis, ..) => Some(millis),
             Interval::All => None,
         }
     }
 
     /// How many values its fill makes of a series at most: `1ms-sum-zero` over a year would not fit into memory.
-    pub(crate) fn filled(self, scan: &Range<i64>) -> usize {
+    pub(crate) fn filled(&self, scan: &Range<i64>) -> usize {
         match (self.fill, self.interval()) {
             (Fill::None, _) | (_, None) => 0,
             (_, Some(interval)) => usize::try_from((scan.end - scan.start) / interval).unwrap_or(usize::MAX),
@@ -87,51 +107,103 @@ impl Downsample {
     }
 
     /// Downsamples the values of a scan; `query` is the range asked for, which only an interval of everything looks at.
-    pub(crate) fn apply(self, run: &Run, scan: Range<i64>, query: Range<i64>) -> Run {
-        let Some(interval) = self.interval() else {
+    pub(crate) fn apply(&self, run: &Run, scan: Range<i64>, query: Range<i64>) -> Result<Run, String> {
+        if self.interval == Interval::All {
             let inside = run.iter().filter(|(time, _)| query.contains(time));
             let inside: Vec<f64> = inside.map(|(_, number)| number.as_f64()).collect();
             let one = (query.start, Number::Float(self.aggregator.of(&inside)));
-            return if inside.is_empty() { Run::new() } else { vec![one] };
-        };
-        let bucket_of = |time: i64| time - time.rem_euclid(interval);
-        let mut buckets = Run::new();
-        let mut expected = bucket_of(scan.start);
-        for same in run.chunk_by(|(a, _), (b, _)| bucket_of(*a) == bucket_of(*b)) {
-            let bucket = bucket_of(same[0].0);
-            // A bucket that begins before the scan does is not whole.
-            if bucket < scan.start {
-                continue;
-            }
-            self.fill_up(&mut buckets, &mut expected, bucket, interval);
-            let values: Vec<f64> = same.iter().map(|(_, number)| number.as_f64()).collect();
-            buckets.push((bucket, Number::Float(self.aggregator.of(&values))));
-            expected = bucket + interval;
+            return Ok(if inside.is_empty() { Run::new() } else { vec![one] });
         }
-        self.fill_up(&mut buckets, &mut expected, bucket_of(scan.end), interval);
-        buckets
+        // An interval that begins before the scan does is not whole.
+        let mut first = self.beginning(scan.start);
+        if first < scan.start {
+            first = self.next(first);
+        }
+        let mut buckets = Run::new();
+        let mut start = None;
+        let whole = run.iter().position(|(time, _)| *time >= first).unwrap_or(run.len());
+        let mut rest = &run[whole..];
+        while let Some((time, _)) = rest.first() {
+            let begun = match start {
+                None => self.beginning(*time),
+                Some(before) => self.containing(before, *time),
+            };
+            start = Some(begun);
+            let end = self.next(begun).max(*time + 1);
+            let count = rest.iter().take_while(|(time, _)| *time < end).count();
+            let values: Vec<f64> = rest[..count].iter().map(|(_, number)| number.as_f64()).collect();
+            buckets.push((begun, Number::Float(self.aggregator.of(&values))));
+            rest = &rest[count..];
+        }
+        self.fill_up(buckets, &scan)
     }
 
-    fn fill_up(self, buckets: &mut Run, expected: &mut i64, until: i64, interval: i64) {
+    /// Puts a value where there is none.
+    fn fill_up(&self, buckets: Run, scan: &Range<i64>) -> Result<Run, String> {
         let filling = match self.fill {
-            Fill::None => return,
-            Fill::Nan | Fill::Null => f64::NAN,
-            Fill::Zero => 0.0,
+            Fill::None => return Ok(buckets),
+            Fill::Nan | Fill::Null => Some(f64::NAN),
+            Fill::Zero => Some(0.0),
+            Fill::Scalar => None,
         };
-        while *expected < until {
-            buckets.push((*expected, Number::Float(filling)));
-            *expected += interval;
+        let (mut expected, mut until) = (self.beginning(scan.start), self.beginning(scan.end));
+        if until == expected {
+            until = self.next(until);
+        }
+        let mut filled = Run::new();
+        let mut buckets = buckets.into_iter().peekable();
+        while expected < until {
+            while buckets.next_if(|(time, _)| *time < expected).is_some() {}
+            match (buckets.next_if(|(time, _)| *time == expected), filling) {
+                (Some(bucket), _) => filled.push(bucket),
+                (None, Some(filling)) => filled.push((expected, Number::Float(filling))),
+                (None, None) => return Err("unhandled fill policy".into()),
+            }
+            let next = self.next(expected);
+            if next <= expected {
+                break;
+            }
+            expected = next;
+        }
+        Ok(filled)
+    }
+
+    /// The beginning of the interval that a time is in.
+    fn beginning(&self, time: i64) -> i64 {
+        match &self.interval {
+            Interval::Millis(millis) => time - time.rem_euclid(*millis),
+            Interval::Calendar(_, step, zone) => step.before(time, zone),
+            Interval::All => time,
+        }
+    }
+
+    /// The beginning of the interval after this one.
+    fn next(&self, beginning: i64) -> i64 {
+        match &self.interval {
+            Interval::Millis(millis) => beginning.saturating_add(*millis),
+            Interval::Calendar(_, step, zone) => step.after(beginning, 1, zone),
+            Interval::All => beginning,
+        }
+    }
+
+    /// The beginning of the interval that a later time is in, counted on from an earlier beginning: in a calendar intervals of
+    /// several units are not the same from everywhere.
+    fn containing(&self, earlier: i64, time: i64) -> i64 {
+        match &self.interval {
+            Interval::Calendar(_, step, zone) => step.containing(earlier, time, zone),
+            _ => self.beginning(time),
         }
     }
 }
 
-/// `rate`, `rate{counter,max,reset}`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// `rate`, `rate{counter,max,reset}`, `rateOptions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
     pub(crate) counter: bool,
-    pub(crate) counter_max: f64,
-    /// Rates above it, after the counter went back, are resets: 0, or no value at all. 0 is off.
-    pub(crate) reset_value: f64,
+    pub(crate) counter_max: i64,
+    /// Rates above it, after the counter went back, are 0. 0 is off.
+    pub(crate) reset_value: i64,
+    /// A counter that went back gives no value at all.
     pub(crate) drop_resets: bool,
 }
 
@@ -139,8 +211,8 @@ impl Default for Rate {
     fn default() -> Rate {
         Rate {
             counter: false,
-            counter_max: i64::MAX as f64,
-            reset_value: 0.0,
+            counter_max: i64::MAX,
+            reset_value: 0,
             drop_resets: false,
         }
     }
@@ -168,8 +240,11 @@ impl Rate {
             if self.drop_resets {
                 return None;
             }
-            difference = self.counter_max - v0.as_f64() + v1.as_f64();
-            if self.reset_value > 0.0 && difference / seconds > self.reset_value {
+            difference = match (v0, v1) {
+                (Number::Integer(v0), Number::Integer(v1)) => self.counter_max.wrapping_sub(v0).wrapping_add(v1) as f64,
+                _ => self.counter_max as f64 - v0.as_f64() + v1.as_f64(),
+            };
+            if self.reset_value > 0 && difference / seconds > self.reset_value as f64 {
                 return Some((t1, Number::Float(0.0)));
             }
         }
@@ -189,8 +264,8 @@ mod tests {
     }
 
     fn down(text: &str, points: &[(i64, f64)], scan: Range<i64>) -> Vec<(i64, String)> {
-        let downsample = Downsample::parse(text).expect("a downsample");
-        let run = downsample.apply(&floats(points), scan, 0..4_999);
+        let downsample = Downsample::parse(text, &TimeZone::UTC, false).expect("a downsample");
+        let run = downsample.apply(&floats(points), scan, 0..4_999).expect("a fill");
         run.iter()
             .map(|(time, number)| (*time, number.as_f64().to_string()))
             .collect()
@@ -222,6 +297,21 @@ mod tests {
     }
 
     #[test]
+    fn a_calendars_day_begins_at_midnight_of_its_zone() {
+        let zone = TimeZone::get("America/New_York").expect("a zone");
+        let day = Downsample::parse("1d-count-zero", &zone, true).expect("a downsample");
+        // Every six hours from 2023/11/04-04:00 UTC, midnight there; the fifth of November has 25 hours.
+        let points: Vec<(i64, f64)> = (0..13).map(|n| (1_699_070_400_000 + n * 21_600_000, 1.0)).collect();
+        let scan = 1_699_070_400_000..1_699_333_200_000;
+        let run = day.apply(&floats(&points), scan.clone(), scan).expect("a fill");
+        let starts_and_counts: Vec<(i64, f64)> = run.iter().map(|(at, n)| (at / 1000, n.as_f64())).collect();
+        assert_eq!(
+            starts_and_counts,
+            [(1_699_070_400, 4.0), (1_699_156_800, 5.0), (1_699_246_800, 4.0)]
+        );
+    }
+
+    #[test]
     fn what_is_no_downsample_is_refused() {
         for text in [
             "",
@@ -230,9 +320,10 @@ mod tests {
             "1m-avg-full",
             "1x-avg",
             "1m-avg-zero-more",
-            "1m-median",
+            "1m-mean",
+            "0m-avg",
         ] {
-            assert!(Downsample::parse(text).is_err(), "{text}");
+            assert!(Downsample::parse(text, &TimeZone::UTC, false).is_err(), "{text}");
         }
     }
 
@@ -246,7 +337,7 @@ mod tests {
         );
         let counter = Rate {
             counter: true,
-            counter_max: 100.0,
+            counter_max: 100,
             ..Rate::default()
         };
         // 100 - 14 + 4, in two seconds.
@@ -255,7 +346,7 @@ mod tests {
             floats(&[(2_000, 5.0), (4_000, 2.0), (6_000, 45.0)])
         );
         let reset = Rate {
-            reset_value: 40.0,
+            reset_value: 40,
             ..counter
         };
         assert_eq!(reset.apply(&run), floats(&[(2_000, 5.0), (4_000, 2.0), (6_000, 0.0)]));

@@ -13,7 +13,18 @@ use crate::store::series::SeriesName;
 pub(crate) struct Filter {
     pub(crate) tag: String,
     pub(crate) group_by: bool,
+    /// Its type, as an answer names it.
+    pub(crate) kind: &'static str,
+    /// As it was given, without its type.
+    pub(crate) text: String,
     rule: Rule,
+}
+
+/// Two that ask the same are one, whether they group or not.
+impl PartialEq for Filter {
+    fn eq(&self, other: &Filter) -> bool {
+        (&self.tag, self.kind, &self.text) == (&other.tag, other.kind, &other.text)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -30,12 +41,10 @@ enum Rule {
         any_case: bool,
     },
     Regexp(Regex),
-    /// The series must not have the tag.
-    NoKey,
 }
 
 /// The filters there are, with OpenTSDB's words on them, for `/api/config/filters`.
-pub(crate) const FILTERS: [(&str, &str, &str); 8] = [
+pub(crate) const FILTERS: [(&str, &str, &str); 7] = [
     (
         "literal_or",
         "host=literal_or(web01|web02)",
@@ -67,63 +76,75 @@ pub(crate) const FILTERS: [(&str, &str, &str); 8] = [
         "host=regexp(^web[0-9]+$)",
         "Accepts values in which the regular expression is found.",
     ),
-    ("not_key", "host=not_key()", "Skips series that have the tag at all."),
 ];
 
 impl Filter {
     /// A filter by its type's name.
     pub(crate) fn new(kind: &str, tag: &str, filter: &str, group_by: bool) -> Result<Filter, String> {
-        let any_case = kind.contains("iliteral") || kind.starts_with('i');
+        if kind.is_empty() {
+            return Err("The filter type cannot be null or empty".into());
+        }
+        if tag.is_empty() {
+            return Err("The tagk cannot be null or empty".into());
+        }
+        let known = FILTERS.iter().find(|(known, ..)| *known == kind);
+        let &(kind, ..) = known.ok_or_else(|| format!("Could not find a tag value filter of the type: {kind}"))?;
+        let any_case = matches!(kind, "iliteral_or" | "not_iliteral_or" | "iwildcard");
+        Filter::ruled(kind, tag, filter, group_by, any_case)
+    }
+
+    fn ruled(kind: &'static str, tag: &str, filter: &str, group_by: bool, any_case: bool) -> Result<Filter, String> {
+        if filter.is_empty() {
+            return Err("Filter cannot be null or empty".into());
+        }
         let fold = |text: &str| {
             if any_case { text.to_lowercase() } else { text.to_owned() }
         };
-        let literal = |negated| {
-            let values = filter.split('|').map(fold).filter(|value| !value.is_empty()).collect();
-            Rule::Literal {
-                values,
-                any_case,
-                negated,
-            }
-        };
         let rule = match kind {
-            "not_key" => Rule::NoKey,
-            _ if filter.is_empty() => return Err("Filter cannot be null or empty".into()),
-            "literal_or" | "iliteral_or" => literal(false),
-            "not_literal_or" | "not_iliteral_or" => literal(true),
+            "regexp" => Rule::Regexp(Regex::new(filter).map_err(|error| error.to_string())?),
+            "wildcard" | "iwildcard" if !filter.contains('*') => {
+                return Err("Filter must contain an asterisk".into());
+            }
             "wildcard" | "iwildcard" => Rule::Wildcard {
                 pieces: filter.split('*').map(fold).collect(),
                 any_case,
             },
-            "regexp" => {
-                Rule::Regexp(Regex::new(filter).map_err(|error| format!("Invalid regular expression: {error}"))?)
-            }
-            _ => {
-                return Err(format!("Could not find a tag value filter of the type: {kind}"));
-            }
+            _ if filter == "|" => return Err("Filter must contain more than just a pipe".into()),
+            _ => Rule::Literal {
+                values: filter.trim_end_matches('|').split('|').map(fold).collect(),
+                any_case,
+                negated: kind.starts_with("not"),
+            },
         };
         Ok(Filter {
             tag: tag.to_owned(),
             group_by,
+            kind,
+            text: filter.to_owned(),
             rule,
         })
     }
 
     /// A filter as GET queries and the `tags` of a POST body spell it: `*`, `a|b`, `web*`, `regexp(...)`.
     pub(crate) fn from_tag(tag: &str, filter: &str, group_by: bool) -> Result<Filter, String> {
-        if let Some((kind, rest)) = filter.split_once('(')
-            && let Some(inside) = rest.strip_suffix(')')
-        {
-            return Filter::new(kind, tag, inside, group_by);
+        if tag.is_empty() {
+            return Err("Tagk cannot be null or empty".into());
         }
-        let kind = if filter.contains('*') {
-            "iwildcard"
-        } else {
-            "literal_or"
-        };
-        Filter::new(kind, tag, filter, group_by)
+        if let Some((kind, rest)) = filter.split_once('(') {
+            let inside = rest
+                .strip_suffix(')')
+                .ok_or_else(|| format!("Filter must end with a ')': {filter}"))?;
+            return Filter::new(&kind.to_lowercase(), tag, inside, group_by);
+        }
+        if filter.contains('*') {
+            // Called a wildcard, and regardless of case all the same.
+            return Filter::ruled("wildcard", tag, filter, group_by, true);
+        }
+        Filter::ruled("literal_or", tag, filter, group_by, false)
     }
 
-    /// The values a series must have one of, letter by letter: the store has to know each of them.
+    /// The values a series must have one of, letter by letter: the store has to know each of them. Those of all filters of a
+    /// tag are put together.
     pub(crate) fn literals(&self) -> &[String] {
         match &self.rule {
             Rule::Literal {
@@ -138,10 +159,9 @@ impl Filter {
     /// Whether a series passes.
     pub(crate) fn accepts(&self, series: &SeriesName) -> bool {
         let Some(value) = series.tag(&self.tag) else {
-            return matches!(self.rule, Rule::NoKey);
+            return false;
         };
         match &self.rule {
-            Rule::NoKey => false,
             Rule::Regexp(regexp) => regexp.is_match(value),
             Rule::Literal {
                 values,
@@ -162,6 +182,17 @@ impl Filter {
             } => matches_pieces(value, pieces),
         }
     }
+}
+
+/// Whether a series passes them all: of those that name values of one tag, one is enough.
+pub(crate) fn all_accept(filters: &[Filter], series: &SeriesName) -> bool {
+    filters.iter().all(|filter| {
+        if filter.literals().is_empty() {
+            return filter.accepts(series);
+        }
+        let mut of_the_tag = filters.iter().filter(|other| other.tag == filter.tag);
+        of_the_tag.any(|other| !other.literals().is_empty() && other.accepts(series))
+    })
 }
 
 /// Whether `value` is the pieces in this order with anything between them: the first and last sit at the ends.
@@ -200,7 +231,7 @@ mod tests {
 
     #[test]
     fn each_type_takes_what_it_should() {
-        let cases: [(&str, &str, &[&str]); 11] = [
+        let cases: [(&str, &str, &[&str]); 10] = [
             ("literal_or", "web01|db1", &["web01", "db1"]),
             ("iliteral_or", "Web01", &["web01", "WEB01"]),
             ("not_literal_or", "web01|db1", &["WEB01", "web02"]),
@@ -211,7 +242,6 @@ mod tests {
             ("iwildcard", "WEB*", &["web01", "WEB01", "web02"]),
             ("wildcard", "web0*01", &[]),
             ("regexp", "^web|1$", &["web01", "WEB01", "web02", "db1"]),
-            ("not_key", "", &[""]),
         ];
         for (kind, filter, hosts) in cases {
             assert_eq!(
@@ -236,7 +266,29 @@ mod tests {
             accepted(&Filter::from_tag("host", "regexp(^d)", true).expect("a filter")),
             ["db1"]
         );
-        assert!(Filter::from_tag("host", "nothing(a)", true).is_err());
-        assert!(Filter::from_tag("host", "regexp(()", true).is_err());
+        for filter in [
+            "nothing(a)",
+            "regexp(()",
+            "not_key()",
+            "literal_or(a",
+            "literal_or(|)",
+            "wildcard(a)",
+            "",
+        ] {
+            assert!(Filter::from_tag("host", filter, true).is_err(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn of_filters_that_name_values_of_one_tag_one_is_enough() {
+        let filter = |kind, text| Filter::new(kind, "host", text, false).expect("a filter");
+        let web01 = SeriesName {
+            metric: "m".into(),
+            tags: vec![("host".into(), "web01".into())],
+        };
+        let (is_01, is_02) = (filter("literal_or", "web01"), filter("literal_or", "web02"));
+        assert!(all_accept(&[is_01.clone(), is_02.clone()], &web01));
+        assert!(!all_accept(&[is_02, filter("wildcard", "web*")], &web01));
+        assert!(!all_accept(&[is_01, filter("not_literal_or", "web01")], &web01));
     }
 }

@@ -20,8 +20,9 @@ pub(crate) type Timed = (i64, Number);
 /// Values by time, times strictly rising.
 pub(crate) type Run = Vec<Timed>;
 
-/// Makes one run of many. `rates` says that each begins with its change since 1970.
-pub(crate) fn merge(runs: &[Run], aggregator: Aggregator, rates: bool) -> Run {
+/// Makes one run of many. `rates` says that each begins with its change since 1970. What has grown beyond all numbers is an
+/// error, as it is there.
+pub(crate) fn merge(runs: &[Run], aggregator: Aggregator, rates: bool) -> Result<Run, String> {
     let whole = runs.iter().filter(|run| !rates || run.len() > 1);
     let mut cursors: Vec<Cursor<'_>> = whole
         .map(|run| Cursor {
@@ -38,9 +39,15 @@ pub(crate) fn merge(runs: &[Run], aggregator: Aggregator, rates: bool) -> Run {
             true => Number::Float(float_at(&cursors, now, aggregator, rates)),
             false => Number::Integer(integer_at(&cursors, now, aggregator)),
         };
+        if let Number::Float(float) = number
+            && float.is_infinite()
+        {
+            let name = if float > 0.0 { "Infinity" } else { "-Infinity" };
+            return Err(format!("Got Infinity: {name} at {now}"));
+        }
         merged.push((now, number));
     }
-    merged
+    Ok(merged)
 }
 
 /// A place in a run: `next` is the first point after the current time.
@@ -90,6 +97,7 @@ fn float_at(cursors: &[Cursor<'_>], now: i64, aggregator: Aggregator, rates: boo
                     from + (now - before) as f64 * (to - from) / (after - before) as f64
                 }
                 Interpolation::Zero => 0.0,
+                Interpolation::Previous => from.as_f64(),
                 Interpolation::Largest => f64::MAX,
                 Interpolation::Smallest => f64::MIN,
             }),
@@ -111,10 +119,11 @@ fn integer_at(cursors: &[Cursor<'_>], now: i64, aggregator: Aggregator) -> i64 {
             (Some((before, from)), Some((after, to))) => Some(match aggregator.interpolation() {
                 Interpolation::Linear => {
                     let (from, to) = (integer(from), integer(to));
-                    let rise = i128::from(now - before) * (i128::from(to) - i128::from(from));
-                    from + (rise / i128::from(after - before)) as i64
+                    let rise = (now - before).wrapping_mul(to.wrapping_sub(from));
+                    from.wrapping_add(rise / (after - before))
                 }
                 Interpolation::Zero => 0,
+                Interpolation::Previous => integer(from),
                 Interpolation::Largest => i64::MAX,
                 Interpolation::Smallest => i64::MIN,
             }),
@@ -127,6 +136,10 @@ fn integer_at(cursors: &[Cursor<'_>], now: i64, aggregator: Aggregator) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn merged(runs: &[Run], aggregator: Aggregator, rates: bool) -> Run {
+        merge(runs, aggregator, rates).expect("numbers")
+    }
 
     fn integers(points: &[(i64, i64)]) -> Run {
         points
@@ -148,24 +161,24 @@ mod tests {
         let a = floats(&[(0, 1.0), (20, 3.0), (40, 5.0)]);
         let b = floats(&[(10, 100.0), (30, 200.0)]);
         // a at 10 is 2, at 30 is 4.
-        let sum = merge(&[a.clone(), b.clone()], Aggregator::Sum, false);
+        let sum = merged(&[a.clone(), b.clone()], Aggregator::Sum, false);
         assert_eq!(
             sum,
             floats(&[(0, 1.0), (10, 102.0), (20, 153.0), (30, 204.0), (40, 5.0)])
         );
-        let avg = merge(&[a.clone(), b.clone()], Aggregator::Avg, false);
+        let avg = merged(&[a.clone(), b.clone()], Aggregator::Avg, false);
         assert_eq!(avg, floats(&[(0, 1.0), (10, 51.0), (20, 76.5), (30, 102.0), (40, 5.0)]));
-        let max = merge(&[a.clone(), b.clone()], Aggregator::Max, false);
+        let max = merged(&[a.clone(), b.clone()], Aggregator::Max, false);
         assert_eq!(
             max,
             floats(&[(0, 1.0), (10, 100.0), (20, 150.0), (30, 200.0), (40, 5.0)])
         );
-        let zimsum = merge(&[a.clone(), b.clone()], Aggregator::Zimsum, false);
+        let zimsum = merged(&[a.clone(), b.clone()], Aggregator::Zimsum, false);
         assert_eq!(
             zimsum,
             floats(&[(0, 1.0), (10, 100.0), (20, 3.0), (30, 200.0), (40, 5.0)])
         );
-        let mimmin = merge(&[a, b], Aggregator::Mimmin, false);
+        let mimmin = merged(&[a, b], Aggregator::Mimmin, false);
         assert_eq!(
             mimmin,
             floats(&[(0, 1.0), (10, 100.0), (20, 3.0), (30, 200.0), (40, 5.0)])
@@ -178,11 +191,11 @@ mod tests {
         let b = integers(&[(1, 10), (2, 10)]);
         // a at 1 is 1 + 1/3, cut to 1; at 2 it is 1 + 2/3, cut to 1.
         assert_eq!(
-            merge(&[a.clone(), b.clone()], Aggregator::Sum, false),
+            merged(&[a.clone(), b.clone()], Aggregator::Sum, false),
             integers(&[(0, 1), (1, 11), (2, 11), (3, 2)])
         );
         assert_eq!(
-            merge(&[a, b], Aggregator::Avg, false),
+            merged(&[a, b], Aggregator::Avg, false),
             integers(&[(0, 1), (1, 5), (2, 5), (3, 2)])
         );
     }
@@ -194,9 +207,9 @@ mod tests {
             (1, Number::Integer(8)),
             (2, Number::Float(0.5)),
         ];
-        let merged = merge(&[run], Aggregator::Sum, false);
+        let together = merged(&[run], Aggregator::Sum, false);
         assert_eq!(
-            merged,
+            together,
             vec![
                 (0, Number::Integer(7)),
                 (1, Number::Float(8.0)),
@@ -210,8 +223,8 @@ mod tests {
         let a = floats(&[(0, 0.5), (10, 1.0), (20, 3.0)]);
         let b = floats(&[(5, 0.25), (15, 5.0), (20, 7.0)]);
         // At 10 b still stands at its first rate, at 15 a at its second.
-        let merged = merge(&[a, b], Aggregator::Sum, true);
-        assert_eq!(merged, floats(&[(10, 1.25), (15, 6.0), (20, 10.0)]));
-        assert_eq!(merge(&[floats(&[(0, 0.5)])], Aggregator::Sum, true), Run::new());
+        let together = merged(&[a, b], Aggregator::Sum, true);
+        assert_eq!(together, floats(&[(10, 1.25), (15, 6.0), (20, 10.0)]));
+        assert_eq!(merged(&[floats(&[(0, 0.5)])], Aggregator::Sum, true), Run::new());
     }
 }

@@ -5,54 +5,75 @@
 //! ```
 //!
 //! Series are read a little beyond the query's ends, since OpenTSDB reads whole hours: a point outside is where an
-//! interpolated line begins or a first rate starts from. What lies outside is cut at the very end.
+//! interpolated line begins or a first rate starts from. What lies outside is cut at the very end. Series and groups are in
+//! the order of their numbers (`store/names.rs`).
 //! `api.rs` calls [`answer`] on a thread that may take its time; only the copying out happens under the store's lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use potsdb_wire::json::write_string;
-
-use crate::point::number::Number;
+use crate::answers::Complaint;
+use crate::point::value::Value;
 use crate::query::aggregate::Aggregator;
 use crate::query::downsample::{Downsample, Fill};
-use crate::query::java::double;
+use crate::query::filter::all_accept;
 use crate::query::merge::{Run, merge};
-use crate::query::time;
-use crate::query::{Part, Query};
+use crate::query::notes::Notes;
+use crate::query::shown::{self, Beside};
+use crate::query::{Part, Query, time, tsuid};
 use crate::store::Store;
-use crate::store::series::{Series, SeriesName};
+use crate::store::names::{Kind, Names, Tsuid};
+use crate::store::series::{Encoding, Series, SeriesName};
+
+/// What a query is answered from.
+pub(crate) struct Sources<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) notes: &'a Notes,
+    /// Whether values of two encodings stand beside each other, and cannot be read (OpenTSDB).
+    pub(crate) keeps_both: bool,
+}
 
 /// Answers a query as the body of a 200, or says why it cannot be answered.
-pub(crate) fn answer(query: &Query, store: &Store) -> Result<Vec<u8>, Unanswered> {
+pub(crate) fn answer(query: &Query, from: &Sources<'_>) -> Result<Vec<u8>, Complaint> {
     let mut out = vec![b'['];
     let mut budget = Budget(MOST_VALUES);
+    let mut answered = Vec::new();
     for part in &query.parts {
-        for group in groups(part, query, store, &mut budget)? {
+        if part.pre_aggregate {
+            return Err(Complaint::bad_twice(
+                "no rollup has been configured that could be aggregated before",
+            ));
+        }
+        if !part.wants_histograms() {
+            answered.push((part, groups(part, query, from, &mut budget)?));
+        }
+    }
+    let global_notes = from.notes.of_series("", query.start..=query.end);
+    let store = from.store.lock();
+    let beside = Beside {
+        names: &store.table.names,
+        global_notes: &global_notes,
+    };
+    for (part, groups) in &answered {
+        for group in groups {
             if out.len() > 1 {
                 out.push(b',');
             }
-            group.write(query, &mut out);
+            shown::write(group, part, query, &beside, &mut out);
         }
+    }
+    if query.show_summary {
+        let comma = if out.len() > 1 { "," } else { "" };
+        let points: usize = answered
+            .iter()
+            .flat_map(|(_, groups)| groups)
+            .map(|group| group.run.len())
+            .sum();
+        out.extend_from_slice(format!("{comma}{{\"statsSummary\":{{\"emittedDPs\":{points}}}}}").as_bytes());
     }
     out.push(b']');
     Ok(out)
-}
-
-/// Why a query has no answer.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unanswered {
-    /// What is wrong with it: 400.
-    Bad(String),
-    /// It takes more than [`MOST_VALUES`]: 413.
-    TooMuch,
-}
-
-impl<S: Into<String>> From<S> for Unanswered {
-    fn from(words: S) -> Unanswered {
-        Unanswered::Bad(words.into())
-    }
 }
 
 /// The values a query may read and make in all, over its parts and their series: some 100 MB while it is answered.
@@ -62,103 +83,154 @@ pub(crate) const MOST_VALUES: usize = 2_000_000;
 struct Budget(usize);
 
 impl Budget {
-    fn spend(&mut self, values: usize) -> Result<(), Unanswered> {
-        self.0 = self.0.checked_sub(values).ok_or(Unanswered::TooMuch)?;
+    fn spend(&mut self, values: usize) -> Result<(), Complaint> {
+        let too_much = || {
+            Complaint::new(
+                413,
+                format!(
+                    "Sorry, you have attempted to fetch more than our limit of {MOST_VALUES} data points. Please try \
+                     filtering using more tags or decrease your time range."
+                ),
+            )
+        };
+        self.0 = self.0.checked_sub(values).ok_or_else(too_much)?;
         Ok(())
     }
 }
 
 /// One object of the answer.
-struct Group {
+pub(super) struct Group {
     names: Vec<Arc<SeriesName>>,
-    run: Run,
+    /// In hexadecimal digits, sorted.
+    pub(super) tsuids: Vec<String>,
+    pub(super) run: Run,
+    /// What is noted of its series, as JSON.
+    pub(super) notes: Vec<String>,
     /// An empty interval is written as `null`, not as `"NaN"`.
-    nulls: bool,
+    pub(super) nulls: bool,
+}
+
+/// A series that a query takes.
+struct Selected {
+    tsuid: Tsuid,
+    name: Arc<SeriesName>,
+    run: Run,
 }
 
 /// Computes a part's groups, in the order of their group tags' values.
-fn groups(part: &Part, query: &Query, store: &Store, budget: &mut Budget) -> Result<Vec<Group>, Unanswered> {
+fn groups(part: &Part, query: &Query, from: &Sources<'_>, budget: &mut Budget) -> Result<Vec<Group>, Complaint> {
     let scan = scan(part, query);
-    let mut grouped: BTreeMap<Vec<String>, Vec<(Arc<SeriesName>, Run)>> = BTreeMap::new();
-    for (name, run) in select(part, &scan, store, budget)? {
-        if let Some(downsample) = part.downsample {
+    let mut grouped: BTreeMap<Vec<u32>, Vec<Selected>> = BTreeMap::new();
+    let tags = grouping_tags(part, &from.store.lock().table.names);
+    for selected in select(part, &scan, from, budget)? {
+        if let Some(downsample) = &part.downsample {
             budget.spend(downsample.filled(&scan))?;
         }
-        grouped.entry(key(part, &name)).or_default().push((name, run));
+        grouped
+            .entry(key(part, &selected.tsuid, &tags))
+            .or_default()
+            .push(selected);
     }
-    let groups = grouped.into_values().map(|series| {
-        let (names, runs): (Vec<_>, Vec<_>) = series.into_iter().unzip();
-        let runs: Vec<Run> = runs.into_iter().map(|run| prepare(part, query, &scan, run)).collect();
-        let mut run = merge(&runs, part.aggregator, part.rate.is_some());
-        run.retain(|(time, _)| (query.start..=query.end).contains(time));
-        let nulls = part.downsample.is_some_and(|downsample| downsample.fill == Fill::Null);
-        Group { names, run, nulls }
-    });
-    Ok(groups.collect())
+    grouped
+        .into_values()
+        .map(|series| group(part, query, &scan, series, from.notes))
+        .collect()
+}
+
+fn group(
+    part: &Part,
+    query: &Query,
+    scan: &Range<i64>,
+    series: Vec<Selected>,
+    notes: &Notes,
+) -> Result<Group, Complaint> {
+    let (mut names, mut tsuids, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+    for Selected { tsuid, name, run } in series {
+        names.push(name);
+        tsuids.push(tsuid.text());
+        runs.push(prepare(part, query, scan, run).map_err(Complaint::bad_twice)?);
+    }
+    let mut run = merge(&runs, part.aggregator, part.rate).map_err(Complaint::bad_twice)?;
+    run.retain(|(time, _)| (query.start..=query.end).contains(time));
+    let range = query.start..=query.end;
+    let takes_all = part.filters.is_empty() && part.tsuids.is_none() && part.aggregator != Aggregator::None;
+    let notes = match tsuids.first().and_then(|tsuid| tsuid.get(..6)) {
+        // What is noted of a series without points is in its metric's rows all the same.
+        Some(metric) if takes_all => notes.of_metric(metric, range),
+        _ => tsuids
+            .iter()
+            .flat_map(|tsuid| notes.of_series(tsuid, range.clone()))
+            .collect(),
+    };
+    Ok(Group {
+        notes,
+        names,
+        tsuids,
+        run,
+        nulls: part
+            .downsample
+            .as_ref()
+            .is_some_and(|downsample| downsample.fill == Fill::Null),
+    })
 }
 
 /// The range that is read: whole intervals, then whole hours, around the range that was asked for.
 fn scan(part: &Part, query: &Query) -> Range<i64> {
     const SECOND: i64 = 1000;
     const HOUR: i64 = 3600 * SECOND;
-    let interval = part.downsample.and_then(Downsample::interval);
+    let interval = part.downsample.as_ref().and_then(Downsample::interval);
     let down_to = |time: i64, step: i64| time - time.rem_euclid(step);
     let start = down_to(down_to(query.start, interval.unwrap_or(SECOND)), HOUR).max(0);
     let end = down_to(query.end.saturating_add(SECOND - 1), SECOND);
     let end = match interval {
         // The end of the interval the query ends in, up to the hour when it is not one already.
-        Some(interval) => down_to(down_to(end, interval).saturating_add(interval + HOUR - 1), HOUR),
+        Some(interval) => down_to(
+            down_to(end, interval).saturating_add(interval).saturating_add(HOUR - 1),
+            HOUR,
+        ),
         None => down_to(end, HOUR).saturating_add(HOUR),
     };
     start..end
 }
 
-/// Copies out the series that match, sorted by name; a name nobody ever put is an error.
-fn select(
-    part: &Part,
-    scan: &Range<i64>,
-    store: &Store,
-    budget: &mut Budget,
-) -> Result<Vec<(Arc<SeriesName>, Run)>, Unanswered> {
-    let mut unknown = Unknown::of(part);
-    let mut selected = store.read(|all| {
-        let all = all.inspect(|series| unknown.meet(&series.name));
-        let matching = all.filter(|series| series.name.metric == part.metric && accepts(part, &series.name));
-        let copies = matching.map(|series| {
-            let run = copy(series, scan);
-            budget.spend(run.len())?;
-            Ok((Arc::clone(&series.name), run))
-        });
-        copies
-            .filter(|copied| !copied.as_ref().is_ok_and(|(_, run)| run.is_empty()))
-            .collect::<Result<Vec<_>, Unanswered>>()
-    })?;
-    if let Some((kind, name)) = unknown.0.first() {
-        return Err(format!("No such name for '{kind}': '{name}'").into());
+/// Copies out the series that match, sorted by their numbers; a name nobody ever put is an error.
+fn select(part: &Part, scan: &Range<i64>, from: &Sources<'_>, budget: &mut Budget) -> Result<Vec<Selected>, Complaint> {
+    let store = from.store.lock();
+    let names = &store.table.names;
+    let wanted = part.tsuids.as_ref().filter(|tsuids| !tsuids.is_empty());
+    let wanted = wanted.map(|tsuids| tsuid::read_all(tsuids)).transpose()?;
+    if wanted.is_none() {
+        known(part, names).map_err(Complaint::bad_twice)?;
     }
-    selected.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let takes = |series: &Series| match &wanted {
+        Some(wanted) => wanted.contains(&names.tsuid(&series.name)),
+        None => part.metric.as_deref() == Some(&series.name.metric) && accepts(part, &series.name),
+    };
+    let mut selected = Vec::new();
+    for series in store.table.series().filter(|series| takes(series)) {
+        let tsuid = names.tsuid(&series.name);
+        let run = copy(series, scan, from.keeps_both, &tsuid)?;
+        budget.spend(run.len())?;
+        if !run.is_empty() {
+            let name = Arc::clone(&series.name);
+            selected.push(Selected { tsuid, name, run });
+        }
+    }
+    selected.sort_by(|a, b| a.tsuid.cmp(&b.tsuid));
     Ok(selected)
 }
 
-/// The names a query gives, as far as no series had them yet: kind and name.
-struct Unknown<'a>(Vec<(&'static str, &'a str)>);
-
-impl<'a> Unknown<'a> {
-    fn of(part: &'a Part) -> Unknown<'a> {
-        let mut names = vec![("metrics", part.metric.as_str())];
-        for filter in &part.filters {
-            names.push(("tagk", &filter.tag));
-            names.extend(filter.literals().iter().map(|value| ("tagv", value.as_str())));
-        }
-        Unknown(names)
-    }
-
-    fn meet(&mut self, series: &SeriesName) {
-        self.0.retain(|(kind, name)| match *kind {
-            "metrics" => series.metric != *name,
-            "tagk" => series.tag(name).is_none(),
-            _ => series.tags.iter().all(|(_, value)| value != name),
-        });
+/// Complains of the first name that has no number: the metric's, then the filters', the tag before its values.
+fn known(part: &Part, names: &Names) -> Result<(), String> {
+    let metric = part.metric.as_deref().unwrap_or_default();
+    let tags = part.filters.iter().flat_map(|filter| {
+        let values = filter.literals().iter().map(|value| (Kind::TagValue, value.as_str()));
+        std::iter::once((Kind::TagName, filter.tag.as_str())).chain(values)
+    });
+    let mut asked = std::iter::once((Kind::Metric, metric)).chain(tags);
+    match asked.find(|(kind, name)| names.number(*kind, name).is_none()) {
+        Some((kind, name)) => Err(format!("No such name for '{}': '{name}'", kind.name())),
+        None => Ok(()),
     }
 }
 
@@ -166,120 +238,117 @@ fn accepts(part: &Part, name: &SeriesName) -> bool {
     let filtered = |(tag, _): &(String, String)| part.filters.iter().any(|filter| filter.tag == *tag);
     // Without filters there is nothing for the tags to be explicit about.
     let explicit = !part.explicit_tags || part.filters.is_empty() || name.tags.iter().all(filtered);
-    explicit && part.filters.iter().all(|filter| filter.accepts(name))
+    explicit && all_accept(&part.filters, name)
 }
 
-/// The values of a range, in milliseconds; of a second and a millisecond that are the same, the later one.
-fn copy(series: &Series, range: &Range<i64>) -> Run {
-    let mut run = Run::new();
-    let mut sorted = true;
+/// The values of a range, in milliseconds. Of a second and a millisecond that are the same, or of a cell that is there in two
+/// encodings, OpenTSDB reads nothing at all; other servers have the later one.
+fn copy(series: &Series, range: &Range<i64>, keeps_both: bool, tsuid: &Tsuid) -> Result<Run, Complaint> {
+    let mut run: Vec<(i64, Option<Encoding>, Value)> = Vec::new();
     for cell in &series.cells {
         let at = time::of_point(cell.timestamp);
         if !range.contains(&at) {
             continue;
         }
-        // The text was a number when it was put.
+        if keeps_both && cell.is_twice() {
+            return Err(twice(tsuid, at, cell.encoding()));
+        }
+        // The text was a number when it was put, of whichever server.
         let text = str::from_utf8(cell.value.bytes()).unwrap_or_default();
-        if let Ok(number) = Number::parse(text) {
-            sorted &= run.last().is_none_or(|(last, _)| *last < at);
-            run.push((at, number));
+        let encoding = keeps_both.then(|| cell.encoding()).flatten();
+        run.push((at, encoding, Value::of(text)));
+    }
+    // Seconds come before milliseconds, which are larger.
+    run.sort_by_key(|(at, ..)| *at);
+    for pair in run.windows(2) {
+        let [(at, one, _), (other_at, other, _)] = pair else {
+            continue;
+        };
+        let differ = one.as_ref().map(|encoding| &encoding.bytes) != other.as_ref().map(|encoding| &encoding.bytes);
+        if keeps_both && at == other_at && differ {
+            return Err(twice(tsuid, *at, other.clone()));
         }
     }
-    if !sorted {
-        run.sort_by_key(|(at, _)| *at);
-        run.dedup_by(|later, earlier| {
-            let same = later.0 == earlier.0;
-            if same {
-                *earlier = *later;
-            }
-            same
-        });
-    }
-    run
+    run.dedup_by(|later, earlier| {
+        let same = later.0 == earlier.0;
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
+    });
+    Ok(run.into_iter().map(|(at, _, value)| (at, value.into())).collect())
+}
+
+/// The one complaint that users of OpenTSDB fear most.
+fn twice(tsuid: &Tsuid, at: i64, newer: Option<Encoding>) -> Complaint {
+    const HOUR: i64 = 3_600_000;
+    let hour = u32::try_from((at - at.rem_euclid(HOUR)) / 1000).unwrap_or_default();
+    Complaint::bad_twice(format!(
+        "Duplicate timestamp for key={:?}, ms_offset={}, newer={:?}; set tsd.storage.fix_duplicates=true to fix \
+         automatically or run Fsck",
+        tsuid.row_key(hour),
+        at.rem_euclid(HOUR),
+        newer.map(|encoding| encoding.bytes).unwrap_or_default(),
+    ))
+}
+
+/// The tags whose values keep series apart, by their numbers.
+fn grouping_tags(part: &Part, names: &Names) -> Vec<u32> {
+    let grouping = part.filters.iter().filter(|filter| filter.group_by);
+    let numbers: BTreeSet<u32> = grouping
+        .filter_map(|filter| names.number(Kind::TagName, &filter.tag))
+        .collect();
+    numbers.into_iter().collect()
 }
 
 /// What keeps series apart: the values of the group tags, or everything when nothing is to be aggregated.
-fn key(part: &Part, name: &SeriesName) -> Vec<String> {
+fn key(part: &Part, tsuid: &Tsuid, tags: &[u32]) -> Vec<u32> {
+    let values = tsuid.tags.iter();
     if part.aggregator == Aggregator::None {
-        return name.tags.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
+        return values.flat_map(|(tag, value)| [*tag, *value]).collect();
     }
-    let group_tags: BTreeSet<&str> = part
-        .filters
-        .iter()
-        .filter(|filter| filter.group_by)
-        .map(|filter| filter.tag.as_str())
-        .collect();
-    group_tags
-        .into_iter()
-        .map(|tag| name.tag(tag).unwrap_or_default().to_owned())
+    values
+        .filter(|(tag, _)| tags.contains(tag))
+        .map(|(_, value)| *value)
         .collect()
 }
 
-fn prepare(part: &Part, query: &Query, scan: &Range<i64>, run: Run) -> Run {
-    let run = match part.downsample {
-        Some(downsample) => downsample.apply(&run, scan.clone(), query.start..query.end),
+fn prepare(part: &Part, query: &Query, scan: &Range<i64>, run: Run) -> Result<Run, String> {
+    let run = match &part.downsample {
+        Some(downsample) => downsample.apply(&run, scan.clone(), query.start..query.end)?,
         None => run,
     };
-    match part.rate {
-        Some(rate) => rate.apply(&run),
-        None => run,
-    }
+    Ok(match part.rate {
+        true => part.rate_options.unwrap_or_default().apply(&run),
+        false => run,
+    })
 }
 
 impl Group {
-    /// Tags that all its series have, with the same value or with several.
-    fn tags(&self) -> (Vec<&(String, String)>, Vec<&str>) {
-        let Some((first, others)) = self.names.split_first() else {
-            return Default::default();
-        };
-        let everywhere = first
-            .tags
-            .iter()
-            .filter(|(tag, _)| others.iter().all(|name| name.tag(tag).is_some()));
-        let (same, several): (Vec<_>, Vec<_>) =
-            everywhere.partition(|(tag, value)| others.iter().all(|name| name.tag(tag) == Some(value)));
-        (same, several.into_iter().map(|(tag, _)| tag.as_str()).collect())
+    pub(super) fn metric(&self) -> &str {
+        self.names.first().map_or("", |name| &name.metric)
     }
 
-    fn write(&self, query: &Query, out: &mut Vec<u8>) {
-        let (tags, aggregated) = self.tags();
-        out.extend_from_slice(b"{\"metric\":");
-        write_string(self.names.first().map_or("", |name| &name.metric), out);
-        out.extend_from_slice(b",\"tags\":{");
-        for (index, (tag, value)) in tags.into_iter().enumerate() {
-            separate(index, out);
-            write_string(tag, out);
-            out.push(b':');
-            write_string(value, out);
+    /// The tags that have one value in all its series that have them, and those that have several, in the order of their
+    /// numbers.
+    pub(super) fn tags(&self, names: &Names) -> (Vec<&(String, String)>, Vec<&str>) {
+        let mut same: Vec<&(String, String)> = Vec::new();
+        let mut several: Vec<&str> = Vec::new();
+        for pair in self.names.iter().flat_map(|name| &name.tags) {
+            let (tag, value) = pair;
+            if several.contains(&tag.as_str()) {
+                continue;
+            }
+            match same.iter().position(|(known, _)| known == tag) {
+                None => same.push(pair),
+                Some(at) if same[at].1 != *value => {
+                    same.remove(at);
+                    several.push(tag);
+                }
+                Some(_) => {}
+            }
         }
-        out.extend_from_slice(b"},\"aggregateTags\":[");
-        for (index, tag) in aggregated.into_iter().enumerate() {
-            separate(index, out);
-            write_string(tag, out);
-        }
-        let [open, colon, close] = if query.arrays { ["[", ",", "]"] } else { ["{", ":", "}"] };
-        out.extend_from_slice(format!("],\"dps\":{open}").as_bytes());
-        for (index, (time, number)) in self.run.iter().enumerate() {
-            separate(index, out);
-            let time = if query.millis { *time } else { *time / 1000 };
-            let value = match number {
-                Number::Integer(integer) => integer.to_string(),
-                Number::Float(float) if float.is_nan() && self.nulls => "null".into(),
-                Number::Float(float) => double(*float),
-            };
-            let pair = if query.arrays {
-                format!("[{time}{colon}{value}]")
-            } else {
-                format!("\"{time}\"{colon}{value}")
-            };
-            out.extend_from_slice(pair.as_bytes());
-        }
-        out.extend_from_slice(format!("{close}}}").as_bytes());
-    }
-}
-
-fn separate(index: usize, out: &mut Vec<u8>) {
-    if index > 0 {
-        out.push(b',');
+        several.sort_by_key(|tag| names.number(Kind::TagName, tag));
+        (same, several)
     }
 }

@@ -1,47 +1,105 @@
-//! Points in time as `/api/query` takes them, in milliseconds since 1970.
+//! Points in time as OpenTSDB's `DateTime` reads them, in milliseconds since 1970.
 //!
-//! Relative (`1h-ago`, `now`), a number (10 digits and fewer are seconds, more are milliseconds, `1364410924.250` is both)
-//! or a date in UTC (`2012/10/08-13:35:00`, shorter down to the day). Months are 30 days, years 365, as OpenTSDB has them.
+//! Relative (`1h-ago`, `now`), a number (10 digits and fewer are seconds, more are milliseconds, of `1364410924.25` the dot is
+//! taken out; `1364410924250ms`), or a date of exactly 10, 16 or 19 characters (`2012/10/08`, `2012/10/08-13:35`,
+//! `2012/10/08-13:35:00`, or with a blank for the dash) in a time zone. Months are 30 days there, years 365. Dates are read
+//! as leniently as Java reads them: the 31st of February is the 3rd of March.
 //!
 //! Called by `mod.rs`, and by `result.rs` for stored points; the clock is an argument.
 
-/// Reads a time; the error says which rule it broke.
-pub(crate) fn millis(text: &str, now: i64) -> Result<i64, String> {
-    if text == "now" {
+use jiff::civil;
+use jiff::tz::TimeZone;
+
+use crate::point::number;
+
+/// Reads a time in a zone, by name; without one it is UTC. The error says which rule it broke.
+pub(crate) fn millis(text: &str, zone: Option<&str>, now: i64) -> Result<i64, String> {
+    if let Some(digits) = text.strip_suffix("ms").filter(|digits| is_digits(digits)) {
+        return number::integer(digits);
+    }
+    let lower = text.to_lowercase();
+    if lower == "now" {
         return Ok(now);
     }
-    if let Some(span) = text.strip_suffix("-ago") {
-        return Ok(now - duration(span)?);
+    if lower.ends_with("-ago") {
+        return Ok(now - duration(&text[..text.len() - 4])?);
     }
     if text.contains(['/', ':']) {
-        return date(text).ok_or_else(|| format!("Invalid date: {text}"));
+        return date(text, zone);
     }
-    number(text).ok_or_else(|| format!("Invalid time: {text}"))
+    timestamp(text)
 }
 
-/// Reads `1m`, `500ms`, `2d`.
+/// Reads `1m`, `500ms`, `2D`: a number, anything, and at its end the unit.
 pub(crate) fn duration(text: &str) -> Result<i64, String> {
-    let invalid = || format!("Invalid duration (number): {text}");
+    if text.is_empty() {
+        return Err("Cannot parse null or empty duration".into());
+    }
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (count, unit) = text.split_at(digits);
-    let count: i64 = count.parse().map_err(|_| invalid())?;
-    let unit = match unit {
-        "ms" => 1,
-        "s" => SECOND,
-        "m" => 60 * SECOND,
-        "h" => 3600 * SECOND,
-        "d" => DAY,
-        "w" => 7 * DAY,
-        "n" => 30 * DAY,
-        "y" => 365 * DAY,
+    if digits == text.len() {
+        return Err(format!("Invalid duration, must have an integer and unit: {text}"));
+    }
+    let count: i64 = text[..digits]
+        .parse()
+        .map_err(|_| format!("Invalid duration (number): {text}"))?;
+    if count <= 0 {
+        return Err(format!("Zero or negative duration: {text}"));
+    }
+    let seconds = match text.chars().next_back().map(|unit| unit.to_ascii_lowercase()) {
+        Some('s') if text[..text.len() - 1].ends_with('m') => return Ok(count),
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86_400,
+        Some('w') => 7 * 86_400,
+        Some('n') => 30 * 86_400,
+        Some('y') => 365 * 86_400,
         _ => return Err(format!("Invalid duration (suffix): {text}")),
     };
-    match count.checked_mul(unit) {
-        Some(0) => Err(format!("Zero or negative duration: {text}")),
-        Some(millis) => Ok(millis),
-        None => Err(invalid()),
-    }
+    count
+        .checked_mul(seconds * SECOND)
+        .ok_or_else(|| format!("Duration must be < Long.MAX_VALUE ms: {text}"))
 }
+
+/// A time zone by one of Java's names for it.
+pub(crate) fn zone(name: &str) -> Option<TimeZone> {
+    let name = SHORT_NAMES
+        .iter()
+        .find(|(short, _)| *short == name)
+        .map_or(name, |(_, long)| long);
+    // Names are matched in any case there, and letter by letter here.
+    let found = jiff::tz::db().get(name).ok()?;
+    (found.iana_name() == Some(name)).then_some(found)
+}
+
+/// Java's own short names.
+const SHORT_NAMES: [(&str, &str); 25] = [
+    ("ACT", "Australia/Darwin"),
+    ("AET", "Australia/Sydney"),
+    ("AGT", "America/Argentina/Buenos_Aires"),
+    ("ART", "Africa/Cairo"),
+    ("AST", "America/Anchorage"),
+    ("BET", "America/Sao_Paulo"),
+    ("BST", "Asia/Dhaka"),
+    ("CAT", "Africa/Harare"),
+    ("CNT", "America/St_Johns"),
+    ("CST", "America/Chicago"),
+    ("CTT", "Asia/Shanghai"),
+    ("EAT", "Africa/Addis_Ababa"),
+    ("ECT", "Europe/Paris"),
+    ("IET", "America/Indiana/Indianapolis"),
+    ("IST", "Asia/Kolkata"),
+    ("JST", "Asia/Tokyo"),
+    ("MIT", "Pacific/Apia"),
+    ("NET", "Asia/Yerevan"),
+    ("NST", "Pacific/Auckland"),
+    ("PLT", "Asia/Karachi"),
+    ("PNT", "America/Phoenix"),
+    ("PRT", "America/Puerto_Rico"),
+    ("PST", "America/Los_Angeles"),
+    ("SST", "Pacific/Guadalcanal"),
+    ("VST", "Asia/Ho_Chi_Minh"),
+];
 
 /// A timestamp's milliseconds, whether it is one of seconds or of milliseconds: by its size, as OpenTSDB tells them apart.
 pub(crate) fn of_point(timestamp: i64) -> i64 {
@@ -52,65 +110,73 @@ pub(crate) fn of_point(timestamp: i64) -> i64 {
     }
 }
 
-const SECOND: i64 = 1000;
-const DAY: i64 = 86_400 * SECOND;
+pub(crate) const SECOND: i64 = 1000;
 
-fn number(text: &str) -> Option<i64> {
-    if let Some((seconds, millis)) = text.split_once('.') {
-        let exact = millis.len() == 3;
-        let millis: i64 = millis.parse().ok()?;
-        return if exact {
-            seconds.parse::<i64>().ok()?.checked_mul(SECOND)?.checked_add(millis)
-        } else {
-            None
-        };
-    }
-    let number: i64 = text.parse().ok()?;
-    if text.len() <= 10 {
-        Some(number * SECOND)
-    } else {
-        Some(number)
-    }
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn date(text: &str) -> Option<i64> {
-    let (day, clock) = match text.split_once(['-', ' ']) {
-        Some((day, clock)) => (day, clock),
-        None => (text, "0:0:0"),
+fn timestamp(text: &str) -> Result<i64, String> {
+    let invalid = |rule: String| format!("Invalid time: {text}. {rule}");
+    let number = match text.split_once('.') {
+        Some((seconds, millis))
+            if seconds.len() == 10 && is_digits(seconds) && is_digits(millis) && millis.len() <= 3 =>
+        {
+            number::integer(&format!("{seconds}{millis}"))
+        }
+        Some(_) => {
+            let rule = "Millisecond timestamps must be in the format <seconds>.<ms> where the milliseconds are limited to 3 digits";
+            return Err(invalid(rule.into()));
+        }
+        None => number::integer(text),
     };
-    let [year, month, day] = numbers(day, '/')?[..] else {
-        return None;
-    };
-    let (hour, minute, second) = match numbers(clock, ':')?[..] {
-        [hour, minute, second] => (hour, minute, second),
-        [hour, minute] => (hour, minute, 0),
-        _ => return None,
-    };
-    let in_range = (1..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    let on_the_clock = hour < 24 && minute < 60 && second < 60;
-    if !in_range || !on_the_clock {
-        return None;
+    let number = number.map_err(&invalid)?;
+    if number < 0 {
+        return Err(invalid("Negative timestamps are not supported.".into()));
     }
-    Some(days(year, month, day) * DAY + (hour * 3600 + minute * 60 + second) * SECOND)
+    Ok(if text.len() <= 10 { number * SECOND } else { number })
 }
 
-fn numbers(text: &str, separator: char) -> Option<Vec<i64>> {
-    text.split(separator)
-        .map(|number| number.parse::<u32>().ok().map(i64::from))
-        .collect()
-}
-
-/// Days from 1970/01/01, by counting years from March, so that the leap day is the last one.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
+fn date(text: &str, zone_name: Option<&str>) -> Result<i64, String> {
+    let separator = if text.contains('-') { '-' } else { ' ' };
+    let pattern: &[char] = match text.chars().count() {
+        10 => &['/', '/'],
+        16 => &['/', '/', separator, ':'],
+        19 => &['/', '/', separator, ':', ':'],
+        _ => return Err(format!("Invalid absolute date: {text}")),
     };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    let since_march = (153 * month + 2) / 5 + day - 1;
-    const DAYS_TO_1970: i64 = 719_468;
-    year * 365 + leap_days + since_march - DAYS_TO_1970
+    let zone = match zone_name.filter(|name| !name.is_empty()) {
+        Some(name) => zone(name).ok_or_else(|| format!("Invalid timezone name: {name}"))?,
+        None => TimeZone::UTC,
+    };
+    let invalid = || format!("Invalid date: {text}. Unparseable date: \"{text}\"");
+    let mut rest = text;
+    let mut numbers = [0_i64; 6];
+    for (index, number) in numbers.iter_mut().enumerate().take(pattern.len() + 1) {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        *number = rest[..digits].parse().map_err(|_| invalid())?;
+        rest = &rest[digits..];
+        if let Some(separator) = pattern.get(index) {
+            rest = rest.strip_prefix(*separator).ok_or_else(invalid)?;
+        }
+    }
+    lenient(numbers, &zone).ok_or_else(invalid)
+}
+
+/// Year, month, day, hour, minute, second: what is too large runs over into the next.
+fn lenient([year, month, day, hour, minute, second]: [i64; 6], zone: &TimeZone) -> Option<i64> {
+    let months = year * 12 + month - 1;
+    let (year, month) = (months.div_euclid(12), months.rem_euclid(12) + 1);
+    let first = civil::date(i16::try_from(year).ok().filter(|year| *year <= 9999)?, month as i8, 1);
+    let beyond = jiff::Span::new()
+        .try_days(day - 1)
+        .and_then(|span| span.try_hours(hour))
+        .and_then(|span| span.try_minutes(minute))
+        .and_then(|span| span.try_seconds(second));
+    let clock = first.at(0, 0, 0, 0).checked_add(beyond.ok()?).ok()?;
+    // Of an hour that comes twice Java takes the second one.
+    let timestamp = zone.to_ambiguous_timestamp(clock).later().ok()?;
+    Some(timestamp.as_millisecond())
 }
 
 #[cfg(test)]
@@ -122,39 +188,64 @@ mod tests {
         let now = 1_700_000_000_000;
         let cases = [
             ("now", now),
+            ("NOW", now),
             ("1h-ago", now - 3_600_000),
+            ("1H-AGO", now - 3_600_000),
+            ("1.5h-ago", now - 3_600_000),
             ("500ms-ago", now - 500),
             ("1n-ago", now - 30 * 86_400_000),
             ("1356998400", 1_356_998_400_000),
             ("1356998400123", 1_356_998_400_123),
             ("1356998400.123", 1_356_998_400_123),
+            // The dot is taken out, and what is left is milliseconds: 1970.
+            ("1356998400.5", 13_569_984_005),
+            ("1356998400000ms", 1_356_998_400_000),
             ("0", 0),
             ("1970/01/02-00:00:00", 86_400_000),
             ("2013/01/01-00:00:00", 1_356_998_400_000),
             ("2013/01/01 00:00", 1_356_998_400_000),
             ("2013/01/01", 1_356_998_400_000),
+            ("2012/13/01", 1_356_998_400_000),
+            ("2012/12/31-24:00", 1_356_998_400_000),
             ("2024/02/29-12:34:56", 1_709_210_096_000),
-            ("2099/01/01-00:00:00", 4_070_908_800_000),
         ];
         for (text, millis) in cases {
-            assert_eq!(super::millis(text, now), Ok(millis), "{text}");
+            assert_eq!(super::millis(text, None, now), Ok(millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_in_its_zone() {
+        let at = |zone, text| millis(text, Some(zone), 0);
+        assert_eq!(at("Asia/Shanghai", "2023/11/15-06:13:20"), Ok(1_700_000_000_000));
+        assert_eq!(at("PST", "2023/11/14-14:13:20"), Ok(1_700_000_000_000));
+        assert_eq!(at("", "2023/11/14-22:13:20"), Ok(1_700_000_000_000));
+        // The hour that comes twice, and the one that does not come.
+        assert_eq!(at("America/New_York", "2023/11/05-01:30"), Ok(1_699_165_800_000));
+        assert_eq!(at("America/New_York", "2023/03/12-02:30"), Ok(1_678_606_200_000));
+        for zone in ["No/Where", "asia/shanghai", "GMT+1"] {
+            assert_eq!(at(zone, "2023/11/15"), Err(format!("Invalid timezone name: {zone}")));
+            assert_eq!(at(zone, "1700000000"), Ok(1_700_000_000_000), "no date, no zone");
         }
     }
 
     #[test]
     fn refuses_what_is_no_time() {
         for text in [
-            "",
             "yesterday",
             "1x-ago",
             "-ago",
             "0s-ago",
-            "2013/13/01",
-            "2013/01/01-25:00:00",
+            "5-ago",
+            "2013/1/1",
+            "2013/01/01-5",
+            "2013-01-01",
             "12.5",
+            "-5",
+            "1e9",
             "1/2",
         ] {
-            assert!(millis(text, 0).is_err(), "{text}");
+            assert!(millis(text, None, 0).is_err(), "{text}");
         }
     }
 }

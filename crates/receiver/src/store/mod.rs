@@ -14,6 +14,7 @@ pub(crate) mod collisions;
 mod inner;
 pub(crate) mod intake;
 pub(crate) mod journal;
+pub(crate) mod names;
 pub(crate) mod refusals;
 pub(crate) mod series;
 pub(crate) mod table;

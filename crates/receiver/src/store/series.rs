@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
+use crate::point::number::Number;
 use crate::store::Point;
 
 /// A series as the outside sees it: metric and tags, the tags sorted by name.
@@ -61,10 +62,13 @@ pub(crate) struct Series {
     pub(crate) bytes: usize,
 }
 
-/// Who wrote a cell: a connection by its number, which fits into the cell. Two whose numbers are 65 535 apart are taken
-/// for one, so a collision may be missed, and none is made up.
+/// Who wrote a cell: a connection by its number, which fits into the cell, and over which wire. Two whose numbers are
+/// 32 767 apart are taken for one, so a collision may be missed, and none is made up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Writer(u16);
+
+/// Set in the number of one that writes over HTTP.
+const OVER_HTTP: u16 = 1 << 15;
 
 impl Writer {
     /// None that is known: the journal.
@@ -72,7 +76,16 @@ impl Writer {
 
     /// The connection of that number.
     pub(crate) fn connection(number: u64) -> Writer {
-        Writer((number % u64::from(u16::MAX)) as u16 + 1)
+        Writer((number % u64::from(OVER_HTTP - 1)) as u16 + 1)
+    }
+
+    /// The same connection, which speaks HTTP.
+    pub(crate) fn over_http(self) -> Writer {
+        Writer(self.0 | OVER_HTTP)
+    }
+
+    fn is_http(self) -> bool {
+        self.0 & OVER_HTTP != 0
     }
 }
 
@@ -138,7 +151,7 @@ impl Series {
             timestamp: cell.timestamp,
             value: cell.value.to_text(),
             copies: cell.copies,
-            identical: cell.identical,
+            identical: cell.is(IDENTICAL),
         })
     }
 
@@ -151,7 +164,7 @@ impl Series {
             copies: 1,
             writer: origin.writer,
             spelling: origin.spelling,
-            identical: true,
+            marks: IDENTICAL,
         };
         if self.cells.back().is_none_or(|last| last.timestamp < timestamp) {
             let cell = cell();
@@ -186,10 +199,30 @@ pub(crate) struct Cell {
     /// Who wrote it last.
     pub(crate) writer: Writer,
     pub(crate) spelling: u8,
-    pub(crate) identical: bool,
+    marks: u8,
 }
 
+/// Every copy of the cell was the same bytes.
+const IDENTICAL: u8 = 1;
+
+/// OpenTSDB has the cell twice: it was written in two encodings, which do not overwrite each other.
+const TWICE: u8 = 2;
+
 impl Cell {
+    fn is(&self, mark: u8) -> bool {
+        self.marks & mark != 0
+    }
+
+    /// Whether OpenTSDB has it twice, and can therefore not read it.
+    pub(crate) fn is_twice(&self) -> bool {
+        self.is(TWICE)
+    }
+
+    /// The bytes OpenTSDB would store for its value.
+    pub(crate) fn encoding(&self) -> Option<Encoding> {
+        encoding(self.value.bytes(), self.writer)
+    }
+
     /// Bytes of memory.
     fn bytes(&self) -> usize {
         let beyond = match &self.value {
@@ -209,9 +242,18 @@ impl Cell {
             (true, false) => Stored::Respelled,
             (false, _) => Stored::Conflict,
         };
-        self.identical &= stored == Stored::Duplicate;
+        if stored != Stored::Duplicate {
+            self.marks &= !IDENTICAL;
+        }
         self.spelling = spelling;
         let before = std::mem::replace(&mut self.writer, writer);
+        // The same text over the same wire is the same encoding.
+        if (stored == Stored::Conflict || before.is_http() != writer.is_http())
+            && encoding(self.value.bytes(), before).map(|encoding| encoding.kind)
+                != encoding(value, writer).map(|encoding| encoding.kind)
+        {
+            self.marks |= TWICE;
+        }
         if stored != Stored::Conflict {
             return (stored, None);
         }
@@ -220,6 +262,26 @@ impl Cell {
         (stored, by_another.then_some(overwritten))
     }
 }
+
+/// How OpenTSDB stores a value: its bytes, and which kind of number they are, which is part of the cell's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Encoding {
+    kind: u8,
+    pub(crate) bytes: Vec<i8>,
+}
+
+fn encoding(value: &[u8], writer: Writer) -> Option<Encoding> {
+    let number = Number::parse(str::from_utf8(value).ok()?).ok()?;
+    let (bytes, kind) = match number {
+        // Over HTTP every float takes eight bytes.
+        Number::Float(float) if writer.is_http() => (float.to_be_bytes().map(u8::cast_signed).to_vec(), FLOAT_OF_EIGHT),
+        number => number.stored(),
+    };
+    Some(Encoding { kind, bytes })
+}
+
+/// A float's mark, and its length less one.
+const FLOAT_OF_EIGHT: u8 = 8 | 7;
 
 /// What a tag takes beside its text: two strings.
 const TAG_BYTES: usize = 2 * size_of::<String>();
@@ -342,6 +404,36 @@ mod tests {
     }
 
     #[test]
+    fn a_value_in_another_encoding_stands_beside_the_first() {
+        let twice = |first: &[u8], second: &[u8], http: bool| {
+            let mut series = series();
+            let telnet = Writer::connection(1);
+            let writer = if http {
+                Writer::connection(2).over_http()
+            } else {
+                telnet
+            };
+            series.put(
+                1,
+                first,
+                Origin {
+                    spelling: 0,
+                    writer: telnet,
+                },
+            );
+            series.put(1, second, Origin { spelling: 0, writer });
+            series.cells[0].is_twice()
+        };
+        assert!(twice(b"1", b"300", false) && twice(b"1", b"1.0", false) && twice(b"1.5", b"0.1", false));
+        assert!(
+            twice(b"0.5", b"0.5", true),
+            "a float takes eight bytes over HTTP and four over telnet"
+        );
+        assert!(!twice(b"1", b"2", false) && !twice(b"1.5", b"2.5", false) && !twice(b"0.1", b"0.1", true));
+        assert!(!twice(b"5", b"5", true));
+    }
+
+    #[test]
     fn a_cell_is_forty_bytes() {
         assert_eq!(size_of::<Cell>(), 40);
     }
@@ -361,9 +453,9 @@ mod tests {
         let mut series = series();
         put(&mut series, 1, b"1", 0);
         assert_eq!(put(&mut series, 1, b"1", 0), Stored::Duplicate);
-        assert!(series.cells[0].identical);
+        assert!(series.cells[0].is(IDENTICAL));
         assert_eq!(put(&mut series, 1, b"1", 1), Stored::Respelled);
-        assert!(!series.cells[0].identical);
+        assert!(!series.cells[0].is(IDENTICAL));
         assert_eq!(put(&mut series, 1, b"1.0", 1), Stored::Conflict);
         assert_eq!(series.cells[0].value.bytes(), b"1.0");
         assert_eq!(series.cells[0].copies, 4);

@@ -16,6 +16,7 @@ use hashbrown::HashMap;
 use crate::point::number::{self, Number};
 use crate::point::put::Put;
 use crate::store::collisions::Collisions;
+use crate::store::names::Names;
 use crate::store::series::{Origin, Parts, Series, SeriesName, Spelling, Stored, UNSPELLED, Writer};
 
 /// How much a table holds.
@@ -37,6 +38,7 @@ pub(crate) struct Table {
     points: usize,
     /// Of all series.
     bytes: usize,
+    pub(crate) names: Names,
     pub(crate) collisions: Collisions,
     pub(crate) evicted_points: u64,
     pub(crate) evicted_series: u64,
@@ -75,6 +77,7 @@ impl Table {
             newest: NONE,
             points: 0,
             bytes: 0,
+            names: Names::default(),
             collisions: Collisions::default(),
             evicted_points: 0,
             evicted_series: 0,
@@ -205,7 +208,8 @@ impl Table {
             }
         }
         // The oldest series may have no points any more, and the last one stays, however long its value is.
-        while self.points > self.limits.points || (self.bytes > self.limits.bytes && self.points > 1) {
+        while self.points > self.limits.points || (self.bytes + self.names.bytes > self.limits.bytes && self.points > 1)
+        {
             self.drop_oldest_cell(self.oldest);
         }
         stored
@@ -233,6 +237,7 @@ impl Table {
             self.evicted_points += lost as u64;
             self.remove(self.oldest);
         }
+        self.names.meet(&name);
         let series = Series::new(name);
         self.bytes += series.bytes;
         let fresh = Slot {
@@ -279,6 +284,7 @@ impl Table {
         self.unlink(slot);
         if let Some(series) = self.slots[slot as usize].series.take() {
             self.bytes -= series.bytes;
+            self.names.leave(&series.name);
             for spelling in &series.spellings {
                 self.spellings.remove(spelling);
             }

@@ -26,6 +26,8 @@ pub struct Tolerance {
     pub non_numbers: bool,
     /// Accept anything after the value.
     pub trailing: bool,
+    /// Accept an escaped half of a pair of surrogates, as U+FFFD.
+    pub lone_surrogates: bool,
 }
 
 /// A text that is not JSON.
@@ -300,13 +302,19 @@ impl<'a> Reader<'a> {
                     Ok(second @ 0xdc00..=0xdfff) => 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00),
                     _ => {
                         self.offset = before;
+                        if self.tolerance.lone_surrogates {
+                            return Ok(char::REPLACEMENT_CHARACTER);
+                        }
                         return Err(self.error("the second of a pair of surrogates is expected"));
                     }
                 }
             }
             _ => first,
         };
-        char::from_u32(code).ok_or_else(|| self.error("the first of a pair of surrogates is expected"))
+        match char::from_u32(code) {
+            None if self.tolerance.lone_surrogates => Ok(char::REPLACEMENT_CHARACTER),
+            read => read.ok_or_else(|| self.error("the first of a pair of surrogates is expected")),
+        }
     }
 
     /// Reads one `\uXXXX`.
@@ -497,6 +505,7 @@ mod tests {
         let tolerance = Tolerance {
             non_numbers: true,
             trailing: true,
+            ..Tolerance::default()
         };
         for text in ["NaN", "Infinity", "-Infinity"] {
             assert_eq!(parse_with(text.as_bytes(), tolerance), Ok(Json::Number(text)));
@@ -513,5 +522,26 @@ mod tests {
             (MAX_DEPTH, "at most 64 levels are allowed")
         );
         parse("[".repeat(1_000_000).as_bytes()).unwrap_err();
+    }
+
+    #[test]
+    fn half_a_pair_of_surrogates_is_tolerated_when_told() {
+        let tolerance = Tolerance {
+            lone_surrogates: true,
+            ..Tolerance::default()
+        };
+        for (text, read) in [
+            (r#""\ud800""#, "\u{fffd}"),
+            (r#""\ud800x""#, "\u{fffd}x"),
+            (r#""\udc00x""#, "\u{fffd}x"),
+            (r#""\ud83d\ude00""#, "\u{1f600}"),
+        ] {
+            assert_eq!(
+                parse_with(text.as_bytes(), tolerance),
+                Ok(Json::String(read.into())),
+                "{text}"
+            );
+            assert_eq!(parse(text.as_bytes()).is_ok(), !read.contains('\u{fffd}'), "{text}");
+        }
     }
 }

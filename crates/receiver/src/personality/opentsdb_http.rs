@@ -83,7 +83,7 @@ fn below_api(
         false => Err(Complaint::method(method)),
     };
     Some(match place.endpoint {
-        "put" | "rollup" | "histogram" if tsd.setup.read_only => Err(not_found()),
+        "put" | "rollup" | "histogram" if tsd.setup.read_only => Ok(not_found()),
         "put" if method == "POST" => {
             let body = match asked.inflated() {
                 Inflated::Whole(body) => body,
@@ -93,7 +93,7 @@ fn below_api(
             };
             asked.decoded(&body).and_then(|body| put(&body, asked, points))
         }
-        "put" => is_one_of(&["POST"]).and(Err(not_found())),
+        "put" => Err(Complaint::method(method)),
         "version" => is_one_of(&["GET", "POST"]).map(|()| Reply::json(json::object(VERSION.into_iter()))),
         "config" => is_one_of(&["GET", "POST"]).map(|()| Reply::json(tsd.config())),
         "dropcaches" => is_one_of(&["GET", "DELETE"]).map(|()| Reply::json(DROPPED)),
@@ -104,7 +104,7 @@ fn below_api(
         // There are none.
         "tree" if place.below.is_empty() && method == "GET" => Ok(Reply::json("[]")),
         "tree" => Err(Complaint::left_out("/api/tree")),
-        _ => Err(not_found()),
+        _ => Ok(not_found()),
     })
 }
 
@@ -112,7 +112,7 @@ fn below_api(
 fn outside(asked: &Asked<'_>) -> Reply {
     let as_json = asked.parameters.given("json");
     match asked.path.as_str() {
-        "/api" => not_found().reply(),
+        "/api" => not_found(),
         path if path.starts_with("/s/") => Reply {
             head: Reply::new(404, "application/json", "").head,
             ..Reply::error(404, "Page not found")
@@ -148,8 +148,9 @@ fn put(body: &[u8], asked: &Asked<'_>, points: &dyn Points) -> Result<Reply, Com
     }
 }
 
-fn not_found() -> Complaint {
-    Complaint::new(404, "Endpoint not found")
+/// Without the trace that every other complaint shows.
+fn not_found() -> Reply {
+    Reply::error(404, "Endpoint not found")
 }
 
 const DROPPED: &str = "{\"message\":\"Caches dropped\",\"status\":\"200\"}";

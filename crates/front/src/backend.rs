@@ -12,6 +12,8 @@
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use tokio::sync::mpsc;
+
 use crate::conduct::{Conduct, Ending, Gate};
 use crate::http::{Head, Reply};
 use crate::limits::Deadline;
@@ -157,6 +159,10 @@ pub enum AtHead {
 pub enum Response {
     /// It is answered.
     Reply(Reply),
+    /// It is answered part by part: the head of this, its body, then each part as it comes. The connection ends with them,
+    /// and the channel closes when the peer leaves. Whoever makes the parts is not waited for, and waits for a peer that
+    /// reads slowly as the channel has it.
+    Stream(Reply, mpsc::Receiver<Vec<u8>>),
     /// The connection ends without an answer.
     End,
     /// A fault: nothing is said until the peer leaves.

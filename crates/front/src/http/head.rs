@@ -20,6 +20,20 @@ pub struct Head {
 const MOST_FIELDS: usize = 100;
 
 impl Head {
+    /// A head of HTTP/1.1 with these fields.
+    #[must_use]
+    pub fn new(method: &str, target: &str, fields: &[(&str, &str)]) -> Head {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Head {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            minor: 1,
+            fields: fields.collect(),
+        }
+    }
+
     /// Reads a head and returns it with its length; `None` while there is more to come, an error if it is none.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, httparse::Error> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];

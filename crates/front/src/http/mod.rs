@@ -101,6 +101,12 @@ async fn exchange<B: Backend>(stream: &mut Stream<'_, B>, peer: Peer, served: &S
     let keeps_alive = asks_to_stay && !stream.session().leaves();
     match response {
         Response::Reply(reply) => stream.write(&ended(reply, keeps_alive)).await?,
+        Response::Stream(mut reply, parts) => {
+            reply.say_it_is_the_last(minor);
+            stream.write(&reply.bytes(minor)).await?;
+            stream.pour(parts).await?;
+            return Ok(false);
+        }
         Response::End => return Ok(false),
         Response::Silence => {
             stream.wait_for_end().await?;

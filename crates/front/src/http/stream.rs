@@ -7,6 +7,7 @@
 use std::io;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admission::Share;
@@ -227,6 +228,36 @@ impl<'a, B: Backend> Stream<'a, B> {
             }
         }
         Ok(())
+    }
+
+    /// Writes parts as they come, to their end; what the peer says meanwhile is not heard.
+    pub(super) async fn pour(&mut self, mut parts: mpsc::Receiver<Vec<u8>>) -> Result<(), Over> {
+        loop {
+            self.obey()?;
+            let leaves = Ready {
+                reads: true,
+                writes: false,
+            };
+            let part = tokio::select! {
+                biased;
+                () = self.session.changed() => continue,
+                part = parts.recv() => part,
+                ready = self.transport.ready(leaves) => {
+                    ready.map_err(|_| Over::Gone)?;
+                    match read_into(self.transport, CHUNK, &mut self.read) {
+                        Ok(0) => return Err(Over::Gone),
+                        Ok(_) => self.read.clear(),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(_) => return Err(Over::Gone),
+                    }
+                    continue;
+                }
+            };
+            match part {
+                Some(part) => self.write(&part).await?,
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Answers while the peer may still be sending, and ends the connection so that the peer can read that.

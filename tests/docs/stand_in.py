@@ -6,6 +6,8 @@ import sys
 
 command, *arguments = sys.argv[1:]
 if arguments[:1] == ["serve"] and not {"-h", "--grafana"} & set(arguments):
+    # No browser: nobody is there to look.
+    arguments = [each for each in arguments if each != "--open"]
     for name in ("--port", "-p"):
         if name in arguments:
             at = arguments.index(name)

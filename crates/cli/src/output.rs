@@ -83,6 +83,13 @@ impl Output {
         }
     }
 
+    /// Writes a line of a log to standard error, without the command's name.
+    pub(crate) fn log(&self, line: impl Display) {
+        if !self.sink().quiet {
+            self.to_stderr(&format!("{line}\n"), false);
+        }
+    }
+
     /// Whether a line on standard error had these words.
     pub(crate) fn has_said(&self, words: &str) -> bool {
         self.sink().said.contains(words)

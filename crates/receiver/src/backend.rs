@@ -7,6 +7,7 @@
 //!
 //! Every answer is there when the call returns: what is stored is as safe as it gets.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::http;
 use crate::state::Shared;
 use crate::store::series::Writer;
 use crate::telnet::Telnet;
+use crate::watch::Watched;
 
 /// What the front serves.
 pub(crate) struct Receiving(pub(crate) Arc<Shared>);
@@ -29,6 +31,8 @@ pub(crate) struct Session {
     fate: Fate,
     writer: Writer,
     telnet: Telnet,
+    watched: Option<Watched>,
+    peer: SocketAddr,
 }
 
 impl Backend for Receiving {
@@ -42,18 +46,21 @@ impl Backend for Receiving {
         }
     }
 
-    fn open(&self, _peer: &Peer, port: &Port) -> Session {
-        let mut writer = Writer::UNKNOWN;
+    fn open(&self, peer: &Peer, port: &Port) -> Session {
+        let mut number = 0;
         self.0.store.count(|counts| {
             counts.connections += 1;
             counts.open += 1;
-            writer = Writer::connection(counts.connections);
+            number = counts.connections;
         });
+        let watch = self.0.watch.as_ref();
         let mut session = Session {
             fate: self.0.faults.fate_of_accepted(&port.listening),
             shared: Arc::clone(&self.0),
-            writer,
+            writer: Writer::connection(number),
             telnet: Telnet::default(),
+            watched: watch.map(|watch| watch.opened(number, peer.address)),
+            peer: peer.address,
         };
         session.count_half_open();
         session
@@ -67,9 +74,13 @@ impl Backend for Receiving {
         let shared = &*self.0;
         let counted = shared.faults.strikes_points();
         let before = if counted { shared.store.counts().puts } else { 0 };
+        let lines_before = session.telnet.lines();
         let mut intake = shared.store.intake(session.writer);
         let taken = session.telnet.take(lines, replies, &mut intake, shared, &session.fate);
         drop(intake);
+        if let Some(watched) = &session.watched {
+            watched.lines(&lines[..taken.bytes], session.telnet.lines() - lines_before);
+        }
         if counted {
             shared.faults.arrived(shared.store.counts().puts - before);
         }
@@ -92,7 +103,14 @@ impl Backend for Receiving {
         });
     }
 
-    fn at_head(&self, _session: &mut Session, head: &Head) -> AtHead {
+    fn at_head(&self, session: &mut Session, head: &Head) -> AtHead {
+        if http::asked_page(head, session.peer, &self.0).is_some() {
+            session.fate.spare();
+            if let Some(watched) = &session.watched {
+                watched.connection().is_the_pages();
+            }
+            return AtHead::ReadOn;
+        }
         self.0.voice.at_head(head)
     }
 
@@ -102,7 +120,14 @@ impl Backend for Receiving {
     }
 
     async fn request(&self, session: &mut Session, request: Request) -> Response {
-        http::respond(request, session.writer, &self.0).await
+        if let Some(watched) = &session.watched {
+            watched.request(&request.head.method, &request.head.target, request.body.len());
+        }
+        let response = http::respond(request, session.writer, &self.0).await;
+        if let (Response::Reset, Some(watched)) = (&response, &mut session.watched) {
+            watched.ends("reset by a fault");
+        }
+        response
     }
 
     fn last(&self, reply: &mut Reply, minor: u8) {
@@ -127,6 +152,19 @@ impl Backend for Receiving {
     }
 }
 
+/// Tells whoever looks on how it ended.
+impl Drop for Session {
+    fn drop(&mut self) {
+        let ending = self.fate.ending().or(self.telnet.struck());
+        if let (Some(ending), Some(watched)) = (ending, &mut self.watched) {
+            watched.ends(match ending {
+                Ending::Reset => "reset by a fault",
+                Ending::Close | Ending::Written => "closed by a fault",
+            });
+        }
+    }
+}
+
 impl Session {
     fn count_half_open(&mut self) {
         if self.fate.goes_half_open() {
@@ -141,6 +179,9 @@ impl Conduct for Session {
     }
 
     fn received(&mut self, bytes: usize) {
+        if let Some(watched) = &self.watched {
+            watched.connection().received(bytes);
+        }
         self.fate.received(bytes);
         self.count_half_open();
     }

@@ -12,6 +12,7 @@ use potsdb_front::Limits;
 use potsdb_front::Tls;
 
 use crate::faults::Faults;
+use crate::page::Visitors;
 use crate::personality::Personality;
 
 /// Which server a receiver is, how it listens, what it keeps and how it misbehaves.
@@ -62,6 +63,10 @@ pub struct Config {
     /// Keep each put line as it came, refused ones too, in order of arrival, at most 1 GiB. Points that come over HTTP
     /// and are accepted are kept as the lines they stand for.
     pub keep_lines: bool,
+    /// Remember the latest connections, lines and refusals, bounded, for [`Receiver::happenings`](crate::Receiver::happenings).
+    pub watch: bool,
+    /// Who may see the page that shows all this in a browser, at `/`. Default: nobody.
+    pub page: Visitors,
     /// How to misbehave from the start.
     pub faults: Faults,
 }
@@ -89,6 +94,8 @@ impl Default for Config {
             #[cfg(feature = "tls")]
             tls: None,
             keep_lines: false,
+            watch: false,
+            page: Visitors::default(),
             faults: Faults::default(),
         }
     }

@@ -1,21 +1,28 @@
 //! The receiver's HTTP: one request, past the faults, to the queries or else to the personality.
 //!
 //! ```text
-//! struck by a fault? --> base path --> query/api.rs, or else the personality --> struck? --> answer
+//! for the page? --> struck by a fault? --> base path --> query/api.rs, or else the personality --> struck? --> answer
 //! ```
 //!
 //! The front has read it, within its limits and after the login. Nothing here locks the store for longer than a read.
 
-use potsdb_front::{Reply, Request, Response};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use potsdb_front::{Head, Reply, Request, Response};
 
 use crate::faults::Struck;
 use crate::offers::Offers;
+use crate::page::Page;
 use crate::request::Asked;
 use crate::state::Shared;
 use crate::store::series::Writer;
 
 /// Answers a request, or does not, as the faults have it.
 pub(crate) async fn respond(request: Request, writer: Writer, shared: &Shared) -> Response {
+    if let Some((page, path)) = asked_page(&request.head, request.peer.address, shared) {
+        return page.answer(&request, &path).await;
+    }
     let (keeps_alive, minor) = (request.head.keeps_alive(), request.head.minor);
     let Some(mut reply) = reply(request, writer, shared).await else {
         return Response::End;
@@ -38,6 +45,14 @@ pub(crate) async fn respond(request: Request, writer: Writer, shared: &Shared) -
             Response::Bytes(with_wrong_length(reply, error))
         }
     }
+}
+
+/// The page, if a request is for that, and the path that it asks for.
+pub(crate) fn asked_page<'a>(head: &Head, peer: SocketAddr, shared: &'a Shared) -> Option<(&'a Arc<Page>, String)> {
+    let page = shared.page.as_ref()?;
+    let path = head.path().to_ascii_lowercase();
+    let path = path.strip_prefix(&shared.base_path)?;
+    page.is_asked_for(head, path, peer).then(|| (page, path.to_owned()))
 }
 
 /// The answer to a request; none ends the connection.

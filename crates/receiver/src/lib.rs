@@ -42,6 +42,7 @@
 //!   [`Wanted`]; [`Refused`] is a point that was not taken, in the server's words.
 //! - [`Point`] is what it stored, with how often it came; [`Counts`] is everything it counted.
 //! - [`Collision`] names a series that two connections write at the same time with other values.
+//! - [`Happening`] is a connection or a refusal, for a log: [`Receiver::happenings`].
 //! - [`Faults`] and [`FaultSwitch`] make it reset connections, lose answers, throttle, restart; [`Offsets`] and
 //!   [`Occasions`] say when.
 //!
@@ -60,6 +61,7 @@ mod found;
 mod http;
 mod json;
 mod offers;
+mod page;
 mod personality;
 mod point;
 mod query;
@@ -68,12 +70,14 @@ mod request;
 mod state;
 mod store;
 mod telnet;
+mod watch;
 
 pub use config::Config;
 pub use counts::Counts;
 pub use faults::{FaultSwitch, Faults, Occasions, Offsets};
 pub use found::Found;
 pub use found::wanted::{Missing, Wanted};
+pub use page::Visitors;
 pub use personality::Personality;
 pub use point::value::Value;
 #[cfg(feature = "tls")]
@@ -84,3 +88,4 @@ pub use store::Point;
 pub use store::collisions::Collision;
 pub use store::refusals::Refused;
 pub use store::series::SeriesName;
+pub use watch::{Happened, Happening, Happenings, Seen};

@@ -27,6 +27,7 @@ use crate::store::Point;
 use crate::store::collisions::Collision;
 use crate::store::refusals::Refused;
 use crate::store::series::SeriesName;
+use crate::watch::{Happenings, Seen};
 
 /// A running server; dropping it stops it.
 pub struct Receiver {
@@ -181,6 +182,28 @@ impl Receiver {
     /// The latest thousand refused points, oldest first, with what was said to them.
     pub fn refused(&self) -> Vec<Refused> {
         self.shared.store.lock().refusals.all()
+    }
+
+    /// What happened since its caller last read: connections and refusals, at most a thousand of each. Nothing unless
+    /// [`Config::watch`].
+    ///
+    /// ```
+    /// # use potsdb_receiver::{Config, Receiver, Seen};
+    /// # use std::{io::Write, net::TcpStream, time::Duration};
+    /// let receiver = Receiver::start(Config { watch: true, ..Config::default() })?;
+    /// TcpStream::connect(receiver.address())?.write_all(b"put m 1 x h=a\n")?;
+    /// receiver.wait_until(Duration::from_secs(5), |counts| counts.refused == 1);
+    /// let mut seen = Seen::default();
+    /// let log: Vec<String> = receiver.happenings(&mut seen).list.iter().map(|one| one.what.to_string()).collect();
+    /// assert!(log[0].ends_with(" opened"));
+    /// assert!(log[1].starts_with("#1 refused \"put m 1 x h=a\": \"put: invalid value"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn happenings(&self, seen: &mut Seen) -> Happenings {
+        let watch = self.shared.watch.as_ref();
+        watch.map_or_else(Happenings::default, |watch| {
+            Happenings::since(seen, watch, &self.shared.store)
+        })
     }
 
     /// Forgets every point, refusal, collision and kept line. The counts go on, and so does a journal.

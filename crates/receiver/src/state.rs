@@ -7,18 +7,23 @@ use potsdb_front::Limits;
 
 use crate::config::Config;
 use crate::faults::FaultSwitch;
+use crate::page::{Page, Visitors};
 use crate::personality::{Setup, Voice};
 use crate::point::put::Rules;
 use crate::query::api::Api;
 use crate::store::Store;
 use crate::store::journal::Journal;
 use crate::store::table::Bounds;
+use crate::watch::Watch;
 
 /// What every connection sees.
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) api: Api,
-    pub(crate) faults: FaultSwitch,
+    pub(crate) faults: Arc<FaultSwitch>,
+    /// What connections do, if anybody looks on.
+    pub(crate) watch: Option<Arc<Watch>>,
+    pub(crate) page: Option<Arc<Page>>,
     pub(crate) voice: Box<dyn Voice>,
     /// What the front takes from peers.
     pub(crate) limits: Limits,
@@ -60,10 +65,19 @@ impl Shared {
             unfinished: config.limits.unfinished.max(body),
             ..config.limits
         };
+        let faults = Arc::new(FaultSwitch::new(config.faults));
+        let has_page = config.page != Visitors::Nobody;
+        let watch = (config.watch || has_page).then(Arc::<Watch>::default);
+        let page = watch.as_ref().filter(|_| has_page).map(|watch| {
+            let (store, faults, watch) = (Arc::clone(&store), Arc::clone(&faults), Arc::clone(watch));
+            Arc::new(Page::new(config.page, config.personality, store, faults, watch))
+        });
         Ok(Shared {
             api: Api::new(Arc::clone(&store), voice.keeps_both()),
             store,
-            faults: FaultSwitch::new(config.faults),
+            faults,
+            watch,
+            page,
             voice,
             limits,
             base_path: config.base_path.trim_end_matches('/').to_ascii_lowercase(),

@@ -59,6 +59,16 @@ impl Telnet {
         Taken { bytes, flow }
     }
 
+    /// How many lines have come.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// The fault that ends it, if one does.
+    pub(crate) fn struck(&self) -> Option<Ending> {
+        self.struck
+    }
+
     /// A line came that is not looked at.
     pub(crate) fn left_out(&mut self) {
         self.lines += 1;

@@ -39,7 +39,7 @@ datasources:
 }
 
 /// How the machine itself reaches a server that listens there.
-fn host(address: IpAddr) -> String {
+pub(super) fn host(address: IpAddr) -> String {
     match address {
         address if address.is_unspecified() || address.is_loopback() && address.is_ipv4() => "localhost".into(),
         IpAddr::V4(address) => address.to_string(),

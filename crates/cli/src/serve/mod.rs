@@ -7,7 +7,7 @@ use std::fs::OpenOptions;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
@@ -20,11 +20,15 @@ use crate::{Outcome, options, signals};
 
 mod collided;
 mod grafana;
+mod log;
 mod misbehaving;
+mod page;
 mod taking;
 
 use collided::Collided;
+use log::Log;
 use misbehaving::{GRAMMAR, Misbehaving};
+use page::Shown;
 use taking::Taking;
 
 /// Run a server for development and tests
@@ -53,6 +57,13 @@ pub(crate) struct Serve {
     /// Print a file that makes this server a data source of Grafana's, and end
     #[arg(long, conflicts_with = "json")]
     grafana: bool,
+
+    #[command(flatten)]
+    shown: Shown,
+
+    /// Log connections and refused points as they come, to standard error
+    #[arg(short, long)]
+    verbose: bool,
 
     #[command(flatten)]
     settings: Settings,
@@ -138,12 +149,14 @@ impl Serve {
             return self.print_provisioning(output);
         }
         let (json, stopping) = (self.json, self.misbehaving.stopping);
+        let mut log = self.verbose.then(Log::new);
         let address = SocketAddr::new(self.listen, self.port);
         let (events, signal) = mpsc::channel();
         signals::on_signal(move |_, _| {
             let _ = events.send(());
         })?;
         let base_path = self.settings.base_path.clone();
+        let shown = self.shown.clone();
         let journal = self.keeping.journal.clone();
         if let Some(journal) = &journal {
             check_journal(journal).with_context(|| format!("cannot keep a journal in {}", journal.display()))?;
@@ -157,17 +170,28 @@ impl Serve {
         } else {
             output.say(format_args!("listening on {address}: {url} and {http}"));
         }
+        shown.open(scheme, address, &base_path, output);
 
         // The signal thread keeps its end for ever, so this ends with a signal and not before.
+        let look = log.as_ref().map_or(LOOK, |_| log::LOOK);
         let mut collided = Collided::default();
-        while signal.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+        let mut tell = || {
             collided.tell(&receiver, output);
+            if let Some(log) = &mut log {
+                log.tell(&receiver, output, Instant::now());
+            }
+        };
+        while signal.recv_timeout(look) == Err(RecvTimeoutError::Timeout) {
+            tell();
         }
         if let Some(stopping) = stopping {
             receiver.faults().stopping(true);
             receiver.wait_until(stopping, |counts| counts.open == 0);
         }
-        collided.tell(&receiver, output);
+        tell();
+        if let Some(log) = &mut log {
+            log.sum_up(output);
+        }
         let counts = receiver.close();
         if json {
             output.json(&object(&counts));
@@ -224,6 +248,10 @@ impl Serve {
                 );
             }
         }
+        anyhow::ensure!(
+            !self.shown.opens_nothing(),
+            "--open has no effect with --page off: there is nothing to open"
+        );
         if self.keeping.forget.is_some() && self.keeping.journal.is_none() && !self.misbehaving.restarts() {
             anyhow::bail!("--forget has no effect without --journal or --restart: nothing else loses points");
         }
@@ -254,6 +282,8 @@ impl Serve {
             auth_header: settings.auth_header,
             limits: taking.limits(),
             tls: taking.tls()?,
+            watch: self.verbose,
+            page: self.shown.visitors(),
             faults: self.misbehaving.faults(),
             ..Config::default()
         })

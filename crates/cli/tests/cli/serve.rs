@@ -297,3 +297,57 @@ fn a_provisioning_file_for_grafana_is_printed_and_nothing_is_served() {
     let ended = potsdb(&["serve", "--grafana", "--port", "0"]).with_code(2);
     assert!(ended.err.contains("--port 0"), "{}", ended.err);
 }
+
+#[test]
+fn verbose_logs_connections_and_refusals_as_they_come() {
+    let (server, url) = serve(&["-v"]);
+    let mut peer = TcpStream::connect(url.trim_start_matches("tsdb://")).unwrap();
+    let opened = server.notes(" opened");
+    assert!(opened[9..].starts_with(" #1 127.0.0.1:"), "{opened}");
+    peer.write_all(b"put m 1767225600 x\x1b[31m h=a\n").unwrap();
+    let refused = server.notes(" refused ");
+    let quoted = r#" #1 refused "put m 1767225600 x\u{1b}[31m h=a": "put: invalid value: "#;
+    assert!(refused.contains(quoted) && !refused.contains('\x1b'), "{refused}");
+    drop(peer);
+    let ended = server.notes(" closed: 1 line, ");
+    assert!(ended.contains(" bytes in "), "{ended}");
+    assert_eq!(counts(server, 0)["refused"], 1);
+}
+
+#[test]
+fn a_flood_of_refusals_is_summed_up() {
+    let (server, url) = serve(&["-v"]);
+    let mut peer = TcpStream::connect(url.trim_start_matches("tsdb://")).unwrap();
+    peer.write_all(&b"put m 1767225600 x h=a\n".repeat(5_000)).unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    peer.read_to_end(&mut Vec::new()).unwrap();
+    server.signal("TERM");
+    let log = server.wait().with_code(0).err;
+    let left_out = log.lines().filter_map(|line| line.split_once(" more left out"));
+    let left_out: usize = left_out
+        .map(|(before, _)| before.rsplit(' ').next().unwrap().parse::<usize>().unwrap())
+        .sum();
+    let told = log.lines().count() - log.matches(" more left out").count();
+    assert!((20..=60).contains(&told), "{told} lines: {log}");
+    assert_eq!(told + left_out, 5_002, "the opening, the refusals and the end: {log}");
+}
+
+#[test]
+fn the_page_is_for_browsers_and_only_if_it_is_on() {
+    let asked = |options: &[&str], accept: &str| {
+        let (server, url) = serve(options);
+        let mut peer = TcpStream::connect(url.trim_start_matches("tsdb://")).unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
+        peer.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        peer.read_to_string(&mut answer).unwrap();
+        counts(server, 0);
+        answer
+    };
+    let page = asked(&[], "text/html,*/*");
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("<title>potsdb serve</title>"));
+    assert!(asked(&[], "*/*").starts_with("HTTP/1.1 404"), "as before");
+    assert!(asked(&["--page", "off"], "text/html").starts_with("HTTP/1.1 404"));
+    let ended = potsdb(&["serve", "--page", "off", "--open"]).with_code(2);
+    assert!(ended.err.contains("--open has no effect"), "{}", ended.err);
+}

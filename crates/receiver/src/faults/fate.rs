@@ -22,6 +22,8 @@ struct Cut {
 pub(crate) struct Fate {
     cut: Option<Cut>,
     half_open: Option<u64>,
+    /// No fault strikes it.
+    is_spared: bool,
     /// That it is half-open was said.
     told: bool,
     line: Option<u64>,
@@ -49,6 +51,7 @@ impl Fate {
         Fate {
             cut: [ordered, reset, close].into_iter().flatten().min_by_key(|cut| cut.at),
             half_open: faults.half_open_after.of(connection),
+            is_spared: false,
             told: false,
             line: faults.close_at_line.of(connection),
             overlong: faults.close_overlong,
@@ -57,6 +60,12 @@ impl Fate {
             orders,
             now,
         }
+    }
+
+    /// Spares the connection every fault from here on: it is the page's, which switches them.
+    pub(crate) fn spare(&mut self) {
+        self.is_spared = true;
+        (self.cut, self.half_open, self.line, self.overlong) = (None, None, None, false);
     }
 
     /// How many of `wanted` bytes may be read before something happens.
@@ -89,11 +98,11 @@ impl Fate {
     }
 
     pub(crate) fn reads(&self) -> bool {
-        !self.now.stall_reading && !self.is_half_open()
+        self.is_spared || !self.now.stall_reading && !self.is_half_open()
     }
 
     pub(crate) fn answers(&self) -> bool {
-        !self.now.stall_answers && !self.is_half_open()
+        self.is_spared || !self.now.stall_answers && !self.is_half_open()
     }
 
     /// Whether the server is stopping: it reads and answers, and stores nothing.
@@ -124,7 +133,7 @@ impl Fate {
 
     fn apply(&mut self) {
         self.now = self.orders.borrow_and_update().clone();
-        if self.now.strike.number != self.struck {
+        if self.now.strike.number != self.struck && !self.is_spared {
             self.struck = self.now.strike.number;
             let at = self.received.saturating_add(self.now.strike.after);
             if self.cut.is_none_or(|cut| at < cut.at) {

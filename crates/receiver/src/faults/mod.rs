@@ -46,6 +46,15 @@ pub struct FaultSwitch {
     of_points: AtomicBool,
 }
 
+/// What is switched: the plan, and what was ordered beside it.
+pub(crate) struct Now {
+    pub(crate) faults: Faults,
+    /// The port is closed.
+    pub(crate) is_down: bool,
+    pub(crate) stalls_reading: bool,
+    pub(crate) stalls_answers: bool,
+}
+
 /// What every connection, and the listener, obeys at once.
 #[derive(Clone, Debug, Default)]
 struct Orders {
@@ -152,6 +161,11 @@ impl FaultSwitch {
         self.change(Some(Kind::Lose), |faults| faults.lose_answers = answers);
     }
 
+    /// Resets the connection in place of these answers, counted from now on, as [`Faults::cut_answers`] says.
+    pub fn cut_answers(&self, answers: Occasions) {
+        self.change(Some(Kind::Cut), |faults| faults.cut_answers = answers);
+    }
+
     /// Refuses the points of these metrics, as [`Faults::refuse_points`] says, or with an empty list those of none.
     pub fn refuse_points(&self, metrics: Vec<String>) {
         self.change(None, |faults| faults.refuse_points = metrics);
@@ -180,6 +194,17 @@ impl FaultSwitch {
     /// Ends every fault.
     pub fn resume(&self) {
         self.set(Faults::default());
+    }
+
+    /// What is switched now.
+    pub(crate) fn now(&self) -> Now {
+        let orders = self.orders.borrow().clone();
+        Now {
+            faults: self.plan().faults.clone(),
+            is_down: orders.down || orders.deaf,
+            stalls_reading: orders.stall_reading,
+            stalls_answers: orders.stall_answers,
+        }
     }
 
     /// What a connection is in for that was accepted after the listener last looked.

@@ -18,11 +18,14 @@ const ENDPOINTS: [&str; 10] = [
     "potsdb",
 ];
 
-/// Whether a request line asks for any of this.
+/// Whether a request line asks for any of this, or for the page.
 pub(crate) fn is_asked_for(request_line: &[u8]) -> bool {
     let target = request_line.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
     let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
-    str::from_utf8(path).is_ok_and(|path| asked(&path.to_ascii_lowercase()).is_some())
+    str::from_utf8(path).is_ok_and(|path| {
+        let path = path.to_ascii_lowercase();
+        asked(&path).is_some() || path == "/" || path.starts_with("/potsdb/page/")
+    })
 }
 
 /// A path below `/api`, in its version.

@@ -13,7 +13,7 @@ use hashbrown::HashMap;
 use potsdb_wire::json::write_string;
 
 use crate::json;
-use crate::store::series::SeriesName;
+use crate::store::series::{SeriesName, Writer};
 
 /// A series that two connections wrote at the same time with other values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Collision {
     pub before: String,
     /// The value that is there now.
     pub after: String,
+    /// Who wrote the two.
+    pub(crate) writers: [Writer; 2],
 }
 
 impl Display for Collision {
@@ -39,6 +41,7 @@ impl Display for Collision {
             timestamp,
             before,
             after,
+            ..
         } = self;
         let often = if *times == 1 {
             "once".to_owned()
@@ -63,8 +66,9 @@ pub(crate) struct Collisions {
 }
 
 impl Collisions {
-    /// Notes that a value was overwritten.
-    pub(crate) fn note(&mut self, series: &Arc<SeriesName>, timestamp: i64, before: &[u8], after: &[u8]) {
+    /// Notes that a value was overwritten: the one before and the one after, each with who wrote it.
+    pub(crate) fn note(&mut self, series: &Arc<SeriesName>, timestamp: i64, values: [(&[u8], Writer); 2]) {
+        let [(before, before_by), (after, after_by)] = values;
         self.all += 1;
         let is_known = self.series.contains_key(series);
         let length = series.length() + before.len() + after.len();
@@ -79,6 +83,7 @@ impl Collisions {
             timestamp,
             before: text(before),
             after: text(after),
+            writers: [before_by, after_by],
         };
         self.series.insert(Arc::clone(series), collision);
     }
@@ -125,18 +130,20 @@ impl Collisions {
 mod tests {
     use super::*;
 
-    fn series(metric: &str) -> Arc<SeriesName> {
-        Arc::new(SeriesName {
+    fn note(collisions: &mut Collisions, metric: &str, timestamp: i64, [before, after]: [&[u8]; 2]) {
+        let series = Arc::new(SeriesName {
             metric: metric.into(),
             tags: vec![("h".into(), "a".into())],
-        })
+        });
+        let values = [(before, Writer::connection(1)), (after, Writer::connection(2))];
+        collisions.note(&series, timestamp, values);
     }
 
     #[test]
     fn the_latest_of_each_series_is_kept_and_all_are_counted() {
         let mut collisions = Collisions::default();
-        collisions.note(&series("m"), 1, b"1", b"2");
-        collisions.note(&series("m"), 2, b"3", b"4");
+        note(&mut collisions, "m", 1, [b"1", b"2"]);
+        note(&mut collisions, "m", 2, [b"3", b"4"]);
         assert_eq!(
             collisions.named()[0].to_string(),
             "m{h=a} (2 times, the last at 2: 3, then 4)"
@@ -152,14 +159,14 @@ mod tests {
     fn memory_is_bounded_and_the_count_goes_on() {
         let mut collisions = Collisions::default();
         for number in 0..2 * MOST_SERIES {
-            collisions.note(&series(&format!("m{number}")), 1, b"1", b"2");
+            note(&mut collisions, &format!("m{number}"), 1, [b"1", b"2"]);
         }
-        collisions.note(&series("m0"), 1, &[b'1'; LONGEST], b"2");
+        note(&mut collisions, "m0", 1, [&[b'1'; LONGEST], b"2"]);
         assert_eq!(collisions.named().len(), MOST_SERIES);
         assert_eq!(collisions.named()[0].times, 1, "what is too long is not kept");
         assert_eq!(collisions.all, 2 * MOST_SERIES as u64 + 1);
         // A series that has its place goes on being told.
-        collisions.note(&series("m0"), 5, b"1", b"2");
+        note(&mut collisions, "m0", 5, [b"1", b"2"]);
         assert_eq!(collisions.named()[0].timestamp, 5);
     }
 }

@@ -81,7 +81,8 @@ impl Intake<'_> {
     /// Keeps what was said to a point whose refusal is counted already.
     pub(crate) fn keep_refusal(&mut self, line: &str, reason: &str) {
         let inner = self.inner.as_mut().expect("the lock is held until drop");
-        inner.refusals.note(line, reason);
+        let now = inner.table.changes.now;
+        inner.refusals.note(line, reason, self.writer, now);
     }
 
     /// Counts a point that was dropped as if there were no room behind the server.

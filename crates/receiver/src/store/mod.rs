@@ -10,6 +10,7 @@
 //!
 //! Readers copy what they need out: `receiver.rs` for tests, `result.rs` for `/api/query`.
 
+pub(crate) mod changes;
 pub(crate) mod collisions;
 mod inner;
 pub(crate) mod intake;
@@ -20,7 +21,7 @@ pub(crate) mod series;
 pub(crate) mod table;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::counts::Counts;
 use crate::point::put::Rules;
@@ -83,8 +84,10 @@ impl Store {
 
     /// Locks the store for a read's worth of points of one connection.
     pub(crate) fn intake(&self, writer: Writer) -> Intake<'_> {
+        let mut inner = self.lock();
+        inner.table.changes.now = now();
         Intake {
-            inner: Some(self.lock()),
+            inner: Some(inner),
             store: self,
             writer,
             journal: Vec::new(),
@@ -179,4 +182,10 @@ impl Store {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
 }

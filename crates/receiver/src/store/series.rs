@@ -60,11 +60,17 @@ pub(crate) struct Series {
     pub(crate) cells: VecDeque<Cell>,
     /// Bytes of memory: its cells, its names, and the ways they were written.
     pub(crate) bytes: usize,
+    /// How many points came, copies included; after the largest number comes 0.
+    pub(crate) came: u32,
+    /// When the last one came, in seconds since 1970; 0 if from a journal.
+    pub(crate) seen: u32,
+    /// It is on the list of those that changed.
+    pub(crate) is_listed: bool,
 }
 
 /// Who wrote a cell: a connection by its number, which fits into the cell, and over which wire. Two whose numbers are
 /// 32 767 apart are taken for one, so a collision may be missed, and none is made up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Writer(u16);
 
 /// Set in the number of one that writes over HTTP.
@@ -82,6 +88,11 @@ impl Writer {
     /// The same connection, which speaks HTTP.
     pub(crate) fn over_http(self) -> Writer {
         Writer(self.0 | OVER_HTTP)
+    }
+
+    /// The same connection, whatever it speaks.
+    pub(crate) fn over_telnet(self) -> Writer {
+        Writer(self.0 & !OVER_HTTP)
     }
 
     fn is_http(self) -> bool {
@@ -117,6 +128,9 @@ impl Series {
             spellings: Vec::new(),
             before: None,
             cells: VecDeque::new(),
+            came: 0,
+            seen: 0,
+            is_listed: false,
         }
     }
 
@@ -155,9 +169,9 @@ impl Series {
         })
     }
 
-    /// Puts one value; cells stay sorted by timestamp. Gives back a value of another connection's that it overwrote.
+    /// Puts one value; cells stay sorted by timestamp. Gives back a value of another connection's that it overwrote, and whose.
     #[inline]
-    pub(crate) fn put(&mut self, timestamp: i64, value: &[u8], origin: Origin) -> (Stored, Option<Text>) {
+    pub(crate) fn put(&mut self, timestamp: i64, value: &[u8], origin: Origin) -> (Stored, Option<(Text, Writer)>) {
         let cell = || Cell {
             timestamp,
             value: Text::new(value),
@@ -232,7 +246,7 @@ impl Cell {
         size_of::<Cell>() + beyond
     }
 
-    fn again(&mut self, value: &[u8], Origin { spelling, writer }: Origin) -> (Stored, Option<Text>) {
+    fn again(&mut self, value: &[u8], Origin { spelling, writer }: Origin) -> (Stored, Option<(Text, Writer)>) {
         self.copies = self.copies.saturating_add(1);
         let stored = match (
             self.value.bytes() == value,
@@ -259,7 +273,7 @@ impl Cell {
         }
         let overwritten = std::mem::replace(&mut self.value, Text::new(value));
         let by_another = before != writer && before != Writer::UNKNOWN && writer != Writer::UNKNOWN;
-        (stored, by_another.then_some(overwritten))
+        (stored, by_another.then_some((overwritten, before)))
     }
 }
 
@@ -384,14 +398,14 @@ mod tests {
         let mut put = |connection, value: &[u8]| {
             let writer = Writer::connection(connection);
             let (_, overwritten) = series.put(1, value, Origin { spelling: 0, writer });
-            overwritten.map(|text| text.bytes().to_vec())
+            overwritten.map(|(text, writer)| (text.bytes().to_vec(), writer))
         };
         assert_eq!(put(1, b"1"), None);
         assert_eq!(put(1, b"2"), None, "a connection may correct itself");
         assert_eq!(put(2, b"2"), None, "a copy is what a client sends after an outage");
         assert_eq!(put(2, b"3"), None, "and that connection has written it since");
-        assert_eq!(put(3, b"4"), Some(b"3".to_vec()));
-        assert_eq!(put(1, b"5"), Some(b"4".to_vec()));
+        assert_eq!(put(3, b"4"), Some((b"3".to_vec(), Writer::connection(2))));
+        assert_eq!(put(1, b"5"), Some((b"4".to_vec(), Writer::connection(3))));
     }
 
     #[test]

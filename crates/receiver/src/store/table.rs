@@ -15,6 +15,7 @@ use hashbrown::HashMap;
 
 use crate::point::number::{self, Number};
 use crate::point::put::Put;
+use crate::store::changes::Changes;
 use crate::store::collisions::Collisions;
 use crate::store::names::Names;
 use crate::store::series::{Origin, Parts, Series, SeriesName, Spelling, Stored, UNSPELLED, Writer};
@@ -40,6 +41,7 @@ pub(crate) struct Table {
     bytes: usize,
     pub(crate) names: Names,
     pub(crate) collisions: Collisions,
+    pub(crate) changes: Changes,
     pub(crate) evicted_points: u64,
     pub(crate) evicted_series: u64,
 }
@@ -79,6 +81,7 @@ impl Table {
             bytes: 0,
             names: Names::default(),
             collisions: Collisions::default(),
+            changes: Changes::default(),
             evicted_points: 0,
             evicted_series: 0,
         }
@@ -168,10 +171,12 @@ impl Table {
 
     /// Forgets all points; each series remembers its last value.
     pub(crate) fn clear(&mut self) {
-        for series in self.slots.iter_mut().filter_map(|slot| slot.series.as_mut()) {
+        for (slot, series) in (0..).zip(&mut self.slots) {
+            let Some(series) = &mut series.series else { continue };
             let before = series.bytes;
             series.clear();
             self.bytes -= before - series.bytes;
+            self.changes.changed(slot, &mut series.is_listed);
         }
         self.points = 0;
         self.collisions.clear();
@@ -186,6 +191,28 @@ impl Table {
         self.points
     }
 
+    /// How many series there are.
+    pub(crate) fn series_count(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// How many slots for series there are; each has a number below that, and a series or none.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The series in a slot.
+    pub(crate) fn at(&self, slot: u32) -> Option<&Series> {
+        self.slots.get(slot as usize)?.series.as_ref()
+    }
+
+    /// The same for whoever watches: what changes in it from here on is listed again.
+    pub(crate) fn look_at(&mut self, slot: u32) -> Option<&Series> {
+        let series = self.slots.get_mut(slot as usize)?.series.as_mut()?;
+        series.is_listed = false;
+        Some(series)
+    }
+
     #[inline]
     fn store(&mut self, home: Home, timestamp: i64, value: &[u8], writer: Writer) -> Stored {
         self.touch(home.slot);
@@ -197,9 +224,10 @@ impl Table {
         let before = series.bytes;
         let (stored, overwritten) = series.put(timestamp, value, origin);
         self.bytes = self.bytes - before + series.bytes;
-        if let Some(overwritten) = overwritten {
-            self.collisions
-                .note(&series.name, timestamp, overwritten.bytes(), value);
+        self.changes.came(home.slot, series);
+        if let Some((overwritten, by)) = overwritten {
+            let values = [(overwritten.bytes(), by), (value, writer)];
+            self.collisions.note(&series.name, timestamp, values);
         }
         if stored == Stored::New {
             self.points += 1;
@@ -229,8 +257,7 @@ impl Table {
     }
 
     fn create(&mut self, name: SeriesName, own: Parts<'_>) -> Home {
-        let live_series = self.slots.len() - self.free.len();
-        if live_series >= self.limits.series {
+        if self.series_count() >= self.limits.series {
             let oldest = live(&mut self.slots[self.oldest as usize]);
             let lost = oldest.cells.len();
             self.points -= lost;
@@ -282,7 +309,8 @@ impl Table {
 
     fn remove(&mut self, slot: u32) {
         self.unlink(slot);
-        if let Some(series) = self.slots[slot as usize].series.take() {
+        if let Some(mut series) = self.slots[slot as usize].series.take() {
+            self.changes.changed(slot, &mut series.is_listed);
             self.bytes -= series.bytes;
             self.names.leave(&series.name);
             for spelling in &series.spellings {

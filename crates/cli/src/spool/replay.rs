@@ -68,7 +68,7 @@ Examples:
   potsdb spool replay --to https://tsd1 --store https-tsd1-443 /var/spool/potsdb";
 
 /// Options that have no effect, and why.
-const WITHOUT_EFFECT: [(&str, &str); 8] = {
+const WITHOUT_EFFECT: [(&str, &str); 7] = {
     let spool = "what is replayed is in a spool already";
     [
         ("mps", "--rate says how fast"),
@@ -78,7 +78,6 @@ const WITHOUT_EFFECT: [(&str, &str); 8] = {
         ("spool_mode", spool),
         ("spool_bytes", spool),
         ("spool_name", spool),
-        ("close_grace", "--timeout says how long it waits"),
     ]
 };
 
@@ -105,6 +104,8 @@ struct Run<'a> {
     other_wire: u64,
     /// Slots that were left alone.
     left_alone: u64,
+    /// The disk did not give all that is on it.
+    is_unread: bool,
 }
 
 impl Replay {
@@ -142,6 +143,7 @@ impl Replay {
             held: Vec::new(),
             other_wire: 0,
             left_alone: 0,
+            is_unread: false,
         };
         let mut slots = Vec::new();
         for slot in seen.stores.iter().flat_map(|store| &store.slots) {
@@ -187,6 +189,7 @@ impl Replay {
                 (None, 0) if run.other_wire == left => {
                     "they were tried by the other wire, and would be stored twice".to_owned()
                 }
+                (None, 0) if run.is_unread => "the disk does not give them now".to_owned(),
                 (None, 0) => "the client gave them up".to_owned(),
                 (None, _) => {
                     "the server never answers (-o server=victoriametrics or -o ack=none if that is as it should be)"
@@ -231,7 +234,7 @@ impl Run<'_> {
         self.held.push(Held { name, slot });
         let mut from = 0;
         while !self.delivery.has_ended() {
-            let batch = self.batch(&mut from)?;
+            let batch = self.batch(&mut from);
             if batch.is_empty() {
                 break;
             }
@@ -242,15 +245,21 @@ impl Run<'_> {
     }
 
     /// The next lines of the last slot.
-    fn batch(&mut self, from: &mut u64) -> anyhow::Result<Batch> {
+    fn batch(&mut self, from: &mut u64) -> Batch {
         let mut batch = Batch::of(self.held.len() - 1);
         let Some(held) = self.held.last_mut() else {
-            return Ok(batch);
+            return batch;
         };
         while batch.bytes() < BATCH && batch.lines() < self.most {
-            let read = held.slot.store.read(self.clock.now(), *from);
-            let read = read.map_err(|error| anyhow::anyhow!("cannot read {}: {error}", held.name))?;
-            let Some((first, lines)) = read else { break };
+            let (first, lines) = match held.slot.store.read(self.clock.now(), *from) {
+                Ok(Some(read)) => read,
+                Ok(None) => break,
+                Err(error) => {
+                    self.output.note(format_args!("{}: {error}", held.name));
+                    self.is_unread = true;
+                    break;
+                }
+            };
             *from = first + u64::from(lines.points);
             if lines.tried != Tried::Nothing && lines.tried != self.wire {
                 // What may be stored already as the other wire writes it goes by that wire alone.
@@ -259,7 +268,7 @@ impl Run<'_> {
             }
             batch.add(first, (*lines.payload).as_ref());
         }
-        Ok(batch)
+        batch
     }
 }
 

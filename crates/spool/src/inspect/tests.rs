@@ -176,6 +176,20 @@ fn a_slot_that_is_held_is_named_with_its_holder_and_left_so() {
 }
 
 #[test]
+fn a_segment_that_is_just_begun_is_no_damage_while_its_process_runs() {
+    let temp = Temp::new();
+    fill(&temp.0, &[vec![3]], 0);
+    let (slot, _) = place(&temp.0)
+        .claim(&options(), "program: test", Moment::default())
+        .unwrap();
+    std::fs::write(segment(&temp.0, 3), &std::fs::read(segment(&temp.0, 0)).unwrap()[..10]).unwrap();
+    assert_eq!((walked(&temp.0).0.len(), walked(&temp.0).1.damage), (3, vec![]));
+    drop(slot);
+    let damage = walked(&temp.0).1.damage;
+    assert_eq!((damage.len(), damage[0].bytes), (1, 10));
+}
+
+#[test]
 fn damage_is_named_with_file_offset_bytes_and_points() {
     let temp = Temp::new();
     fill(&temp.0, &[vec![2, 3, 4], vec![1]], 0);

@@ -152,6 +152,10 @@ impl Slot {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(named(&segment.name, &error)),
             };
+            if !segment.is_certain && self.is_held() && at + 1 == segments.len() {
+                // It has just been begun: its header was not written when it was found.
+                continue;
+            }
             let behind = segments[at + 1..].iter().find(|segment| segment.is_certain);
             let is_known = behind.is_some_and(|behind| behind.after_torn);
             if walk.segment(segment, file, is_known)?.is_break() {

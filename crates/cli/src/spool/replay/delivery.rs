@@ -92,6 +92,12 @@ impl Batch {
         self.lines.len()
     }
 
+    /// Some of its lines.
+    fn text(&self, lines: &[usize]) -> Vec<u8> {
+        let texts = lines.iter().map(|line| &self.text[self.lines[*line].1.clone()]);
+        texts.flatten().copied().collect()
+    }
+
     /// Adds lines, the first of which is at that position.
     pub(super) fn add(&mut self, first: u64, lines: &[u8]) {
         let mut from = self.text.len();
@@ -154,18 +160,17 @@ impl Delivery {
             let Some(verdicts) = self.send(batch, &part)? else {
                 return Ok(());
             };
-            for (line, why) in &verdicts.bad {
-                self.refuse(batch, *line, why, held, clock);
-            }
             let mut good = part;
-            good.retain(|line| verdicts.bad.iter().all(|(bad, _)| bad != line));
+            for (line, why) in &verdicts.bad {
+                self.refuse(batch, &[*line], why, held, clock);
+            }
+            // Both are in their order.
+            good.retain(|line| verdicts.bad.binary_search_by_key(line, |(bad, _)| *bad).is_err());
             let count = good.len() as u64;
             if verdicts.delivered == count {
                 self.answer(batch, &good);
             } else if verdicts.rejected == count {
-                for line in good {
-                    self.refuse(batch, line, &verdicts.words, held, clock);
-                }
+                self.refuse(batch, &good, &verdicts.words, held, clock);
             } else if verdicts.rejected == 0 {
                 // What is neither stays in the spool.
                 self.counts.unconfirmed += verdicts.unconfirmed;
@@ -179,11 +184,7 @@ impl Delivery {
 
     /// Sends some lines, and waits until all have their verdict. None: it takes too long, or a signal came.
     fn send(&mut self, batch: &Batch, lines: &[usize]) -> anyhow::Result<Option<Verdicts>> {
-        let text: Vec<u8> = lines
-            .iter()
-            .flat_map(|line| &batch.text[batch.lines[*line].1.clone()])
-            .copied()
-            .collect();
+        let text = batch.text(lines);
         let before = self.client.stats();
         self.progress.1 = Instant::now();
         let (mut at, mut number, mut bad) = (0, 0, Vec::new());
@@ -258,12 +259,14 @@ impl Delivery {
         }));
     }
 
-    fn refuse(&mut self, batch: &Batch, line: usize, why: &str, held: &mut [Held], clock: Clock) {
-        let (position, text) = &batch.lines[line];
+    /// These go nowhere again, and are kept for people.
+    fn refuse(&mut self, batch: &Batch, lines: &[usize], why: &str, held: &mut [Held], clock: Clock) {
         let store = &mut held[batch.slot].slot.store;
-        store.reject(clock.now(), &batch.text[text.clone()], why);
-        store.done(*position, 1);
-        self.counts.refused += 1;
+        store.reject(clock.now(), &batch.text(lines), why);
+        for line in lines {
+            store.done(batch.lines[*line].0, 1);
+        }
+        self.counts.refused += lines.len() as u64;
     }
 
     /// Marks what has settled as done with. `all`: waits for it, unless it has ended.

@@ -9,7 +9,7 @@ use potsdb_spool::{Lines, Tried};
 use serde_json::json;
 
 use super::bench::{Bench, STORE, imports, line, open};
-use crate::command::{Running, nobody, receiver, receiver_with};
+use crate::command::{LONG, Running, nobody, receiver, receiver_with};
 
 /// Every point settles at once: the tests have no second to lose.
 const AT_ONCE: [&str; 2] = ["-o", "settle=0"];
@@ -191,6 +191,37 @@ fn a_server_that_goes_and_comes_back_gets_every_point() {
     assert_eq!(ended.json()["delivered"], json!(10_000));
     let came: BTreeSet<String> = receiver.lines().into_iter().collect();
     assert_eq!(came, lines(0..10_000).into_iter().collect());
+}
+
+#[test]
+fn a_signal_ends_it_and_what_was_not_answered_for_stays() {
+    let bench = Bench::with(&[&[3]]);
+    let path = bench.path();
+    let url = nobody();
+    let arguments = [
+        "spool",
+        "replay",
+        path.to_str().unwrap(),
+        "--to",
+        &url,
+        "-o",
+        "close_grace=50ms",
+    ];
+    let replay = Running::start(&arguments);
+    // It has the slot: it has begun.
+    let stat = || bench.spool("stat", &["--json"]).json()["stores"][0]["slots"][0]["held"] == json!(true);
+    let end = Instant::now() + LONG;
+    while !stat() {
+        assert!(Instant::now() < end);
+    }
+    replay.signal("INT");
+    let ended = replay.wait().with_code(130);
+    assert!(
+        ended.err.contains("3 points left in the spool: interrupted"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(bench.spool("cat", &[]).with_code(0).out, imports(0..3));
 }
 
 #[test]

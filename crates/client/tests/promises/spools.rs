@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Instant;
 
+use potsdb::SpoolMode;
 use potsdb_receiver::Faults;
 
 use super::scratch::Scratch;
@@ -255,4 +256,55 @@ fn two_clients_of_one_spool_have_a_slot_each_and_the_survivor_adopts_the_other_o
     });
     ended(&last.close(LONG));
     stored(&receiver, 2_000);
+}
+
+#[test]
+fn the_options_say_the_same_by_url_by_text_and_by_type() {
+    let scratch = Scratch::new("spool");
+    let path = scratch.0.display();
+    let url = format!(
+        "tsdb://localhost?test_mode=true&spool={path}&spool_mode=always&spool_bytes=4MiB&spool_sync=250ms&spool_free=1MiB&spool_name=a"
+    );
+    let by_url = Client::open(&url).unwrap();
+    let plain = || Client::builder("tsdb://localhost?test_mode=true");
+    let texts = [
+        ("spool", path.to_string()),
+        ("spool_mode", "always".to_owned()),
+        ("spool_bytes", "4194304".to_owned()),
+        ("spool_sync", "0.25".to_owned()),
+        ("spool_free", "1MiB".to_owned()),
+        ("spool_name", "a".to_owned()),
+    ];
+    let by_text = texts.iter().fold(plain(), |builder, (name, text)| builder.set(name, text));
+    let by_type = plain()
+        .spool(scratch.0.clone())
+        .spool_mode(SpoolMode::Always)
+        .spool_bytes(4 << 20)
+        .spool_sync(Duration::from_millis(250))
+        .spool_free(1 << 20)
+        .spool_name("a".to_owned());
+    for client in [&by_url, &by_text.build().unwrap(), &by_type.build().unwrap()] {
+        let options = client.options();
+        assert_eq!(options.spool.as_ref(), Some(&scratch.0));
+        assert_eq!((options.spool_mode, options.spool_bytes), (SpoolMode::Always, 4 << 20));
+        assert_eq!((options.spool_sync, options.spool_free), (Duration::from_millis(250), Some(1 << 20)));
+        assert_eq!(options.spool_name.as_deref(), Some("a"));
+    }
+}
+
+#[test]
+fn a_wrong_option_is_an_error_that_names_it_however_it_is_given() {
+    let scratch = Scratch::new("spool");
+    let spooled = || Client::builder("tsdb://localhost?test_mode=true").spool(scratch.0.clone());
+    let plain = || Client::builder("tsdb://localhost?test_mode=true");
+    for (builder, words) in [
+        (spooled().spool_bytes(1), "option spool_bytes: \"1\" is not a number of bytes of at least 2MiB"),
+        (spooled().set("spool_bytes", "1"), "option spool_bytes: \"1\" is not a number of bytes of at least 2MiB"),
+        (spooled().set("spool_mode", "x"), "option spool_mode: \"x\" is not overflow or always"),
+        (plain().spool_mode(SpoolMode::Always), "option spool_mode: it has no effect without a spool"),
+        (plain().set("spool_bytes", "1GiB"), "option spool_bytes: it has no effect without a spool"),
+    ] {
+        let error = builder.build().unwrap_err().to_string();
+        assert!(error.starts_with(words), "{error}");
+    }
 }

@@ -69,8 +69,13 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// What the file system says; or the path is a link, or others than this user can write in the folder.
+    /// The path, and what the file system says; or the path is a link, or others than this user can write in the folder.
     pub fn at(path: &Path) -> io::Result<Folder> {
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        Folder::made_at(path).map_err(named)
+    }
+
+    fn made_at(path: &Path) -> io::Result<Folder> {
         if let Some(above) = path.parent() {
             std::fs::create_dir_all(above)?;
         }
@@ -94,7 +99,7 @@ impl Folder {
         let status = rustix::fs::fstat(&folder)?;
         let others = Mode::from_raw_mode(status.st_mode).intersects(Mode::WGRP | Mode::WOTH);
         if others || status.st_uid != rustix::process::geteuid().as_raw() {
-            let why = "the spool's folder is another user's, or others can write in it: make it 0700";
+            let why = "it is another user's, or others can write in it: make it 0700";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
         Ok(Folder(folder))

@@ -183,7 +183,7 @@ words! {
     Repeats, "repeats": "first" => First, "keep" => Keep;
     Precision, "precision": "seconds" => Seconds, "milliseconds" => Milliseconds;
     Invalid, "invalid": "drop" => Drop, "raise" => Raise, "replace" => Replace;
- SpoolMode, "spool_mode": "overflow" => Overflow, "always" => Always;
+    SpoolMode, "spool_mode": "overflow" => Overflow, "always" => Always;
     Ack, "ack": "auto" => Auto, "none" => None, "accepted" => Accepted, "stored" => Stored;
 }
 

@@ -17,6 +17,7 @@ use crate::config::credentials::check_header;
 use crate::config::secret::Secret;
 
 pub(super) const MIB: usize = 1024 * 1024;
+const GIB: usize = 1024 * MIB;
 
 /// How values of one kind are written, and which are legal.
 pub(super) struct Form<T> {
@@ -299,6 +300,7 @@ fn bytes(text: &str) -> Result<usize, String> {
 
 fn shown_bytes(size: usize) -> String {
     match size {
+        _ if size > 0 && size.is_multiple_of(GIB) => format!("{}GiB", size / GIB),
         _ if size > 0 && size.is_multiple_of(MIB) => format!("{}MiB", size / MIB),
         _ => size.to_string(),
     }

@@ -10,8 +10,8 @@
 //! | `completions`, `man` | for the shell and the manual |
 //! | `options`, `statistics`, `output`, `signals`, `request` | what the subcommands share |
 //!
-//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run; 128 and a
-//! signal's number in place of 1 if that came first.
+//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run, 3 those that were not
+//! are kept in the spool; 128 and a signal's number in place of 1 if that came first.
 
 #![forbid(unsafe_code)]
 
@@ -54,6 +54,7 @@ Exit codes:
   0      all delivered; check: points can be sent; spool: nothing is wrong
   1      some points were not delivered; check: points cannot be sent; spool: something is wrong
   2      could not run
+  3      some points are not delivered yet: they are kept in the spool (-o spool=FOLDER)
   128+N  instead of 1, if signal N ended it (serve exits with 0)";
 
 #[derive(Debug, Subcommand)]
@@ -73,6 +74,8 @@ enum Command {
 enum Outcome {
     AllDelivered,
     NotAllDelivered,
+    /// What was not is in the spool.
+    Kept,
     /// This signal came before all were delivered.
     Interrupted(i32),
     /// Nothing could be done, and why has been said.
@@ -119,6 +122,7 @@ fn main() -> ExitCode {
         Ok(Outcome::AllDelivered) => ExitCode::SUCCESS,
         Ok(Outcome::NotAllDelivered) => ExitCode::from(1),
         Ok(Outcome::CouldNotRun) => ExitCode::from(2),
+        Ok(Outcome::Kept) => ExitCode::from(3),
         Ok(Outcome::Interrupted(signal)) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)),
         Err(error) => {
             output.error(format_args!("{error:#}"));

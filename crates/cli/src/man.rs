@@ -107,6 +107,8 @@ const EXIT_STATUS: &str = "\
      cannot be sent, or not to every host. spool: something is damaged, missing or left.
 2    The command could not run: wrong arguments, no such option, no file that can be
      read, no room for its output.
+3    Some points were not delivered, and all of them are kept in the spool. The next run
+     with the same spool and server delivers them.
 130  In place of 1: SIGINT came before all points were delivered.
 143  In place of 1: SIGTERM did.
 send ends at the first signal, and where it stands at the second. pipe and demo then

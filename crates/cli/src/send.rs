@@ -89,7 +89,10 @@ impl Send {
         if self.json {
             output.json(&json!(statistics::object(&stats)));
         }
-        Ok(Outcome::delivered_until(delivered, signal))
+        Ok(match statistics::all_kept(&stats) {
+            true => Outcome::Kept,
+            false => Outcome::delivered_until(delivered, signal),
+        })
     }
 }
 

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use potsdb::binding::ClientBinding as _;
-use potsdb::{Ack, Client, Report, Stats};
+use potsdb::{Ack, Client, Report, SpoolStats, Stats};
 use serde_json::{Map, Value, json};
 
 use crate::output::Output;
@@ -47,11 +47,26 @@ pub(crate) fn object(stats: &Stats) -> Map<String, Value> {
         })
     });
     object.insert("by_metric".into(), Value::Array(metrics.collect()));
+    object.insert("spool".into(), stats.spool.as_ref().map_or(Value::Null, spool));
     object.insert(
         "last_answer_seconds".into(),
         json!(stats.last_answer.map(|latency| latency.as_secs_f64())),
     );
     object
+}
+
+fn spool(spool: &SpoolStats) -> Value {
+    json!({
+        "bytes": spool.bytes,
+        "segments": spool.segments,
+        "slots": spool.slots,
+        "unsynced": spool.unsynced,
+        "oldest_seconds": spool.oldest.map(|age| age.as_secs_f64()),
+        "full_in_seconds": spool.full_in.map(|time| time.as_secs_f64()),
+        "syncs": spool.syncs,
+        "stalled": spool.stalled,
+        "off": spool.off,
+    })
 }
 
 /// Returns true when every point the client took has been delivered, and none of them is in doubt.
@@ -61,6 +76,12 @@ pub(crate) fn object(stats: &Stats) -> Map<String, Value> {
 pub(crate) fn all_delivered(stats: &Stats) -> bool {
     let settled = stats.late_errors == 0 || stats.unsettled == 0;
     stats.accepted + stats.adopted == stats.delivered() && settled
+}
+
+/// Returns true when every point that has not been delivered is kept in the spool, and there is one.
+pub(crate) fn all_kept(stats: &Stats) -> bool {
+    let settled = stats.late_errors == 0 || stats.unsettled == 0;
+    stats.spooled > 0 && stats.accepted + stats.adopted == stats.delivered() + stats.spooled && settled
 }
 
 /// Whether the options say that nobody answers for points.
@@ -104,6 +125,7 @@ pub(crate) fn undelivered(client: &Client, stats: &Stats, ended: &str, heard: &H
         (dropped.queue_full, "the queue was full (overflow)".to_owned()),
         (dropped.stopped, "the client was stopped".to_owned()),
         (dropped.spool_full, "the spool was full".to_owned()),
+        (dropped.spool_damaged, "the spool was damaged".to_owned()),
         (dropped.test_mode, "test_mode touches no network".to_owned()),
     ] {
         if count > 0 {

@@ -7,7 +7,8 @@
 //! main          waits for the end or for a signal, then closes the client     tells the outcome
 //! ```
 //!
-//! The end of the input waits until everything is delivered, unless `--timeout` says how long. The first Ctrl-C or
+//! The end of the input waits until everything is delivered, unless `--timeout` says how long. With a spool it does not wait for a
+//! server that is not there: the points are on disk. The first Ctrl-C or
 //! SIGTERM lets the lines in hand go on to the client and gives the rest `close_grace`; the second ends that too.
 
 mod badlines;
@@ -44,7 +45,8 @@ pub(crate) struct Pipe {
     /// Files to read one after the other; - is standard input, which is also read when there is none
     files: Vec<PathBuf>,
 
-    /// Give up this long after the end of the input [default: when everything is delivered]
+    /// Give up this long after the end of the input [default: when everything is delivered or, with a spool, no server is
+    /// there]
     #[arg(long, value_name = "TIME", value_parser = options::patience, allow_hyphen_values = true)]
     timeout: Option<Duration>,
 
@@ -123,6 +125,9 @@ impl Pipe {
         let all_taken = taken.bad + taken.unsent + taken.unread == 0;
         if taken.lines == 0 && reader.has_read_nothing() {
             return Ok(Outcome::CouldNotRun);
+        }
+        if all_taken && statistics::all_kept(&stats) {
+            return Ok(Outcome::Kept);
         }
         // A bad line is none that a signal kept from being delivered.
         let undone = taken.unsent + taken.unread > 0 || !statistics::all_delivered(&stats);

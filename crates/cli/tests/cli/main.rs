@@ -8,3 +8,4 @@ mod pipe;
 mod send;
 mod serve;
 mod spool;
+mod spooled;

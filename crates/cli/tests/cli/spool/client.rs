@@ -118,7 +118,7 @@ fn a_pipe_says_what_it_left_in_the_spool() {
         "--timeout",
         "1s",
     ];
-    let ended = potsdb_fed(imports(0..5).as_bytes(), &arguments).with_code(1);
+    let ended = potsdb_fed(imports(0..5).as_bytes(), &arguments).with_code(3);
     assert!(ended.err.contains("5 points kept in the spool "), "{}", ended.err);
     assert!(!ended.err.contains("still on the way"), "{}", ended.err);
     let to = format!("{url}?{spool}");

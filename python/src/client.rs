@@ -171,9 +171,24 @@ impl Client {
         handle.wait(py, timeout, |slice| barrier.wait(slice))
     }
 
+    /// Waits until every point sent before has its verdict, or is in the spool and synced to the disk; False when `timeout`
+    /// seconds came first. A server need not be there. Without the option `spool` it is `flush`.
+    #[pyo3(signature = (timeout = None))]
+    fn sync(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let handle = self.handle()?;
+        let timeout = waits::seconds(timeout)?;
+        let barrier = handle.client.sync_barrier();
+        handle.wait(py, timeout, |slice| barrier.wait(slice))
+    }
+
     /// The place in the order of sending that a flush called now would wait for.
     fn _barrier(&self) -> PyResult<Barrier> {
         Ok(Barrier(self.handle()?.client.barrier()))
+    }
+
+    /// The same for a sync.
+    fn _sync_barrier(&self) -> PyResult<Barrier> {
+        Ok(Barrier(self.handle()?.client.sync_barrier()))
     }
 
     /// Every point accounted for, at this instant.
@@ -183,9 +198,11 @@ impl Client {
         Ok(Stats::from(&handle.client.stats()))
     }
 
-    /// Stops accepting; the worker drains on its own. Returns at once.
-    fn _begin_close(&self) -> PyResult<()> {
-        self.handle()?.client.begin_close(Duration::MAX);
+    /// Stops accepting; the worker drains on its own. Returns at once. `timeout`: in how many seconds what cannot be
+    /// delivered is to be in the spool, where there is one.
+    #[pyo3(signature = (timeout = None))]
+    fn _begin_close(&self, timeout: Option<f64>) -> PyResult<()> {
+        self.handle()?.begin_close(waits::seconds(timeout)?);
         Ok(())
     }
 
@@ -198,8 +215,9 @@ impl Client {
     /// Closes within `timeout` seconds; `told`: the program gets to see the final statistics.
     fn _close(&self, py: Python<'_>, timeout: Option<f64>, told: bool) -> PyResult<Stats> {
         let handle = self.handle()?;
-        handle.client.begin_close(Duration::MAX);
-        handle.wait(py, waits::seconds(timeout)?, |slice| handle.client.wait_closed(slice))?;
+        let timeout = waits::seconds(timeout)?;
+        handle.begin_close(timeout);
+        handle.wait(py, timeout, |slice| handle.client.wait_closed(slice))?;
         let stats = py.detach(|| handle.client.close(Duration::ZERO));
         if told {
             handle.told();

@@ -182,6 +182,18 @@ impl Core {
         self.hurried.is_set()
     }
 
+    /// Whether what is not delivered may go to a disk.
+    pub(crate) fn has_spool(&self) -> bool {
+        self.client.options().spool.is_some() && !self.silent
+    }
+
+    /// Stops accepting. Whoever waits gives the rest up after `timeout`, so that the worker need not know of it; but a spool
+    /// wants to be told, to have everything on disk by then.
+    pub(crate) fn begin_close(&self, timeout: Option<Duration>) {
+        let until = timeout.filter(|_| self.has_spool());
+        self.client.begin_close(until.unwrap_or(Duration::MAX));
+    }
+
     /// Passes on what the worker has to say, on the caller's thread.
     #[inline]
     pub(crate) fn report(&self, py: Python<'_>) -> PyResult<()> {

@@ -74,6 +74,7 @@ fn _potsdb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<frame::SentFrame>()?;
     module.add_class::<stats::Stats>()?;
     module.add_class::<stats::EndpointState>()?;
+    module.add_class::<stats::SpoolState>()?;
     module.add_class::<waits::Barrier>()?;
     module.add_class::<testing::Receiver>()?;
     module.add_function(wrap_pyfunction!(package::install, module)?)?;

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyMapping, PyType};
+use pyo3::types::{PyBool, PyDict, PyMapping, PyType};
 
 /// Declares what `Stats` shows: each name once, with its text, type and where it comes from.
 macro_rules! stats {
@@ -83,7 +83,7 @@ macro_rules! stats {
 stats! {
     /// Points taken by `send`.
     accepted: u64 = |stats| stats.accepted;
-    /// Points taken over from a spool another process left.
+    /// Points taken over from the spool: another process left them there, or this program's last run.
     adopted: u64 = |stats| stats.adopted;
     /// Points the server answered for.
     acknowledged: u64 = |stats| stats.acknowledged;
@@ -105,6 +105,8 @@ stats! {
     dropped_stopped: u64 = |stats| stats.dropped.stopped;
     /// Pushed out of a full spool.
     dropped_spool_full: u64 = |stats| stats.dropped.spool_full;
+    /// Lost in a damaged spool: cut off, overwritten, or deleted by somebody else.
+    dropped_spool_damaged: u64 = |stats| stats.dropped.spool_damaged;
     /// Consumed by `test_mode`, which writes nothing.
     dropped_test_mode: u64 = |stats| stats.dropped.test_mode;
     /// Points without a verdict: queued, in flight or spooled.
@@ -113,7 +115,7 @@ stats! {
     queued: u64 = |stats| stats.queued;
     /// Taken by the worker, without a verdict so far.
     in_flight: u64 = |stats| stats.in_flight;
-    /// In the spool on disk.
+    /// In the spool on disk, or on their way there, and nowhere else.
     spooled: u64 = |stats| stats.spooled;
     /// Calls refused because of their content.
     invalid: u64 = |stats| stats.invalid;
@@ -133,7 +135,7 @@ stats! {
     unsettled: u64 = |stats| stats.unsettled;
     /// Connections ended in the middle of a line.
     torn: u64 = |stats| stats.torn;
-    /// Bytes cut off a damaged spool.
+    /// Bytes in the spool that cannot be read as points.
     spool_damaged_bytes: u64 = |stats| stats.spool_damaged_bytes;
     /// Bytes handed to the kernel.
     bytes_written: u64 = |stats| stats.bytes_written;
@@ -153,6 +155,8 @@ stats! {
     last_answer: Option<f64> = |stats| stats.last_answer.as_ref().map(Duration::as_secs_f64);
     /// Points written in the last second.
     rate: f64 = |stats| stats.rate;
+    /// How the spool is doing; None without the option `spool`.
+    spool: Option<SpoolState> = |stats| stats.spool.as_ref().map(SpoolState::from);
     /// Of each metric its name, points and bytes, if `by_metric` is given; the empty name is all others.
     by_metric: Vec<(String, u64, u64)> = |stats| {
         stats.by_metric.iter().map(|count| (count.metric.clone(), count.points, count.bytes)).collect()
@@ -237,6 +241,98 @@ impl EndpointState {
     }
 }
 
+/// How the spool is doing: a value, made by a client or of what `as_dict` gave.
+#[pyclass(frozen, eq, get_all, module = "potsdb")]
+#[derive(Clone, PartialEq)]
+pub(crate) struct SpoolState {
+    /// Bytes of its segments on disk, in all slots of this process.
+    bytes: u64,
+    /// Segments on disk.
+    segments: u64,
+    /// Slots of this process: its own, and those it has adopted; 0 until the spool is open.
+    slots: usize,
+    /// Bytes that are not yet known to survive the machine's end.
+    unsynced: u64,
+    /// Seconds since the oldest segment was begun; None: there is none.
+    oldest: Option<f64>,
+    /// Seconds until `spool_bytes` are reached at the pace of the last minute; None: it does not grow.
+    full_in: Option<f64>,
+    /// Syncs since the client was opened.
+    syncs: u64,
+    /// A call of the disk has taken more than 5 s and not returned: nothing gets safe meanwhile, and points go on.
+    stalled: bool,
+    /// Why the disk is left alone for now; None: it is not.
+    off: Option<String>,
+}
+
+impl From<&potsdb::SpoolStats> for SpoolState {
+    fn from(spool: &potsdb::SpoolStats) -> SpoolState {
+        SpoolState {
+            bytes: spool.bytes,
+            segments: spool.segments,
+            slots: spool.slots,
+            unsynced: spool.unsynced,
+            oldest: spool.oldest.as_ref().map(Duration::as_secs_f64),
+            full_in: spool.full_in.as_ref().map(Duration::as_secs_f64),
+            syncs: spool.syncs,
+            stalled: spool.stalled,
+            off: spool.off.clone(),
+        }
+    }
+}
+
+#[pymethods]
+impl SpoolState {
+    #[new]
+    #[pyo3(signature = (fields, /))]
+    fn new(fields: &Bound<'_, PyMapping>) -> PyResult<SpoolState> {
+        Ok(SpoolState {
+            bytes: field(fields, "bytes")?,
+            segments: field(fields, "segments")?,
+            slots: field(fields, "slots")?,
+            unsynced: field(fields, "unsynced")?,
+            oldest: field(fields, "oldest")?,
+            full_in: field(fields, "full_in")?,
+            syncs: field(fields, "syncs")?,
+            stalled: field(fields, "stalled")?,
+            off: field(fields, "off")?,
+        })
+    }
+
+    /// The same as a plain dict.
+    fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let all = PyDict::new(py);
+        all.set_item("bytes", self.bytes)?;
+        all.set_item("segments", self.segments)?;
+        all.set_item("slots", self.slots)?;
+        all.set_item("unsynced", self.unsynced)?;
+        all.set_item("oldest", self.oldest)?;
+        all.set_item("full_in", self.full_in)?;
+        all.set_item("syncs", self.syncs)?;
+        all.set_item("stalled", self.stalled)?;
+        all.set_item("off", &self.off)?;
+        Ok(all)
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyDict>,))> {
+        Ok((py.get_type::<SpoolState>(), (self.as_dict(py)?,)))
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.bytes, self.segments, self.syncs).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn __repr__(&self) -> String {
+        let off = self.off.as_ref().map(|why| format!(", off: {why}")).unwrap_or_default();
+        format!(
+            "<potsdb.SpoolState {} bytes in {} segments{off}>",
+            self.bytes, self.segments
+        )
+    }
+}
+
 /// A field of what `as_dict` gave; one that is missing, as of an older version's, is as at the client's start.
 fn field<T: Plain + Default>(fields: &Bound<'_, PyMapping>, name: &str) -> PyResult<T> {
     match fields.contains(name)? {
@@ -276,6 +372,16 @@ plain_as_it_is!(
     Option<String>,
     Vec<String>
 );
+
+impl Plain for bool {
+    fn plain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(PyBool::new(py, *self).to_owned().into_any())
+    }
+
+    fn read(given: &Bound<'_, PyAny>) -> PyResult<bool> {
+        given.extract()
+    }
+}
 
 impl Plain for Vec<(String, u64)> {
     fn plain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -332,5 +438,21 @@ impl Plain for Vec<EndpointState> {
     fn read(given: &Bound<'_, PyAny>) -> PyResult<Vec<EndpointState>> {
         let all = given.try_iter()?;
         all.map(|endpoint| EndpointState::new(endpoint?.cast()?)).collect()
+    }
+}
+
+impl Plain for Option<SpoolState> {
+    fn plain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Some(spool) => Ok(spool.as_dict(py)?.into_any()),
+            None => Ok(py.None().into_bound(py)),
+        }
+    }
+
+    fn read(given: &Bound<'_, PyAny>) -> PyResult<Option<SpoolState>> {
+        match given.is_none() {
+            true => Ok(None),
+            false => SpoolState::new(given.cast()?).map(Some),
+        }
     }
 }

@@ -65,13 +65,13 @@ pub(crate) fn seconds(given: Option<f64>) -> PyResult<Option<Duration>> {
     }
 }
 
-/// A place in the order of sending, to be asked whether it is reached: what `aflush` waits with.
+/// A place in the order of sending, to be asked whether it is reached: what `aflush` and `async_sync` wait with.
 #[pyclass(frozen, module = "potsdb._potsdb")]
 pub(crate) struct Barrier(pub(crate) potsdb::Barrier);
 
 #[pymethods]
 impl Barrier {
-    /// Whether every point sent before the barrier has its verdict.
+    /// Whether every point sent before the barrier has its verdict; of a sync, whether every one is safe.
     fn is_reached(&self) -> bool {
         self.0.is_reached()
     }

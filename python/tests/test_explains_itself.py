@@ -30,6 +30,8 @@ METHODS = sorted(name for name in dir(potsdb.Client) if not name.startswith("_")
         (potsdb.Client.send_frame, "self table value metric metric_column timestamp tags timeout"),
         (potsdb.Client.flush, "self timeout"),
         (potsdb.Client.aflush, "self timeout"),
+        (potsdb.Client.sync, "self timeout"),
+        (potsdb.Client.async_sync, "self timeout"),
         (potsdb.Client.close, "self timeout"),
         (potsdb.Client.aclose, "self timeout"),
         (potsdb.Client.stats, "self"),
@@ -85,8 +87,9 @@ def test_help_names_every_option_with_its_default_and_meaning():
 def test_the_defaults_told_are_those_of_a_client():
     told = {name: default for name, default, _ in _potsdb.options()}
     assert (told["names"], told["max_tags"], told["invalid"], told["close_grace"]) == ("ascii", "0", "drop", "5s")
-    # There is no text for the machine's name, and telnet has no bodies to compress.
-    spoken = {name: default for name, default in told.items() if default and name not in ("host_tag", "gzip")}
+    # There is no text for the machine's name, telnet has no bodies to compress, and without a spool its options mean nothing.
+    idle = {"host_tag", "gzip", *(name for name in told if name.startswith("spool_"))}
+    spoken = {name: default for name, default in told.items() if default and name not in idle}
     text = "&".join(f"{name}={default}" for name, default in spoken.items())
     potsdb.Client.from_url(f"tsdb://localhost?{text}").stop()
 

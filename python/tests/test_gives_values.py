@@ -16,15 +16,17 @@ import potsdb
 TOLD = {"accepted": 10, "acknowledged": 7, "delivered": 7, "dropped": 2, "dropped_expired": 2, "pending": 1, "queued": 1,
         "invalid": 3, "repeated": 49, "full": 4, "rejections": {"unknown metric": 2}, "last_rejections": ["put: no"],
         "oldest_pending": 1.5, "rate": 0.5, "by_metric": [{"metric": "m", "points": 7, "bytes": 300}],
+        "spool": {"bytes": 9, "segments": 1, "slots": 1, "unsynced": 2, "oldest": 1.5, "full_in": 2.5, "syncs": 3, "stalled": True, "off": "why"},
         "endpoints": [{"name": "tsdb://h:4242", "state": "connected", "server": "OpenTSDB", "limit": 2.5, "window_bytes": 9,
                        "clock_skew": -7}]}
 
 STATS = potsdb.Stats(TOLD)
 STATE = STATS.endpoints[0]
+SPOOL = STATS.spool
 FRAME = potsdb.SentFrame(5, 1, 1, 7, [(3, "value", "is illegal")])
 
 
-@pytest.mark.parametrize("value", [STATS, STATE, FRAME], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("value", [STATS, STATE, SPOOL, FRAME], ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
 def test_a_copy_is_equal_and_something_else_is_not(value, again):
     other = again(value)
@@ -41,6 +43,9 @@ def test_each_field_counts(client):
         assert potsdb.Stats({**fields, name: changed}) != STATS, name
     for name, was in STATE.as_dict().items():
         assert potsdb.EndpointState({**STATE.as_dict(), name: 77 if isinstance(was, int | float) else "x"}) != STATE, name
+    for name, was in SPOOL.as_dict().items():
+        changed = {str: "x", int: 77, float: 77.5, bool: False}[type(was)]
+        assert potsdb.SpoolState({**SPOOL.as_dict(), name: changed}) != SPOOL, name
     assert potsdb.SentFrame(5, 1, 1, 7) != FRAME != potsdb.SentFrame(5, 1, 1, 8, FRAME.bad)
 
 
@@ -58,14 +63,15 @@ def test_what_is_printed_names_everything_that_was_not_accepted():
     assert str(STATS) == "10 accepted: 7 acknowledged, 2 dropped, 1 pending; 3 invalid, 49 repeated, 4 full not sent"
     assert repr(STATS) == f"<potsdb.Stats {STATS}>"
     assert repr(STATE) == "<potsdb.EndpointState tsdb://h:4242: connected>"
+    assert repr(SPOOL) == "<potsdb.SpoolState 9 bytes in 1 segments, off: why>"
     assert repr(FRAME) == "<potsdb.SentFrame 5 queued, 1 skipped, 1 invalid, of 7 rows>"
-    assert [kind.__module__ for kind in (potsdb.Stats, potsdb.EndpointState, potsdb.SentFrame, potsdb.Series)] == ["potsdb"] * 4
+    assert [kind.__module__ for kind in (potsdb.Stats, potsdb.EndpointState, potsdb.SpoolState, potsdb.SentFrame, potsdb.Series)] == ["potsdb"] * 5
 
 
 def test_every_property_says_what_it_means_and_the_stub_says_the_same():
     stub = ast.parse((Path(potsdb.__file__).parent / "_potsdb.pyi").read_text())
     classes = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef)}
-    for kind in (potsdb.Stats, potsdb.EndpointState, potsdb.SentFrame):
+    for kind in (potsdb.Stats, potsdb.EndpointState, potsdb.SpoolState, potsdb.SentFrame):
         written = {node.name: ast.get_docstring(node) for node in classes[kind.__name__].body if isinstance(node, ast.FunctionDef)}
         for name, member in inspect.getmembers(kind):
             if not name.startswith("_"):
@@ -74,7 +80,7 @@ def test_every_property_says_what_it_means_and_the_stub_says_the_same():
 
 
 def test_what_is_no_statistics_is_refused():
-    for wrong in [{"accepted": "x"}, {"accepted": -1}, {"endpoints": 5}, {"rejections": [1]}]:
+    for wrong in [{"accepted": "x"}, {"accepted": -1}, {"endpoints": 5}, {"spool": 5}, {"spool": {"bytes": "x"}}, {"rejections": [1]}]:
         with pytest.raises((TypeError, ValueError, OverflowError)):
             potsdb.Stats(wrong)
     with pytest.raises(TypeError):

@@ -8,7 +8,7 @@
     metrics.wait()
 
 Programs written for potsdb 1.0.3 run unchanged. Beyond it: `Client.counter`, `gauge`,
-`histogram`, `timer`, `series`, `send_frame`, `flush`, `stats`,
+`histogram`, `timer`, `series`, `send_frame`, `flush`, `sync`, `stats`,
 `close(timeout)`, `with`, and every option of the client as a keyword.
 
 What a program counts with another library: `potsdb.prometheus`, `potsdb.otel`, `potsdb.statsd`, `potsdb.logs`.
@@ -23,6 +23,7 @@ from ._potsdb import (
     Instruments,
     SentFrame,
     Series,
+    SpoolState,
     Stats,
     Timer,
     __version__,
@@ -45,6 +46,7 @@ __all__ = [
     "QueueFull",
     "SentFrame",
     "Series",
+    "SpoolState",
     "Stats",
     "Timer",
     "__version__",

@@ -85,7 +85,7 @@ def cover() -> None:
 
 
 def drain() -> None:
-    """Delivers what is queued; says one line if something was not delivered, nothing if all was."""
+    """Delivers what is queued; says one line if something was not delivered or is in the spool, nothing if all was delivered."""
     try:
         last_points()
     except KeyboardInterrupt:  # it ends this wait, and the next one ends the other

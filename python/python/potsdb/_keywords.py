@@ -50,6 +50,18 @@ class Options(TypedDict, total=False):
     """How long acknowledged points are kept for re-sending; 0: not kept. Default: `2s`."""
     settle_bytes: int | str
     """Most bytes of acknowledged points that are kept, at least 64KiB. Default: `32MiB`."""
+    spool: PathLike[str] | str
+    """Folder for points that memory cannot hold, or must not lose: see spool_mode."""
+    spool_mode: str
+    """What goes to the spool: overflow (what waits beyond half a queue), always (all that is not done with after 50ms). Default: `overflow`."""
+    spool_bytes: int | str
+    """Most bytes in the spool, at least 2MiB. Default: `1GiB`."""
+    spool_sync: _Duration
+    """Longest time before points in the spool are synced to the disk. Default: `1s`."""
+    spool_free: int | str
+    """Bytes that the spool leaves free on its file system; if not given 5%, at least 256MiB."""
+    spool_name: str
+    """Name of this store's folder in the spool; if not given, made of the endpoints."""
     max_age: _Duration
     """Drop points older than this instead of writing them; 0: never."""
     connect_timeout: _Duration

@@ -17,6 +17,7 @@ __all__ = [
     "Running",
     "SentFrame",
     "Series",
+    "SpoolState",
     "Stats",
     "Timer",
     "__version__",
@@ -97,6 +98,10 @@ class Client:
         """Hands out a timer: a histogram of the seconds that blocks and functions take."""
     def flush(self, timeout: float | None = None) -> bool:
         """Waits until every point sent before has its verdict; False when `timeout` seconds came first."""
+    def sync(self, timeout: float | None = None) -> bool:
+        """Waits until every point sent before has its verdict, or is in the spool and synced to the disk; False when `timeout`
+        seconds came first. A server need not be there. Without the option `spool` it is `flush`.
+        """
     def stats(self) -> Stats:
         """Every point accounted for, at this instant."""
     def stop(self) -> None:
@@ -107,10 +112,11 @@ class Client:
     def _open(
         self, url: str | None, keywords: Mapping[str, Any], *, port: int | None = None, old: bool = False
     ) -> None: ...
-    def _begin_close(self) -> None: ...
+    def _begin_close(self, timeout: float | None = None) -> None: ...
     def _wait_closed(self, timeout: float | None) -> bool: ...
     def _close(self, timeout: float | None, told: bool) -> Stats: ...
     def _barrier(self) -> Barrier: ...
+    def _sync_barrier(self) -> Barrier: ...
     @property
     def _is_closed(self) -> bool: ...
     @property
@@ -292,7 +298,7 @@ class Stats:
         """Points taken by `send`."""
     @property
     def adopted(self) -> int:
-        """Points taken over from a spool another process left."""
+        """Points taken over from the spool: another process left them there, or this program's last run."""
     @property
     def acknowledged(self) -> int:
         """Points the server answered for."""
@@ -324,6 +330,9 @@ class Stats:
     def dropped_spool_full(self) -> int:
         """Pushed out of a full spool."""
     @property
+    def dropped_spool_damaged(self) -> int:
+        """Lost in a damaged spool: cut off, overwritten, or deleted by somebody else."""
+    @property
     def dropped_test_mode(self) -> int:
         """Consumed by `test_mode`, which writes nothing."""
     @property
@@ -337,7 +346,7 @@ class Stats:
         """Taken by the worker, without a verdict so far."""
     @property
     def spooled(self) -> int:
-        """In the spool on disk."""
+        """In the spool on disk, or on their way there, and nowhere else."""
     @property
     def invalid(self) -> int:
         """Calls refused because of their content."""
@@ -367,7 +376,7 @@ class Stats:
         """Connections ended in the middle of a line."""
     @property
     def spool_damaged_bytes(self) -> int:
-        """Bytes cut off a damaged spool."""
+        """Bytes in the spool that cannot be read as points."""
     @property
     def bytes_written(self) -> int:
         """Bytes handed to the kernel."""
@@ -395,6 +404,9 @@ class Stats:
     @property
     def rate(self) -> float:
         """Points written in the last second."""
+    @property
+    def spool(self) -> SpoolState | None:
+        """How the spool is doing; None without the option `spool`."""
     @property
     def by_metric(self) -> list[tuple[str, int, int]]:
         """Of each metric its name, points and bytes, if `by_metric` is given; the empty name is all others."""
@@ -433,11 +445,48 @@ class EndpointState:
         """The same as a plain dict."""
 
 @final
+class SpoolState:
+    """How the spool is doing: a value, made by a client or of what `as_dict` gave."""
+
+    def __new__(cls, fields: Mapping[str, Any], /) -> Self: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    @property
+    def bytes(self) -> int:
+        """Bytes of its segments on disk, in all slots of this process."""
+    @property
+    def segments(self) -> int:
+        """Segments on disk."""
+    @property
+    def slots(self) -> int:
+        """Slots of this process: its own, and those it has adopted; 0 until the spool is open."""
+    @property
+    def unsynced(self) -> int:
+        """Bytes that are not yet known to survive the machine's end."""
+    @property
+    def oldest(self) -> float | None:
+        """Seconds since the oldest segment was begun; None: there is none."""
+    @property
+    def full_in(self) -> float | None:
+        """Seconds until `spool_bytes` are reached at the pace of the last minute; None: it does not grow."""
+    @property
+    def syncs(self) -> int:
+        """Syncs since the client was opened."""
+    @property
+    def stalled(self) -> bool:
+        """A call of the disk has taken more than 5 s and not returned: nothing gets safe meanwhile, and points go on."""
+    @property
+    def off(self) -> str | None:
+        """Why the disk is left alone for now; None: it is not."""
+    def as_dict(self) -> dict[str, Any]:
+        """The same as a plain dict."""
+
+@final
 class Barrier:
     """A place in the order of sending, to be asked whether it is reached."""
 
     def is_reached(self) -> bool:
-        """Whether every point sent before the barrier has its verdict."""
+        """Whether every point sent before the barrier has its verdict; of a sync, whether every one is safe."""
 
 _Point: TypeAlias = tuple[str, list[tuple[str, str]], int, int | float, int]
 _Name: TypeAlias = tuple[str, list[tuple[str, str]]]

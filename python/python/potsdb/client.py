@@ -159,6 +159,9 @@ class Client(_Base):
         Without `timeout` it returns at once, as in potsdb 1.0.3, and the worker goes on until
         everything is delivered. With it, it waits for that at most `timeout` seconds, gives up the
         rest, and returns the final statistics.
+
+        With a spool the rest is kept there, `spooled` in the statistics, and nobody waits for a server
+        that is not to be had.
         """
         last_points(self)
         self._begin_close()
@@ -170,7 +173,7 @@ class Client(_Base):
         return None if timeout is None else self._close(timeout, True)
 
     def wait(self) -> None:
-        """Closes, and waits until everything is delivered, however long it takes."""
+        """Closes, and waits until everything is delivered, however long it takes; with a spool also while a server is there."""
         self.close()
         self._wait_closed(None)
 
@@ -196,12 +199,17 @@ class Client(_Base):
 
     async def _aclose(self, timeout: float | None, told: bool) -> Stats:
         self.close()
+        self._begin_close(timeout)
         await _poll(lambda: not self._is_running, timeout)
         return self._close(0.0, told)
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """Waits like `flush`, and lets the event loop run meanwhile."""
         return await _poll(self._barrier().is_reached, timeout)
+
+    async def async_sync(self, timeout: float | None = None) -> bool:
+        """Waits like `sync`, and lets the event loop run meanwhile. (`async` is Python's own word.)"""
+        return await _poll(self._sync_barrier().is_reached, timeout)
 
     @property
     def host(self) -> str:

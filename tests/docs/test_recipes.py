@@ -229,7 +229,7 @@ os._exit(0)
     assert served.last("orders.value", shop="berlin") == 7
 
 
-@pytest.mark.parametrize("unit", ["web.service", "collect.service"])
+@pytest.mark.parametrize("unit", ["web.service", "collect.service", "spooling.service"])
 def test_the_units_are_units(files, unit):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is missing (Debian: apt-get install systemd)")

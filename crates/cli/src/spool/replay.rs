@@ -88,6 +88,8 @@ const BATCH: usize = 1 << 20;
 pub(super) struct Held {
     name: String,
     slot: Slot<Folder>,
+    /// The position behind the last point that is done with.
+    done_to: u64,
 }
 
 /// A replay under way.
@@ -147,13 +149,12 @@ impl Replay {
         };
         let mut slots = Vec::new();
         for slot in seen.stores.iter().flat_map(|store| &store.slots) {
-            slots.push((count(slot)?.oldest, slot));
+            let summary = count(slot)?;
+            if summary.points > 0 || summary.newer.is_some() {
+                slots.push((summary.oldest, slot));
+            }
         }
-        let mut stores: Vec<&str> = slots
-            .iter()
-            .filter(|(oldest, _)| oldest.is_some())
-            .map(|(_, slot)| slot.store.as_str())
-            .collect();
+        let mut stores: Vec<&str> = slots.iter().map(|(_, slot)| slot.store.as_str()).collect();
         stores.dedup();
         // What is for other servers goes to these only if somebody says so.
         anyhow::ensure!(
@@ -162,9 +163,8 @@ impl Replay {
             stores.join(", ")
         );
         slots.sort_by_key(|(oldest, _)| *oldest);
-        for (oldest, slot) in slots {
-            // One that is held is told, if only because it may have points by now.
-            if (oldest.is_some() || slot.is_held()) && !run.delivery.has_ended() {
+        for (_, slot) in slots {
+            if !run.delivery.has_ended() {
                 run.slot(slot, self.place.path())?;
             }
         }
@@ -175,6 +175,7 @@ impl Replay {
     fn end(&self, mut run: Run<'_>, client: &Client) -> anyhow::Result<Outcome> {
         let (mut left, mut lost) = (0, 0);
         for held in &mut run.held {
+            held.move_back(run.clock);
             held.slot.store.close(run.clock.now());
             lost += hold::tell(&held.name, held.slot.store.events(), run.output);
             left += held.slot.store.stats().points;
@@ -224,6 +225,38 @@ impl Replay {
     }
 }
 
+impl Held {
+    /// These go nowhere again.
+    fn done(&mut self, first: u64, points: u64) {
+        self.slot.store.done(first, points);
+        self.done_to = self.done_to.max(first + points);
+    }
+
+    /// Writes what stays before points that are done with anew, behind all others: on disk one position says up to where all is
+    /// done with, and what stays before would keep the rest.
+    fn move_back(&mut self, clock: Clock) {
+        let store = &mut self.slot.store;
+        let (mut from, mut moved) = (0, Vec::new());
+        while let Ok(Some((first, lines))) = store.read(clock.now(), from)
+            && first < self.done_to
+        {
+            let points = u64::from(lines.points);
+            if store.append(clock.now(), lines).is_err() {
+                // They stay where they are, and some go twice the next time.
+                break;
+            }
+            from = first + points;
+            moved.push((first, points));
+        }
+        store.sync(clock.now());
+        if store.safe() == store.next() {
+            for (first, points) in moved {
+                store.done(first, points);
+            }
+        }
+    }
+}
+
 impl Run<'_> {
     fn slot(&mut self, seen: &Seen, path: &std::path::Path) -> anyhow::Result<()> {
         let Some(slot) = hold::take(path, seen, self.clock.now(), self.output)? else {
@@ -231,7 +264,7 @@ impl Run<'_> {
             return Ok(());
         };
         let name = format!("{}/{}", seen.store, seen.number);
-        self.held.push(Held { name, slot });
+        self.held.push(Held { name, slot, done_to: 0 });
         let mut from = 0;
         while !self.delivery.has_ended() {
             let batch = self.batch(&mut from);

@@ -261,10 +261,10 @@ impl Delivery {
 
     /// These go nowhere again, and are kept for people.
     fn refuse(&mut self, batch: &Batch, lines: &[usize], why: &str, held: &mut [Held], clock: Clock) {
-        let store = &mut held[batch.slot].slot.store;
-        store.reject(clock.now(), &batch.text(lines), why);
+        let held = &mut held[batch.slot];
+        held.slot.store.reject(clock.now(), &batch.text(lines), why);
         for line in lines {
-            store.done(batch.lines[*line].0, 1);
+            held.done(batch.lines[*line].0, 1);
         }
         self.counts.refused += lines.len() as u64;
     }
@@ -278,7 +278,7 @@ impl Delivery {
                 && first.barrier.is_reached()
             {
                 let Range { start, end } = first.positions.clone();
-                held[first.slot].slot.store.done(start, end - start);
+                held[first.slot].done(start, end - start);
                 self.counts.delivered += end - start;
                 self.answered.pop_front();
                 self.progress.1 = Instant::now();

@@ -181,6 +181,48 @@ fn e6_22_what_was_tried_by_one_wire_does_not_go_by_the_other() {
 }
 
 #[test]
+fn what_stays_at_the_front_does_not_keep_what_is_delivered_behind_it() {
+    let bench = Bench::new();
+    let mut spool = open(&bench.path(), STORE);
+    let now = Moment::default();
+    for (numbers, tried) in [
+        (0..5, Tried::Http),
+        (5..300, Tried::Nothing),
+        (300..302, Tried::Http),
+        (302..400, Tried::Telnet),
+    ] {
+        let text: String = numbers.map(line).collect();
+        spool
+            .append(
+                now,
+                Lines {
+                    tried,
+                    ..Lines::new(text, 7_000)
+                },
+            )
+            .unwrap();
+    }
+    spool.close(now);
+    let receiver = receiver();
+    let replay = || bench.spool("replay", &[&["--to", &receiver.url(), "--json"], &AT_ONCE[..]].concat());
+    let said = replay().with_code(1).json();
+    assert_eq!((&said["delivered"], &said["left"]), (&json!(393), &json!(7)));
+    assert_eq!(
+        bench.spool("cat", &[]).with_code(0).out,
+        imports((0..5).chain(300..302))
+    );
+    bench.spool("verify", &[]).with_code(0);
+    let slot = bench.spool("stat", &["--json"]).json()["stores"][0]["slots"][0].clone();
+    assert_eq!((&slot["oldest"], &slot["points"]), (&json!(7.0), &json!(7)));
+    // Nothing goes twice.
+    assert_eq!(replay().with_code(1).json()["delivered"], json!(0));
+    assert_eq!(receiver.counts().accepted, 393);
+    let url = receiver.url().replace("tsdb://", "http://");
+    bench.spool("replay", &["--to", &url]).with_code(0);
+    assert_eq!(receiver.counts().accepted, 400);
+}
+
+#[test]
 fn a_server_that_goes_and_comes_back_gets_every_point() {
     let records = [500; 20];
     let bench = Bench::with(&[&records]);

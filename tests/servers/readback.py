@@ -86,12 +86,21 @@ def how_it_differs(expected, came):
     came_status, _, came = came.partition(" ")
     if status != came_status:
         return "status"
+    (head, expected), (came_head, came) = parts(expected), parts(came)
+    if head != came_head:
+        return "data"
     expected, came = read(expected), read(came)
     if expected == came:
         return None
     if isinstance(expected, Error) and isinstance(came, Error):
         return "words"
     return "data"
+
+
+def parts(answer):
+    """The fields of an answer's head, and its body."""
+    match = re.match(r"(?:\([^)]*\) ?)*", answer)
+    return match[0].strip(), answer[match.end():]
 
 
 class Error(dict):
@@ -183,7 +192,7 @@ class Player:
 def written(response, body, loosely):
     """STATUS, what of the head says something, BODY."""
     words = [str(response.status)]
-    for name in ("Location", "Allow", "Access-Control-Allow-Origin", "Access-Control-Allow-Methods"):
+    for name in ("Location", "Allow", "Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers"):
         if response.getheader(name):
             words.append(f"({name}: {response.getheader(name)})")
     kind = response.getheader("Content-Type") or "none"

@@ -47,6 +47,9 @@ pub struct Config {
     pub max_chunk: Option<u64>,
     /// Whether the database is there from the start (InfluxDB); without it, the first put over telnet makes it.
     pub database_exists: bool,
+    /// Pages of these origins may ask, `*` of all: OpenTSDB's `tsd.http.request.cors_domains`. None are listed by default, and
+    /// then nothing is said of origins.
+    pub cors_domains: Vec<String>,
     /// What the path of every HTTP request begins with, as behind a proxy; other requests are answered by 404.
     pub base_path: String,
     /// A telnet connection's first line has to be this: answered with `AUTH_SUCCESS`, anything else with `AUTH_FAIL`
@@ -87,6 +90,7 @@ impl Default for Config {
             read_only: false,
             max_chunk: None,
             database_exists: false,
+            cors_domains: Vec::new(),
             base_path: String::new(),
             auth_line: None,
             auth_header: None,

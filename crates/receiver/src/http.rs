@@ -14,6 +14,7 @@ use potsdb_front::{Head, Reply, Request, Response};
 use crate::faults::Struck;
 use crate::offers::Offers;
 use crate::page::Page;
+use crate::personality::Origin;
 use crate::request::Asked;
 use crate::state::Shared;
 use crate::store::series::Writer;
@@ -70,6 +71,11 @@ async fn reply(request: Request, writer: Writer, shared: &Shared) -> Option<Repl
     let Some(path) = path.strip_prefix(&shared.base_path) else {
         return Some(Reply::error(404, "Endpoint not found"));
     };
+    let of_origin = match shared.voice.origin(&head) {
+        Origin::Answer(reply) => return Some(reply),
+        Origin::Allowed(fields) => fields,
+        Origin::Any => Vec::new(),
+    };
     let asked = Asked {
         path: path.to_owned(),
         parameters: head.parameters(),
@@ -78,8 +84,12 @@ async fn reply(request: Request, writer: Writer, shared: &Shared) -> Option<Repl
         head,
         limits: &shared.limits,
     };
+    let with_origin = |mut reply: Reply| {
+        reply.head.splice(0..0, of_origin.clone());
+        reply
+    };
     if let Some(reply) = shared.api.answer(&asked).await {
-        return Some(reply);
+        return Some(with_origin(reply));
     }
     let before = shared.store.counts().puts;
     let writer = writer.over_http();
@@ -87,7 +97,7 @@ async fn reply(request: Request, writer: Writer, shared: &Shared) -> Option<Repl
     if shared.faults.strikes_points() {
         shared.faults.arrived(shared.store.counts().puts - before);
     }
-    reply
+    reply.map(with_origin)
 }
 
 /// The bytes of an answer that announces `error` bytes more than it has; what has no body gets one.

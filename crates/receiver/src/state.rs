@@ -37,6 +37,7 @@ impl Shared {
             read_only: config.read_only,
             creates_metrics: config.known_metrics.is_none(),
             database_exists: config.database_exists,
+            cors_domains: config.cors_domains,
         });
         // Without a file there is still what a restart forgets.
         let opened = (config.journal.is_some() || config.forget.is_some())

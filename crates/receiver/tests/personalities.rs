@@ -340,6 +340,60 @@ fn points_are_read_back_in_every_personality_by_the_same_question() {
     }
 }
 
+/// Numbers that one of them or another takes.
+const NUMBERS: [&str; 20] = [
+    "1",
+    "-0",
+    "007",
+    "1.0",
+    "5.",
+    ".5",
+    "-.5",
+    "+1",
+    "+1.5",
+    "1e3",
+    "1E-3",
+    "1.5f",
+    "0x1.8p1",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775809",
+    "18446744073709551615",
+    "123456789012345678901234567890",
+    "inf",
+    "-Infinity",
+];
+
+#[test]
+fn whatever_is_taken_can_be_read_back() {
+    for personality in Personality::ALL {
+        let mut taken = Vec::new();
+        for number in NUMBERS {
+            let receiver = receiver(personality);
+            reply_to(&receiver, format!("put m 1700000000 {number} a=b\n"));
+            if receiver.counts().accepted == 0 {
+                continue;
+            }
+            taken.push(number);
+            let path = "/api/query?start=1699999999&end=1700000001&m=sum:m";
+            let (status, body) = request(&receiver, "GET", path, "");
+            let (_, rest) = body.split_once("\"1700000000\":").unwrap_or_else(|| {
+                panic!("{personality} took {number}, and answers {status} {body}");
+            });
+            let (shown, _) = rest.split_once('}').expect("an object's end");
+            let value = receiver.points()[0].number().as_f64();
+            let shown: f64 = shown.trim_matches('"').parse().expect("a number");
+            assert_eq!(shown, value, "{personality} {number}");
+        }
+        assert!(taken.len() >= 7, "{personality} takes more than {taken:?}");
+        assert_eq!(
+            taken.contains(&"18446744073709551615"),
+            matches!(personality, VictoriaMetrics | InfluxDb)
+        );
+        assert_eq!(taken.contains(&"inf"), personality == VictoriaMetrics);
+    }
+}
+
 #[test]
 fn a_journal_brings_back_what_each_of_them_stored() {
     for personality in Personality::ALL {

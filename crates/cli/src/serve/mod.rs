@@ -104,6 +104,10 @@ struct Settings {
     #[arg(long)]
     no_database: bool,
 
+    /// Let pages of these origins ask, or of all with '*', as OpenTSDB with tsd.http.request.cors_domains
+    #[arg(long, value_name = "ORIGIN,...", value_delimiter = ',')]
+    cors_domains: Vec<String>,
+
     /// Serve HTTP below this path, as behind a proxy
     #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true, value_parser = base_path)]
     base_path: String,
@@ -229,6 +233,7 @@ impl Serve {
             ("--known-metrics", settings.known_metrics.is_some(), opentsdb),
             ("--read-only", settings.read_only, opentsdb),
             ("--max-chunk", settings.max_chunk.is_some(), opentsdb),
+            ("--cors-domains", !settings.cors_domains.is_empty(), opentsdb),
             ("--auth-line", settings.auth_line.is_some(), opentsdb),
             ("--throttle", self.misbehaving.throttles(), opentsdb),
             ("--throttle-late", self.misbehaving.throttle_late, opentsdb),
@@ -277,6 +282,7 @@ impl Serve {
             read_only: settings.read_only,
             max_chunk: settings.max_chunk,
             database_exists: !settings.no_database,
+            cors_domains: settings.cors_domains,
             base_path: settings.base_path,
             auth_line: settings.auth_line,
             auth_header: settings.auth_header,

@@ -18,6 +18,7 @@ mod influxdb;
 mod kairosdb;
 mod opentsdb;
 mod opentsdb_http;
+mod origins;
 mod victoriametrics;
 
 use std::fmt::{self, Display, Formatter};
@@ -90,6 +91,8 @@ pub(crate) struct Setup {
     pub(crate) creates_metrics: bool,
     /// Whether there is anything to write to (InfluxDB).
     pub(crate) database_exists: bool,
+    /// `tsd.http.request.cors_domains`.
+    pub(crate) cors_domains: Vec<String>,
 }
 
 impl Display for Personality {
@@ -160,8 +163,24 @@ pub(crate) trait Voice: Reading {
         64 << 20
     }
 
+    /// What it says of the origin of the page that a request comes from.
+    fn origin(&self, _head: &Head) -> Origin {
+        Origin::Any
+    }
+
     /// Answers a request; no answer ends the connection.
     fn answer(&self, asked: &Asked<'_>, points: &dyn Points) -> Option<Reply>;
+}
+
+/// Where a request comes from, as far as a server asks.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// It is not asked.
+    Any,
+    /// From a page that may, which is told so in these fields of the answer.
+    Allowed(Vec<(&'static str, String)>),
+    /// That is all there is to answer.
+    Answer(Reply),
 }
 
 /// What became of a command.

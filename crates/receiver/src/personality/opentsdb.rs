@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use potsdb_front::{AtHead, Head, Opening, Overlong, Reply};
 
-use super::{Outcome, Setup, Voice, opentsdb_http};
+use super::{Origin, Outcome, Setup, Voice, opentsdb_http, origins};
 use crate::counts::Counts;
 use crate::point::put::{Put, Refusal, Rules};
 use crate::point::reading::{Reading, Take, latin1};
@@ -107,6 +107,10 @@ impl Voice for OpenTsdb {
 
     fn largest_body(&self) -> usize {
         self.limit()
+    }
+
+    fn origin(&self, head: &Head) -> Origin {
+        origins::judge(head, &self.setup.cors_domains)
     }
 
     fn answer(&self, asked: &Asked<'_>, points: &dyn Points) -> Option<Reply> {

@@ -290,7 +290,10 @@ impl Held {
         match asked.api_method.as_str() {
             "GET" if asked.endpoint == "annotations" => notes.get_all(parameters, asked.now).map(Reply::json),
             "GET" => notes.get(parameters, body.as_ref()).map(Reply::json),
-            "POST" | "PUT" => notes.put(parameters, body.as_ref(), is_put).map(Reply::json),
+            "POST" | "PUT" => {
+                let kept = notes.put(parameters, body.as_ref(), is_put)?;
+                Ok(kept.map_or_else(|| answers::bare(304), Reply::json))
+            }
             "DELETE" => {
                 notes.delete(parameters, body.as_ref())?;
                 Ok(answers::bare(204))

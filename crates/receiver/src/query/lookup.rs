@@ -94,6 +94,10 @@ impl Lookup {
                 "Missing metric and tags. Please supply at least one value.",
             ));
         }
+        let any = |text: &Option<String>| text.as_deref().is_none_or(is_any);
+        if self.tags.iter().flatten().any(|(name, value)| any(name) && any(value)) {
+            return Err(Complaint::internal("Unexpected exception").with("a tag has neither a name nor a value"));
+        }
         let store = store.lock();
         let names = &store.table.names;
         self.known(names)

@@ -20,9 +20,8 @@ pub(crate) type Timed = (i64, Number);
 /// Values by time, times strictly rising.
 pub(crate) type Run = Vec<Timed>;
 
-/// Makes one run of many. `rates` says that each begins with its change since 1970. What has grown beyond all numbers is an
-/// error, as it is there.
-pub(crate) fn merge(runs: &[Run], aggregator: Aggregator, rates: bool) -> Result<Run, String> {
+/// Makes one run of many. `rates` says that each begins with its change since 1970.
+pub(crate) fn merge(runs: &[Run], aggregator: Aggregator, rates: bool) -> Run {
     let whole = runs.iter().filter(|run| !rates || run.len() > 1);
     let mut cursors: Vec<Cursor<'_>> = whole
         .map(|run| Cursor {
@@ -39,15 +38,9 @@ pub(crate) fn merge(runs: &[Run], aggregator: Aggregator, rates: bool) -> Result
             true => Number::Float(float_at(&cursors, now, aggregator, rates)),
             false => Number::Integer(integer_at(&cursors, now, aggregator)),
         };
-        if let Number::Float(float) = number
-            && float.is_infinite()
-        {
-            let name = if float > 0.0 { "Infinity" } else { "-Infinity" };
-            return Err(format!("Got Infinity: {name} at {now}"));
-        }
         merged.push((now, number));
     }
-    Ok(merged)
+    merged
 }
 
 /// A place in a run: `next` is the first point after the current time.
@@ -137,10 +130,6 @@ fn integer_at(cursors: &[Cursor<'_>], now: i64, aggregator: Aggregator) -> i64 {
 mod tests {
     use super::*;
 
-    fn merged(runs: &[Run], aggregator: Aggregator, rates: bool) -> Run {
-        merge(runs, aggregator, rates).expect("numbers")
-    }
-
     fn integers(points: &[(i64, i64)]) -> Run {
         points
             .iter()
@@ -161,24 +150,24 @@ mod tests {
         let a = floats(&[(0, 1.0), (20, 3.0), (40, 5.0)]);
         let b = floats(&[(10, 100.0), (30, 200.0)]);
         // a at 10 is 2, at 30 is 4.
-        let sum = merged(&[a.clone(), b.clone()], Aggregator::Sum, false);
+        let sum = merge(&[a.clone(), b.clone()], Aggregator::Sum, false);
         assert_eq!(
             sum,
             floats(&[(0, 1.0), (10, 102.0), (20, 153.0), (30, 204.0), (40, 5.0)])
         );
-        let avg = merged(&[a.clone(), b.clone()], Aggregator::Avg, false);
+        let avg = merge(&[a.clone(), b.clone()], Aggregator::Avg, false);
         assert_eq!(avg, floats(&[(0, 1.0), (10, 51.0), (20, 76.5), (30, 102.0), (40, 5.0)]));
-        let max = merged(&[a.clone(), b.clone()], Aggregator::Max, false);
+        let max = merge(&[a.clone(), b.clone()], Aggregator::Max, false);
         assert_eq!(
             max,
             floats(&[(0, 1.0), (10, 100.0), (20, 150.0), (30, 200.0), (40, 5.0)])
         );
-        let zimsum = merged(&[a.clone(), b.clone()], Aggregator::Zimsum, false);
+        let zimsum = merge(&[a.clone(), b.clone()], Aggregator::Zimsum, false);
         assert_eq!(
             zimsum,
             floats(&[(0, 1.0), (10, 100.0), (20, 3.0), (30, 200.0), (40, 5.0)])
         );
-        let mimmin = merged(&[a, b], Aggregator::Mimmin, false);
+        let mimmin = merge(&[a, b], Aggregator::Mimmin, false);
         assert_eq!(
             mimmin,
             floats(&[(0, 1.0), (10, 100.0), (20, 3.0), (30, 200.0), (40, 5.0)])
@@ -191,11 +180,11 @@ mod tests {
         let b = integers(&[(1, 10), (2, 10)]);
         // a at 1 is 1 + 1/3, cut to 1; at 2 it is 1 + 2/3, cut to 1.
         assert_eq!(
-            merged(&[a.clone(), b.clone()], Aggregator::Sum, false),
+            merge(&[a.clone(), b.clone()], Aggregator::Sum, false),
             integers(&[(0, 1), (1, 11), (2, 11), (3, 2)])
         );
         assert_eq!(
-            merged(&[a, b], Aggregator::Avg, false),
+            merge(&[a, b], Aggregator::Avg, false),
             integers(&[(0, 1), (1, 5), (2, 5), (3, 2)])
         );
     }
@@ -207,7 +196,7 @@ mod tests {
             (1, Number::Integer(8)),
             (2, Number::Float(0.5)),
         ];
-        let together = merged(&[run], Aggregator::Sum, false);
+        let together = merge(&[run], Aggregator::Sum, false);
         assert_eq!(
             together,
             vec![
@@ -223,8 +212,8 @@ mod tests {
         let a = floats(&[(0, 0.5), (10, 1.0), (20, 3.0)]);
         let b = floats(&[(5, 0.25), (15, 5.0), (20, 7.0)]);
         // At 10 b still stands at its first rate, at 15 a at its second.
-        let together = merged(&[a, b], Aggregator::Sum, true);
+        let together = merge(&[a, b], Aggregator::Sum, true);
         assert_eq!(together, floats(&[(10, 1.25), (15, 6.0), (20, 10.0)]));
-        assert_eq!(merged(&[floats(&[(0, 0.5)])], Aggregator::Sum, true), Run::new());
+        assert_eq!(merge(&[floats(&[(0, 0.5)])], Aggregator::Sum, true), Run::new());
     }
 }

@@ -20,6 +20,7 @@ mod last;
 mod lookup;
 pub(crate) mod merge;
 mod metric;
+mod note;
 pub(crate) mod notes;
 pub(crate) mod paths;
 mod percentile;
@@ -65,6 +66,9 @@ pub(crate) struct Query {
     pub(crate) start: i64,
     pub(crate) end: i64,
 }
+
+/// The latest time there is, of 13 digits.
+const LATEST: i64 = 9_999_999_999_999;
 
 /// One metric of a query.
 #[derive(Clone, Debug)]
@@ -140,7 +144,12 @@ impl Query {
         }
         self.parts = seen;
         self.checked(now)
-            .map_err(|message| Complaint::bad(message).with(words::query(self)))
+            .map_err(|message| Complaint::bad(message).with(words::query(self)))?;
+        // What storage has no room for is found out only when it is asked.
+        match [self.start, self.end].iter().find(|time| !(0..=LATEST).contains(*time)) {
+            Some(time) => Err(Complaint::internal(format!("Invalid timestamp: {time}"))),
+            None => Ok(()),
+        }
     }
 
     fn checked(&mut self, now: i64) -> Result<(), String> {

@@ -14,27 +14,17 @@ use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use potsdb_front::Parameters;
-use potsdb_wire::json::{Json, write_string};
+use potsdb_wire::json::Json;
 
 use crate::answers::Complaint;
-use crate::fields::{self, Mismatch, Read};
+use crate::fields::{self, Mismatch};
 use crate::json;
+use crate::query::note::{Note, Range, WrongRow};
 use crate::query::{time, tsuid};
 
 /// All there are, by series and start; those of all series have none.
 #[derive(Default)]
 pub(crate) struct Notes(Mutex<BTreeMap<(String, i64), Note>>);
-
-/// One annotation, its times as they came.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Note {
-    tsuid: String,
-    start: i64,
-    end: Option<i64>,
-    description: Option<String>,
-    notes: Option<String>,
-    custom: Option<Vec<(String, Option<String>)>>,
-}
 
 /// The most that are kept, and the longest.
 const MOST: usize = 10_000;
@@ -45,29 +35,35 @@ impl Notes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those of a series in a range of milliseconds, in their order, as JSON.
-    pub(crate) fn of_series(&self, tsuid: &str, range: RangeInclusive<i64>) -> Vec<String> {
-        self.found(|note| note.tsuid == tsuid, range)
+    /// Those of a series in a range of milliseconds, in their order: when, and as JSON.
+    pub(crate) fn of_series(&self, tsuid: &str, range: RangeInclusive<i64>) -> Vec<(i64, String)> {
+        self.found(|note| note.tsuid == tsuid && range.contains(&note.place()))
     }
 
     /// Those of any series of a metric, by its number.
-    pub(crate) fn of_metric(&self, metric: &str, range: RangeInclusive<i64>) -> Vec<String> {
-        self.found(|note| note.tsuid.starts_with(metric), range)
+    pub(crate) fn of_metric(&self, metric: &str, range: RangeInclusive<i64>) -> Vec<(i64, String)> {
+        self.found(|note| note.tsuid.starts_with(metric) && range.contains(&note.place()))
     }
 
-    fn found(&self, wanted: impl Fn(&Note) -> bool, range: RangeInclusive<i64>) -> Vec<String> {
+    /// Those of all series from a second on, up to the hour that another is in.
+    pub(crate) fn global(&self, start: i64, end: i64) -> Vec<(i64, String)> {
+        self.found(|note| note.is_global(start, end))
+    }
+
+    fn found(&self, wanted: impl Fn(&Note) -> bool) -> Vec<(i64, String)> {
         let all = self.lock();
-        let wanted = all
-            .values()
-            .filter(|note| wanted(note) && range.contains(&time::of_point(note.start)));
-        let mut found: Vec<&Note> = wanted.collect();
+        let mut found: Vec<&Note> = all.values().filter(|note| wanted(note)).collect();
         found.sort_by_key(|note| note.start);
-        found.into_iter().map(Note::json).collect()
+        found
+            .into_iter()
+            .map(|note| (time::of_point(note.start), note.json()))
+            .collect()
     }
 
     /// One, by parameters or by a body that says which.
     pub(super) fn get(&self, parameters: &Parameters, body: Option<&Json<'_>>) -> Result<Vec<u8>, Complaint> {
         let asked = Note::asked(parameters, body)?;
+        asked.check_row().map_err(WrongRow::unexpected)?;
         let found = self.lock().get(&asked.key()).map(Note::json);
         let found = found.ok_or_else(|| Complaint::new(404, "Unable to locate annotation in storage"))?;
         Ok(found.into_bytes())
@@ -78,8 +74,7 @@ impl Notes {
         let asked = Note::asked(parameters, None)?;
         let end = asked.end.filter(|end| *end > 0).unwrap_or(now);
         let all = self.lock();
-        let global = all.values().filter(|note| note.tsuid.is_empty());
-        let found = global.filter(|note| note.start >= asked.start && note.end.unwrap_or(0) <= end);
+        let found = all.values().filter(|note| note.is_global(asked.start, end));
         // Those in milliseconds have longer names in storage, which sort before the others.
         let mut found: Vec<&Note> = found.collect();
         found.sort_by_key(|note| (note.start <= i64::from(u32::MAX), note.start));
@@ -87,64 +82,66 @@ impl Notes {
         Ok(format!("[{}]", found.join(",")).into_bytes())
     }
 
-    /// Keeps one, and gives back what there is of it now.
+    /// Keeps one, and gives back what there is of it now; nothing if it says nothing.
     pub(super) fn put(
         &self,
         parameters: &Parameters,
         body: Option<&Json<'_>>,
         replaces: bool,
-    ) -> Result<Vec<u8>, Complaint> {
+    ) -> Result<Option<Vec<u8>>, Complaint> {
         let note = Note::asked(parameters, body)?;
-        Ok(self.keep(note, replaces).map_err(Complaint::bad_twice)?.into_bytes())
+        Ok(self.keep(note, replaces)?.map(String::into_bytes))
     }
 
-    /// Keeps several, and gives them back.
+    /// Keeps several, and gives those back that say something.
     pub(super) fn put_all(&self, body: &Json<'_>, replaces: bool) -> Result<Vec<u8>, Complaint> {
         let notes = fields::list(body, Note::read).map_err(|Mismatch(words)| Complaint::bad_twice(words))?;
         let kept = notes
             .unwrap_or_default()
             .into_iter()
             .map(|note| self.keep(note, replaces));
-        let kept: Vec<String> = kept.collect::<Result<_, _>>().map_err(Complaint::bad_twice)?;
+        let kept: Vec<Option<String>> = kept.collect::<Result<_, _>>()?;
+        let kept: Vec<String> = kept.into_iter().flatten().collect();
         Ok(format!("[{}]", kept.join(",")).into_bytes())
     }
 
-    fn keep(&self, mut note: Note, replaces: bool) -> Result<String, String> {
+    fn keep(&self, mut note: Note, replaces: bool) -> Result<Option<String>, Complaint> {
         if note.start < 1 {
-            return Err("The start timestamp has not been set".into());
+            return Err(Complaint::bad_twice("The start timestamp has not been set"));
         }
-        tsuid::check(&note.tsuid)?;
+        if !note.says_something() {
+            return Ok(None);
+        }
+        note.check_row().map_err(|wrong| match wrong {
+            WrongRow::NoHex(words) => Complaint::bad_twice(words),
+            short @ WrongRow::Short(_) => short.unexpected(),
+        })?;
         let mut all = self.lock();
-        let known = all.get(&note.key());
-        if let (Some(known), false) = (known, replaces) {
-            let Note {
-                end,
-                description,
-                notes,
-                custom,
-                ..
-            } = known.clone();
-            note.end = note.end.or(end);
-            note.description = note.description.or(description);
-            note.notes = note.notes.or(notes);
-            note.custom = note.custom.or(custom);
+        let known = all.get(&note.key()).cloned();
+        if let Some(known) = &known {
+            note.meet(known, replaces);
         }
         let json = note.json();
         if json.len() > LONGEST || (known.is_none() && all.len() >= MOST) {
-            return Err(format!("at most {MOST} annotations of {LONGEST} bytes are kept"));
+            return Err(Complaint::bad(format!(
+                "at most {MOST} annotations of {LONGEST} bytes are kept"
+            )));
         }
         all.insert(note.key(), note);
-        Ok(json)
+        Ok(Some(json))
     }
 
     /// Forgets one; whether it was there is not asked.
     pub(super) fn delete(&self, parameters: &Parameters, body: Option<&Json<'_>>) -> Result<(), Complaint> {
         let asked = Note::asked(parameters, body)?;
         if asked.start < 1 {
-            return Err(
-                Complaint::bad("Unable to delete Annotation information").with("The start timestamp has not been set")
-            );
+            let details = "The start timestamp has not been set";
+            return Err(Complaint::bad("Unable to delete Annotation information").with(details));
         }
+        asked.check_row().map_err(|wrong| match wrong {
+            WrongRow::NoHex(words) => Complaint::bad("Unable to delete Annotation information").with(words),
+            short @ WrongRow::Short(_) => short.unexpected(),
+        })?;
         self.lock().remove(&asked.key());
         Ok(())
     }
@@ -164,6 +161,12 @@ impl Notes {
         let start = start.ok_or_else(|| Complaint::bad("Missing the start time value"))?;
         if !range.global && range.tsuids.as_ref().is_none_or(Vec::is_empty) {
             return Err(Complaint::bad("Missing the TSUIDs or global annotations flag"));
+        }
+        for tsuid in range.tsuids.iter().flatten() {
+            if tsuid.is_empty() {
+                return Err(Complaint::bad_twice("UID was empty"));
+            }
+            tsuid::check(tsuid).map_err(Complaint::bad_twice)?;
         }
         let millis = |text: &str| time::millis(text, None, now).map_err(Complaint::bad_twice);
         let end = range.end.filter(|end| !end.is_empty());
@@ -199,115 +202,6 @@ impl Notes {
     }
 }
 
-impl Note {
-    /// What a request says of one: its body, or its parameters if it has none.
-    fn asked(parameters: &Parameters, body: Option<&Json<'_>>) -> Result<Note, Complaint> {
-        match body {
-            // This one does not say that it could not parse it.
-            Some(body) => Note::read(body).map_err(|Mismatch(words)| Complaint::internal(words)),
-            None => Note::from_parameters(parameters),
-        }
-    }
-
-    fn from_parameters(parameters: &Parameters) -> Result<Note, Complaint> {
-        let seconds = |name| match parameters.value(name).filter(|text| !text.is_empty()) {
-            None => Ok(0),
-            Some(text) => time::millis(text, None, 0)
-                .map(|millis| millis / 1000)
-                .map_err(Complaint::internal),
-        };
-        let start = seconds("start_time")?;
-        if start < 1 {
-            return Err(Complaint::bad("Missing start time"));
-        }
-        let text = |name| parameters.value(name).map(str::to_owned);
-        Ok(Note {
-            tsuid: text("tsuid").unwrap_or_default(),
-            start,
-            end: Some(seconds("end_time")?).filter(|end| *end > 0),
-            description: text("description"),
-            notes: text("notes"),
-            custom: None,
-        })
-    }
-
-    fn read(body: &Json<'_>) -> Read<Note> {
-        let mut note = Note::default();
-        for (name, json) in fields::object(body, "net.opentsdb.meta.Annotation")? {
-            match name.as_ref() {
-                "tsuid" => note.tsuid = fields::text(json)?.unwrap_or_default(),
-                "startTime" => note.start = fields::whole(json)?,
-                "endTime" => note.end = Some(fields::whole(json)?),
-                "description" => note.description = fields::text(json)?,
-                "notes" => note.notes = fields::text(json)?,
-                "custom" => note.custom = fields::map(json)?,
-                _ => {}
-            }
-        }
-        Ok(note)
-    }
-
-    fn key(&self) -> (String, i64) {
-        (self.tsuid.clone(), self.start)
-    }
-
-    fn json(&self) -> String {
-        let mut out = b"{\"tsuid\":".to_vec();
-        write_string(&self.tsuid, &mut out);
-        for (name, text) in [("description", &self.description), ("notes", &self.notes)] {
-            out.extend_from_slice(format!(",\"{name}\":").as_bytes());
-            write_string(text.as_deref().unwrap_or_default(), &mut out);
-        }
-        if let Some(custom) = &self.custom {
-            out.extend_from_slice(b",\"custom\":");
-            let custom = custom.iter();
-            let pairs = custom.map(|(name, value)| (name.as_str(), value.as_deref().unwrap_or_default()));
-            out.extend_from_slice(&json::object(pairs));
-        }
-        let times = format!(",\"startTime\":{},\"endTime\":{}}}", self.start, self.end.unwrap_or(0));
-        out.extend_from_slice(times.as_bytes());
-        String::from_utf8_lossy(&out).into_owned()
-    }
-}
-
-/// What is to be deleted.
-#[derive(Debug, Default)]
-struct Range {
-    start: Option<String>,
-    end: Option<String>,
-    tsuids: Option<Vec<String>>,
-    global: bool,
-}
-
-impl Range {
-    fn from_parameters(parameters: &Parameters) -> Result<Range, Complaint> {
-        let tsuids = parameters.value("tsuids");
-        Ok(Range {
-            start: Some(super::url::required(parameters, "start_time")?.to_owned()),
-            end: parameters.value("end_time").map(str::to_owned),
-            tsuids: tsuids.map(|tsuids| tsuids.split(',').map(|tsuid| tsuid.trim().to_owned()).collect()),
-            global: parameters.given("global"),
-        })
-    }
-
-    fn from_json(body: &Json<'_>) -> Result<Range, Complaint> {
-        let mut range = Range::default();
-        for (name, json) in fields::object(body, "net.opentsdb.tsd.AnnotationRpc$AnnotationBulkDelete")? {
-            match name.as_ref() {
-                "startTime" => range.start = fields::text(json)?,
-                "endTime" => range.end = fields::text(json)?,
-                "global" => range.global = fields::flag(json)?,
-                "tsuids" => {
-                    let tsuids = fields::list(json, fields::text)?;
-                    range.tsuids = tsuids.map(|tsuids| tsuids.into_iter().flatten().collect());
-                }
-                _ => {}
-            }
-        }
-        Ok(range)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use potsdb_wire::json::parse;
@@ -317,7 +211,7 @@ mod tests {
     fn keep(notes: &Notes, json: &str, replaces: bool) -> Result<String, String> {
         let body = parse(json.as_bytes()).expect("JSON");
         let kept = notes.put(&Parameters::default(), Some(&body), replaces);
-        kept.map(|json| String::from_utf8_lossy(&json).into_owned())
+        kept.map(|json| String::from_utf8_lossy(&json.unwrap_or_default()).into_owned())
             .map_err(|complaint| complaint.message)
     }
 
@@ -341,12 +235,48 @@ mod tests {
     }
 
     #[test]
+    fn one_that_says_nothing_is_not_kept() {
+        let notes = Notes::default();
+        assert_eq!(
+            keep(&notes, r#"{"startTime":10,"description":""}"#, false).as_deref(),
+            Ok("")
+        );
+        assert_eq!(notes.of_series("", 0..=10_000).len(), 0);
+        assert_eq!(
+            keep(&notes, r#"{"description":"a"}"#, false),
+            Err("The start timestamp has not been set".into())
+        );
+    }
+
+    #[test]
+    fn whole_seconds_in_milliseconds_are_the_same_second() {
+        let notes = Notes::default();
+        assert!(keep(&notes, r#"{"startTime":1700000010,"description":"a"}"#, false).is_ok());
+        let again = keep(&notes, r#"{"startTime":1700000010000,"notes":"n"}"#, false);
+        assert_eq!(
+            again.as_deref(),
+            Ok(r#"{"tsuid":"","description":"a","notes":"n","startTime":1700000010,"endTime":0}"#)
+        );
+    }
+
+    #[test]
+    fn one_of_a_second_that_can_be_divided_by_a_thousand_is_lost_to_queries() {
+        let notes = Notes::default();
+        let kept = keep(&notes, r#"{"startTime":1700000000,"description":"a"}"#, false);
+        assert!(kept.is_ok_and(|json| json.contains("1700000000")));
+        assert_eq!(notes.of_series("", 1_699_999_000_000..=1_700_001_000_000), []);
+        let there = Parameters::parse("start_time=1700000000");
+        assert!(notes.get(&there, None).is_ok());
+    }
+
+    #[test]
     fn their_number_and_length_are_bounded() {
         let notes = Notes::default();
         for start in 1..=MOST {
-            assert!(keep(&notes, &format!(r#"{{"startTime":{start}}}"#), false).is_ok());
+            let note = format!(r#"{{"startTime":{start}001,"notes":"n"}}"#);
+            assert!(keep(&notes, &note, false).is_ok());
         }
-        let one_more = format!(r#"{{"startTime":{}}}"#, MOST + 1);
+        let one_more = format!(r#"{{"startTime":{}001,"notes":"n"}}"#, MOST + 1);
         assert!(
             keep(&notes, &one_more, false)
                 .expect_err("too many")

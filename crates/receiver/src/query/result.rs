@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::answers::Complaint;
+use crate::point::number::Number;
 use crate::point::value::Value;
 use crate::query::aggregate::Aggregator;
 use crate::query::downsample::{Downsample, Fill};
@@ -49,11 +50,12 @@ pub(crate) fn answer(query: &Query, from: &Sources<'_>) -> Result<Vec<u8>, Compl
             answered.push((part, groups(part, query, from, &mut budget)?));
         }
     }
-    let global_notes = from.notes.of_series("", query.start..=query.end);
+    let global_notes = from.notes.global(query.start / 1000, query.end / 1000);
+    let global_notes = (!global_notes.is_empty()).then(|| shown(global_notes, query));
     let store = from.store.lock();
     let beside = Beside {
         names: &store.table.names,
-        global_notes: &global_notes,
+        global_notes,
     };
     for (part, groups) in &answered {
         for group in groups {
@@ -104,8 +106,8 @@ pub(super) struct Group {
     /// In hexadecimal digits, sorted.
     pub(super) tsuids: Vec<String>,
     pub(super) run: Run,
-    /// What is noted of its series, as JSON.
-    pub(super) notes: Vec<String>,
+    /// What is noted of its series, as JSON; none if nothing is noted in the hours around.
+    pub(super) notes: Option<Vec<String>>,
     /// An empty interval is written as `null`, not as `"NaN"`.
     pub(super) nulls: bool,
 }
@@ -133,7 +135,7 @@ fn groups(part: &Part, query: &Query, from: &Sources<'_>, budget: &mut Budget) -
     }
     grouped
         .into_values()
-        .map(|series| group(part, query, &scan, series, from.notes))
+        .map(|series| group(part, query, &scan, series, from))
         .collect()
 }
 
@@ -142,7 +144,7 @@ fn group(
     query: &Query,
     scan: &Range<i64>,
     series: Vec<Selected>,
-    notes: &Notes,
+    from: &Sources<'_>,
 ) -> Result<Group, Complaint> {
     let (mut names, mut tsuids, mut runs) = (Vec::new(), Vec::new(), Vec::new());
     for Selected { tsuid, name, run } in series {
@@ -150,18 +152,27 @@ fn group(
         tsuids.push(tsuid.text());
         runs.push(prepare(part, query, scan, run).map_err(Complaint::bad_twice)?);
     }
-    let mut run = merge(&runs, part.aggregator, part.rate).map_err(Complaint::bad_twice)?;
+    let mut run = merge(&runs, part.aggregator, part.rate);
     run.retain(|(time, _)| (query.start..=query.end).contains(time));
-    let range = query.start..=query.end;
+    // Other servers than OpenTSDB take such a value, and have it.
+    if from.keeps_both
+        && let Some((time, Number::Float(float))) = run.iter().find(|(_, number)| number.as_f64().is_infinite())
+    {
+        let name = if *float > 0.0 { "Infinity" } else { "-Infinity" };
+        return Err(Complaint::bad_twice(format!("Got Infinity: {name} at {time}")));
+    }
+    // Those of the hours that are read make the field, those of the range are in it.
+    let range = scan.start..=scan.end - 1;
     let takes_all = part.filters.is_empty() && part.tsuids.is_none() && part.aggregator != Aggregator::None;
     let notes = match tsuids.first().and_then(|tsuid| tsuid.get(..6)) {
         // What is noted of a series without points is in its metric's rows all the same.
-        Some(metric) if takes_all => notes.of_metric(metric, range),
+        Some(metric) if takes_all => from.notes.of_metric(metric, range),
         _ => tsuids
             .iter()
-            .flat_map(|tsuid| notes.of_series(tsuid, range.clone()))
+            .flat_map(|tsuid| from.notes.of_series(tsuid, range.clone()))
             .collect(),
     };
+    let notes = (!notes.is_empty()).then(|| shown(notes, query));
     Ok(Group {
         notes,
         names,
@@ -172,6 +183,14 @@ fn group(
             .as_ref()
             .is_some_and(|downsample| downsample.fill == Fill::Null),
     })
+}
+
+/// What of some annotations is in a query's range, as JSON.
+fn shown(notes: Vec<(i64, String)>, query: &Query) -> Vec<String> {
+    let inside = notes
+        .into_iter()
+        .filter(|(at, _)| (query.start..=query.end).contains(at));
+    inside.map(|(_, json)| json).collect()
 }
 
 /// The range that is read: whole intervals, then whole hours, around the range that was asked for.

@@ -15,8 +15,8 @@ use crate::store::names::{Kind, Names};
 /// What the names of an answer are looked up in, and what is noted beside its series.
 pub(super) struct Beside<'a> {
     pub(super) names: &'a Names,
-    /// As JSON.
-    pub(super) global_notes: &'a [String],
+    /// As JSON; none if there is nothing in the hours around.
+    pub(super) global_notes: Option<Vec<String>>,
 }
 
 /// Appends a group.
@@ -39,9 +39,9 @@ pub(super) fn write(group: &Group, part: &Part, query: &Query, beside: &Beside<'
         out.extend_from_slice(&json::array(group.tsuids.iter().map(String::as_str)));
     }
     if !query.no_annotations {
-        write_notes("annotations", &group.notes, out);
+        write_notes("annotations", group.notes.as_deref(), out);
         if query.global_annotations {
-            write_notes("globalAnnotations", beside.global_notes, out);
+            write_notes("globalAnnotations", beside.global_notes.as_deref(), out);
         }
     }
     write_points(group, query, out);
@@ -56,8 +56,8 @@ pub(super) fn write(group: &Group, part: &Part, query: &Query, beside: &Beside<'
     out.push(b'}');
 }
 
-fn write_notes(name: &str, notes: &[String], out: &mut Vec<u8>) {
-    if !notes.is_empty() {
+fn write_notes(name: &str, notes: Option<&[String]>, out: &mut Vec<u8>) {
+    if let Some(notes) = notes {
         out.extend_from_slice(format!(",\"{name}\":[{}]", notes.join(",")).as_bytes());
     }
 }

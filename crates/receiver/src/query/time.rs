@@ -7,6 +7,7 @@
 //!
 //! Called by `mod.rs`, and by `result.rs` for stored points; the clock is an argument.
 
+use jiff::SignedDuration;
 use jiff::civil;
 use jiff::tz::TimeZone;
 
@@ -167,13 +168,13 @@ fn date(text: &str, zone_name: Option<&str>) -> Result<i64, String> {
 fn lenient([year, month, day, hour, minute, second]: [i64; 6], zone: &TimeZone) -> Option<i64> {
     let months = year * 12 + month - 1;
     let (year, month) = (months.div_euclid(12), months.rem_euclid(12) + 1);
-    let first = civil::date(i16::try_from(year).ok().filter(|year| *year <= 9999)?, month as i8, 1);
-    let beyond = jiff::Span::new()
-        .try_days(day - 1)
-        .and_then(|span| span.try_hours(hour))
-        .and_then(|span| span.try_minutes(minute))
-        .and_then(|span| span.try_seconds(second));
-    let clock = first.at(0, 0, 0, 0).checked_add(beyond.ok()?).ok()?;
+    let beyond = SignedDuration::from_secs((day - 1) * 86_400 + hour * 3600 + minute * 60 + second);
+    // A calendar of four digits ends there; what is later is an error further on.
+    let known = i16::try_from(year).ok().filter(|year| *year <= 9999);
+    let Some(first) = known.map(|year| civil::date(year, month as i8, 1)) else {
+        return Some(year * 31_556_952 * SECOND);
+    };
+    let clock = first.at(0, 0, 0, 0).checked_add(beyond).ok()?;
     // Of an hour that comes twice Java takes the second one.
     let timestamp = zone.to_ambiguous_timestamp(clock).later().ok()?;
     Some(timestamp.as_millisecond())
@@ -207,6 +208,7 @@ mod tests {
             ("2013/01/01", 1_356_998_400_000),
             ("2012/13/01", 1_356_998_400_000),
             ("2012/12/31-24:00", 1_356_998_400_000),
+            ("2013/02/00-22:00", 1_359_669_600_000),
             ("2024/02/29-12:34:56", 1_709_210_096_000),
         ];
         for (text, millis) in cases {

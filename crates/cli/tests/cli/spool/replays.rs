@@ -9,7 +9,7 @@ use potsdb_spool::{Lines, Tried};
 use serde_json::json;
 
 use super::bench::{Bench, STORE, imports, line, open};
-use crate::command::{LONG, Running, nobody, receiver, receiver_with};
+use crate::command::{LONG, Running, nobody, potsdb, receiver, receiver_with};
 
 /// Every point settles at once: the tests have no second to lose.
 const AT_ONCE: [&str; 2] = ["-o", "settle=0"];
@@ -233,6 +233,40 @@ fn a_server_that_goes_and_comes_back_gets_every_point() {
     assert_eq!(ended.json()["delivered"], json!(10_000));
     let came: BTreeSet<String> = receiver.lines().into_iter().collect();
     assert_eq!(came, lines(0..10_000).into_iter().collect());
+}
+
+#[test]
+fn a_replay_that_is_killed_again_and_again_loses_nothing() {
+    // Three batches and more.
+    const POINTS: u64 = 100_000;
+    let records = [500; POINTS as usize / 500];
+    let bench = Bench::with(&[&records[..100], &records[100..]]);
+    let receiver = receiver();
+    let (path, url) = (bench.path(), receiver.url());
+    let arguments = ["spool", "replay", path.to_str().unwrap(), "--to", &url];
+    let (mut left, mut kills) = (POINTS as usize, 0);
+    // Until one was killed that had marked something.
+    while left == POINTS as usize {
+        kills += 1;
+        assert!(kills < 10, "none has marked anything");
+        let before = receiver.counts().accepted;
+        let replay = Running::start(&[&arguments[..], &AT_ONCE[..]].concat());
+        assert!(receiver.wait_for(before + 40_000, LONG));
+        replay.signal("KILL");
+        drop(replay);
+        bench.spool("verify", &[]).with_code(0);
+        let text = bench.spool("cat", &[]).with_code(0).out;
+        left = text.lines().count();
+        let kept: BTreeSet<&str> = text.lines().collect();
+        let came = receiver.lines();
+        let came: BTreeSet<&str> = came.iter().filter_map(|line| line.strip_prefix("put ")).collect();
+        let all = imports(0..POINTS);
+        assert!(all.lines().all(|line| came.contains(line) || kept.contains(line)));
+    }
+    potsdb(&[&arguments[..], &AT_ONCE[..]].concat()).with_code(0);
+    let came: BTreeSet<String> = receiver.lines().into_iter().collect();
+    assert_eq!(came.len(), POINTS as usize);
+    assert_eq!(bench.spool("cat", &[]).with_code(0).out, "");
 }
 
 #[test]

@@ -252,6 +252,9 @@ impl Engine {
 
     /// When to step again, whatever else happens, and why.
     pub(crate) fn next_timer(&self) -> Option<Due> {
+        if self.is_done() {
+            return None;
+        }
         let retries_ready = self.retry_waits().is_some();
         let waiting = self.queued || !self.verdicts.again.is_empty() || retries_ready;
         let mut due = self.timers_of_lines(waiting);

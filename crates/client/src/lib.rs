@@ -37,7 +37,10 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
-#![cfg_attr(not(feature = "spool"), allow(dead_code, reason = "what only the spool asks of other modules"))]
+#![cfg_attr(
+    not(feature = "spool"),
+    allow(dead_code, reason = "what only the spool asks of other modules")
+)]
 
 #[cfg(not(unix))]
 compile_error!("potsdb needs Unix: fork, and the kernel's word on what a connection has delivered");

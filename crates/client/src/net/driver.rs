@@ -151,8 +151,6 @@ pub(crate) struct Driver<N: Network> {
     slices: Vec<IoSlice<'static>>,
     publisher: Publisher,
     spooling: Option<Spooling>,
-    /// When closing began.
-    closing_since: Option<Duration>,
     /// Lines were taken: more of their kind may be on their way, and are waited for until then.
     lingers_until: Duration,
     /// The last round wrote or read something: there may be more, and no socket will say that it takes it.
@@ -187,7 +185,6 @@ impl<N: Network> Driver<N> {
             slices: Vec::new(),
             publisher: Publisher::new(),
             spooling: None,
-            closing_since: None,
             lingers_until: Duration::ZERO,
             moved: false,
             told_queued: false,

@@ -107,6 +107,8 @@ use std::time::{Duration, Instant};
 mod callers;
 mod oracle;
 mod server;
+#[cfg(feature = "spool")]
+mod spooled;
 mod world;
 
 use callers::{Action, History, Protocol, Temper};

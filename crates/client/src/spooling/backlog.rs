@@ -142,8 +142,9 @@ impl Backlog {
     /// Points of a slot that were adopted and never read are gone; returns how many.
     pub(super) fn lose_adopted(&mut self, slot: SlotId, positions: Range<u64>) -> u64 {
         let Some(adopted) = self.adopted(slot) else { return 0 };
-        let start = positions.start.max(adopted.from);
-        let lost = positions.end.min(adopted.upto).saturating_sub(start).min(adopted.left);
+        // What was read is not lost, so all of it is among what is left, wherever reading has got to.
+        let end = positions.end.min(adopted.upto);
+        let lost = end.saturating_sub(positions.start).min(adopted.left);
         adopted.left -= lost;
         self.let_go();
         lost

@@ -66,11 +66,14 @@ impl Spooling {
         !self.closing.is_open()
     }
 
-    /// Whether the engine, which has begun to close at `since`, is to hand over what it has, for want of time.
-    #[expect(clippy::unused_self, reason = "it is about this end")]
-    pub(crate) fn is_due(&self, now: Duration, since: Duration, deadline: Duration) -> bool {
-        let time = deadline.saturating_sub(since);
-        now >= deadline.saturating_sub(SAVES.min(time / 2))
+    /// The client closes, until then if given. Whether the engine is to hand over what it has, for want of time.
+    pub(crate) fn is_due(&mut self, now: Duration, deadline: Option<Duration>) -> bool {
+        let since = *self.closing_since.get_or_insert(now);
+        self.due_at = deadline.map(|deadline| {
+            let time = deadline.saturating_sub(since);
+            deadline.saturating_sub(SAVES.min(time / 2))
+        });
+        self.due_at.is_some_and(|at| at <= now)
     }
 
     /// The engine is to do no more: takes over what has no verdict. Everything is to be over at the deadline.

@@ -44,6 +44,8 @@ pub(crate) use disk::Disk;
 use growth::Growth;
 use journal::{Journal, Place};
 pub(crate) use open::open;
+#[cfg(test)]
+pub(crate) use open::spool_options;
 
 /// How often everything that is not done with goes to disk, under `spool_mode=always`.
 const ALWAYS_EVERY: Duration = Duration::from_millis(50);
@@ -100,8 +102,13 @@ pub(crate) struct Spooling {
     secured: u64,
     /// The next position then.
     mark: (u64, Duration),
+    /// When the client began to close, and when the engine is to hand over what it has.
+    closing_since: Option<Duration>,
+    due_at: Option<Duration>,
     closing: Closing,
     growth: Growth,
+    /// When it last had a turn.
+    looked_at: Duration,
 }
 
 impl Spooling {
@@ -130,8 +137,11 @@ impl Spooling {
             wanted: None,
             secured: 0,
             mark: (0, Duration::ZERO),
+            closing_since: None,
+            due_at: None,
             closing: Closing::Not,
             growth: Growth::new(options.spool_bytes as u64),
+            looked_at: Duration::ZERO,
         }
     }
 
@@ -152,6 +162,7 @@ impl Spooling {
 
     /// Passes on what the engine noted.
     pub(crate) fn pass_on(&mut self, now: Duration, verdicts: &mut Verdicts) {
+        self.looked_at = now;
         let notes = &mut verdicts.for_spool;
         (notes.is_there, notes.takes) = (true, self.takes(now));
         let done = std::mem::take(&mut notes.done);
@@ -234,13 +245,17 @@ impl Spooling {
 
     /// When to give it a turn, whatever else happens. `next`: the position the next point will get.
     pub(crate) fn deadline(&self, next: u64) -> Option<Duration> {
+        let is_open = self.closing.is_open();
         let wanted = self.wanted.map(|(_, since)| since + PATIENCE);
         let always = (self.always && next > self.secured).then(|| self.mark.1 + ALWAYS_EVERY);
-        let refused =
-            (!self.unsaved.is_empty() || !self.unkept.is_empty() || self.is_draining).then_some(self.rests_until);
-        let read = self.backlog.rests_until();
-        let timers = [wanted, always, refused, read, self.adopt_at, self.closing.deadline()];
-        timers.into_iter().flatten().min()
+        let has_more = self.wanted.is_some() || self.is_draining || !self.unsaved.is_empty() || !self.unkept.is_empty();
+        let refused = (has_more || always.is_some()).then_some(self.rests_until);
+        let adopt = self.adopt_at.filter(|_| is_open);
+        let read = self.backlog.rests_until().filter(|_| is_open);
+        let hand_over = self.due_at.filter(|_| is_open);
+        let timers = [wanted, always, refused, read, adopt, hand_over, self.closing.deadline()];
+        // What was due in this turn and is not done waits for something else.
+        timers.into_iter().flatten().filter(|at| *at > self.looked_at).min()
     }
 
     pub(crate) fn stats(&mut self, now: Duration) -> SpoolStats {

@@ -47,7 +47,7 @@ pub(crate) fn open(
     )))
 }
 
-pub(super) fn spool_options(options: &Options) -> potsdb_spool::Options {
+pub(crate) fn spool_options(options: &Options) -> potsdb_spool::Options {
     potsdb_spool::Options {
         spool_bytes: options.spool_bytes as u64,
         spool_free: options.spool_free.map(|bytes| bytes as u64),

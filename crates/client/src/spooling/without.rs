@@ -124,7 +124,7 @@ impl Spooling {
         match self.0 {}
     }
 
-    pub(crate) fn is_due(&self, _now: Duration, _since: Duration, _deadline: Duration) -> bool {
+    pub(crate) fn is_due(&mut self, _now: Duration, _deadline: Option<Duration>) -> bool {
         match self.0 {}
     }
 

@@ -275,7 +275,9 @@ fn the_options_say_the_same_by_url_by_text_and_by_type() {
         ("spool_free", "1MiB".to_owned()),
         ("spool_name", "a".to_owned()),
     ];
-    let by_text = texts.iter().fold(plain(), |builder, (name, text)| builder.set(name, text));
+    let by_text = texts
+        .iter()
+        .fold(plain(), |builder, (name, text)| builder.set(name, text));
     let by_type = plain()
         .spool(scratch.0.clone())
         .spool_mode(SpoolMode::Always)
@@ -287,7 +289,10 @@ fn the_options_say_the_same_by_url_by_text_and_by_type() {
         let options = client.options();
         assert_eq!(options.spool.as_ref(), Some(&scratch.0));
         assert_eq!((options.spool_mode, options.spool_bytes), (SpoolMode::Always, 4 << 20));
-        assert_eq!((options.spool_sync, options.spool_free), (Duration::from_millis(250), Some(1 << 20)));
+        assert_eq!(
+            (options.spool_sync, options.spool_free),
+            (Duration::from_millis(250), Some(1 << 20))
+        );
         assert_eq!(options.spool_name.as_deref(), Some("a"));
     }
 }
@@ -298,11 +303,26 @@ fn a_wrong_option_is_an_error_that_names_it_however_it_is_given() {
     let spooled = || Client::builder("tsdb://localhost?test_mode=true").spool(scratch.0.clone());
     let plain = || Client::builder("tsdb://localhost?test_mode=true");
     for (builder, words) in [
-        (spooled().spool_bytes(1), "option spool_bytes: \"1\" is not a number of bytes of at least 2MiB"),
-        (spooled().set("spool_bytes", "1"), "option spool_bytes: \"1\" is not a number of bytes of at least 2MiB"),
-        (spooled().set("spool_mode", "x"), "option spool_mode: \"x\" is not overflow or always"),
-        (plain().spool_mode(SpoolMode::Always), "option spool_mode: it has no effect without a spool"),
-        (plain().set("spool_bytes", "1GiB"), "option spool_bytes: it has no effect without a spool"),
+        (
+            spooled().spool_bytes(1),
+            "option spool_bytes: \"1\" is not a number of bytes of at least 2MiB",
+        ),
+        (
+            spooled().set("spool_bytes", "1"),
+            "option spool_bytes: \"1\" is not a number of bytes of at least 2MiB",
+        ),
+        (
+            spooled().set("spool_mode", "x"),
+            "option spool_mode: \"x\" is not overflow or always",
+        ),
+        (
+            plain().spool_mode(SpoolMode::Always),
+            "option spool_mode: it has no effect without a spool",
+        ),
+        (
+            plain().set("spool_bytes", "1GiB"),
+            "option spool_bytes: it has no effect without a spool",
+        ),
     ] {
         let error = builder.build().unwrap_err().to_string();
         assert!(error.starts_with(words), "{error}");

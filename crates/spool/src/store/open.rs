@@ -52,6 +52,8 @@ struct Seen {
     newest: u64,
     /// The segment before lacks positions.
     after_torn: bool,
+    /// It could not be read, and ends where no segment of its size can end later.
+    is_guessed: bool,
 }
 
 impl<D: Folder> Store<D> {
@@ -224,6 +226,7 @@ fn look<D: Folder>(folder: &D, entry: &disk::Entry, id: u64) -> Result<Look, Ope
         records: None,
         newest: 0,
         after_torn: false,
+        is_guessed: false,
     };
     let mut header = [0; SEGMENT_HEADER];
     // A file that cannot be read now is believed by its name, and read again when its turn comes.
@@ -271,6 +274,7 @@ fn read_last<D: Folder>(folder: &D, found: &mut [Seen]) -> Result<(), OpenError>
         Err(OpenError::Disk(_)) => {
             // No segment has more points than bytes: positions above are free for certain.
             last.segment.end = (last.segment.first + last.segment.bytes).min(POSITIONS - 1);
+            last.is_guessed = true;
             Ok(())
         }
         read => read,
@@ -323,7 +327,7 @@ impl Seen {
         let mut at = self.segment.first;
         let mut records = self.records.iter().flatten();
         let whole = records.all(|(first, end)| *first <= std::mem::replace(&mut at, *end));
-        !whole || (self.records.is_some() && at < self.segment.end)
+        self.is_guessed || !whole || (self.records.is_some() && at < self.segment.end)
     }
 }
 

@@ -138,9 +138,8 @@ impl<N: Network> Driver<N> {
             Phase::Closing(deadline) => deadline.map(at),
             Phase::Stopped | Phase::Abandoned => Some(self.now),
         };
-        let since = *self.closing_since.get_or_insert(self.now);
         if !spooling.is_closing() {
-            let late = deadline.is_some_and(|deadline| spooling.is_due(self.now, since, deadline));
+            let late = spooling.is_due(self.now, deadline);
             if self.engine.is_done() {
                 spooling.finish(self.now, deadline);
             } else if late || self.engine.has_lost_all() {

@@ -1,0 +1,152 @@
+//! The server, which outlives every client, and a client's way to it.
+
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use crate::config::credentials::Credentials;
+use crate::net::connection::Incoming;
+use crate::net::driver::{Network, Observer, Progress};
+
+/// The server, which outlives every client.
+#[derive(Default)]
+pub(super) struct Server {
+    pub(super) is_down: bool,
+    /// How long an answer takes.
+    pub(super) latency: Duration,
+    /// Each line it was given, and how often.
+    pub(super) stored: BTreeMap<Vec<u8>, u32>,
+    pub(super) connections: BTreeMap<usize, Connection>,
+    pub(super) made: usize,
+}
+
+#[derive(Default)]
+pub(super) struct Connection {
+    /// A line that is not whole.
+    rest: Vec<u8>,
+    answers: Vec<(Duration, &'static [u8])>,
+    is_reset: bool,
+}
+
+impl Server {
+    fn take(&mut self, now: Duration, connection: usize, bytes: &[u8]) {
+        let answer_at = now + self.latency;
+        let connection = self.connections.entry(connection).or_default();
+        connection.rest.extend_from_slice(bytes);
+        while let Some(end) = memchr::memchr(b'\n', &connection.rest) {
+            let line: Vec<u8> = connection.rest.drain(..=end).collect();
+            if line == b"version\n" {
+                connection.answers.push((
+                    answer_at,
+                    b"net.opentsdb.tools BuildData built at revision 1\nBuilt on x\n",
+                ));
+            } else {
+                *self.stored.entry(line).or_default() += 1;
+            }
+        }
+    }
+
+    pub(super) fn reset_all(&mut self) {
+        self.connections
+            .values_mut()
+            .for_each(|connection| connection.is_reset = true);
+    }
+
+    pub(super) fn next(&self) -> Option<Duration> {
+        let answers = self.connections.values().flat_map(|connection| &connection.answers);
+        answers.map(|(at, _)| *at).min()
+    }
+}
+
+/// A client's way to the server.
+pub(super) struct Wire {
+    pub(super) server: Arc<Mutex<Server>>,
+    pub(super) now: Duration,
+}
+
+impl Wire {
+    fn server(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().expect("nobody panics with it")
+    }
+}
+
+impl Observer for Wire {}
+
+impl Network for Wire {
+    type Attempt = ();
+    type Connection = usize;
+
+    fn now(&self) -> Duration {
+        self.now
+    }
+
+    fn connect(&mut self, _endpoint: usize) {}
+
+    fn advance(&mut self, (): &mut ()) -> Progress<usize> {
+        let mut server = self.server();
+        if server.is_down {
+            return Progress::Refused("nobody listens".to_owned());
+        }
+        server.made += 1;
+        let number = server.made;
+        server.connections.insert(number, Connection::default());
+        Progress::Connected(number, Credentials::default())
+    }
+
+    fn deadline(&self, (): &()) -> Option<Duration> {
+        None
+    }
+
+    fn abandon(&mut self, (): ()) {}
+
+    fn read(&mut self, connection: &mut usize, buffer: &mut [u8]) -> io::Result<Incoming> {
+        let now = self.now;
+        let mut server = self.server();
+        let Some(connection) = server.connections.get_mut(connection) else {
+            return Ok(Incoming::Nothing);
+        };
+        if connection.is_reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        match connection.answers.first() {
+            Some((at, answer)) if *at <= now => {
+                buffer[..answer.len()].copy_from_slice(answer);
+                let length = answer.len();
+                connection.answers.remove(0);
+                Ok(Incoming::Bytes(length))
+            }
+            _ => Ok(Incoming::Nothing),
+        }
+    }
+
+    fn write(&mut self, connection: &mut usize, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let now = self.now;
+        let mut server = self.server();
+        if server
+            .connections
+            .get(connection)
+            .is_none_or(|connection| connection.is_reset)
+        {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        server.take(now, *connection, &bytes);
+        Ok(bytes.len())
+    }
+
+    fn half_close(&mut self, connection: &mut usize) {
+        // It reads to the end, and ends its own side.
+        if let Some(connection) = self.server().connections.get_mut(connection) {
+            connection.is_reset |= connection.answers.is_empty();
+        }
+    }
+
+    fn acknowledged(&mut self, _connection: &usize) -> Option<u64> {
+        None
+    }
+
+    fn close(&mut self, connection: usize) {
+        self.server().connections.remove(&connection);
+    }
+}

@@ -51,6 +51,9 @@ impl Cat {
                     false => ControlFlow::Continue(()),
                 })
             })?;
+            if output.is_closed() {
+                break;
+            }
             let place = format!("{}/{}", slot.store, slot.number);
             if summary.newer.is_some() {
                 output.note(format_args!("{place}: {}", words::contents(&summary)));

@@ -62,6 +62,20 @@ fn cat_prints_some_metrics_alone() {
 }
 
 #[test]
+fn a_reader_of_cat_that_has_enough_is_no_failure() {
+    let bench = Bench::with(&[&[500; 40]]);
+    let path = bench.path();
+    let script = r#""$0" spool cat "$1" | head -n 1; echo "${PIPESTATUS[0]}""#;
+    let said = std::process::Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_potsdb")])
+        .arg(path)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stdout), format!("{}0\n", import(0)));
+    assert_eq!(String::from_utf8_lossy(&said.stderr), "");
+}
+
+#[test]
 fn a_spool_that_is_held_is_shown_and_left_as_it_is() {
     let bench = Bench::with(&[&[3]]);
     let owner = Owner::start(&bench);

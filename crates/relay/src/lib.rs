@@ -1,0 +1,54 @@
+//! A relay for OpenTSDB's protocol that tells the truth: what it answers for is on disk and synced, or acknowledged upstream.
+//!
+//! ```text
+//! senders --telnet, HTTP--> front --lines--> an intake each --> every store: a client, its queue, its spool --> TSDs
+//!    ^                                             |                  |
+//!    '-- version, 204 -- when its ticket is safe --'<-- progress -----'
+//! ```
+//!
+//! ```
+//! use potsdb_relay::{Config, Relay, Role, StoreUrl};
+//! use std::time::Duration;
+//!
+//! let config = Config {
+//!     listen: vec!["127.0.0.1:0".parse()?],
+//!     stores: vec![StoreUrl { url: "tsdb://localhost:4242".into(), role: Role::Store }],
+//!     ..Config::default()
+//! };
+//! let relay = Relay::start(config)?;
+//! println!("listening at {}", relay.places()[0]);
+//! let ledger = relay.stop(Duration::from_secs(1));
+//! assert!(ledger.is_balanced());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Not here: aggregation, statsd, a language for relabelling, clustering. The command is `potsdb relay`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+mod backend;
+mod config;
+mod counts;
+mod door;
+mod http;
+mod intake;
+mod peers;
+mod put;
+mod relay;
+mod rounds;
+mod session;
+mod shared;
+mod status;
+mod stores;
+mod telnet;
+mod turns;
+mod upstream;
+mod waits;
+
+// In `Config`.
+pub use potsdb_front::{Limits, Login, Tls, Where};
+
+pub use crate::config::{Config, Listen, NoPlace, StoreUrl};
+pub use crate::relay::{Ledger, Relay, StartError, StoreLedger};
+pub use crate::stores::Role;

@@ -1,0 +1,257 @@
+//! The relay: start, what it tells, stop.
+//!
+//! ```text
+//! start: stores --> doors --> serving        drain: no new connections --> each quiet one ends, answered --> the stores close
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use potsdb::binding::BuilderBinding as _;
+use potsdb::{Builder, Client, HostTag, Options, Overflow, Repeats, Report, Stats};
+use potsdb_front::{Front, Where};
+use potsdb_wire::Rules;
+use tokio::time::Instant;
+
+use crate::backend::Relaying;
+use crate::config::{Config, StoreUrl};
+use crate::rounds::Rounds;
+use crate::shared::{Life, Patience, Shared};
+use crate::stores::{Role, Store};
+use crate::upstream::ClientUpstream;
+use crate::{door, status};
+
+/// A running relay. Dropping it stops it where it is; [`Relay::stop`] drains it.
+pub struct Relay {
+    // Before what they look after: it ends first.
+    _rounds: Rounds,
+    front: Front,
+    shared: Arc<Shared>,
+    drain: Duration,
+}
+
+/// Why a relay cannot start, in words.
+#[derive(Debug)]
+pub struct StartError(pub(crate) String);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// What became of everything, store by store.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    /// Each store's, in the order they were given.
+    pub stores: Vec<StoreLedger>,
+    /// What the relay counted, by name.
+    pub counts: Vec<(&'static str, u64)>,
+}
+
+/// One store's.
+#[derive(Clone, Debug)]
+pub struct StoreLedger {
+    /// Its URL, without secrets.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// Lines it was not given because it had no room; of mirrors alone.
+    pub cut: u64,
+    /// Its client's statistics.
+    pub stats: Stats,
+}
+
+impl Relay {
+    /// Opens the stores' spools, listens, and serves.
+    ///
+    /// # Errors
+    ///
+    /// When a URL or an option is wrong, a spool cannot be opened, or a place cannot be listened at.
+    pub fn start(config: Config) -> Result<Relay, StartError> {
+        let limits = config.limits.clone();
+        let doors = door::doors(&config)?;
+        let bound = Front::bind_doors(doors, config.threads)
+            .map_err(|(place, error)| StartError(format!("cannot listen at {place}: {error}")))?;
+        let (stores, rules) = stores(&config)?;
+        let patience = Patience {
+            answer: config.answer_timeout,
+            sync: config.sync_timeout,
+        };
+        let shared = Arc::new(Shared::new(config.name.clone(), stores, rules, patience, limits));
+        let options = potsdb_front::Options {
+            limits: config.limits,
+            login: config.login,
+            tls: config.tls,
+        };
+        let front = bound
+            .serve(Arc::new(Relaying(Arc::clone(&shared))), options)
+            .map_err(|error| StartError(format!("no thread can be started: {error}")))?;
+        let rounds = Rounds::start(Arc::clone(&shared.stores))
+            .map_err(|error| StartError(format!("no thread can be started: {error}")))?;
+        Ok(Relay {
+            _rounds: rounds,
+            front,
+            shared,
+            drain: config.drain,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn places(&self) -> &[Where] {
+        self.front.places()
+    }
+
+    /// What the stores' clients report since this was asked last, each with its store.
+    #[must_use]
+    pub fn reports(&self) -> Vec<(String, Report)> {
+        let mut heard = Vec::new();
+        for store in &*self.shared.stores {
+            heard.extend(
+                store
+                    .upstream
+                    .reports()
+                    .into_iter()
+                    .map(|report| (store.name.clone(), report)),
+            );
+        }
+        heard
+    }
+
+    /// What `/status` says.
+    #[must_use]
+    pub fn status(&self) -> serde_json::Value {
+        status::status(&self.shared)
+    }
+
+    /// Takes no connections from now on; those there are end as they are quiet.
+    pub fn begin_to_drain(&self) {
+        let connections = u32::try_from(self.shared.connections()).unwrap_or(u32::MAX);
+        // A few at once are no storm.
+        let spread = self
+            .drain
+            .min(SPREAD_EACH.saturating_mul(connections.saturating_sub(FEW)));
+        self.shared.life.send_if_modified(|life| {
+            let begins = *life == Life::Serving;
+            if begins {
+                *life = Life::Draining {
+                    since: Instant::now(),
+                    spread,
+                };
+            }
+            begins
+        });
+    }
+
+    /// Ends every connection where it is.
+    pub fn hurry(&self) {
+        self.shared.life.send_replace(Life::Ending);
+    }
+
+    /// Whether connections have ended; waits for that, at most this long.
+    #[must_use]
+    pub fn has_drained(&self, timeout: Duration) -> bool {
+        self.shared.wait_until_closed(timeout)
+    }
+
+    /// Drains what is left, closes the stores within this time each, and says what became of everything.
+    #[must_use]
+    pub fn stop(mut self, grace: Duration) -> Ledger {
+        self.begin_to_drain();
+        let latest = self.drain + self.shared.patience.answer + SLACK;
+        if !self.has_drained(latest) {
+            self.hurry();
+            let _ = self.has_drained(SLACK);
+        }
+        self.front.stop();
+        let stats: Vec<Stats> = std::thread::scope(|scope| {
+            let stores = self.shared.stores.iter();
+            let closing: Vec<_> = stores
+                .map(|store| scope.spawn(|| store.upstream.close(grace)))
+                .collect();
+            closing
+                .into_iter()
+                .map(|closed| closed.join().unwrap_or_default())
+                .collect()
+        });
+        let stores = self.shared.stores.iter().zip(stats).map(|(store, stats)| StoreLedger {
+            name: store.name.clone(),
+            role: store.role,
+            cut: store.cut.load(std::sync::atomic::Ordering::Relaxed),
+            stats,
+        });
+        Ledger {
+            stores: stores.collect(),
+            counts: self.shared.counts.pairs(),
+        }
+    }
+}
+
+impl Ledger {
+    /// Whether every store's sums add up.
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        self.stores.iter().all(|store| store.stats.is_balanced())
+    }
+}
+
+/// How far connections end from each other when the relay stops: a fleet does not come back at once.
+const SPREAD_EACH: Duration = Duration::from_millis(5);
+
+/// So many may.
+const FEW: u32 = 100;
+
+const SLACK: Duration = Duration::from_secs(1);
+
+type Stores = (Arc<[Arc<Store>]>, Rules);
+
+/// Makes the stores' clients, and the rules of points, which all have in common.
+fn stores(config: &Config) -> Result<Stores, StartError> {
+    if !config.stores.iter().any(|store| store.role == Role::Store) {
+        return Err(StartError("a relay needs a store to forward to".into()));
+    }
+    let mut rules = None;
+    let mut stores: Vec<Arc<Store>> = Vec::new();
+    for StoreUrl { url, role } in &config.stores {
+        let said = |error: &dyn fmt::Display| StartError(format!("{} {}: {error}", role.name(), hidden(url)));
+        let client = client(config, url, *role).map_err(|error| said(&error))?;
+        let of_client = Rules::new(client.options().names, client.options().max_tags);
+        if *rules.get_or_insert_with(|| of_client.clone()) != of_client {
+            return Err(said(&"names and max_tags have to be the same for all stores"));
+        }
+        let name = named(&client);
+        if stores.iter().any(|store| store.name == name) {
+            return Err(said(&"there are two of them, and they are one store"));
+        }
+        let upstream = ClientUpstream::new(client).map_err(|error| said(&error))?;
+        stores.push(Store::new(name, *role, Box::new(upstream)));
+    }
+    Ok((stores.into(), rules.unwrap_or_default()))
+}
+
+/// A client of one store: lines are taken as they are, with their own tags and times.
+fn client(_config: &Config, url: &str, role: Role) -> Result<Client, potsdb::ConfigError> {
+    let mut defaults = Options::default();
+    defaults.host_tag = HostTag::None;
+    defaults.repeats = Repeats::Keep;
+    defaults.overflow = match role {
+        Role::Store => Overflow::Block(None),
+        Role::Mirror => Overflow::DropOldest,
+    };
+    Builder::over(defaults, url, None).build()
+}
+
+/// Its endpoints, without options and secrets.
+fn named(client: &Client) -> String {
+    let names: Vec<String> = client.endpoints().iter().map(ToString::to_string).collect();
+    names.join(",")
+}
+
+/// A URL without what follows its hosts, which may be secret.
+fn hidden(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
+}

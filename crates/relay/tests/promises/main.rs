@@ -1,0 +1,8 @@
+//! What a relay promises, a module each, between raw senders and a receiver as its store.
+
+mod answers;
+mod drains;
+mod requests;
+mod senders;
+mod stores;
+mod world;

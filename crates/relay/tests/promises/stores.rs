@@ -1,0 +1,81 @@
+//! Several stores: all get everything, a mirror is nobody's burden, and each one's ledger adds up.
+
+use potsdb_relay::{Config, Relay, Role, StoreUrl};
+
+use crate::world::{World, puts};
+
+#[test]
+fn every_store_and_every_mirror_gets_everything() {
+    let stores = [("", Role::Store), ("", Role::Store), ("", Role::Mirror)];
+    let world = World::with(&stores, |_| {});
+    let mut sender = world.connect();
+    sender.say(puts("m", 1000)).say("version\n");
+    assert_eq!(sender.version(), "");
+    drop(sender);
+    world.until("the mirror has it", |world| world.stores[2].points().len() == 1000);
+    for store in world.stop().stores {
+        assert_eq!((store.stats.acknowledged, store.cut), (1000, 0));
+    }
+}
+
+#[test]
+fn a_mirror_that_is_down_delays_nobody_and_is_cut_and_counted() {
+    let stores = [("", Role::Store), ("queue_points=500", Role::Mirror)];
+    let world = World::with(&stores, |_| {});
+    world.stores[1].faults().listen(false);
+    world.stores[1].faults().stall_reading(true);
+    let mut sender = world.connect();
+    for batch in 0..20 {
+        sender.say(puts(&format!("m{batch}"), 500)).say("version\n");
+        assert_eq!(sender.version(), "");
+    }
+    drop(sender);
+    let status = world.relay.status();
+    assert_eq!(status["ready"], true);
+    let ledger = world.stop();
+    let [store, mirror] = &ledger.stores[..] else {
+        panic!("two of them")
+    };
+    assert_eq!((store.stats.acknowledged, store.cut), (10_000, 0));
+    assert_eq!(
+        mirror.stats.accepted + mirror.cut,
+        10_000,
+        "every line was taken or cut"
+    );
+    assert!(mirror.cut >= 9_000);
+}
+
+#[test]
+fn what_cannot_work_is_refused_at_the_start_in_words() {
+    let start = |urls: &[(&str, Role)]| {
+        let stores = urls.iter().map(|(url, role)| StoreUrl {
+            url: (*url).to_owned(),
+            role: *role,
+        });
+        let config = Config {
+            listen: vec!["127.0.0.1:0".parse().expect("a place")],
+            stores: stores.collect(),
+            ..Config::default()
+        };
+        Relay::start(config).err().expect("it cannot start").to_string()
+    };
+    let mirror = start(&[("tsdb://localhost", Role::Mirror)]);
+    assert_eq!(mirror, "a relay needs a store to forward to");
+    let twice = start(&[
+        ("tsdb://localhost?mps=5", Role::Store),
+        ("tsdb://localhost", Role::Mirror),
+    ]);
+    assert_eq!(
+        twice,
+        "mirror tsdb://localhost: there are two of them, and they are one store"
+    );
+    let rules = start(&[
+        ("tsdb://a", Role::Store),
+        ("tsdb://b?names=utf8&auth=line:secret", Role::Store),
+    ]);
+    assert_eq!(
+        rules,
+        "store tsdb://b: names and max_tags have to be the same for all stores"
+    );
+    assert!(start(&[("nonsense://a", Role::Store)]).starts_with("store nonsense://a: "));
+}

@@ -5,6 +5,7 @@
 //! | `send`, `pipe` | points to a server |
 //! | `check` | can points be sent to a URL, in plain words |
 //! | `serve` | the embedded receiver |
+//! | `relay` | store and forward |
 //! | `spool` | looks into a spool, and keeps it |
 //! | `demo` | this machine's own figures there and back |
 //! | `completions`, `man` | for the shell and the manual |
@@ -22,6 +23,7 @@ mod man;
 mod options;
 mod output;
 mod pipe;
+mod relay;
 mod request;
 mod send;
 mod serve;
@@ -54,6 +56,7 @@ Exit codes:
   0      all delivered; check: points can be sent; spool: nothing is wrong
   1      some points were not delivered; check: points cannot be sent; spool: something is wrong
   2      could not run
+  128+N  instead of 1, if signal N ended it (serve and relay exit with 0)";
   3      some points are not delivered yet: they are kept in the spool (-o spool=FOLDER)
   128+N  instead of 1, if signal N ended it (serve exits with 0)";
 
@@ -63,6 +66,7 @@ enum Command {
     Pipe(pipe::Pipe),
     Check(check::Check),
     Serve(Box<serve::Serve>),
+    Relay(Box<relay::Relay>),
     Spool(spool::Spool),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -109,6 +113,7 @@ fn main() -> ExitCode {
         Command::Pipe(pipe) => pipe.run(&output),
         Command::Check(check) => check.run(&output),
         Command::Serve(serve) => serve.run(&output),
+        Command::Relay(relay) => relay.run(&output),
         Command::Spool(spool) => spool.run(&output),
         Command::Demo(demo) => demo.run(&output),
         Command::Completions(completions) => completions.run(&output),

@@ -3,14 +3,21 @@
 //! Compared in a time that does not depend on how much of it is right; its length can be told.
 
 use std::fmt::{self, Debug, Formatter};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConstantTimeEq as _};
 
-/// What peers have to say, if anything.
+/// What peers have to say, if anything. Clones are one: what replaces it replaces it for all.
 #[derive(Clone, Default)]
 pub struct Login {
-    line: Option<Vec<u8>>,
-    header: Option<Vec<u8>>,
+    accepted: Arc<RwLock<Accepted>>,
+}
+
+/// What is right; `None` wants nothing, and an empty list is never right.
+#[derive(Clone, Default)]
+struct Accepted {
+    lines: Option<Vec<Vec<u8>>>,
+    headers: Option<Vec<Vec<u8>>>,
 }
 
 impl Login {
@@ -18,29 +25,62 @@ impl Login {
     /// wants nothing.
     #[must_use]
     pub fn new(line: Option<String>, header: Option<String>) -> Login {
+        let only = |text: String| vec![text.into_bytes()];
+        Login::of(line.map(only), header.map(only))
+    }
+
+    /// Wants one of these of every connection, whichever of the two it speaks.
+    ///
+    /// ```
+    /// use potsdb_front::Login;
+    ///
+    /// // Nobody gets in over telnet.
+    /// let login = Login::any_of([], ["Bearer secret".into()]);
+    /// ```
+    #[must_use]
+    pub fn any_of(lines: impl IntoIterator<Item = String>, headers: impl IntoIterator<Item = String>) -> Login {
+        let lines = lines.into_iter().map(String::into_bytes).collect();
+        let headers = headers.into_iter().map(String::into_bytes).collect();
+        Login::of(Some(lines), Some(headers))
+    }
+
+    /// Wants from now on what another one wants; who is in stays in.
+    pub fn replace(&self, other: &Login) {
+        let other = other.read(Accepted::clone);
+        *self.accepted.write().unwrap_or_else(PoisonError::into_inner) = other;
+    }
+
+    fn of(lines: Option<Vec<Vec<u8>>>, headers: Option<Vec<Vec<u8>>>) -> Login {
         Login {
-            line: line.map(String::into_bytes),
-            header: header.map(String::into_bytes),
+            accepted: Arc::new(RwLock::new(Accepted { lines, headers })),
         }
     }
 
     pub(crate) fn wants_line(&self) -> bool {
-        self.line.is_some()
+        self.read(|accepted| accepted.lines.is_some())
     }
 
     pub(crate) fn takes_line(&self, line: &[u8]) -> bool {
-        is_right(self.line.as_deref(), Some(line))
+        self.read(|accepted| is_right(accepted.lines.as_deref(), Some(line)))
     }
 
     pub(crate) fn takes_header(&self, header: Option<&str>) -> bool {
-        is_right(self.header.as_deref(), header.map(str::as_bytes))
+        self.read(|accepted| is_right(accepted.headers.as_deref(), header.map(str::as_bytes)))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Accepted) -> T) -> T {
+        read(&self.accepted.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn is_right(wanted: Option<&[u8]>, said: Option<&[u8]>) -> bool {
+fn is_right(wanted: Option<&[Vec<u8>]>, said: Option<&[u8]>) -> bool {
     match (wanted, said) {
         (None, _) => true,
-        (Some(wanted), Some(said)) => wanted.ct_eq(said).into(),
+        // All are compared, so that which one it was cannot be told either.
+        (Some(wanted), Some(said)) => wanted
+            .iter()
+            .fold(Choice::from(0), |right, one| right | one.as_slice().ct_eq(said))
+            .into(),
         (Some(_), None) => false,
     }
 }
@@ -48,7 +88,7 @@ fn is_right(wanted: Option<&[u8]>, said: Option<&[u8]>) -> bool {
 /// Shows which are wanted, never what they are.
 impl Debug for Login {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (line, header) = (self.line.is_some(), self.header.is_some());
+        let (line, header) = self.read(|accepted| (accepted.lines.is_some(), accepted.headers.is_some()));
         f.debug_struct("Login")
             .field("line", &line)
             .field("header", &header)
@@ -75,5 +115,18 @@ mod tests {
         assert!(login.takes_line(b"auth a b") && !login.takes_line(b"auth a"));
         assert!(Login::default().takes_header(None) && !Login::default().wants_line());
         assert!(!format!("{login:?}").contains("secret"));
+    }
+
+    #[test]
+    fn one_of_several_is_enough_and_they_can_be_replaced() {
+        let login = Login::any_of([], ["Bearer a".into(), "Bearer b".into()]);
+        let clone = login.clone();
+        assert!(clone.takes_header(Some("Bearer b")) && !clone.takes_header(None));
+        assert!(
+            clone.wants_line() && !clone.takes_line(b""),
+            "nobody gets in over telnet"
+        );
+        login.replace(&Login::any_of(["auth c".into()], []));
+        assert!(clone.takes_line(b"auth c") && !clone.takes_header(Some("Bearer b")));
     }
 }

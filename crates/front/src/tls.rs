@@ -3,18 +3,19 @@
 //! rustls holds what is between plaintext and records, bounded on both sides; the socket's readiness is the caller's.
 
 use std::io::{self, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 
 use crate::transport::{Ready, Transport};
 
-/// What a server proves itself with.
+/// What a server proves itself with. Clones are one: what replaces it replaces it for all.
 #[derive(Clone, Debug)]
-pub struct Tls(Arc<ServerConfig>);
+pub struct Tls(Arc<RwLock<Arc<ServerConfig>>>);
 
 impl Tls {
     /// Takes a certificate chain, the server's own first, and its private key, both as PEM.
@@ -23,6 +24,29 @@ impl Tls {
     ///
     /// When either is missing or broken, or the two do not belong together.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> io::Result<Tls> {
+        Tls::of(certificates, key, None)
+    }
+
+    /// The same, and wants every peer to prove itself with a certificate of one of these authorities, as PEM.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tls::from_pem`], and when there is no authority.
+    pub fn from_pem_with_authorities(certificates: &[u8], key: &[u8], authorities: &[u8]) -> io::Result<Tls> {
+        Tls::of(certificates, key, Some(authorities))
+    }
+
+    /// Proves itself with another one's certificate from now on; connections that there are stay.
+    pub fn replace(&self, other: &Tls) {
+        let other = other.now();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = other;
+    }
+
+    fn now(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn of(certificates: &[u8], key: &[u8], authorities: Option<&[u8]>) -> io::Result<Tls> {
         let invalid = |what: &str, error: &dyn std::fmt::Display| {
             io::Error::new(io::ErrorKind::InvalidInput, format!("{what}: {error}"))
         };
@@ -33,16 +57,30 @@ impl Tls {
         }
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| invalid("no private key", &error))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(|error| invalid("TLS", &error))?;
+        let builder = match authorities {
+            None => builder.with_no_client_auth(),
+            Some(pem) => {
+                let mut roots = RootCertStore::empty();
+                for authority in CertificateDer::pem_slice_iter(pem) {
+                    let authority = authority.map_err(|error| invalid("no authority", &error))?;
+                    roots.add(authority).map_err(|error| invalid("no authority", &error))?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                builder.with_client_cert_verifier(verifier.map_err(|error| invalid("no authority", &error))?)
+            }
+        };
+        let config = builder
+            .with_single_cert(chain, key)
             .map_err(|error| invalid("the certificate and its key", &error))?;
-        Ok(Tls(Arc::new(config)))
+        Ok(Tls(Arc::new(RwLock::new(Arc::new(config)))))
     }
 
     /// Brings a connection through its handshake.
     pub(crate) async fn accept(&self, socket: TcpStream) -> io::Result<Transport> {
-        let session = rustls::ServerConnection::new(Arc::clone(&self.0)).map_err(io::Error::other)?;
+        let session = rustls::ServerConnection::new(self.now()).map_err(io::Error::other)?;
         let mut transport = Transport::Tls(Box::new(Encrypted {
             socket,
             session,

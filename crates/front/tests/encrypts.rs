@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use backend::{Client, SHORT, start};
 use potsdb_front::{Deadline, Event, Front, Limits, Options, Tls};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// What the server proves itself with, and a client that trusts it.
@@ -128,4 +129,46 @@ fn a_certificate_without_its_key_is_refused() {
         words[1].starts_with("no certificate: ") && words[2].starts_with("no private key: "),
         "{words:?}"
     );
+}
+
+#[test]
+fn a_certificate_is_replaced_without_a_restart() {
+    let ((tls, before), (new, after)) = (identity(), identity());
+    let (front, slow) = start(options(tls.clone()));
+    tls.replace(&new);
+    let mut telnet = encrypted(&front, &after);
+    telnet.write_all(b"put a\n").expect("it is trusted");
+    slow.wait_until(|seen| seen.puts == 1);
+    assert!(
+        encrypted(&front, &before).write_all(b"put a\n").is_err(),
+        "the old one is gone"
+    );
+}
+
+#[test]
+fn a_peer_without_a_certificate_is_not_let_in_where_one_is_wanted() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let tls = Tls::from_pem_with_authorities(pem.as_bytes(), key.as_bytes(), pem.as_bytes()).expect("an identity");
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let trusting = || {
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().expect("versions");
+        builder.with_root_certificates(roots.clone())
+    };
+    let (front, slow) = start(options(tls));
+    let mut heard = Vec::new();
+    let mut nobody = encrypted(&front, &Arc::new(trusting().with_no_client_auth()));
+    let _ = nobody.write_all(b"put a\n");
+    assert!(nobody.read_to_end(&mut heard).is_err() && heard.is_empty());
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+    let known = trusting()
+        .with_client_auth_cert(vec![made.cert.der().clone()], key)
+        .expect("a certificate");
+    encrypted(&front, &Arc::new(known))
+        .write_all(b"put b\n")
+        .expect("it is let in");
+    slow.wait_until(|seen| seen.puts == 1);
 }

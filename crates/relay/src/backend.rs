@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::counts::add;
 use crate::session::Session;
 use crate::shared::{Life, Shared};
-use crate::{http, peers, telnet};
+use crate::{door, http, peers, telnet};
 
 /// What the front serves.
 pub(crate) struct Relaying(pub(crate) Arc<Shared>);
@@ -19,6 +19,11 @@ impl Backend for Relaying {
 
     fn gate(&self) -> Port {
         Port(self.0.life.subscribe())
+    }
+
+    fn turns_away(&self, peer: &Peer) -> Option<&'static [u8]> {
+        let may_come_in = door::allows(&self.0.settings.now().allow, peer);
+        (!may_come_in).then_some(&b"put: illegal argument: this address may not come in\n"[..])
     }
 
     fn open(&self, peer: &Peer, _: &Port) -> Session {

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use potsdb_front::{Limits, Login, Tls};
+use potsdb_front::Limits;
 
+use crate::door::{Keys, Network};
+use crate::rules::Rule;
 use crate::stores::Role;
 
 /// What a relay is told.
@@ -28,10 +30,17 @@ pub struct Config {
     pub sync_timeout: Duration,
     /// What it takes from its peers.
     pub limits: Limits,
-    /// What peers have to say first.
-    pub login: Login,
-    /// What it proves itself with where it speaks TLS.
-    pub tls: Option<Tls>,
+    /// What both sides prove themselves with.
+    pub keys: Keys,
+    /// Who may come in; empty: whoever reaches it. This machine always may.
+    pub allow: Vec<Network>,
+    /// What is forwarded, and as what.
+    pub rules: Vec<Rule>,
+    /// Points a second that are read of each peer; 0: no limit. A peer is an IPv4 address, an IPv6 network of 64 bits, or a
+    /// user of a Unix socket.
+    pub peer_points: f64,
+    /// The same in bytes.
+    pub peer_bytes: f64,
     /// Threads that serve connections. Default: 1: a core takes millions of points a second.
     pub threads: usize,
     /// How long connections may take to end when it stops, spread over the fleet. Default: 10 s.
@@ -53,8 +62,11 @@ impl Default for Config {
                 idle: None,
                 ..Limits::default()
             },
-            login: Login::default(),
-            tls: None,
+            keys: Keys::default(),
+            allow: Vec::new(),
+            rules: Vec::new(),
+            peer_points: 0.0,
+            peer_bytes: 0.0,
             threads: 1,
             drain: Duration::from_secs(10),
         }

@@ -28,6 +28,8 @@ counts! {
     points,
     /// Lines, and points of bodies, that are no points.
     invalid,
+    /// Points that a rule dropped.
+    filtered,
     /// Lines that were refused because some store had no room.
     refused,
     /// Last lines without their end, which are dropped.

@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use potsdb::InvalidPoint;
 use potsdb_front::{Head, Inflated, Reply, Request, inflate};
 use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -108,16 +109,18 @@ async fn put(session: &mut Session, request: Request) -> Reply {
         Err(reply) => return reply,
     };
     add(&shared.counts.invalid, body.bad);
-    let until = Instant::now() + shared.patience.answer;
-    if !give(session, &body.lines, until).await {
+    let patience = shared.settings.now().patience;
+    let until = Instant::now() + patience.answer;
+    let Some(bad) = give(session, &body.lines, until).await else {
         return unavailable(&shared, "the relay's spool is full");
-    }
+    };
+    let body = body.without(&bad);
     let ticket = session.intake.ticket();
     if timeout_at(until, ticket.safe()).await != Ok(true) {
         add(&shared.counts.answered_unsafe, 1);
         return unavailable(&shared, "not safe in time: send it again");
     }
-    let sync = flags.sync.then_some(shared.patience.sync);
+    let sync = flags.sync.then_some(patience.sync);
     if let Some(sync) = sync
         && timeout(sync, ticket.stored()).await != Ok(true)
     {
@@ -127,23 +130,23 @@ async fn put(session: &mut Session, request: Request) -> Reply {
     body.reply(flags)
 }
 
-/// Gives lines to every store, as they have room; false if some have none in time.
-async fn give(session: &mut Session, lines: &[u8], until: Instant) -> bool {
-    let mut rest = lines;
+/// Gives lines to every store, as they have room, and returns what the rules made illegal; `None` if some have none in time.
+async fn give(session: &mut Session, lines: &[u8], until: Instant) -> Option<Vec<InvalidPoint>> {
+    let (mut rest, mut bad) = (lines, Vec::new());
     while !rest.is_empty() {
         let whole = memchr::memrchr(b'\n', &rest[..rest.len().min(RUN)]).map_or(rest.len(), |newline| newline + 1);
-        session.give(&rest[..whole]);
+        bad.extend(session.give(&rest[..whole]));
         rest = &rest[whole..];
         while session.intake.is_owing() {
             if timeout_at(until, session.intake.turn()).await.is_err() {
                 session.refuse();
                 session.is_spoiled = false;
-                return false;
+                return None;
             }
             session.give_owed();
         }
     }
-    true
+    Some(bad)
 }
 
 async fn read(shared: &Arc<Shared>, request: Request, flags: Flags) -> Result<Body, Reply> {
@@ -169,7 +172,7 @@ fn read_now(shared: &Shared, request: &Request, flags: Flags) -> Result<Body, Re
             return Err(Reply::error(413, &words));
         }
     };
-    put::read(&body, &shared.rules, flags.details).map_err(|Unreadable(message, more)| match more {
+    put::read(&body, &shared.legal, flags.details).map_err(|Unreadable(message, more)| match more {
         Some(more) => Reply::error_with(400, message, &[("details", &more)]),
         None => Reply::error(400, message),
     })

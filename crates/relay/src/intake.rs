@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use potsdb::BadLine;
+use potsdb::InvalidPoint;
 
 use crate::peers::Peer;
 use crate::stores::Store;
@@ -59,7 +59,7 @@ impl Intake {
     }
 
     /// Gives whole lines to every store. Returns those that are no points; see also [`Intake::give_owed`].
-    pub(crate) fn give(&mut self, lines: &[u8]) -> Vec<BadLine> {
+    pub(crate) fn give(&mut self, lines: &[u8]) -> Vec<InvalidPoint> {
         debug_assert!(!self.is_owing(), "nothing is given before that is taken");
         let mut bad = Vec::new();
         let is_fresh = std::mem::take(&mut self.is_fresh);
@@ -72,7 +72,7 @@ impl Intake {
             if number == 0 {
                 // All have the same rules.
                 self.points += taken.points;
-                bad = taken.bad;
+                bad = taken.bad.into_iter().map(|line| line.error).collect();
             }
             let rest = &lines[taken.bytes..];
             match store.is_waited_for() {
@@ -103,7 +103,7 @@ impl Intake {
     }
 
     /// Gives what is owed, as far as there is room; returns lines of it that are no points.
-    pub(crate) fn give_owed(&mut self) -> Vec<BadLine> {
+    pub(crate) fn give_owed(&mut self) -> Vec<InvalidPoint> {
         let (mut bad, mut taken_of_any) = (Vec::new(), false);
         for (number, (store, part)) in self.stores.iter().zip(&mut self.parts).enumerate() {
             if part.owed.is_empty() {
@@ -115,7 +115,7 @@ impl Intake {
             part.owed.drain(..taken.bytes);
             if number == 0 {
                 self.points += taken.points;
-                bad = taken.bad;
+                bad = taken.bad.into_iter().map(|line| line.error).collect();
             }
         }
         match (&self.turn, taken_of_any) {

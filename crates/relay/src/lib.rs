@@ -37,18 +37,23 @@ mod peers;
 mod put;
 mod relay;
 mod rounds;
+mod rules;
 mod session;
+mod settings;
 mod shared;
 mod status;
 mod stores;
+mod talkers;
 mod telnet;
 mod turns;
 mod upstream;
 mod waits;
 
-// In `Config`.
-pub use potsdb_front::{Limits, Login, Tls, Where};
+// In `Config`, and from `Relay::places`.
+pub use potsdb_front::{Limits, Where};
 
 pub use crate::config::{Config, Listen, NoPlace, StoreUrl};
+pub use crate::door::{Keys, Network};
 pub use crate::relay::{Ledger, Relay, StartError, StoreLedger};
+pub use crate::rules::{NoRule, Rule, Verdict, apply};
 pub use crate::stores::Role;

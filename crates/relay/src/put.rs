@@ -82,6 +82,16 @@ pub(crate) fn read(body: &[u8], rules: &Rules, details: bool) -> Result<Body, Un
 }
 
 impl Body {
+    /// The same without points that rules made illegal: which they were is not known any more.
+    pub(crate) fn without(mut self, bad: &[InvalidPoint]) -> Body {
+        for error in bad {
+            self.good -= 1;
+            self.bad += 1;
+            error_entry(None, &error.to_string(), &mut self.details);
+        }
+        self
+    }
+
     /// What is answered once its good points are safe.
     pub(crate) fn reply(&self, flags: Flags) -> Reply {
         let Body { good, bad, .. } = self;
@@ -231,20 +241,23 @@ impl Reading<'_> {
         if !self.details {
             return;
         }
-        let out = &mut self.body.details;
-        out.extend_from_slice(if out.is_empty() {
-            b"{\"datapoint\":"
-        } else {
-            b",{\"datapoint\":"
-        });
-        match point {
-            Some(point) => point.write(out),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.extend_from_slice(b",\"error\":");
-        write_string(words, out);
-        out.push(b'}');
+        error_entry(point, words, &mut self.body.details);
     }
+}
+
+/// Says what is wrong with a point, behind what is wrong with others.
+fn error_entry(point: Option<&Point<'_>>, words: &str, out: &mut Vec<u8>) {
+    if !out.is_empty() {
+        out.push(b',');
+    }
+    out.extend_from_slice(b"{\"datapoint\":");
+    match point {
+        Some(point) => point.write(out),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b",\"error\":");
+    write_string(words, out);
+    out.push(b'}');
 }
 
 fn reason(error: &InvalidPoint) -> Cow<'static, str> {

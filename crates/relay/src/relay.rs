@@ -9,15 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use potsdb::binding::BuilderBinding as _;
-use potsdb::{Builder, Client, HostTag, Options, Overflow, Repeats, Report, Stats};
+use potsdb::{Builder, Client, HostTag, Options, Overflow, Repeats, Stats};
 use potsdb_front::{Front, Where};
 use potsdb_wire::Rules;
 use tokio::time::Instant;
 
 use crate::backend::Relaying;
 use crate::config::{Config, StoreUrl};
+use crate::door::KeyRing;
 use crate::rounds::Rounds;
-use crate::shared::{Life, Patience, Shared};
+use crate::settings::Settings;
+use crate::shared::{Life, Shared};
 use crate::stores::{Role, Store};
 use crate::upstream::ClientUpstream;
 use crate::{door, status};
@@ -28,7 +30,9 @@ pub struct Relay {
     _rounds: Rounds,
     front: Front,
     shared: Arc<Shared>,
-    drain: Duration,
+    ring: Arc<KeyRing>,
+    /// What it was started with, or told since.
+    config: Config,
 }
 
 /// Why a relay cannot start, in words.
@@ -73,30 +77,29 @@ impl Relay {
     /// When a URL or an option is wrong, a spool cannot be opened, or a place cannot be listened at.
     pub fn start(config: Config) -> Result<Relay, StartError> {
         let limits = config.limits.clone();
+        let ring = Arc::new(KeyRing::open(&config.keys)?);
         let doors = door::doors(&config)?;
         let bound = Front::bind_doors(doors, config.threads)
             .map_err(|(place, error)| StartError(format!("cannot listen at {place}: {error}")))?;
-        let (stores, rules) = stores(&config)?;
-        let patience = Patience {
-            answer: config.answer_timeout,
-            sync: config.sync_timeout,
-        };
-        let shared = Arc::new(Shared::new(config.name.clone(), stores, rules, patience, limits));
+        let (stores, legal) = stores(&config)?;
+        let settings = Settings::of(&config);
+        let shared = Arc::new(Shared::new(config.name.clone(), stores, legal, settings, limits));
         let options = potsdb_front::Options {
-            limits: config.limits,
-            login: config.login,
-            tls: config.tls,
+            limits: config.limits.clone(),
+            login: ring.login.clone(),
+            tls: ring.tls.clone(),
         };
         let front = bound
             .serve(Arc::new(Relaying(Arc::clone(&shared))), options)
             .map_err(|error| StartError(format!("no thread can be started: {error}")))?;
-        let rounds = Rounds::start(Arc::clone(&shared.stores))
+        let rounds = Rounds::start(Arc::clone(&shared), Arc::clone(&ring))
             .map_err(|error| StartError(format!("no thread can be started: {error}")))?;
         Ok(Relay {
             _rounds: rounds,
             front,
             shared,
-            drain: config.drain,
+            ring,
+            config,
         })
     }
 
@@ -106,18 +109,58 @@ impl Relay {
         self.front.places()
     }
 
-    /// What the stores' clients report since this was asked last, each with its store.
+    /// Checks what a relay would be started with, and starts none: nothing is opened but what files name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Relay::start`], but for what only starting finds.
+    pub fn check(config: &Config) -> Result<(), StartError> {
+        door::doors(config)?;
+        KeyRing::open(&config.keys)?;
+        for StoreUrl { url, role } in &config.stores {
+            client(config, url, *role)
+                .map_err(|error| StartError(format!("{} {}: {error}", role.name(), hidden(url))))?;
+        }
+        Ok(())
+    }
+
+    /// What an operator should know about how it was set up.
     #[must_use]
-    pub fn reports(&self) -> Vec<(String, Report)> {
-        let mut heard = Vec::new();
+    pub fn warnings(&self) -> Vec<String> {
+        door::warnings(&self.config)
+    }
+
+    /// Takes over what can be told anew: rules, who may come in, paces, times; and reads secrets and certificates again.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, or needs a restart; everything stays as it was then.
+    pub fn reload(&mut self, config: Config) -> Result<(), StartError> {
+        for (same, what) in [
+            (config.listen == self.config.listen, "where it listens"),
+            (config.stores == self.config.stores, "its stores"),
+            (config.limits == self.config.limits, "its limits"),
+            (config.keys == self.config.keys, "the files of its secrets"),
+            (config.name == self.config.name, "its name"),
+        ] {
+            if !same {
+                return Err(StartError(format!("{what} can be changed by a restart alone")));
+            }
+        }
+        self.ring.read_again()?;
+        self.shared.settings.set(Settings::of(&config));
+        self.config = config;
+        Ok(())
+    }
+
+    /// What an operator should hear, since this was asked last: what the stores' clients report, each line with its store,
+    /// and what the relay found itself.
+    #[must_use]
+    pub fn reports(&self) -> Vec<String> {
+        let mut heard = self.shared.take_notes();
         for store in &*self.shared.stores {
-            heard.extend(
-                store
-                    .upstream
-                    .reports()
-                    .into_iter()
-                    .map(|report| (store.name.clone(), report)),
-            );
+            let reports = store.upstream.reports().into_iter();
+            heard.extend(reports.map(|report| format!("{}: {report}", store.name)));
         }
         heard
     }
@@ -133,6 +176,7 @@ impl Relay {
         let connections = u32::try_from(self.shared.connections()).unwrap_or(u32::MAX);
         // A few at once are no storm.
         let spread = self
+            .config
             .drain
             .min(SPREAD_EACH.saturating_mul(connections.saturating_sub(FEW)));
         self.shared.life.send_if_modified(|life| {
@@ -162,7 +206,7 @@ impl Relay {
     #[must_use]
     pub fn stop(mut self, grace: Duration) -> Ledger {
         self.begin_to_drain();
-        let latest = self.drain + self.shared.patience.answer + SLACK;
+        let latest = self.config.drain + self.config.answer_timeout + SLACK;
         if !self.has_drained(latest) {
             self.hurry();
             let _ = self.has_drained(SLACK);

@@ -14,14 +14,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use potsdb::BadLine;
+use potsdb::InvalidPoint;
 use potsdb_front::{Conduct, Ending};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::counts::add;
 use crate::intake::Intake;
-use crate::peers::Peer;
+use crate::peers::{OfPeer, Peer};
+use crate::rules::{self, Verdict};
+use crate::settings::Settings;
 use crate::shared::{Life, Shared};
 use crate::telnet::asks;
 
@@ -44,6 +46,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub(crate) struct Session {
     pub(crate) shared: Arc<Shared>,
     pub(crate) intake: Intake,
+    peer: Arc<OfPeer>,
+    settings: Arc<Settings>,
+    /// Until then nothing is read of the peer: it was too fast.
+    paused_until: Option<Instant>,
     life: watch::Receiver<Life>,
     /// When it last sent something.
     last: Instant,
@@ -51,7 +57,7 @@ pub(crate) struct Session {
     /// It asked for an answer, or is about to.
     pub(crate) asks: bool,
     /// Lines that are no points, found when they were given at last: the next words to the peer.
-    pub(crate) unsaid: Vec<BadLine>,
+    pub(crate) unsaid: Vec<InvalidPoint>,
     /// Lines since the last answer were refused.
     pub(crate) is_spoiled: bool,
     /// It had an answer.
@@ -69,6 +75,9 @@ impl Session {
         let number = shared.counts.connections.load(std::sync::atomic::Ordering::Relaxed);
         Session {
             intake: Intake::new(Arc::clone(&shared.stores), peer),
+            peer: shared.peers.connected(peer),
+            settings: shared.settings.now(),
+            paused_until: None,
             life: shared.life.subscribe(),
             shared,
             last: Instant::now(),
@@ -84,14 +93,24 @@ impl Session {
         }
     }
 
-    /// Gives lines to the stores. In a spoiled interval what finds no room is refused at once.
-    pub(crate) fn give(&mut self, lines: &[u8]) -> Vec<BadLine> {
+    /// Gives lines to the stores, as the rules have it. In a spoiled interval what finds no room is refused at once.
+    pub(crate) fn give(&mut self, lines: &[u8]) -> Vec<InvalidPoint> {
+        self.settings = self.shared.settings.now();
+        self.shared.metrics.came(lines);
+        let (mut bad, mut filtered) = (Vec::new(), Vec::new());
+        let mut given = lines;
+        if !self.settings.rules.is_empty() {
+            self.filter(lines, &mut filtered, &mut bad);
+            given = &filtered;
+        }
         let before = self.intake.points;
-        let bad = self.intake.give(lines);
-        self.count(before, &bad);
+        bad.extend(self.intake.give(given));
+        let now = Instant::now();
+        let points = self.count(before, &bad);
+        self.paused_until = self.peer.came(points, lines.len(), self.settings.pace, now);
         if self.intake.is_owing() {
-            self.owing_since = Some(Instant::now());
-            self.look_at = Instant::now() + LOOK;
+            self.owing_since = Some(now);
+            self.look_at = now + LOOK;
             if self.is_spoiled {
                 self.refuse();
             }
@@ -99,8 +118,19 @@ impl Session {
         bad
     }
 
+    /// Takes lines through the rules.
+    fn filter(&self, lines: &[u8], filtered: &mut Vec<u8>, bad: &mut Vec<InvalidPoint>) {
+        for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            match rules::apply(&self.settings.rules, &self.shared.legal, line.trim_ascii()) {
+                Ok(Verdict::Forwarded(line)) => filtered.extend_from_slice(&line),
+                Ok(Verdict::Dropped) => add(&self.shared.counts.filtered, 1),
+                Err(error) => bad.push(error),
+            }
+        }
+    }
+
     /// Gives what is owed.
-    pub(crate) fn give_owed(&mut self) -> Vec<BadLine> {
+    pub(crate) fn give_owed(&mut self) -> Vec<InvalidPoint> {
         let before = self.intake.points;
         let bad = self.intake.give_owed();
         self.count(before, &bad);
@@ -114,13 +144,17 @@ impl Session {
     pub(crate) fn refuse(&mut self) {
         let refused = self.intake.forget_owed();
         add(&self.shared.counts.refused, refused);
+        add(&self.peer.refused, refused);
         self.owing_since = None;
         self.is_spoiled = true;
     }
 
-    fn count(&self, before: u64, bad: &[BadLine]) {
-        add(&self.shared.counts.points, self.intake.points - before);
+    fn count(&self, before: u64, bad: &[InvalidPoint]) -> u64 {
+        let points = self.intake.points - before;
+        add(&self.shared.counts.points, points);
         add(&self.shared.counts.invalid, bad.len() as u64);
+        add(&self.peer.invalid, bad.len() as u64);
+        points
     }
 
     /// When what is owed is refused.
@@ -133,8 +167,8 @@ impl Session {
     /// never answers.
     pub(crate) fn patience(&self) -> Duration {
         match self.has_answers {
-            true => self.shared.patience.answer,
-            false => self.shared.patience.answer.min(FIRST),
+            true => self.settings.patience.answer,
+            false => self.settings.patience.answer.min(FIRST),
         }
     }
 
@@ -161,7 +195,7 @@ impl Conduct for Session {
     }
 
     fn reads(&self) -> bool {
-        !self.intake.is_owing()
+        !self.intake.is_owing() && self.paused_until.is_none()
     }
 
     fn looks_ahead(&mut self) -> bool {
@@ -192,6 +226,10 @@ impl Conduct for Session {
             changed = true;
         }
         let now = || Instant::now();
+        if self.paused_until.is_some_and(|until| until <= now()) {
+            self.paused_until = None;
+            changed = true;
+        }
         if self.refusal().is_some_and(|at| at <= now()) {
             self.refuse();
             changed = true;
@@ -209,7 +247,8 @@ impl Conduct for Session {
     async fn changed(&mut self) {
         let departure = self.departure().filter(|_| !self.leaves);
         let look = (self.intake.is_owing() && !self.asks).then_some(self.look_at);
-        let due = [departure, self.refusal(), look].into_iter().flatten().min();
+        let due = [departure, self.refusal(), look, self.paused_until];
+        let due = due.into_iter().flatten().min();
         tokio::select! {
             // It is told of an end before the relay is gone.
             changed = self.life.changed() => if changed.is_err() {
@@ -223,6 +262,7 @@ impl Conduct for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.peer.disconnected();
         self.shared.closed();
     }
 }

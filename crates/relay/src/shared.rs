@@ -9,7 +9,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::counts::Counts;
+use crate::peers::Peers;
+use crate::settings::{Current, Settings};
 use crate::stores::Store;
+use crate::talkers::Talkers;
 
 /// How far the relay's life is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,27 +27,23 @@ pub(crate) enum Life {
     Ending,
 }
 
-/// How long things may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    /// From a question to its answer.
-    pub(crate) answer: Duration,
-    /// From there to the word of the stores, where a request wants that.
-    pub(crate) sync: Duration,
-}
-
 pub(crate) struct Shared {
     /// This relay, among all that points go through.
     pub(crate) id: String,
     /// What operators know it as.
     pub(crate) name: String,
     pub(crate) stores: Arc<[Arc<Store>]>,
-    pub(crate) rules: Rules,
-    pub(crate) patience: Patience,
+    /// What makes a point legal.
+    pub(crate) legal: Rules,
+    pub(crate) settings: Current,
+    pub(crate) peers: Peers,
+    pub(crate) metrics: Talkers,
     pub(crate) limits: potsdb_front::Limits,
     pub(crate) counts: Counts,
     pub(crate) started: Instant,
     pub(crate) life: watch::Sender<Life>,
+    /// What an operator should hear.
+    notes: Mutex<Vec<String>>,
     open: Mutex<usize>,
     closed: Condvar,
 }
@@ -53,20 +52,23 @@ impl Shared {
     pub(crate) fn new(
         name: String,
         stores: Arc<[Arc<Store>]>,
-        rules: Rules,
-        patience: Patience,
+        legal: Rules,
+        settings: Settings,
         limits: potsdb_front::Limits,
     ) -> Shared {
         Shared {
             id: format!("{:016x}", RandomState::new().build_hasher().finish()),
             name,
             stores,
-            rules,
-            patience,
+            legal,
+            settings: Current::new(settings),
+            peers: Peers::default(),
+            metrics: Talkers::default(),
             limits,
             counts: Counts::default(),
             started: Instant::now(),
             life: watch::Sender::new(Life::Serving),
+            notes: Mutex::default(),
             open: Mutex::new(0),
             closed: Condvar::new(),
         }
@@ -93,6 +95,15 @@ impl Shared {
                 .stores
                 .iter()
                 .all(|store| !store.is_waited_for() || !store.is_full())
+    }
+
+    /// Something an operator should hear.
+    pub(crate) fn note(&self, words: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(words);
+    }
+
+    pub(crate) fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn opened(&self) {

@@ -113,7 +113,28 @@ pub(crate) fn status(shared: &Shared) -> Value {
         "open_connections": shared.connections(),
         "stores": stores,
         "counts": counts,
+        "rules": shared.settings.now().rules.iter().map(|rule| json!({ "rule": rule.text(), "applied": rule.applied() })).collect::<Vec<_>>(),
+        "top_peers": top_peers(shared),
+        "top_metrics": shared.metrics.top(TOLD).into_iter().map(|(prefix, bytes)| json!({ "prefix": prefix, "bytes": bytes })).collect::<Vec<_>>(),
     })
+}
+
+/// How many peers and metrics are told.
+const TOLD: usize = 20;
+
+fn top_peers(shared: &Shared) -> Vec<Value> {
+    let top = shared.peers.top(TOLD).into_iter();
+    let told = top.map(|(peer, [connections, points, bytes, invalid, refused])| {
+        json!({
+            "peer": peer.to_string(),
+            "connections": connections,
+            "points": points,
+            "bytes": bytes,
+            "invalid": invalid,
+            "refused": refused,
+        })
+    });
+    told.collect()
 }
 
 fn of_store(store: &Store) -> Value {

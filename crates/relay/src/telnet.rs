@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use potsdb::BadLine;
+use potsdb::InvalidPoint;
 use potsdb_front::{Conduct as _, Flow, Replies, Taken};
 use tokio::time::timeout;
 
@@ -66,9 +66,9 @@ pub(crate) fn asks(lines: &[u8]) -> bool {
 }
 
 /// Says what is wrong with lines: of each, so that a client can count them.
-pub(crate) fn refuse(bad: &[BadLine], replies: &mut Replies) {
-    for line in bad {
-        replies.refusal(format!("put: illegal argument: {}\n", line.error).as_bytes());
+pub(crate) fn refuse(bad: &[InvalidPoint], replies: &mut Replies) {
+    for error in bad {
+        replies.refusal(format!("put: illegal argument: {error}\n").as_bytes());
     }
 }
 

@@ -166,8 +166,8 @@ fn said_where(places: &[Where], json: bool, output: &Output) {
 
 /// Says what the stores' clients report.
 fn tell(relay: &potsdb_relay::Relay, output: &Output) {
-    for (store, report) in relay.reports() {
-        output.note(format_args!("{store}: {report}"));
+    for words in relay.reports() {
+        output.note(words);
     }
 }
 

@@ -106,7 +106,7 @@ pub(crate) fn check_header(name: &str, value: &str) -> Result<(), String> {
 }
 
 /// RFC 4648 with padding: some ten lines, where a library would be one more crate in everybody's tree.
-pub(crate) fn base64(bytes: &[u8]) -> String {
+pub fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use potsdb_wire::Timestamp;
 
+pub use crate::config::credentials::base64;
 pub use crate::config::options::duration;
 pub use crate::face::client::DETACHED_GRACE;
 pub use crate::net::visit::Visit;

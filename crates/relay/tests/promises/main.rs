@@ -1,8 +1,10 @@
 //! What a relay promises, a module each, between raw senders and a receiver as its store.
 
 mod answers;
+mod door;
 mod drains;
 mod requests;
+mod rules;
 mod senders;
 mod stores;
 mod world;

@@ -17,6 +17,8 @@ pub(crate) const ANSWER: Duration = Duration::from_millis(300);
 pub(crate) struct World {
     pub(crate) relay: Relay,
     pub(crate) stores: Vec<Receiver>,
+    /// What it was started with.
+    pub(crate) config: Config,
 }
 
 /// What the stores are told besides: the query of a URL each, and what they are for.
@@ -31,7 +33,11 @@ impl World {
     }
 
     pub(crate) fn with(stores: Stores<'_>, change: impl FnOnce(&mut Config)) -> World {
-        let start = |_: &_| Receiver::start(potsdb_receiver::Config::default()).expect("a free port");
+        let keeping = potsdb_receiver::Config {
+            keep_lines: true,
+            ..potsdb_receiver::Config::default()
+        };
+        let start = |_: &_| Receiver::start(keeping.clone()).expect("a free port");
         let receivers: Vec<Receiver> = stores.iter().map(start).collect();
         let urls = stores.iter().zip(&receivers).map(|((query, role), receiver)| StoreUrl {
             url: format!("{}?{query}", receiver.url()),
@@ -47,8 +53,9 @@ impl World {
         };
         change(&mut config);
         World {
-            relay: Relay::start(config).expect("it starts"),
+            relay: Relay::start(config.clone()).expect("it starts"),
             stores: receivers,
+            config,
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -25,6 +25,12 @@ pub(crate) fn on_signal(mut act: impl FnMut(u32, i32) + Send + 'static) -> io::R
             act(count, signal);
         }
     })?;
+    Ok(())
+}
+
+/// Sets the flag whenever SIGHUP comes, which then ends nothing.
+pub(crate) fn on_hangup(came: &Arc<AtomicBool>) -> io::Result<()> {
+    flag::register(SIGHUP, Arc::clone(came))?;
     Ok(())
 }
 

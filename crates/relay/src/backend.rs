@@ -1,9 +1,11 @@
 //! The relay behind the front: a session for each connection, the gate that closes when it drains, what is counted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use potsdb_front::{AtHead, Backend, Event, Gate, Head, Order, Peer, Replies, Request, Response, Taken};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::counts::add;
 use crate::session::Session;
@@ -18,7 +20,10 @@ impl Backend for Relaying {
     type Gate = Port;
 
     fn gate(&self) -> Port {
-        Port(self.0.life.subscribe())
+        Port {
+            life: self.0.life.subscribe(),
+            shared: Arc::clone(&self.0),
+        }
     }
 
     fn turns_away(&self, peer: &Peer) -> Option<&'static [u8]> {
@@ -69,19 +74,32 @@ impl Backend for Relaying {
 }
 
 /// A port of the relay: open until it drains.
-pub(crate) struct Port(watch::Receiver<Life>);
+pub(crate) struct Port {
+    life: watch::Receiver<Life>,
+    shared: Arc<Shared>,
+}
+
+/// How often the port says that the loop it is part of turns.
+const TURN: Duration = Duration::from_millis(500);
 
 impl Gate for Port {
     fn order(&mut self) -> Order {
-        match *self.0.borrow_and_update() {
+        self.shared.turns();
+        match *self.life.borrow_and_update() {
             Life::Serving => Order::Accept,
             Life::Draining { .. } | Life::Ending => Order::Close { all: false },
         }
     }
 
     async fn changed(&mut self) {
-        if self.0.changed().await.is_err() {
-            std::future::pending::<()>().await;
+        loop {
+            tokio::select! {
+                changed = self.life.changed() => match changed {
+                    Ok(()) => return,
+                    Err(_) => std::future::pending().await,
+                },
+                () = sleep(TURN) => self.shared.turns(),
+            }
         }
     }
 }

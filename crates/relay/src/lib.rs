@@ -49,8 +49,8 @@ mod turns;
 mod upstream;
 mod waits;
 
-// In `Config`, and from `Relay::places`.
-pub use potsdb_front::{Limits, Where};
+// In `Config`, for `Relay::start_with`, and from `Relay::places`.
+pub use potsdb_front::{Door, Limits, Where};
 
 pub use crate::config::{Config, Listen, NoPlace, StoreUrl};
 pub use crate::door::{Keys, Network};

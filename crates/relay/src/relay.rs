@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use potsdb::binding::BuilderBinding as _;
 use potsdb::{Builder, Client, HostTag, Options, Overflow, Repeats, Stats};
-use potsdb_front::{Front, Where};
+use potsdb_front::{Door, Front, Where};
 use potsdb_wire::Rules;
 use tokio::time::Instant;
 
@@ -76,9 +76,19 @@ impl Relay {
     ///
     /// When a URL or an option is wrong, a spool cannot be opened, or a place cannot be listened at.
     pub fn start(config: Config) -> Result<Relay, StartError> {
+        Relay::start_with(config, Vec::new())
+    }
+
+    /// The same with doors besides those of the configuration, each with a name for errors: sockets that listen already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Relay::start`].
+    pub fn start_with(config: Config, inherited: Vec<(String, Door)>) -> Result<Relay, StartError> {
         let limits = config.limits.clone();
         let ring = Arc::new(KeyRing::open(&config.keys)?);
-        let doors = door::doors(&config)?;
+        let mut doors = inherited;
+        doors.extend(door::doors(&config)?);
         let bound = Front::bind_doors(doors, config.threads)
             .map_err(|(place, error)| StartError(format!("cannot listen at {place}: {error}")))?;
         let (stores, legal) = stores(&config)?;
@@ -165,6 +175,12 @@ impl Relay {
         heard
     }
 
+    /// Whether the loop that serves connections turns: it did since this was asked last, or within this time.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.shared.has_turned(ALIVE)
+    }
+
     /// What `/status` says.
     #[must_use]
     pub fn status(&self) -> serde_json::Value {
@@ -248,6 +264,9 @@ const SPREAD_EACH: Duration = Duration::from_millis(5);
 
 /// So many may.
 const FEW: u32 = 100;
+
+/// How long the loop may take for a turn.
+const ALIVE: Duration = Duration::from_secs(5);
 
 const SLACK: Duration = Duration::from_secs(1);
 

@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) counts: Counts,
     pub(crate) started: Instant,
     pub(crate) life: watch::Sender<Life>,
+    /// When the loop that serves connections turned last.
+    turned: Mutex<Instant>,
     /// What an operator should hear.
     notes: Mutex<Vec<String>>,
     open: Mutex<usize>,
@@ -68,6 +70,7 @@ impl Shared {
             counts: Counts::default(),
             started: Instant::now(),
             life: watch::Sender::new(Life::Serving),
+            turned: Mutex::new(Instant::now()),
             notes: Mutex::default(),
             open: Mutex::new(0),
             closed: Condvar::new(),
@@ -95,6 +98,16 @@ impl Shared {
                 .stores
                 .iter()
                 .all(|store| !store.is_waited_for() || !store.is_full())
+    }
+
+    /// The loop that serves connections turns.
+    pub(crate) fn turns(&self) {
+        *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether it did within this time.
+    pub(crate) fn has_turned(&self, within: Duration) -> bool {
+        self.turned.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= within
     }
 
     /// Something an operator should hear.

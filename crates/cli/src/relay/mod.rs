@@ -1,22 +1,29 @@
 //! `potsdb relay`: store and forward, in the foreground.
 //!
 //! The first line says where it listens, once it does, the last one what became of everything, store by store. The first
-//! signal drains, the second ends every connection where it is.
+//! signal drains, the second ends every connection where it is. HUP reads the configuration again.
 
+use std::io::{self, stdin};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use clap::Args;
-use potsdb_relay::{Config, Ledger, Listen, Role, StoreUrl, Where};
-use serde_json::{Map, Value, json};
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser as _};
+use potsdb_relay::{Config, Keys, Ledger, Limits, Listen, Network, Role, Rule, StoreUrl};
+use potsdb_wire::Rules;
 
 use crate::output::Output;
-use crate::statistics::{self, plural};
-use crate::{Outcome, options, signals};
+use crate::{Command, Outcome, Potsdb, options, signals};
+
+mod explain;
+mod file;
+mod service;
+mod words;
+
+use service::Service;
 
 /// Forward points to one store or several, and answer for them when they are safe
 ///
@@ -25,12 +32,13 @@ use crate::{Outcome, options, signals};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Relay {
-    /// Where to listen: ADDRESS:PORT, tsdbs://ADDRESS:PORT or unix:PATH, repeatable; port 0 takes a free one
-    #[arg(long, value_name = "PLACE", default_value = "127.0.0.1:4242")]
+    /// Where to listen: ADDRESS:PORT, tsdbs://ADDRESS:PORT or unix:PATH, repeatable; port 0 takes a free one [default:
+    /// 127.0.0.1:4242, or what LISTEN_FDS brings]
+    #[arg(long, value_name = "PLACE")]
     listen: Vec<Listen>,
 
     /// A store, repeatable: every answer waits until it has the points, or its spool has
-    #[arg(long, value_name = "URL", required = true)]
+    #[arg(long, value_name = "URL", required_unless_present_any = ["config", "explain"])]
     store: Vec<String>,
 
     /// A store that gets the same points and is not waited for, repeatable; what it has no room for is cut, and counted
@@ -38,8 +46,16 @@ pub(crate) struct Relay {
     mirror: Vec<String>,
 
     /// The folder for what is not stored yet, with a folder for each store below it
-    #[arg(long, value_name = "PATH")]
-    spool: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present_any = ["config", "explain"])]
+    spool: Option<PathBuf>,
+
+    /// Read a TOML file with these names first; HUP reads it again
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Say whether this is right, and start nothing
+    #[arg(long)]
+    check_config: bool,
 
     /// Print two JSON objects, one line each: where it listens, and at the end what became of everything
     #[arg(long)]
@@ -49,6 +65,76 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
+    #[command(flatten)]
+    forwarding: Forwarding,
+
+    #[command(flatten)]
+    door: DoorOptions,
+
+    #[command(flatten)]
+    times: Times,
+}
+
+/// What is forwarded.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is forwarded")]
+struct Forwarding {
+    /// A rule, repeatable, in order: 'drop metric=debug.*', 'keep tag.env=prod', 'metric prefix eu.', 'metric rename a b',
+    /// 'tag add dc=eu', 'tag set a=b', 'tag rename a b', 'tag drop a', the last six with 'if metric=GLOB' or 'if
+    /// tag.NAME=GLOB'
+    #[arg(long, value_name = "RULE")]
+    rule: Vec<Rule>,
+
+    /// Say what the rules make of the lines on standard input, and start nothing
+    #[arg(long)]
+    explain: bool,
+}
+
+/// Who may come in, and how much they may bring.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Who may come in")]
+struct DoorOptions {
+    /// Serve peers of this network alone, repeatable: 10.0.0.0/8; this machine always may
+    #[arg(long, value_name = "NETWORK")]
+    allow: Vec<Network>,
+
+    /// Require a login from this file: a line each of 'line TEXT' for telnet, 'basic USER:PASSWORD' or 'bearer TOKEN'
+    #[arg(long, value_name = "FILE")]
+    auth: Option<PathBuf>,
+
+    /// The certificate chain for tsdbs:// places, in PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The private key of that certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Require a certificate of one of these authorities from peers over TLS, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    client_ca: Option<PathBuf>,
+
+    /// Serve at most this many connections at one time
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().connections, value_parser = count)]
+    max_connections: usize,
+
+    /// Serve at most this many connections of one peer, but for this machine's
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().connections_per_peer, value_parser = count)]
+    max_connections_per_peer: usize,
+
+    /// Read at most this many points a second of each peer; 0: no limit
+    #[arg(long, value_name = "POINTS", default_value_t = 0.0, value_parser = pace)]
+    peer_points: f64,
+
+    /// Read at most this many bytes a second of each peer; 0: no limit
+    #[arg(long, value_name = "BYTES", default_value_t = 0.0, value_parser = pace)]
+    peer_bytes: f64,
+}
+
+/// How long things may take.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How long things may take")]
+struct Times {
     /// How long a peer waits for an answer at most: then it is told to send again
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = options::patience)]
     answer_timeout: Duration,
@@ -61,7 +147,7 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = options::duration)]
     drain: Duration,
 
-    /// How long the stores have at the end for what is not spooled
+    /// How long the stores have at the end for what is not on disk
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = options::duration)]
     close_grace: Duration,
 
@@ -73,98 +159,181 @@ pub(crate) struct Relay {
 const EXAMPLES: &str = "\
 Examples:
   potsdb relay --store tsdb://tsd1,tsd2 --spool /var/spool/potsdb
-  potsdb relay --listen 0.0.0.0:4242 --store tsdb://tsd --mirror http://vm:4242 --spool /var/spool/potsdb
-  potsdb relay --listen unix:/run/potsdb/relay.sock --store https://tsd.example.com --spool /var/spool/potsdb";
+  potsdb relay --store tsdb://tsd --mirror http://vm:4242 --spool /var/spool/potsdb
+  potsdb relay --explain --rule 'drop metric=debug.*' < lines
+
+Signals: TERM drains, a second one ends every connection where it is; HUP reads configuration, secrets and certificates again.";
 
 impl Relay {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
-        let (json, grace, drain) = (self.json, self.close_grace, self.drain);
-        let signalled = Arc::new(AtomicU32::new(0));
-        let (counted, looks) = (Arc::clone(&signalled), thread::current());
-        signals::on_signal(move |count, _| {
-            counted.store(count, Ordering::Release);
-            looks.unpark();
-        })?;
-        let relay = potsdb_relay::Relay::start(self.config()).context("cannot relay")?;
-        said_where(relay.places(), json, output);
-        let signals = || signalled.load(Ordering::Acquire);
-        while signals() == 0 {
+        let this = self.with_file()?;
+        if this.forwarding.explain {
+            let legal = this.legal()?;
+            explain::explain(&this.forwarding.rule, &legal, stdin().lock(), output)?;
+            return Ok(Outcome::AllDelivered);
+        }
+        if this.check_config {
+            potsdb_relay::Relay::check(&this.configured()?)?;
+            output.say("the configuration is right");
+            return Ok(Outcome::AllDelivered);
+        }
+        this.serve(output)
+    }
+
+    /// The same with what its file says.
+    fn with_file(self) -> anyhow::Result<Relay> {
+        let Some(path) = &self.config else {
+            return Ok(self);
+        };
+        let line: Vec<_> = std::env::args_os().collect();
+        let words = |error: clap::Error| {
+            let text = error.render().to_string();
+            let first = text
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_owned();
+            anyhow::anyhow!("{} is wrong: {first}", path.display())
+        };
+        match Potsdb::try_parse_from(file::arguments(path, &line)?)
+            .map_err(words)?
+            .command
+        {
+            Command::Relay(relay) => Ok(*relay),
+            _ => bail!("{} names no other subcommand", path.display()),
+        }
+    }
+
+    fn serve(self, output: &Output) -> anyhow::Result<Outcome> {
+        let (json, grace, drain) = (self.json, self.times.close_grace, self.times.drain);
+        let signals = Signals::watch()?;
+        let mut service = Service::new();
+        let inherited = service::inherited()?;
+        let mut config = self.configured()?;
+        if self.listen.is_empty() && !inherited.is_empty() {
+            config.listen.clear();
+        }
+        let listen = config.listen.clone();
+        let mut relay = potsdb_relay::Relay::start_with(config, inherited).context("cannot relay")?;
+        for warning in relay.warnings() {
+            output.note(warning);
+        }
+        words::said_where(relay.places(), json, output);
+        service.ready(&words::status(&relay));
+        while signals.asked_to_stop() == 0 {
             tell(&relay, output);
+            if signals.asked_to_reload() {
+                service.reloading();
+                output.note(reload(&self, &mut relay, &listen));
+                service.ready(&words::status(&relay));
+            }
+            service.lives(|| relay.is_alive(), || words::status(&relay));
             thread::park_timeout(LOOK);
         }
+        service.stopping();
         relay.begin_to_drain();
         // Connections that say no more go one after the other; a second signal ends them all.
-        let latest = Instant::now() + drain + Duration::from_secs(10);
-        while signals() == 1 && Instant::now() < latest && !relay.has_drained(LOOK) {
+        let latest = Instant::now() + drain + self.times.answer_timeout + LOOK;
+        while signals.asked_to_stop() == 1 && Instant::now() < latest && !relay.has_drained(LOOK) {
             tell(&relay, output);
         }
-        if signals() > 1 {
+        if !relay.has_drained(Duration::ZERO) {
             relay.hurry();
         }
         tell(&relay, output);
         let ledger = relay.stop(grace);
-        match json {
-            true => output.json(&object(&ledger)),
-            false => words(&ledger, output),
-        }
+        words::said_what(&ledger, json, output);
         Ok(Outcome::delivered(is_kept(&ledger)))
     }
 
-    fn config(self) -> Config {
-        let stores = self.store.into_iter().map(|url| (url, Role::Store));
-        let mirrors = self.mirror.into_iter().map(|url| (url, Role::Mirror));
-        Config {
+    /// Which points are legal, by the first store's options.
+    fn legal(&self) -> anyhow::Result<Rules> {
+        let Some(url) = self.store.first() else {
+            return Ok(Rules::default());
+        };
+        let client = potsdb::Client::open(&options::with_scheme(url))?;
+        Ok(Rules::new(client.options().names, client.options().max_tags))
+    }
+
+    fn configured(&self) -> anyhow::Result<Config> {
+        let stores = self.store.iter().map(|url| (url, Role::Store));
+        let mirrors = self.mirror.iter().map(|url| (url, Role::Mirror));
+        let stores: Vec<StoreUrl> = stores
+            .chain(mirrors)
+            .map(|(url, role)| StoreUrl {
+                url: options::with_scheme(url),
+                role,
+            })
+            .collect();
+        let spool = self
+            .spool
+            .clone()
+            .context("--spool is missing: the folder for what is not stored yet")?;
+        let defaults = Config::default();
+        Ok(Config {
             name: self
                 .name
+                .clone()
                 .or_else(sysinfo::System::host_name)
-                .unwrap_or_else(|| "relay".into()),
-            listen: self.listen,
-            stores: stores
-                .chain(mirrors)
-                .map(|(url, role)| StoreUrl {
-                    url: options::with_scheme(&url),
-                    role,
-                })
-                .collect(),
-            spool: Some(self.spool),
-            answer_timeout: self.answer_timeout,
-            sync_timeout: self.sync_timeout,
-            drain: self.drain,
-            threads: self.threads,
-            ..Config::default()
-        }
+                .unwrap_or(defaults.name),
+            listen: match self.listen.is_empty() {
+                true => defaults.listen,
+                false => self.listen.clone(),
+            },
+            stores,
+            spool: Some(spool),
+            answer_timeout: self.times.answer_timeout,
+            sync_timeout: self.times.sync_timeout,
+            limits: Limits {
+                connections: self.door.max_connections,
+                connections_per_peer: self.door.max_connections_per_peer,
+                ..defaults.limits
+            },
+            keys: Keys {
+                certificate: self.door.tls_cert.clone(),
+                key: self.door.tls_key.clone(),
+                client_ca: self.door.client_ca.clone(),
+                auth: self.door.auth.clone(),
+            },
+            allow: self.door.allow.clone(),
+            rules: self.forwarding.rule.clone(),
+            peer_points: self.door.peer_points,
+            peer_bytes: self.door.peer_bytes,
+            threads: self.times.threads,
+            drain: self.times.drain,
+        })
     }
 }
 
 /// How often it is looked whether there is something to do or to tell.
 const LOOK: Duration = Duration::from_millis(50);
 
-fn threads(text: &str) -> Result<usize, String> {
-    options::whole(text, 1, 256)
-}
-
-fn said_where(places: &[Where], json: bool, output: &Output) {
-    if !json {
-        for place in places {
-            output.say(format_args!("listening on {place}"));
+/// Reads the configuration again; what came of it, in words.
+fn reload(was: &Relay, relay: &mut potsdb_relay::Relay, listen: &[Listen]) -> String {
+    let mut read = || -> anyhow::Result<()> {
+        let line = std::env::args_os();
+        let again = match Potsdb::try_parse_from(line)
+            .map_err(|error| anyhow::anyhow!("{error}"))?
+            .command
+        {
+            Command::Relay(again) => again.with_file()?,
+            _ => bail!("this is no relay"),
+        };
+        let mut config = again.configured()?;
+        if was.listen == again.listen {
+            config.listen = listen.to_vec();
         }
-        return;
+        relay.reload(config)?;
+        Ok(())
+    };
+    match read() {
+        Ok(()) => "reloaded".into(),
+        Err(error) => format!("not reloaded, everything stays as it was: {error:#}"),
     }
-    let listen: Vec<Value> = places
-        .iter()
-        .map(|place| match place {
-            Where::Tcp(address) => json!({ "address": address.to_string(), "port": address.port() }),
-            Where::Unix(path) => json!({ "unix": path }),
-        })
-        .collect();
-    let port = places.iter().find_map(|place| match place {
-        Where::Tcp(address) => Some(address.port()),
-        Where::Unix(_) => None,
-    });
-    output.json(&json!({ "port": port, "listen": listen }));
 }
 
-/// Says what the stores' clients report.
+/// Says what operators should hear.
 fn tell(relay: &potsdb_relay::Relay, output: &Output) {
     for words in relay.reports() {
         output.note(words);
@@ -177,37 +346,43 @@ fn is_kept(ledger: &Ledger) -> bool {
     of_stores.map(|store| store.stats.dropped.total()).sum::<u64>() == 0
 }
 
-fn object(ledger: &Ledger) -> Value {
-    let stores = ledger.stores.iter().map(|store| {
-        let mut object = Map::new();
-        object.insert("store".into(), json!(store.name));
-        object.insert("role".into(), json!(store.role.name()));
-        object.insert("cut".into(), json!(store.cut));
-        object.insert("balanced".into(), json!(store.stats.is_balanced()));
-        object.extend(statistics::object(&store.stats));
-        Value::Object(object)
-    });
-    let counts = ledger
-        .counts
-        .iter()
-        .map(|(name, count)| ((*name).to_owned(), json!(count)));
-    json!({
-        "stores": stores.collect::<Vec<_>>(),
-        "counts": Value::Object(counts.collect()),
-    })
+/// What signals asked for.
+struct Signals {
+    stop: Arc<AtomicU32>,
+    reload: Arc<AtomicBool>,
 }
 
-fn words(ledger: &Ledger, output: &Output) {
-    for store in &ledger.stores {
-        let cut = match store.cut {
-            0 => String::new(),
-            cut => format!(", {} cut", plural(cut, "line")),
-        };
-        output.say(format_args!(
-            "{} {}: {}{cut}",
-            store.role.name(),
-            store.name,
-            statistics::words(&store.stats)
-        ));
+impl Signals {
+    fn watch() -> io::Result<Signals> {
+        let (stop, reload) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counted, looks) = (Arc::clone(&stop), thread::current());
+        signals::on_signal(move |count, _| {
+            counted.store(count, Ordering::Release);
+            looks.unpark();
+        })?;
+        signals::on_hangup(&reload)?;
+        Ok(Signals { stop, reload })
     }
+
+    /// How many signals asked for the end.
+    fn asked_to_stop(&self) -> u32 {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    fn asked_to_reload(&self) -> bool {
+        self.reload.swap(false, Ordering::AcqRel)
+    }
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    options::whole(text, 1, 256)
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    options::whole(text, 1, u64::MAX)
+}
+
+fn pace(text: &str) -> Result<f64, String> {
+    let pace = text.parse().ok().filter(|pace: &f64| pace.is_finite() && *pace >= 0.0);
+    pace.ok_or_else(|| "expected a number from 0 up".into())
 }

@@ -67,8 +67,13 @@ impl Running {
 
     /// Starts it with standard output set up already.
     pub(crate) fn spawn(command: &mut Command) -> Running {
+        Running::spawn_with_input(command, Stdio::piped())
+    }
+
+    /// The same with standard input set up already.
+    pub(crate) fn spawn_with_input(command: &mut Command, input: Stdio) -> Running {
         let mut child = command
-            .stdin(Stdio::piped())
+            .stdin(input)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the command was built with its tests");

@@ -5,6 +5,7 @@ mod command;
 mod demo;
 mod help;
 mod pipe;
+mod relay;
 mod send;
 mod serve;
 mod spool;

@@ -6,6 +6,7 @@
 //! | `check` | can points be sent to a URL, in plain words |
 //! | `serve` | the embedded receiver |
 //! | `relay` | store and forward |
+//! | `compare` | two stores side by side |
 //! | `spool` | looks into a spool, and keeps it |
 //! | `demo` | this machine's own figures there and back |
 //! | `completions`, `man` | for the shell and the manual |
@@ -17,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod compare;
 mod completions;
 mod demo;
 mod man;
@@ -53,6 +55,8 @@ struct Potsdb {
 
 const EXIT_CODES: &str = "\
 Exit codes:
+  0      all delivered; check: points can be sent; compare: the stores are the same
+  1      some points were not delivered; check: points cannot be sent; compare: they differ
   0      all delivered; check: points can be sent; spool: nothing is wrong
   1      some points were not delivered; check: points cannot be sent; spool: something is wrong
   2      could not run
@@ -67,6 +71,7 @@ enum Command {
     Check(check::Check),
     Serve(Box<serve::Serve>),
     Relay(Box<relay::Relay>),
+    Compare(compare::Compare),
     Spool(spool::Spool),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -114,6 +119,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check.run(&output),
         Command::Serve(serve) => serve.run(&output),
         Command::Relay(relay) => relay.run(&output),
+        Command::Compare(compare) => compare.run(&output),
         Command::Spool(spool) => spool.run(&output),
         Command::Demo(demo) => demo.run(&output),
         Command::Completions(completions) => completions.run(&output),

@@ -55,10 +55,9 @@ struct Potsdb {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0      all delivered; check: points can be sent; compare: the stores are the same
-  1      some points were not delivered; check: points cannot be sent; compare: they differ
-  0      all delivered; check: points can be sent; spool: nothing is wrong
-  1      some points were not delivered; check: points cannot be sent; spool: something is wrong
+  0      all delivered; check: points can be sent; spool: nothing is wrong; compare: no difference
+  1      some points were not delivered; check: points cannot be sent; spool: something is wrong;
+         compare: there are differences
   2      could not run
   128+N  instead of 1, if signal N ended it (serve and relay exit with 0)";
   3      some points are not delivered yet: they are kept in the spool (-o spool=FOLDER)

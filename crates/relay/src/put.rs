@@ -52,6 +52,7 @@ pub(crate) fn read(body: &[u8], rules: &Rules, details: bool) -> Result<Body, Un
     let tolerance = Tolerance {
         non_numbers: true,
         trailing: true,
+        ..Tolerance::default()
     };
     let mut reading = Reading {
         rules,

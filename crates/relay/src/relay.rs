@@ -290,17 +290,18 @@ fn stores(config: &Config) -> Result<Stores, StartError> {
         if stores.iter().any(|store| store.name == name) {
             return Err(said(&"there are two of them, and they are one store"));
         }
-        let upstream = ClientUpstream::new(client).map_err(|error| said(&error))?;
-        stores.push(Store::new(name, *role, Box::new(upstream)));
+        stores.push(Store::new(name, *role, Box::new(ClientUpstream(client))));
     }
     Ok((stores.into(), rules.unwrap_or_default()))
 }
 
 /// A client of one store: lines are taken as they are, with their own tags and times.
-fn client(_config: &Config, url: &str, role: Role) -> Result<Client, potsdb::ConfigError> {
+fn client(config: &Config, url: &str, role: Role) -> Result<Client, potsdb::ConfigError> {
     let mut defaults = Options::default();
     defaults.host_tag = HostTag::None;
     defaults.repeats = Repeats::Keep;
+    // One folder below it for each store, named by its endpoints.
+    defaults.spool = config.spool.clone();
     defaults.overflow = match role {
         Role::Store => Overflow::Block(None),
         Role::Mirror => Overflow::DropOldest,

@@ -165,17 +165,16 @@ fn the_manual_has_a_page_for_every_subcommand() {
     assert_eq!(std::fs::read_dir(&pages).unwrap().count(), count);
 }
 
-const SUBCOMMANDS: [&str; 9] = [
+const SUBCOMMANDS: [&str; 10] = [
     "send",
     "pipe",
     "check",
     "serve",
     "relay",
     "compare",
+    "spool",
     "demo",
     "completions",
     "man",
 ];
-const SUBCOMMANDS: [&str; 8] = ["send", "pipe", "check", "serve", "relay", "demo", "completions", "man"];
-const SUBCOMMANDS: [&str; 8] = ["send", "pipe", "check", "serve", "spool", "demo", "completions", "man"];
 const OF_SPOOL: [&str; 8] = ["ls", "stat", "verify", "cat", "replay", "adopt", "drop", "plan"];

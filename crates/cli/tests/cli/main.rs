@@ -7,6 +7,7 @@ mod demo;
 mod help;
 mod pipe;
 mod relay;
+mod relay_killed;
 mod send;
 mod serve;
 mod spool;

@@ -132,7 +132,10 @@ fn start(listen: &str, store: &str, spool: &Path) -> (Running, SocketAddr) {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "how much was tried, for whoever has it kill more often")]
+#[expect(
+    clippy::print_stderr,
+    reason = "how much was tried, for whoever has it kill more often"
+)]
 fn what_was_answered_for_comes_out_however_often_the_relay_is_killed() {
     let kills = std::env::var("POTSDB_KILLS").map_or(8, |kills| kills.parse::<u64>().unwrap());
     let folder = tempfile::tempdir().unwrap();

@@ -59,9 +59,8 @@ Exit codes:
   1      some points were not delivered; check: points cannot be sent; spool: something is wrong;
          compare: there are differences
   2      could not run
-  128+N  instead of 1, if signal N ended it (serve and relay exit with 0)";
   3      some points are not delivered yet: they are kept in the spool (-o spool=FOLDER)
-  128+N  instead of 1, if signal N ended it (serve exits with 0)";
+  128+N  instead of 1, if signal N ended it (serve and relay exit with 0)";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -64,7 +64,12 @@ fn bytes(folder: &Folder) -> u64 {
 fn folders_and_files_are_the_users_own() {
     let temp = Temp::new("modes");
     let root = temp.0.join("spool");
-    let mut spool = spool(&root, Options::default());
+    let options = Options {
+        // Whatever is free here.
+        spool_free: Some(0),
+        ..Options::default()
+    };
+    let mut spool = spool(&root, options);
     spool.append(Moment::default(), lines(1)).unwrap();
     spool.sync(Moment::default());
     let slot = root.join("store/0");

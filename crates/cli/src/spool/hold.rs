@@ -61,10 +61,11 @@ pub(super) fn held(seen: &Seen) -> String {
     }
 }
 
-/// Nothing is added, so nothing is dropped either.
+/// Nothing is added but what was there, so nothing is dropped either.
 fn options() -> Options {
     Options {
         spool_bytes: 1 << 50,
+        spool_free: Some(0),
         full: Full::Refuse,
         ..Options::default()
     }

@@ -9,7 +9,7 @@ use crate::command::{LONG, Running, nobody, potsdb_fed, receiver};
 
 /// A pipe that keeps everything on disk, at once.
 fn pipe(bench: &Bench, url: &str) -> Running {
-    let url = format!("{url}?spool_mode=always&spool_name=test&settle=0");
+    let url = format!("{url}?spool_mode=always&spool_name=test&spool_free=0&settle=0");
     let spool = format!("spool={}", bench.path().display());
     Running::start(&["pipe", "--json", "-u", &url, "-o", &spool])
 }
@@ -115,6 +115,8 @@ fn a_pipe_says_what_it_left_in_the_spool() {
         &spool,
         "-o",
         "spool_mode=always",
+        "-o",
+        "spool_free=0",
         "--timeout",
         "1s",
     ];

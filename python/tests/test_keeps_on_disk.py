@@ -150,10 +150,19 @@ def test_a_server_that_is_stuck_costs_the_grace_and_no_point(run, stuck_server, 
     delivered_by_the_next(server, folder, 20000)
 
 
+@pytest.mark.parametrize("ending", ["client.close(0.5)", "with client: pass", "import asyncio; asyncio.run(client.aclose(0.5))"])
+def test_a_close_at_its_deadline_keeps_what_a_stuck_server_did_not_take(run, stuck_server, folder, server, ending):
+    script = fill(', spool_name="store", close_grace=0.5') + f"\n    {ending}\n    print(client.stats().spooled)\n"
+    out, err = run(script, stuck_server.port, 20000, folder)
+    assert out.split() == ["20000"], err
+    delivered_by_the_next(server, folder, 20000)
+
+
 def test_ctrl_c_ends_the_grace_and_keeps_the_points(start, stuck_server, folder, server):
     script = fill(', spool_name="store", close_grace=1000') + """
     import threading
     def announce():
+        import time
         while client.stats().in_flight == 0: pass
         gate.wait()
         print("waiting", flush=True)

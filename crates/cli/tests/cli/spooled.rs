@@ -4,12 +4,18 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::command::{Running, potsdb, potsdb_fed, receiver};
+use potsdb_receiver::Receiver;
+
+use crate::command::{LONG, Running, potsdb, potsdb_fed, receiver, receiver_with};
 
 /// Where nobody listens, until somebody does.
 fn nowhere() -> SocketAddr {
     let listener = TcpListener::bind("127.77.77.77:0").expect("loopback has a free port");
     listener.local_addr().expect("it is bound")
+}
+
+fn appears_at(address: SocketAddr) -> Receiver {
+    receiver_with(|config| config.listen = address)
 }
 
 /// `-o spool=...` and what goes with it.
@@ -39,6 +45,42 @@ fn lines(count: u64) -> String {
 }
 
 #[test]
+fn a_send_that_could_only_spool_says_so_and_the_next_one_delivers_both() {
+    let (folder, address) = (tempfile::tempdir().unwrap(), nowhere());
+    let send = |time: &str| {
+        let point = ["send", "--json", "m", "1", "a=b", "-t", time];
+        potsdb(&words(&run(address, folder.path(), &point)))
+    };
+    let ended = send("1767225600").with_code(3);
+    assert!(
+        ended.err.starts_with(&format!(
+            "potsdb: 1 point kept in the spool {}, for the next that opens it: tsdb://",
+            folder.path().display()
+        )),
+        "{}",
+        ended.err
+    );
+    assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+    let ledger = ended.json();
+    assert_eq!(
+        (&ledger["spooled"], &ledger["pending"], &ledger["delivered"]),
+        (&1.into(), &1.into(), &0.into())
+    );
+    assert!(ledger["spool"]["bytes"].as_u64() > Some(0), "{ledger}");
+    let receiver = appears_at(address);
+    let ended = send("1767225601").with_code(0);
+    assert_eq!(ended.err, "");
+    let ledger = ended.json();
+    assert_eq!(
+        (&ledger["adopted"], &ledger["delivered"], &ledger["spooled"]),
+        (&1.into(), &2.into(), &0.into())
+    );
+    let mut stored = receiver.lines();
+    stored.sort();
+    assert_eq!(stored, ["put m 1767225600 1 a=b", "put m 1767225601 1 a=b"]);
+}
+
+#[test]
 fn a_pipe_does_not_wait_for_a_server_that_is_not_there() {
     let (folder, address) = (tempfile::tempdir().unwrap(), nowhere());
     // Without a spool it would wait for ever: its own default.
@@ -46,6 +88,27 @@ fn a_pipe_does_not_wait_for_a_server_that_is_not_there() {
     let ended = potsdb_fed(lines(10_000).as_bytes(), &words(&pipe)).with_code(3);
     assert!(ended.err.contains("10000 points kept in the spool"), "{}", ended.err);
     assert_eq!(ended.json()["spooled"], 10_000);
+    let receiver = appears_at(address);
+    let ended = potsdb_fed(b"", &words(&pipe)).with_code(0);
+    assert_eq!(ended.json()["adopted"], 10_000);
+    assert_eq!(receiver.points().len(), 10_000);
+}
+
+#[test]
+fn what_a_signal_leaves_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = receiver_with(|config| config.faults.stall_answers = true);
+    let address = receiver.address();
+    let pipe = run(address, folder.path(), &["pipe", "--json", "-o", "close_grace=500ms"]);
+    let mut running = Running::start(&words(&pipe));
+    running.feed(lines(1000).as_bytes());
+    assert!(receiver.wait_for(1000, LONG));
+    running.signal("TERM");
+    let ended = running.wait().with_code(3);
+    assert_eq!(ended.json()["spooled"], 1000, "{}", ended.err);
+    receiver.faults().resume();
+    let ended = potsdb_fed(b"", &words(&pipe)).with_code(0);
+    assert_eq!(ended.json()["adopted"], 1000);
 }
 
 #[test]

@@ -389,6 +389,11 @@ impl<N: Network> Driver<N> {
         let queued = queued || self.spooling.as_ref().is_some_and(Spooling::has_backlog);
         self.told_queued = queued;
         let started = self.started;
+        let phase = match phase {
+            // What an earlier process left is to be delivered before the end, and how much that is, is not known yet.
+            Phase::Closing(_) if self.spooling.as_ref().is_some_and(Spooling::is_opening) => Phase::Open,
+            phase => phase,
+        };
         let phase = EnginePhase::new(phase, |at| at.saturating_duration_since(started));
         // With a spool nothing is given up at the deadline: it takes over before.
         let phase = match (phase, &self.spooling) {

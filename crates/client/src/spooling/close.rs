@@ -88,7 +88,7 @@ impl Spooling {
     /// Everything has its verdict.
     pub(crate) fn finish(&mut self, now: Duration, deadline: Option<Duration>) {
         let until = deadline.map_or(now + ENDS, |deadline| deadline.max(now + SAVES / 4));
-        self.end(until);
+        self.end(now, until);
     }
 
     /// Goes on closing. `queue_is_empty`: nothing more comes from there.
@@ -110,7 +110,7 @@ impl Spooling {
             && (synced || now >= until)
         {
             self.give_up_rest(tally);
-            self.end(until.max(now));
+            self.end(now, until.max(now));
         }
         if let Closing::Ending { until } = self.closing
             && now >= until
@@ -130,7 +130,8 @@ impl Spooling {
         tally.dropped.closed += lost;
     }
 
-    fn end(&mut self, until: Duration) {
+    fn end(&mut self, now: Duration, until: Duration) {
+        self.left = self.stats(now);
         self.send(Command::Close);
         self.closing = Closing::Ending { until };
     }

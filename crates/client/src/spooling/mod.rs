@@ -106,6 +106,8 @@ pub(crate) struct Spooling {
     closing_since: Option<Duration>,
     due_at: Option<Duration>,
     closing: Closing,
+    /// How the disk was left at the end.
+    left: SpoolStats,
     growth: Growth,
     /// When it last had a turn.
     looked_at: Duration,
@@ -140,6 +142,7 @@ impl Spooling {
             closing_since: None,
             due_at: None,
             closing: Closing::Not,
+            left: SpoolStats::default(),
             growth: Growth::new(options.spool_bytes as u64),
             looked_at: Duration::ZERO,
         }
@@ -187,6 +190,11 @@ impl Spooling {
     /// Whether it takes lines now.
     pub(crate) fn takes(&self, now: Duration) -> bool {
         self.own.is_some() && self.off.is_none() && self.rests_until <= now
+    }
+
+    /// Whether it is not known yet what it holds.
+    pub(crate) fn is_opening(&self) -> bool {
+        self.own.is_none() && self.off.is_none() && !self.stalled
     }
 
     /// The lowest position that it answers for.
@@ -260,6 +268,10 @@ impl Spooling {
 
     pub(crate) fn stats(&mut self, now: Duration) -> SpoolStats {
         let slots = self.disk.stats();
+        if slots.is_empty() && !self.closing.is_open() {
+            // The disk has been let go of; this is how it was left.
+            return self.left.clone();
+        }
         let sum = |part: fn(&potsdb_spool::Stats) -> u64| slots.iter().map(|(_, stats)| part(stats)).sum();
         let bytes = sum(|stats| stats.bytes);
         let wall = self.disk.wall();

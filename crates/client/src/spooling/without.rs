@@ -40,6 +40,10 @@ impl Spooling {
         match self.0 {}
     }
 
+    pub(crate) fn is_opening(&self) -> bool {
+        match self.0 {}
+    }
+
     pub(crate) fn low(&self) -> Option<u64> {
         match self.0 {}
     }

@@ -98,6 +98,24 @@ fn what_a_close_leaves_the_next_client_delivers_without_being_asked() {
 }
 
 #[test]
+fn a_client_that_closes_at_once_delivers_what_it_finds() {
+    let (scratch, address) = (Scratch::new("spool"), nowhere());
+    let client = spooling(address, &scratch.0).build().unwrap();
+    send(&client, 0, 5_000);
+    let spool = client.close(LONG).spool.unwrap();
+    assert!(spool.bytes > 170_000 && spool.slots == 1, "{spool:?}");
+    let receiver = appears_at(address);
+    for opened in 0..5 {
+        let client = spooling(address, &scratch.0).build().unwrap();
+        send(&client, 5_000 + opened, 1);
+        let stats = client.close(LONG);
+        ended(&stats);
+        assert_eq!(stats.adopted, if opened == 0 { 5_000 } else { 0 });
+    }
+    stored(&receiver, 5_005);
+}
+
+#[test]
 fn a_sync_needs_no_server_and_a_flush_does() {
     let (scratch, address) = (Scratch::new("spool"), nowhere());
     let client = spooling(address, &scratch.0).build().unwrap();

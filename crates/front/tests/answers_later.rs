@@ -2,7 +2,9 @@
 
 mod backend;
 
-use backend::{Client, Seen, serves, start, start_threads};
+use std::time::Instant;
+
+use backend::{Client, SOON, Seen, serves, start, start_threads};
 use potsdb_front::{Limits, Options};
 
 #[test]
@@ -83,4 +85,38 @@ fn an_end_of_the_stream_waits_for_what_was_asked_before_it() {
     client.0.shutdown(std::net::Shutdown::Write).expect("it is open");
     slow.safe(1);
     assert_eq!(client.rest(), "safe 1\n");
+}
+
+#[test]
+fn an_answer_may_come_part_by_part_and_ends_with_the_last() {
+    let (front, slow) = start(Options::default());
+    let mut client = Client::of(&front);
+    client.say("GET /parts HTTP/1.1\r\n\r\n");
+    let parts = slow.parts();
+    client.hear("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    parts.blocking_send(b"one".to_vec()).expect("it is read");
+    client.hear("one");
+    // What the peer says meanwhile is not heard.
+    client.say("put a\n");
+    parts.blocking_send(b"two".to_vec()).expect("it is read");
+    client.hear("two");
+    drop(parts);
+    assert_eq!(client.finish(), "");
+    assert_eq!(slow.seen().puts, 0);
+}
+
+#[test]
+fn whoever_makes_parts_learns_that_the_peer_is_gone() {
+    let (front, slow) = start(Options::default());
+    let mut client = Client::of(&front);
+    client.say("GET /parts HTTP/1.1\r\n\r\n");
+    let parts = slow.parts();
+    drop(client);
+    // The channel closes; nothing has to be written for that.
+    let deadline = Instant::now() + SOON;
+    while !parts.is_closed() {
+        assert!(Instant::now() < deadline, "the peer is gone");
+        std::thread::yield_now();
+    }
+    serves(&front);
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use potsdb_front::{
     AtHead, Backend, Conduct, Event, Flow, Front, Head, Options, Peer, Replies, Reply, Request, Response, Taken,
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// How long a test waits for what has to come.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -23,6 +23,8 @@ pub(crate) struct Slow {
     changed: Condvar,
     /// How many puts are safe.
     safe: watch::Sender<u64>,
+    /// Takes the parts of the answer to `/parts`.
+    parts: Mutex<Option<mpsc::Sender<Vec<u8>>>>,
 }
 
 /// What came.
@@ -48,6 +50,18 @@ impl Slow {
 
     pub(crate) fn seen(&self) -> Seen {
         self.lock().clone()
+    }
+
+    /// What takes the parts of the answer to `/parts`, once that was asked for.
+    pub(crate) fn parts(&self) -> mpsc::Sender<Vec<u8>> {
+        self.wait_until(|seen| !seen.bodies.is_empty());
+        loop {
+            // It comes right after what is waited for.
+            if let Some(parts) = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return parts;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// Waits until what came is as wanted.
@@ -139,6 +153,11 @@ impl Backend for Slow {
                 self.safely(puts).await;
                 Response::Reply(Reply::json("\"safe\""))
             }
+            "/parts" => {
+                let (sender, parts) = mpsc::channel(1);
+                *self.parts.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+                Response::Stream(Reply::new(200, "text/plain", ""), parts)
+            }
             "/large" => Response::Reply(Reply::json(vec![b' '; 64 << 20])),
             _ => Response::Reply(Reply::json("\"here\"")),
         }
@@ -157,6 +176,7 @@ pub(crate) fn start(options: Options) -> (Front, Arc<Slow>) {
 pub(crate) fn start_threads(threads: usize, options: Options) -> (Front, Arc<Slow>) {
     let slow = Arc::new(Slow {
         seen: Mutex::default(),
+        parts: Mutex::default(),
         changed: Condvar::new(),
         safe: watch::Sender::new(0),
     });

@@ -8,6 +8,7 @@ use potsdb_wire::json::write_string;
 
 use crate::page::roll::{MOST, Roll};
 use crate::page::{Page, Wish};
+use crate::personality::Personality;
 use crate::point::value::Value;
 use crate::store;
 use crate::store::series::Writer;
@@ -62,8 +63,10 @@ pub(super) fn latest(page: &Page, roll: &Roll, rows: &[u32], since: u32, out: &m
 pub(super) fn events(page: &Page, wish: &Wish, seen: &mut Seen, stream: u64, out: &mut Vec<u8>) {
     if !std::mem::replace(&mut seen.is_greeted, true) {
         let server = page.judge.own().name();
-        let hello = format!(",\"hello\":{{\"stream\":{stream},\"most\":{MOST},\"server\":\"{server}\"}}");
+        let hello = format!(",\"hello\":{{\"stream\":{stream},\"most\":{MOST},\"server\":\"{server}\",\"servers\":");
         out.extend_from_slice(hello.as_bytes());
+        list(out, Personality::ALL, |each, out| write_string(each.name(), out));
+        out.push(b'}');
     }
     counts(page, out);
     refusals(page, seen, out);

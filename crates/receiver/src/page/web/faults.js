@@ -98,7 +98,8 @@ function showFaults() {
 }
 
 function drawArrivals() {
-  const { history } = model;
+  // What came before the first is not known.
+  const history = model.history.slice(1);
   const data = [history.map((one) => one.now / 1000), ...["accepted", "refused", "throttled"].map((name) => history.map((one) => one[name]))];
   if (faults.chart) {
     if (data[0].length !== faults.length || data[0].at(-1) !== faults.last) faults.chart.setData(data);
@@ -116,7 +117,7 @@ function shadeFaults(chart) {
   ctx.save();
   ctx.fillStyle = colour("bad-faint");
   model.history.forEach((one, index) => {
-    if (!one.faulty) return;
+    if (!one.faulty || !index) return;
     const next = model.history[index + 1] || one;
     const left = Math.max(bbox.left, chart.valToPos(one.now / 1000, "x", true));
     const right = Math.min(bbox.left + bbox.width, chart.valToPos(next.now / 1000, "x", true));

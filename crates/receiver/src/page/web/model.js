@@ -3,6 +3,7 @@
 const model = {
   stream: 0,
   server: "",
+  servers: [],
   most: 0,
   now: 0,
   series: 0,
@@ -135,7 +136,7 @@ function take(part) {
 /** A stream begins, the first or after the server was away: all is told anew. */
 function begin(hello) {
   Object.assign(model, {
-    stream: hello.stream, server: hello.server, most: hello.most, rows: [], fresh: [], gone: true, listed: 0,
+    stream: hello.stream, server: hello.server, servers: hello.servers, most: hello.most, rows: [], fresh: [], gone: true, listed: 0,
     refused: [], collisions: [], connections: [], lines: [], isCaughtUp: false,
   });
 }

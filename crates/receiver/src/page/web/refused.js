@@ -1,7 +1,6 @@
 // Refused points: the line with the byte at fault, the server's words, who sent it, and which servers would have taken it.
 
 const refused = { shown: 100, drawn: -1, filter: "", known: new Map() };
-const SERVERS = ["opentsdb", "victoriametrics", "influxdb", "kairosdb"];
 
 function beginRefused() {
   const view = id("view-refused");
@@ -50,7 +49,7 @@ function refusal(one) {
   const mark = fault
     ? el("mark", { title: bytesOf(fault, before) }, fault)
     : before && !after ? el("mark.missing", { title: "something is missing here" }, "␣") : null;
-  const takers = SERVERS.filter((name) => name !== model.server);
+  const takers = model.servers.filter((name) => name !== model.server);
   return el("li.refusal", { "data-number": one.number },
     el("div.refusal-head", {},
       el("time", {}, clock(one.at)), el("span.by", {}, one.by ? `#${one.by.number} ${one.by.peer}` : "a connection that is forgotten"),

@@ -23,6 +23,17 @@ pub(crate) fn bare(status: u16) -> Reply {
     reply
 }
 
+/// Complains of a way of writing answers that there is not.
+pub(crate) fn check_serializer(parameters: &Parameters) -> Result<(), Complaint> {
+    match parameters.value("serializer").filter(|name| *name != "json") {
+        Some(name) => {
+            let details = format!("Could not find a serializer with the name: {name}");
+            Err(Complaint::bad("Requested serializer was not found").with(details))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Words an answer as its request asks: wrapped in a call of the function that `jsonp` names, for pages that load it as a
 /// script, or without its body, to a HEAD.
 pub(crate) fn worded(reply: Reply, method: &str, parameters: &Parameters) -> Reply {

@@ -429,7 +429,7 @@ fn series_are_looked_up_by_metric_and_tags() {
     assert_eq!(status, 200);
     assert_eq!(
         body,
-        r#"{"type":"LOOKUP","metric":"cpu","tags":[{"key":"host","value":"*"},{"key":"dc","value":"us"}],"limit":10,"time":0.0,"results":[{"tsuid":"000001000001000003000002000004","metric":"cpu","tags":{"dc":"us","host":"b"}}],"startIndex":0,"totalResults":1}"#
+        r#"{"type":"LOOKUP","metric":"cpu","tags":[{"key":"host","value":"*"},{"key":"dc","value":"us"}],"limit":10,"time":0.0,"results":[{"tsuid":"000001000001000003000002000004","metric":"cpu","tags":{"host":"b","dc":"us"}}],"startIndex":0,"totalResults":1}"#
     );
 }
 

@@ -88,17 +88,17 @@ fn aggregators_of_integers_give_integers() {
 fn none_keeps_every_series_apart() {
     assert_eq!(
         ask(&filled(POINTS), "none:m"),
-        r#"[{"metric":"m","tags":{"dc":"eu","host":"a"},"aggregateTags":[],"dps":{"1700000000":1,"1700000020":3,"1700000040":5}},{"metric":"m","tags":{"dc":"us","host":"b"},"aggregateTags":[],"dps":{"1700000010":100,"1700000030":200}}]"#
+        r#"[{"metric":"m","tags":{"host":"a","dc":"eu"},"aggregateTags":[],"dps":{"1700000000":1,"1700000020":3,"1700000040":5}},{"metric":"m","tags":{"host":"b","dc":"us"},"aggregateTags":[],"dps":{"1700000010":100,"1700000030":200}}]"#
     );
 }
 
 #[test]
 fn a_star_groups_and_a_bar_chooses() {
     let receiver = filled(&format!("{POINTS}put m 1700000000 7 host=c dc=eu\n"));
-    let c = r#"{"metric":"m","tags":{"dc":"eu","host":"c"},"aggregateTags":[],"dps":{"1700000000":7}}"#;
-    let a = r#"{"metric":"m","tags":{"dc":"eu","host":"a"},"aggregateTags":[],"dps":{"1700000000":1,"1700000020":3,"1700000040":5}}"#;
+    let c = r#"{"metric":"m","tags":{"host":"c","dc":"eu"},"aggregateTags":[],"dps":{"1700000000":7}}"#;
+    let a = r#"{"metric":"m","tags":{"host":"a","dc":"eu"},"aggregateTags":[],"dps":{"1700000000":1,"1700000020":3,"1700000040":5}}"#;
     let b =
-        r#"{"metric":"m","tags":{"dc":"us","host":"b"},"aggregateTags":[],"dps":{"1700000010":100,"1700000030":200}}"#;
+        r#"{"metric":"m","tags":{"host":"b","dc":"us"},"aggregateTags":[],"dps":{"1700000010":100,"1700000030":200}}"#;
     let eu = r#"{"metric":"m","tags":{"dc":"eu"},"aggregateTags":["host"],"dps":{"1700000000":8,"1700000020":3,"1700000040":5}}"#;
     assert_eq!(ask(&receiver, "sum:m{host=*}"), format!("[{a},{b},{c}]"));
     assert_eq!(ask(&receiver, "sum:m{host=a|b}"), format!("[{a},{b}]"));
@@ -231,7 +231,7 @@ fn a_post_body_as_grafana_sends_it_is_answered() {
     assert_eq!(status, 200);
     assert_eq!(
         answer,
-        r#"[{"metric":"m","tags":{"dc":"eu","host":"a"},"aggregateTags":[],"dps":[[1699999980,2.0],[1700000040,5.0]]},{"metric":"m","tags":{"dc":"us","host":"b"},"aggregateTags":[],"dps":[[1700000030,5.0]]}]"#
+        r#"[{"metric":"m","tags":{"host":"a","dc":"eu"},"aggregateTags":[],"dps":[[1699999980,2.0],[1700000040,5.0]]},{"metric":"m","tags":{"host":"b","dc":"us"},"aggregateTags":[],"dps":[[1700000030,5.0]]}]"#
     );
     let millis =
         r#"{"start":"1699999000","end":1700000005,"msResolution":true,"queries":[{"metric":"m","aggregator":"none"}]}"#;

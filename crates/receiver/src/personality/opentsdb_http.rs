@@ -60,7 +60,10 @@ pub(super) fn answer(tsd: &OpenTsdb, asked: &Asked<'_>, points: &dyn Points) -> 
         return Some(outside(asked));
     };
     let reply = match place.version {
-        0 | 1 => below_api(tsd, place, asked, points)?,
+        0 | 1 => match answers::check_serializer(&asked.parameters) {
+            Ok(()) => below_api(tsd, place, asked, points)?,
+            Err(complaint) => Err(complaint),
+        },
         version => Err(
             Complaint::new(501, "Requested API version is greater than the max implemented")
                 .with(format!("API version [{version}] is greater than the max [1]")),

@@ -107,13 +107,7 @@ impl Question {
     fn of(place: Place<'_>, asked: &Asked<'_>) -> Result<Question, Complaint> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let method = asked.head.method.as_str();
-        if method == "HEAD" {
-            return Err(Complaint::method(method));
-        }
-        if let Some(name) = asked.parameters.value("serializer").filter(|name| *name != "json") {
-            return Err(Complaint::bad("Requested serializer was not found")
-                .with(format!("Could not find a serializer with the name: {name}")));
-        }
+        answers::check_serializer(&asked.parameters)?;
         // Of a GET alone, so that browsers can ask for the others.
         let api_method = match asked.parameters.value("method_override") {
             Some(other) if method == "GET" => match other.to_lowercase().as_str() {
@@ -300,7 +294,7 @@ impl Held {
             }
             method => {
                 // What it would be about is asked for first.
-                notes.get(parameters, body.as_ref()).map(drop)?;
+                Notes::check(parameters, body.as_ref())?;
                 Err(Complaint::method(method))
             }
         }
@@ -315,6 +309,7 @@ impl Held {
             ("tsmeta", "GET") => uid::tsmeta(parameters, store).map(Reply::json),
             // There is nothing that could be deleted.
             ("uidmeta" | "tsmeta", "DELETE") => Ok(answers::bare(204)),
+            ("uidmeta" | "tsmeta", method) if !matches!(method, "POST" | "PUT") => Err(Complaint::method(method)),
             ("uidmeta" | "tsmeta" | "rename", _) => {
                 let what = format!(
                     "changing what is kept of a name ({} /api/uid/{})",

@@ -77,18 +77,12 @@ impl Last {
         let mut found = Vec::new();
         for part in &self.parts {
             let wanted = self.wanted(part, names).map_err(Complaint::bad_twice)?;
-            let mut of_part: Vec<(Tsuid, &Series)> = store
-                .table
-                .series()
-                .map(|series| (names.tsuid(&series.name), series))
-                .filter(|(tsuid, _)| wanted.takes(tsuid))
-                .collect();
-            of_part.sort_by(|(a, _), (b, _)| a.cmp(b));
+            let series = store.table.series();
+            let mut of_part: Vec<&Series> = series.filter(|series| wanted.takes(&series.tsuid)).collect();
+            of_part.sort_by(|a, b| a.tsuid.cmp(&b.tsuid));
             found.extend(of_part);
         }
-        let points = found
-            .iter()
-            .filter_map(|(tsuid, series)| self.point(tsuid, series, now));
+        let points = found.into_iter().filter_map(|series| self.point(series, now));
         Ok(format!("[{}]", points.collect::<Vec<_>>().join(",")).into_bytes())
     }
 
@@ -113,7 +107,7 @@ impl Last {
         let metric = number(Kind::Metric, metric)?;
         let tags = tags.iter();
         let tags = tags.map(|(name, value)| Ok((number(Kind::TagName, name)?, number(Kind::TagValue, value)?)));
-        let mut tags: Vec<(u32, u32)> = tags.collect::<Result<_, String>>()?;
+        let mut tags: Box<[(u32, u32)]> = tags.collect::<Result<_, String>>()?;
         tags.sort_unstable();
         let tsuid = Tsuid { metric, tags };
         Ok(match self.back_scan > 0 {
@@ -123,7 +117,7 @@ impl Last {
     }
 
     /// A series' last point, unless it is too old, as JSON.
-    fn point(&self, tsuid: &Tsuid, series: &Series, now: i64) -> Option<String> {
+    fn point(&self, series: &Series, now: i64) -> Option<String> {
         const HOUR: i64 = 3_600_000;
         let hours = i64::from(self.back_scan.max(1));
         let since = now - now.rem_euclid(HOUR) - hours * HOUR;
@@ -145,7 +139,7 @@ impl Last {
             out.extend_from_slice(b",\"tags\":");
             out.extend_from_slice(&json::object(tags.map(|(tag, value)| (tag.as_str(), value.as_str()))));
         }
-        out.extend_from_slice(format!(",\"tsuid\":\"{}\"}}", tsuid.text()).as_bytes());
+        out.extend_from_slice(format!(",\"tsuid\":\"{}\"}}", series.tsuid.text()).as_bytes());
         Some(String::from_utf8_lossy(&out).into_owned())
     }
 }

@@ -15,6 +15,7 @@ use potsdb_wire::json::{Json, write_string};
 use crate::answers::Complaint;
 use crate::fields::{self, Read};
 use crate::json;
+use crate::point::put::Tags;
 use crate::query::metric;
 use crate::query::url::required;
 use crate::store::Store;
@@ -105,7 +106,7 @@ impl Lookup {
         let with_points = store.table.series().filter(|series| !series.cells.is_empty());
         let mut found: Vec<(Tsuid, Arc<SeriesName>)> = with_points
             .filter(|series| self.matches(&series.name))
-            .map(|series| (names.tsuid(&series.name), Arc::clone(&series.name)))
+            .map(|series| (series.tsuid.clone(), Arc::clone(&series.name)))
             .collect();
         drop(store);
         found.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -151,8 +152,8 @@ impl Lookup {
             out.extend_from_slice(format!("{comma}{{\"tsuid\":\"{}\",\"metric\":", tsuid.text()).as_bytes());
             write_string(&name.metric, &mut out);
             out.extend_from_slice(b",\"tags\":");
-            let tags = name.tags.iter();
-            out.extend_from_slice(&json::object(tags.map(|(tag, value)| (tag.as_str(), value.as_str()))));
+            let tags = name.tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str()));
+            out.extend_from_slice(&json::object(Tags(tags.collect()).java_order().into_iter()));
             out.push(b'}');
         }
         let end = format!(

@@ -69,6 +69,11 @@ impl Notes {
         Ok(found.into_bytes())
     }
 
+    /// Complains of what does not say which.
+    pub(super) fn check(parameters: &Parameters, body: Option<&Json<'_>>) -> Result<(), Complaint> {
+        Note::asked(parameters, body).map(drop)
+    }
+
     /// The global ones of a range of parameters.
     pub(super) fn get_all(&self, parameters: &Parameters, now: i64) -> Result<Vec<u8>, Complaint> {
         let asked = Note::asked(parameters, None)?;

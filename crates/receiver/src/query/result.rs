@@ -9,7 +9,7 @@
 //! the order of their numbers (`store/names.rs`).
 //! `api.rs` calls [`answer`] on a thread that may take its time; only the copying out happens under the store's lock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -215,24 +215,26 @@ fn scan(part: &Part, query: &Query) -> Range<i64> {
 /// Copies out the series that match, sorted by their numbers; a name nobody ever put is an error.
 fn select(part: &Part, scan: &Range<i64>, from: &Sources<'_>, budget: &mut Budget) -> Result<Vec<Selected>, Complaint> {
     let store = from.store.lock();
-    let names = &store.table.names;
     let wanted = part.tsuids.as_ref().filter(|tsuids| !tsuids.is_empty());
     let wanted = wanted.map(|tsuids| tsuid::read_all(tsuids)).transpose()?;
+    let wanted: Option<HashSet<Tsuid>> = wanted.map(|wanted| wanted.into_iter().collect());
     if wanted.is_none() {
-        known(part, names).map_err(Complaint::bad_twice)?;
+        known(part, &store.table.names).map_err(Complaint::bad_twice)?;
     }
     let takes = |series: &Series| match &wanted {
-        Some(wanted) => wanted.contains(&names.tsuid(&series.name)),
+        Some(wanted) => wanted.contains(&series.tsuid),
         None => part.metric.as_deref() == Some(&series.name.metric) && accepts(part, &series.name),
     };
     let mut selected = Vec::new();
     for series in store.table.series().filter(|series| takes(series)) {
-        let tsuid = names.tsuid(&series.name);
-        let run = copy(series, scan, from.keeps_both, &tsuid)?;
+        let run = copy(series, scan, from.keeps_both)?;
         budget.spend(run.len())?;
         if !run.is_empty() {
-            let name = Arc::clone(&series.name);
-            selected.push(Selected { tsuid, name, run });
+            selected.push(Selected {
+                tsuid: series.tsuid.clone(),
+                name: Arc::clone(&series.name),
+                run,
+            });
         }
     }
     selected.sort_by(|a, b| a.tsuid.cmp(&b.tsuid));
@@ -262,7 +264,7 @@ fn accepts(part: &Part, name: &SeriesName) -> bool {
 
 /// The values of a range, in milliseconds. Of a second and a millisecond that are the same, or of a cell that is there in two
 /// encodings, OpenTSDB reads nothing at all; other servers have the later one.
-fn copy(series: &Series, range: &Range<i64>, keeps_both: bool, tsuid: &Tsuid) -> Result<Run, Complaint> {
+fn copy(series: &Series, range: &Range<i64>, keeps_both: bool) -> Result<Run, Complaint> {
     let mut run: Vec<(i64, Option<Encoding>, Value)> = Vec::new();
     for cell in &series.cells {
         let at = time::of_point(cell.timestamp);
@@ -270,7 +272,7 @@ fn copy(series: &Series, range: &Range<i64>, keeps_both: bool, tsuid: &Tsuid) ->
             continue;
         }
         if keeps_both && cell.is_twice() {
-            return Err(twice(tsuid, at, cell.encoding()));
+            return Err(twice(&series.tsuid, at, cell.encoding()));
         }
         // The text was a number when it was put, of whichever server.
         let text = str::from_utf8(cell.value.bytes()).unwrap_or_default();
@@ -285,7 +287,7 @@ fn copy(series: &Series, range: &Range<i64>, keeps_both: bool, tsuid: &Tsuid) ->
         };
         let differ = one.as_ref().map(|encoding| &encoding.bytes) != other.as_ref().map(|encoding| &encoding.bytes);
         if keeps_both && at == other_at && differ {
-            return Err(twice(tsuid, *at, other.clone()));
+            return Err(twice(&series.tsuid, *at, other.clone()));
         }
     }
     run.dedup_by(|later, earlier| {

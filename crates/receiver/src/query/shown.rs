@@ -6,6 +6,7 @@ use potsdb_wire::json::write_string;
 
 use crate::json;
 use crate::point::number::Number;
+use crate::point::put::Tags;
 use crate::query::filter::Filter;
 use crate::query::java::double;
 use crate::query::result::Group;
@@ -25,9 +26,8 @@ pub(super) fn write(group: &Group, part: &Part, query: &Query, beside: &Beside<'
     out.extend_from_slice(b"{\"metric\":");
     write_string(group.metric(), out);
     out.extend_from_slice(b",\"tags\":");
-    out.extend_from_slice(&json::object(
-        tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str())),
-    ));
+    let tags = tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str()));
+    out.extend_from_slice(&json::object(Tags(tags.collect()).java_order().into_iter()));
     out.extend_from_slice(b",\"aggregateTags\":");
     out.extend_from_slice(&json::array(aggregated.into_iter()));
     if query.show_query {

@@ -82,7 +82,7 @@ mod tests {
     fn a_text_is_read_and_written_alike() {
         let text = "00000100000100000A000002000005";
         let tsuid = read(text).expect("a TSUID");
-        assert_eq!((tsuid.metric, tsuid.tags.as_slice()), (1, &[(1, 10), (2, 5)][..]));
+        assert_eq!((tsuid.metric, &*tsuid.tags), (1, &[(1, 10), (2, 5)][..]));
         assert_eq!(tsuid.text(), text);
         assert!(read("zz").is_err() && read("0").is_err());
     }

@@ -88,14 +88,22 @@ impl Names {
         }
     }
 
-    /// A series came: its names get numbers, the metric's first, then its tags' in the order of a Java map.
-    pub(crate) fn meet(&mut self, series: &SeriesName) {
-        self.meet_name(Kind::Metric, &series.metric);
+    /// A series came: its names get numbers, the metric's first, then its tags' in the order of a Java map. They are its own
+    /// number.
+    pub(crate) fn meet(&mut self, series: &SeriesName) -> Tsuid {
+        let metric = self.meet_name(Kind::Metric, &series.metric);
         let tags = series.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in Tags(tags.collect()).java_order() {
-            self.meet_name(Kind::TagName, name);
-            self.meet_name(Kind::TagValue, value);
-        }
+        let tags = Tags(tags.collect()).java_order().into_iter();
+        let mut tags: Box<[(u32, u32)]> = tags
+            .map(|(name, value)| {
+                (
+                    self.meet_name(Kind::TagName, name),
+                    self.meet_name(Kind::TagValue, value),
+                )
+            })
+            .collect();
+        tags.sort_unstable();
+        Tsuid { metric, tags }
     }
 
     /// A series went.
@@ -168,34 +176,20 @@ impl Names {
             .map(|(name, _)| name.as_ref())
             .take_while(move |name| name.starts_with(prefix))
     }
-
-    /// A series' number; its names are known.
-    pub(crate) fn tsuid(&self, series: &SeriesName) -> Tsuid {
-        let number = |kind, name: &str| self.number(kind, name).unwrap_or_default();
-        let tags = series.tags.iter();
-        let mut tags: Vec<(u32, u32)> = tags
-            .map(|(name, value)| (number(Kind::TagName, name), number(Kind::TagValue, value)))
-            .collect();
-        tags.sort_unstable();
-        Tsuid {
-            metric: number(Kind::Metric, &series.metric),
-            tags,
-        }
-    }
 }
 
 /// A series' number: those of its names, the tags sorted by their names'.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Tsuid {
     pub(crate) metric: u32,
-    pub(crate) tags: Vec<(u32, u32)>,
+    pub(crate) tags: Box<[(u32, u32)]>,
 }
 
 impl Tsuid {
     /// In hexadecimal digits, six for each name.
     pub(crate) fn text(&self) -> String {
         let mut text = hex(self.metric);
-        for (name, value) in &self.tags {
+        for (name, value) in &*self.tags {
             text.push_str(&hex(*name));
             text.push_str(&hex(*value));
         }
@@ -207,7 +201,7 @@ impl Tsuid {
         let three = |number: u32| number.to_be_bytes()[1..].to_vec();
         let mut key = three(self.metric);
         key.extend_from_slice(&hour.to_be_bytes());
-        for (name, value) in &self.tags {
+        for (name, value) in &*self.tags {
             key.extend([three(*name), three(*value)].concat());
         }
         key.into_iter().map(u8::cast_signed).collect()
@@ -238,12 +232,11 @@ mod tests {
             series("sys.cpu", &[("dc", "lga"), ("host", "web01")]),
             series("sys.cpu", &[("dc", "lga"), ("host", "web02")]),
         );
-        names.meet(&a);
-        names.meet(&b);
+        let (a, b) = (names.meet(&a), names.meet(&b));
         // As OpenTSDB 2.4.1 numbers these two.
-        assert_eq!(names.tsuid(&a).text(), "000001000001000001000002000002");
-        assert_eq!(names.tsuid(&b).text(), "000001000001000003000002000002");
-        assert_eq!(names.tsuid(&a).row_key(0x6553_ede0)[..7], [0, 0, 1, 101, 83, -19, -32]);
+        assert_eq!(a.text(), "000001000001000001000002000002");
+        assert_eq!(b.text(), "000001000001000003000002000002");
+        assert_eq!(a.row_key(0x6553_ede0)[..7], [0, 0, 1, 101, 83, -19, -32]);
         assert_eq!(names.name(Kind::TagValue, 3), Some("web02"));
         assert!(names.beginning_with(Kind::TagValue, "web").eq(["web01", "web02"]));
     }

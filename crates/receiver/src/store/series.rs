@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::point::number::Number;
 use crate::store::Point;
+use crate::store::names::Tsuid;
 
 /// A series as the outside sees it: metric and tags, the tags sorted by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +54,8 @@ impl Display for SeriesName {
 
 pub(crate) struct Series {
     pub(crate) name: Arc<SeriesName>,
+    /// The numbers of its names.
+    pub(crate) tsuid: Tsuid,
     /// Every way its metric and tags were written so far; a cell remembers which one it came in.
     pub(crate) spellings: Vec<Spelling>,
     /// Its last value before the store was cleared.
@@ -121,10 +124,11 @@ pub(crate) enum Stored {
 
 impl Series {
     /// A series without points.
-    pub(crate) fn new(name: SeriesName) -> Series {
+    pub(crate) fn new(name: SeriesName, tsuid: Tsuid) -> Series {
         Series {
             bytes: size_of::<Series>() + name.length() + name.tags.len() * TAG_BYTES,
             name: Arc::new(name),
+            tsuid,
             spellings: Vec::new(),
             before: None,
             cells: VecDeque::new(),
@@ -297,8 +301,8 @@ fn encoding(value: &[u8], writer: Writer) -> Option<Encoding> {
 /// A float's mark, and its length less one.
 const FLOAT_OF_EIGHT: u8 = 8 | 7;
 
-/// What a tag takes beside its text: two strings.
-const TAG_BYTES: usize = 2 * size_of::<String>();
+/// What a tag takes beside its text: two strings, and two numbers.
+const TAG_BYTES: usize = 2 * size_of::<String>() + size_of::<(u32, u32)>();
 
 /// The spelling of a line that no table entry holds, being one of too many.
 pub(crate) const UNSPELLED: u8 = u8::MAX;
@@ -381,10 +385,11 @@ mod tests {
     use super::*;
 
     fn series() -> Series {
-        Series::new(SeriesName {
+        let name = SeriesName {
             metric: "m".into(),
             tags: vec![("h".into(), "a".into())],
-        })
+        };
+        Series::new(name, Tsuid::default())
     }
 
     fn put(series: &mut Series, timestamp: i64, value: &[u8], spelling: u8) -> Stored {

@@ -264,8 +264,8 @@ impl Table {
             self.evicted_points += lost as u64;
             self.remove(self.oldest);
         }
-        self.names.meet(&name);
-        let series = Series::new(name);
+        let tsuid = self.names.meet(&name);
+        let series = Series::new(name, tsuid);
         self.bytes += series.bytes;
         let fresh = Slot {
             series: Some(series),
@@ -417,7 +417,7 @@ mod tests {
                 prop_assert!(points <= LIMITS.points && table.series().count() <= LIMITS.series);
                 prop_assert!(bytes <= LIMITS.bytes || points <= 1, "{} bytes", bytes);
                 for series in table.series() {
-                    let fresh = Series::new(SeriesName { metric: series.name.metric.clone(), tags: series.name.tags.clone() });
+                    let fresh = Series::new(SeriesName::clone(&series.name), series.tsuid.clone());
                     prop_assert!(series.bytes >= fresh.bytes + series.cells.len() * 40);
                 }
             }

@@ -3,6 +3,7 @@
 mod answers;
 mod deaths;
 mod instruments;
+mod readback;
 mod storage;
 
 use std::time::Instant;

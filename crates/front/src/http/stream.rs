@@ -355,7 +355,10 @@ impl<'a, B: Backend> Stream<'a, B> {
     /// Waits until that can be tried; false when the conduct changed first. Where nothing is to be `tried` for now, the
     /// peer is given that time.
     async fn wait(&mut self, wanted: Ready, tried: bool) -> Result<bool, Over> {
-        self.obey()?;
+        if self.obey()? {
+            // What is wanted was asked for before: waiting for a change that has come would be for ever.
+            return Ok(false);
+        }
         let begun = Instant::now();
         let patience = self.patience.filter(|_| tried);
         let until = patience.map_or(begun, |patience| patience.until);
@@ -373,9 +376,12 @@ impl<'a, B: Backend> Stream<'a, B> {
         Ok(is_ready)
     }
 
-    fn obey(&mut self) -> Result<(), Over> {
-        self.session.refresh();
-        self.session.ending().map_or(Ok(()), |ending| Err(Over::Struck(ending)))
+    /// Applies what changed; true if there was anything.
+    fn obey(&mut self) -> Result<bool, Over> {
+        let changed = self.session.refresh();
+        self.session
+            .ending()
+            .map_or(Ok(changed), |ending| Err(Over::Struck(ending)))
     }
 }
 

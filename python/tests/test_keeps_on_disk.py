@@ -162,7 +162,6 @@ def test_ctrl_c_ends_the_grace_and_keeps_the_points(start, stuck_server, folder,
     script = fill(', spool_name="store", close_grace=1000') + """
     import threading
     def announce():
-        import time
         while client.stats().in_flight == 0: pass
         gate.wait()
         print("waiting", flush=True)

@@ -25,6 +25,7 @@ mod processor;
 mod reader;
 mod resident;
 mod sending;
+mod spool;
 mod stalls;
 mod table;
 mod threads;
@@ -45,6 +46,7 @@ fn main() {
         Some("instruments") => instruments::run(number(1, 7), number(2, 20_000_000)),
         Some("bridges") => bridges::run(number(1, 7), number(2, 5_000_000)),
         Some("wire") => wire::run(number(1, 7), number(2, 8_000_000)),
+        Some("spool") => spool::run(number(1, 7), number(2, 4_000_000)),
         Some("threads") => threads::run(number(1, 7), number(2, 4_000_000)),
         Some("stalls") => stalls::run(number(1, 7), number(2, 900_000)),
         Some("endpoints") => endpoints::run(number(1, 7)),
@@ -65,7 +67,7 @@ fn main() {
         // One side alone, once: for counting its system calls, and for profiles.
         Some("send") => threads::once(number(1, 1), number(2, 1_000_000)),
         _ => panic!(
-            "potsdb-bench reader [reads|answers|http|stalls|datagrams] | memory | instruments | bridges | wire | threads | stalls [ROUNDS [POINTS]] | endpoints [ROUNDS] | growth PLOT [PLACE [POINTS]] | beside [POINTS] | path [PATH [POINTS [PORT]]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
+            "potsdb-bench reader [reads|answers|http|stalls|datagrams] | memory | instruments | bridges | wire | spool | threads | stalls [ROUNDS [POINTS]] | endpoints [ROUNDS] | growth PLOT [PLACE [POINTS]] | beside [POINTS] | path [PATH [POINTS [PORT]]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
         ),
     }
 }

@@ -188,7 +188,11 @@ impl Spooling {
         self.tags += 1;
         let tag = self.tags;
         if self.disk.send(Command::Append { tag, lines: record }).is_err() {
-            self.rests_until = now + RESTS;
+            // Nothing of ours may be among what waits: then time helps.
+            match self.appending.is_empty() {
+                true => self.rests_until = now + RESTS,
+                false => self.is_busy = true,
+            }
             return Err(lines);
         }
         self.covered.insert(lines.range());

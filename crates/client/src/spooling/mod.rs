@@ -74,6 +74,8 @@ pub(crate) struct Spooling {
     /// Why the disk is left alone.
     off: Option<String>,
     stalled: bool,
+    /// So much waits for the disk that it takes no more before it has told of some of it.
+    is_busy: bool,
     /// Nothing is appended before that.
     rests_until: Duration,
     adopt_at: Option<Duration>,
@@ -123,6 +125,7 @@ impl Spooling {
             own: None,
             off: None,
             stalled: false,
+            is_busy: false,
             rests_until: Duration::ZERO,
             adopt_at: None,
             journal: Journal::default(),
@@ -189,7 +192,7 @@ impl Spooling {
 
     /// Whether it takes lines now.
     pub(crate) fn takes(&self, now: Duration) -> bool {
-        self.own.is_some() && self.off.is_none() && self.rests_until <= now
+        self.own.is_some() && self.off.is_none() && !self.is_busy && self.rests_until <= now
     }
 
     /// Whether it is not known yet what it holds.

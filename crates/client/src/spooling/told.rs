@@ -36,6 +36,7 @@ impl Spooling {
             Told::Appended { tag, slot, first } => self.appended(tag, (slot, first)),
             Told::Refused { tag, .. } => {
                 let place = self.appending.iter().position(|appending| appending.tag == tag);
+                self.is_busy = false;
                 if let Some(appending) = place.and_then(|place| self.appending.remove(place)) {
                     self.refused(now, appending, verdicts);
                 }
@@ -77,6 +78,7 @@ impl Spooling {
         let Some(appending) = found.and_then(|found| self.appending.remove(found)) else {
             return;
         };
+        self.is_busy = false;
         let positions = appending.lines.range();
         if let Some(adopted) = self.backlog.adopted(place.0) {
             adopted.upto = adopted.upto.min(place.1);

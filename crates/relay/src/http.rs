@@ -116,7 +116,10 @@ async fn put(session: &mut Session, request: Request) -> Reply {
     };
     let body = body.without(&bad);
     let ticket = session.intake.ticket();
-    if timeout_at(until, ticket.safe()).await != Ok(true) {
+    if !ticket
+        .safe_within(until.saturating_duration_since(Instant::now()))
+        .await
+    {
         add(&shared.counts.answered_unsafe, 1);
         return unavailable(&shared, "not safe in time: send it again");
     }

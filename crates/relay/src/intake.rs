@@ -10,8 +10,10 @@
 //! is bounded by what is given at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use potsdb::InvalidPoint;
+use tokio::time::timeout;
 
 use crate::peers::Peer;
 use crate::stores::Store;
@@ -169,6 +171,15 @@ impl Ticket {
             }
         }
         true
+    }
+
+    /// The same, until it takes too long.
+    pub(crate) async fn safe_within(&self, time: Duration) -> bool {
+        let is_safe = timeout(time, self.safe()).await;
+        if is_safe.is_err() {
+            self.waited_for().for_each(|(store, (upto, _))| store.was_late(*upto));
+        }
+        is_safe == Ok(true)
     }
 
     /// Waits until every point before it has its verdict upstream; false if something may have been given up.

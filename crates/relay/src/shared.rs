@@ -93,11 +93,8 @@ impl Shared {
 
     /// Whether it can take lines and say that they are safe.
     pub(crate) fn is_ready(&self) -> bool {
-        self.is_serving()
-            && self
-                .stores
-                .iter()
-                .all(|store| !store.is_waited_for() || !store.is_full())
+        let mut stores = self.stores.iter().filter(|store| store.is_waited_for());
+        self.is_serving() && stores.all(|store| store.why_not_ready().is_none())
     }
 
     /// The loop that serves connections turns.

@@ -4,9 +4,9 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use potsdb::Stats;
+use potsdb::{SpoolStats, Stats};
 use potsdb_front::{Head, Reply};
 use serde_json::{Map, Value, json};
 
@@ -77,12 +77,9 @@ pub(crate) fn why_not_ready(shared: &Shared) -> String {
     if !shared.is_serving() {
         return "stopping".into();
     }
-    let full = shared
-        .stores
-        .iter()
-        .filter(|store| store.is_waited_for() && store.is_full());
-    let names: Vec<&str> = full.map(|store| store.name.as_str()).collect();
-    format!("no room: {}", names.join(", "))
+    let stores = shared.stores.iter().filter(|store| store.is_waited_for());
+    let why = stores.filter_map(|store| Some(format!("{}: {}", store.name, store.why_not_ready()?)));
+    why.collect::<Vec<_>>().join("; ")
 }
 
 /// `/status`: JSON, or a page for whoever asks for one.
@@ -162,8 +159,24 @@ fn of_store(store: &Store) -> Value {
         "rate": stats.rate,
         "last_answer_seconds": stats.last_answer.map(|latency| latency.as_secs_f64()),
         "last_rejections": stats.last_rejections,
+        "spool": stats.spool.as_ref().map(of_spool),
         "endpoints": endpoints.collect::<Vec<_>>(),
         "ledger": ledger,
+    })
+}
+
+fn of_spool(spool: &SpoolStats) -> Value {
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+    json!({
+        "bytes": spool.bytes,
+        "segments": spool.segments,
+        "slots": spool.slots,
+        "unsynced_bytes": spool.unsynced,
+        "oldest_seconds": seconds(spool.oldest),
+        "full_in_seconds": seconds(spool.full_in),
+        "syncs": spool.syncs,
+        "stalled": spool.stalled,
+        "off": spool.off,
     })
 }
 
@@ -261,6 +274,15 @@ fn figures(shared: &Shared) -> Vec<Figure<'_>> {
             ("spooled", stats.spooled),
             ("oldest_pending_seconds", oldest),
             ("full", store.is_full().into()),
+            ("spool_bytes", stats.spool.as_ref().map_or(0, |spool| spool.bytes)),
+            (
+                "spool_off",
+                stats.spool.as_ref().is_some_and(|spool| spool.off.is_some()).into(),
+            ),
+            (
+                "spool_stalled",
+                stats.spool.as_ref().is_some_and(|spool| spool.stalled).into(),
+            ),
         ];
         figures.extend(levels.map(|(figure, value)| Figure::now(figure, name, value)));
     }

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use potsdb::EndpointState;
+
 use crate::peers::Peer;
 use crate::turns::Turns;
 use crate::upstream::{Progress, Taken, Upstream};
@@ -45,6 +47,8 @@ pub(crate) struct Store {
     pub(crate) cut: AtomicU64,
     /// It had no room when it was last asked to take something.
     is_full: AtomicBool,
+    /// Somebody waited in vain until everything below was safe.
+    late: AtomicU64,
 }
 
 impl Store {
@@ -58,6 +62,7 @@ impl Store {
             reached: Waits::default(),
             cut: AtomicU64::new(0),
             is_full: AtomicBool::new(false),
+            late: AtomicU64::new(0),
         });
         let watched = Arc::downgrade(&store);
         store.upstream.watch(Arc::new(move || {
@@ -88,6 +93,30 @@ impl Store {
         self.is_full.load(Ordering::Relaxed)
     }
 
+    /// Why it cannot say now that something is safe, if that is so: it has no room, or neither a disk nor an endpoint.
+    pub(crate) fn why_not_ready(&self) -> Option<String> {
+        if self.is_full() {
+            return Some("no room".into());
+        }
+        if self.late.load(Ordering::Relaxed) > self.upstream.progress().safe {
+            return Some("what was asked about last was not safe in time".into());
+        }
+        let stats = self.upstream.stats();
+        let is_lost = !stats.endpoints.is_empty()
+            && stats
+                .endpoints
+                .iter()
+                .all(|endpoint| endpoint.state == EndpointState::Lost);
+        match stats.spool {
+            _ if !is_lost => None,
+            None => Some("no connection, and no spool".into()),
+            Some(spool) if spool.stalled => Some("no connection, and the disk hangs".into()),
+            Some(spool) => spool
+                .off
+                .map(|why| format!("no connection, and nothing is written to the spool: {why}")),
+        }
+    }
+
     /// Wakes whom its progress concerns. Called by the upstream; once too often does no harm.
     pub(crate) fn progressed(&self) {
         let Progress { reached, safe, .. } = self.upstream.progress();
@@ -104,6 +133,11 @@ impl Store {
     /// Waits until everything below a position is safe.
     pub(crate) async fn safe(&self, upto: u64) {
         self.safe.wait(upto, || self.upstream.progress().safe).await;
+    }
+
+    /// Nobody waits any more until that is safe.
+    pub(crate) fn was_late(&self, upto: u64) {
+        self.late.fetch_max(upto, Ordering::Relaxed);
     }
 
     /// Waits until everything below a position has its verdict.

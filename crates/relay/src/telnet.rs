@@ -5,11 +5,9 @@
 //! interval again.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use potsdb::InvalidPoint;
 use potsdb_front::{Conduct as _, Flow, Replies, Taken};
-use tokio::time::timeout;
 
 use crate::counts::add;
 use crate::session::Session;
@@ -109,32 +107,34 @@ fn version(session: &mut Session, replies: &mut Replies) {
     let is_spoiled = std::mem::take(&mut session.is_spoiled);
     let (ticket, shared) = (session.intake.ticket(), Arc::clone(&session.shared));
     if is_spoiled {
-        replies.answer(&answer(&shared, false));
+        replies.answer(&answer(&shared, Some(FULL)));
         return;
     }
     replies.later(async move {
-        let is_safe = timeout(patience, ticket.safe()).await;
-        answer(&shared, is_safe == Ok(true))
+        let is_safe = ticket.safe_within(patience).await;
+        answer(&shared, (!is_safe).then_some(UNSAFE))
     });
 }
 
 /// The answer to `version`, and what stands before it where not everything is safe.
-fn answer(shared: &Shared, is_safe: bool) -> Vec<u8> {
+fn answer(shared: &Shared, unsafe_as: Option<&[u8]>) -> Vec<u8> {
     let counts = &shared.counts;
-    let mut answer = Vec::new();
-    match is_safe {
-        true => counts.answered_safe.fetch_add(1, Ordering::Relaxed),
-        false => {
-            answer.extend_from_slice(UNSAFE);
-            counts.answered_unsafe.fetch_add(1, Ordering::Relaxed)
-        }
-    };
-    answer.extend_from_slice(shared.version().as_bytes());
-    answer
+    add(
+        if unsafe_as.is_some() {
+            &counts.answered_unsafe
+        } else {
+            &counts.answered_safe
+        },
+        1,
+    );
+    [unsafe_as.unwrap_or_default(), shared.version().as_bytes()].concat()
 }
 
-/// What clients take for: send again what you sent since the last answer.
-const UNSAFE: &[u8] = b"put: Throttling exception: relay spool is full\n";
+/// What clients take for: send again what you sent since the last answer. Something of it was refused.
+const FULL: &[u8] = b"put: Throttling exception: relay spool is full\n";
+
+/// The same, for what was not safe in time or was given up.
+const UNSAFE: &[u8] = b"put: Throttling exception: relay cannot say that this is safe\n";
 
 #[cfg(test)]
 mod tests {

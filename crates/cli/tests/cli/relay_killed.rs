@@ -141,7 +141,7 @@ fn what_was_answered_for_comes_out_however_often_the_relay_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let spool = folder.path().join("spool");
     let store = Receiver::start(Config::default()).unwrap();
-    let url = format!("{}?backoff=10ms..100ms&settle=100ms", store.url());
+    let url = format!("{}?backoff=10ms..100ms&settle=100ms&spool_free=0", store.url());
     let (mut relay, address) = start("127.0.0.1:0", &url, &spool);
     let listen = address.to_string();
     let sending = Arc::new(Sending {
@@ -195,7 +195,8 @@ fn what_was_answered_for_comes_out_however_often_the_relay_is_killed() {
             "{} of {all} points that were answered for are missing",
             missing(&store)
         );
-        thread::yield_now();
+        let more = store.counts().accepted + 1;
+        store.wait_for(more, Duration::from_secs(1));
     }
     relay.signal("TERM");
     relay.wait().with_code(0);

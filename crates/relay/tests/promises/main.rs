@@ -3,6 +3,7 @@
 mod answers;
 mod door;
 mod drains;
+mod kept;
 mod requests;
 mod rules;
 mod senders;

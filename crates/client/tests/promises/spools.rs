@@ -1,7 +1,10 @@
 //! What is accepted survives the program, and outages longer than memory.
 
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use potsdb::SpoolMode;
@@ -345,4 +348,95 @@ fn a_wrong_option_is_an_error_that_names_it_however_it_is_given() {
         let error = builder.build().unwrap_err().to_string();
         assert!(error.starts_with(words), "{error}");
     }
+}
+
+/// Points that a program sends between two of its syncs.
+const BATCH: u64 = 50;
+
+/// What the next test starts and kills: sends, syncs, and says how far it is safe, until it is killed. By itself it does
+/// nothing.
+#[test]
+fn a_program_that_is_going_to_be_killed() {
+    let Ok(folder) = std::env::var("POTSDB_TEST_SPOOL") else {
+        return;
+    };
+    let number = |name: &str| std::env::var(name).unwrap().parse::<u64>().unwrap();
+    let address: SocketAddr = std::env::var("POTSDB_TEST_SERVER").unwrap().parse().unwrap();
+    let mut first = number("POTSDB_TEST_FIRST");
+    let client = spooling(address, Path::new(&folder))
+        .set("spool_mode", "always")
+        .build()
+        .unwrap();
+    // A bound, should nobody kill it.
+    for _ in 0..10_000 {
+        send(&client, first, BATCH);
+        first += BATCH;
+        client.sync(LONG).unwrap();
+        let mut out = std::io::stdout();
+        writeln!(out, "safe {first}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+#[test]
+fn what_a_sync_called_safe_comes_out_after_kills_at_any_moment() {
+    let kills = std::env::var("POTSDB_KILLS").map_or(15, |kills| kills.parse().unwrap());
+    let (scratch, address) = (Scratch::new("spool"), nowhere());
+    let mut random = 88_172_645_463_325_252_u64;
+    let mut below = move |bound: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % bound
+    };
+    let (mut first, mut safe) = (0, BTreeSet::new());
+    for _ in 0..kills {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "spools::a_program_that_is_going_to_be_killed", "--nocapture"])
+            .env("POTSDB_TEST_SPOOL", &scratch.0)
+            .env("POTSDB_TEST_SERVER", address.to_string())
+            .env("POTSDB_TEST_FIRST", first.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let wanted = 1 + below(8);
+        let mut said = 0;
+        let mut upto = first;
+        while said < wanted {
+            let line = lines.next().expect("it goes on until it is killed").unwrap();
+            if let Some(position) = line.strip_prefix("safe ") {
+                (upto, said) = (position.parse().unwrap(), said + 1);
+            }
+        }
+        // Somewhere in the batch after that.
+        for _ in 0..below(2_000) {
+            std::hint::spin_loop();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in lines.map_while(Result::ok) {
+            if let Some(position) = line.strip_prefix("safe ") {
+                upto = position.parse().unwrap();
+            }
+        }
+        safe.extend(first..upto);
+        // What came after may be there or not: the next program sends other points.
+        first = upto + 10 * BATCH;
+    }
+    let receiver = appears_at(address);
+    let client = spooling(address, &scratch.0).build().unwrap();
+    let wanted = safe.len() as u64;
+    wait(&client, |stats| stats.acknowledged >= wanted && stats.pending() == 0);
+    ended(&client.close(LONG));
+    let points = receiver.points();
+    for point in &points {
+        assert!(point.identical, "it was written again in other bytes");
+        safe.remove(&(u64::try_from(point.timestamp).unwrap() - at(0).as_u64()));
+    }
+    assert!(
+        safe.is_empty(),
+        "{} points of {wanted} called safe are missing",
+        safe.len()
+    );
 }

@@ -47,8 +47,9 @@ pub(crate) use open::open;
 #[cfg(test)]
 pub(crate) use open::spool_options;
 
-/// How often everything that is not done with goes to disk, under `spool_mode=always`.
-const ALWAYS_EVERY: Duration = Duration::from_millis(50);
+/// How often everything goes to disk that was there the last time and is not done with, under `spool_mode=always`: twice
+/// that is what a point waits at most.
+const ALWAYS_EVERY: Duration = Duration::from_millis(25);
 
 /// How long a sync waits for answers while a server is there: what is answered for needs no disk.
 const PATIENCE: Duration = Duration::from_millis(10);

@@ -30,6 +30,7 @@ use crate::exchange::{Credit, Due, Exchange, Protocol, ServerProfile, Terms, Tim
 use crate::queue::block::Lines;
 use crate::stats::EndpointStats;
 
+mod beside;
 mod peer;
 mod resend;
 mod slots;
@@ -256,7 +257,7 @@ impl Engine {
             return None;
         }
         let retries_ready = self.retry_waits().is_some();
-        let waiting = self.queued || !self.verdicts.again.is_empty() || retries_ready;
+        let waiting = self.queued || !self.verdicts.again.is_empty() || retries_ready || self.copies_wait();
         let mut due = self.timers_of_lines(waiting);
         for slot in &self.slots {
             due = due
@@ -310,6 +311,7 @@ impl Engine {
                 let timers = [
                     exchange.next_timer(),
                     Timer::Age.at(retires_at.filter(later)),
+                    Timer::Overdue.at(self.overdue_at(slot)),
                     Timer::AskKernel.at(exchange.ask_kernel_at()),
                     Timer::StandStill.at(stands_still),
                     Timer::Retry.at(Some(peer.retry_not_before).filter(|at| retries_ready && later(at))),
@@ -394,16 +396,25 @@ impl Engine {
         }
         self.expire();
         for slot in 0..self.slots.len() {
+            self.look_beside(slot);
             self.tick(slot);
+        }
+        // What one found out may decide what another one is.
+        for slot in 0..self.slots.len() {
+            if self.look_beside(slot) {
+                self.tick(slot);
+            }
         }
         if self.phase != EnginePhase::Open {
             self.hurry();
         }
         self.resend();
-        match self.is_finishing() {
-            // What still rests then is a precaution: no connection is made for it.
-            true => self.finish(),
-            false => self.connect(),
+        self.copy_overdue();
+        if self.is_finishing() {
+            self.finish();
+        }
+        if !self.is_done() {
+            self.connect();
         }
     }
 
@@ -445,17 +456,23 @@ impl Engine {
         turn + slot / peers * peers
     }
 
-    /// The deadline, or `stop`: what is held gets its verdict now.
-    fn give_up(&mut self) {
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            if let Some(exchange) = slot.exchange_mut() {
+    /// Ends every connection where it stands.
+    fn abandon_all(&mut self) {
+        for index in 0..self.slots.len() {
+            if let Some(exchange) = self.slots[index].exchange_mut() {
                 exchange.abandoned(&mut self.verdicts);
+                self.part_twins(index);
             }
-            if !slot.is_idle() {
-                slot.state = State::Idle;
+            if !self.slots[index].is_idle() {
+                self.slots[index].state = State::Idle;
                 self.outputs.push_back(Output::Disconnect { slot: index });
             }
         }
+    }
+
+    /// The deadline, or `stop`: what is held gets its verdict now.
+    fn give_up(&mut self) {
+        self.abandon_all();
         // All of it ends here, whoever is to blame.
         self.collect(0);
         let reason = match self.phase {

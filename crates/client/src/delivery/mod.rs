@@ -11,6 +11,7 @@
 pub(crate) mod again;
 pub(crate) mod backoff;
 pub(crate) mod batch;
+pub(crate) mod copies;
 pub(crate) mod outstanding;
 pub(crate) mod overload;
 pub(crate) mod pace;

@@ -19,10 +19,26 @@ pub(crate) struct Takes {
     pub(crate) here: u64,
 }
 
+/// Whether another connection holds the same lines: see `copies.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Twin {
+    /// None does.
+    None,
+    /// Another one has a copy of these.
+    Original,
+    /// Another one had a copy, and its server failed it: they are not copied again.
+    Tried,
+    /// These are the copy, and the original is still held.
+    Copy,
+    /// The other one had the verdict, or is all there is: what becomes of these does not matter.
+    Void,
+}
+
 /// Lines the worker took from the queue and is not done with.
 #[derive(Clone, Debug)]
 pub(crate) struct Outstanding {
     pub(crate) lines: Lines,
+    pub(crate) twin: Twin,
     /// They have their verdict: written again they are a precaution.
     pub(crate) verdict_posted: bool,
     /// Some of their bytes were handed to a kernel once.
@@ -45,6 +61,7 @@ impl Outstanding {
     pub(crate) fn new(lines: Lines, now: Duration) -> Outstanding {
         Outstanding {
             lines,
+            twin: Twin::None,
             verdict_posted: false,
             was_written: false,
             failures: 0,
@@ -80,6 +97,11 @@ impl Outstanding {
     /// Whether it has no verdict and failed so often that it is being found out about.
     pub(crate) fn is_apart(&self) -> bool {
         !self.verdict_posted && self.failures >= PART_AT
+    }
+
+    /// Whether what becomes of them here does not matter any more.
+    pub(crate) fn is_void(&self) -> bool {
+        self.twin == Twin::Void
     }
 
     /// Each point by itself.

@@ -18,11 +18,11 @@ use potsdb_wire::reply::ErrorKind;
 
 use crate::delivery::again::Again;
 use crate::delivery::batch::Batch;
-use crate::delivery::outstanding::Outstanding;
+use crate::delivery::outstanding::{Outstanding, Twin};
 use crate::delivery::overload::Complaint;
 use crate::delivery::retries::{Blame, Heard};
 use crate::delivery::spooled::ForSpool;
-use crate::queue::block::Memory;
+use crate::queue::block::{Lines, Memory};
 use crate::queue::ledger::Tally;
 use crate::report::Report;
 
@@ -80,6 +80,10 @@ pub(crate) struct Verdicts {
     pub(crate) spare: Vec<Memory>,
     /// What goes again apart from others, since the engine last looked.
     pub(crate) heard: Heard,
+    /// What other connections are to know of lines that they hold, too: they are void, or their copy was tried.
+    pub(crate) twins: Vec<(Lines, Twin)>,
+    /// Originals that came back: another connection holds a copy, which takes their place.
+    pub(crate) orphans: Vec<Outstanding>,
     /// How often a server has taken lines.
     pub(crate) successes: u64,
     /// The endpoint failed points, or asked for less, since the engine last looked.
@@ -161,11 +165,29 @@ impl Verdicts {
         if std::mem::replace(&mut held.verdict_posted, true) {
             return 0;
         }
+        self.part_twins(held);
         #[cfg(test)]
         self.posted.insert(held.lines.first(), held.lines.points());
         // What happens to a precaution is counted anew.
         (held.failures, held.interruptions) = (0, 0);
         held.lines.points()
+    }
+
+    /// What other connections hold of the same lines is void from now on.
+    fn part_twins(&mut self, held: &mut Outstanding) {
+        if std::mem::replace(&mut held.twin, Twin::None) != Twin::None {
+            self.twins.push((held.lines.clone(), Twin::Void));
+        }
+    }
+
+    /// Lines that come back without a verdict, unless another connection sees to them, or may do so.
+    fn returned(&mut self, held: Outstanding) -> Option<Outstanding> {
+        match held.twin {
+            Twin::None => return Some(held),
+            Twin::Original | Twin::Tried => self.orphans.push(held),
+            Twin::Copy | Twin::Void => self.spare.extend(held.lines.into_spare()),
+        }
+        None
     }
 
     /// Ends lines that have their verdict: their memory can be used again.
@@ -174,6 +196,10 @@ impl Verdicts {
             held.verdict_posted,
             "lines without a verdict are not done with: {held:?}"
         );
+        // Their twin has the verdict, and may have to settle.
+        if held.is_void() {
+            return self.spare.extend(held.lines.into_spare());
+        }
         let points = held.lines.points();
         match how {
             Done::Settled => {}
@@ -213,6 +239,7 @@ impl Verdicts {
     /// These lines go again: their connection ended without an answer for them. Precautions, and what has failed before,
     /// go apart from others.
     pub(crate) fn again(&mut self, held: Outstanding) {
+        let Some(held) = self.returned(held) else { return };
         if held.lines.is_on_disk() {
             return self.for_spool.again.push(held.lines.range());
         }
@@ -239,6 +266,14 @@ impl Verdicts {
 
     /// The server failed these lines, in these words: they go again, apart from others.
     pub(crate) fn failed(&mut self, mut batch: Batch, blame: Blame, words: impl Into<Arc<str>>) {
+        let lines = std::mem::take(&mut batch.lines).into_iter();
+        let returned = lines.filter_map(|held| {
+            if held.twin == Twin::Copy {
+                self.twins.push((held.lines.clone(), Twin::Tried));
+            }
+            self.returned(held)
+        });
+        batch.lines = returned.collect();
         let on_disk = batch.lines.extract_if(.., |held| held.lines.is_on_disk());
         self.for_spool.again.extend(on_disk.map(|held| held.lines.range()));
         if !batch.is_empty() {

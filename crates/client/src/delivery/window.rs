@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
+use crate::delivery::copies::Row;
 use crate::delivery::outstanding::Outstanding;
 
 /// The question in-band: asks the server to answer when it has read this far.
@@ -269,7 +270,31 @@ impl Window {
     pub(crate) fn low(&self) -> Option<(u64, Instant)> {
         let all = if self.mixed { usize::MAX } else { 1 };
         let low = |held: &Outstanding| (held.lines.first(), held.lines.since());
-        self.lines().take(all).map(low).min()
+        self.lines().filter(|held| !held.is_void()).take(all).map(low).min()
+    }
+}
+
+impl Row for Window {
+    fn places(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn held(&mut self, place: usize) -> Option<&mut Outstanding> {
+        match &mut self.entries.get_mut(place)?.what {
+            What::Lines(held) => Some(held),
+            What::Version { .. } => None,
+        }
+    }
+
+    fn cut(&mut self, place: usize, bytes: usize) {
+        let Some(front) = self.held(place).and_then(|held| held.split_front(bytes, u64::MAX)) else {
+            return;
+        };
+        let end = self.entries[place].start();
+        let what = What::Lines(front);
+        self.entries.insert(place, Entry { what, end });
+        let is_written = place == self.next && end <= self.written;
+        self.next += usize::from(place < self.next || is_written);
     }
 }
 
@@ -310,6 +335,22 @@ mod tests {
         }
         assert_eq!(stream, "a\nb\nversion\nc\n");
         assert_eq!((window.unwritten(), unwritten(&window).as_str()), (0, ""));
+    }
+
+    #[test]
+    fn lines_that_are_cut_in_two_are_written_and_answered_as_before() {
+        for written in [0, 2, 3, 4, 11] {
+            let mut window = window();
+            window.wrote(written);
+            window.cut(0, 2);
+            assert_eq!(unwritten(&window), &"a\nb\nversion\nc\n"[written as usize..]);
+            window.wrote(14 - written);
+            window.cut(0, 1);
+            let interval = window.answered().unwrap();
+            let lines: Vec<_> = interval.lines.iter().map(|held| held.lines.first()).collect();
+            assert_eq!((lines, interval.start), (vec![0, 1], 0));
+            assert_eq!((window.points(), unwritten(&window).as_str()), (1, ""));
+        }
     }
 
     #[test]

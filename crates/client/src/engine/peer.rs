@@ -6,7 +6,7 @@ use super::STAGGER;
 use crate::delivery::backoff::Backoff;
 use crate::delivery::overload::Overload;
 use crate::delivery::retries::pause_after;
-use crate::exchange::{Credit, Exchange, Protocol, ServerProfile};
+use crate::exchange::{Credit, Exchange, Others, Protocol, ServerProfile};
 use crate::queue::block::BLOCK_BYTES;
 use crate::stats::{EndpointState, EndpointStats};
 
@@ -175,6 +175,10 @@ pub(super) struct Slot {
     pub(super) tried: bool,
     /// Its connection is about to end because of its age, and takes no more lines.
     pub(super) retiring: bool,
+    /// When its overdue lines were last copied.
+    pub(super) copied_at: Duration,
+    /// What its connection was told of other endpoints.
+    pub(super) others: Others,
 }
 
 pub(super) enum State {
@@ -201,6 +205,8 @@ impl Slot {
             fair_until: Duration::ZERO,
             tried: false,
             retiring: false,
+            copied_at: Duration::ZERO,
+            others: Others::Silent,
         }
     }
 

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::peer::{Slot, State};
+use super::peer::{Peer, Slot, State};
 use super::{Engine, Output, Stage};
 use crate::config::credentials::Credentials;
 use crate::delivery::verdicts::Reason;
@@ -68,7 +68,9 @@ impl Engine {
             #[cfg(feature = "http")]
             Protocol::Http(_) => peer.profile,
         };
-        let doubted = self.terms.must_answer || peer.was_foreign;
+        let others_answer = |other: &Peer| matches!(other.profile, ServerProfile::Answers(_));
+        let fixed = self.fixed.is_some();
+        let doubted = self.terms.must_answer || peer.was_foreign || (!fixed && self.peers.iter().any(others_answer));
         if doubted && matches!(profile, ServerProfile::Silent { .. }) {
             profile = ServerProfile::Unknown;
         }
@@ -78,6 +80,7 @@ impl Engine {
         };
         let exchange = peer.protocol.open(terms, profile, credentials, self.now);
         let wanted = self.waiting().is_some() || self.hands_over(index) || self.is_hope(index);
+        let wanted = wanted || self.waits_for_copies(index);
         self.slots[slot] = Slot {
             state: State::Live(exchange),
             since: self.now,
@@ -102,6 +105,7 @@ impl Engine {
     pub(super) fn kernel_has(&mut self, slot: usize, bytes: u64) {
         if let Some(exchange) = self.slots[slot].exchange_mut() {
             exchange.kernel_has(self.now, bytes, &mut self.verdicts);
+            self.part_twins(slot);
         }
     }
 
@@ -151,9 +155,10 @@ impl Engine {
         let had_worked = self.slots[slot].exchange().map(Exchange::has_worked);
         let tried = self.slots[slot].tried;
         self.release(slot);
-        if was_idle || self.is_finishing() {
+        if was_idle {
             return;
         }
+        let finishing = self.is_finishing();
         let index = self.slots[slot].peer;
         let works = |slot: &Slot| slot.peer == index && slot.exchange().is_some_and(Exchange::has_worked);
         let others_work = self.slots.iter().any(works);
@@ -170,7 +175,7 @@ impl Engine {
         peer.not_before = peer.not_before.max(wait);
         peer.last_error = Some(why.clone());
         // One connection of several that work is no endpoint.
-        if !others_work && !std::mem::replace(&mut peer.lost, true) {
+        if !finishing && !others_work && !std::mem::replace(&mut peer.lost, true) {
             self.verdicts.reports.push(report(peer.name.clone(), why));
         }
     }
@@ -198,6 +203,7 @@ impl Engine {
             None if worked => peer.overload.worked(self.now),
             None => {}
         }
+        self.part_twins(slot);
         self.collect(here);
     }
 
@@ -262,6 +268,7 @@ impl Engine {
             }
         };
         self.apply_feedback(slot);
+        self.learn_silence(slot);
         if let Some(reason) = reason {
             self.close(slot, &reason);
         }
@@ -320,16 +327,22 @@ impl Engine {
     /// Opens a connection when there is something to write and no live one takes it, or the one that does is to retire.
     /// One at a time, [`STAGGER`] apart: a silent connection would block VictoriaMetrics' port.
     pub(super) fn connect(&mut self) {
-        let Some(posted) = self.waiting() else { return };
+        let waiting = self.waiting().filter(|_| !self.is_finishing());
+        if waiting.is_none() && !self.copies_wait() {
+            return;
+        }
         if self.test_mode || self.slots.iter().any(|slot| slot.is_trying(self.now)) {
             return;
         }
         let due = |peer: usize| self.hands_over(peer);
-        let taken = self.most_credit(posted);
-        let taken = taken.is_some_and(|(slot, _)| !self.stands_still(&self.slots[slot]));
+        let taken = waiting.is_none_or(|posted| {
+            let taken = self.most_credit(posted);
+            taken.is_some_and(|(slot, _)| !self.stands_still(&self.slots[slot]))
+        });
         let wanted = |peer: &usize| {
-            let wanted = !taken || due(*peer) || self.is_hope(*peer);
-            wanted && self.may_connect(*peer, usize::from(due(*peer)))
+            let wanted = !taken || (waiting.is_some() && (due(*peer) || self.is_hope(*peer)));
+            let waited_for = || self.active(*peer) == 0 && self.waits_for_copies(*peer);
+            (wanted || waited_for()) && self.may_connect(*peer, usize::from(due(*peer)))
         };
         // The endpoint that has been left alone the longest, so that a dead one does not go first for ever.
         let turn = |peer: usize| (peer + self.peers.len() - self.first_peer) % self.peers.len();
@@ -380,7 +393,7 @@ impl Engine {
     }
 
     /// How many connections of an endpoint take lines, or are about to.
-    fn active(&self, peer: usize) -> usize {
+    pub(super) fn active(&self, peer: usize) -> usize {
         self.slots
             .iter()
             .filter(|slot| slot.peer == peer && slot.is_active())
@@ -397,6 +410,9 @@ impl Engine {
     pub(super) fn finish(&mut self) {
         self.stage = Stage::Finishing;
         for slot in 0..self.slots.len() {
+            if self.is_kept_for_copies(slot) {
+                continue;
+            }
             if let Some(exchange) = self.slots[slot].exchange_mut() {
                 exchange.finish(self.now);
                 self.tick(slot);

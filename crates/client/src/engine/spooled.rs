@@ -1,16 +1,21 @@
 //! What the engine and the spool ask of each other.
 
-use super::{Engine, Output, Stage, State};
+use super::{Engine, Stage};
 use crate::delivery::batch::Batch;
-use crate::delivery::outstanding::Outstanding;
+use crate::delivery::outstanding::{Outstanding, Twin};
 use crate::delivery::retries::Kind;
 use crate::delivery::verdicts::Done;
 use crate::exchange::{Credit, Exchange};
 use crate::queue::block::Lines;
 
 impl Engine {
-    /// Shows all lines that it holds, with a verdict or without.
+    /// Shows all lines that it holds, with a verdict or without; those that it holds twice once.
     pub(crate) fn each(&self, mut look: impl FnMut(&Outstanding)) {
+        let mut look = |held: &Outstanding| {
+            if !matches!(held.twin, Twin::Copy | Twin::Void) {
+                look(held);
+            }
+        };
         for exchange in self.slots.iter().filter_map(|slot| slot.exchange()) {
             exchange.each(&mut look);
         }
@@ -46,15 +51,7 @@ impl Engine {
 
     /// Ends everything; what has no verdict is the spool's from now on.
     pub(crate) fn hand_over(&mut self) -> Vec<Lines> {
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            if let Some(exchange) = slot.exchange_mut() {
-                exchange.abandoned(&mut self.verdicts);
-            }
-            if !slot.is_idle() {
-                slot.state = State::Idle;
-                self.outputs.push_back(Output::Disconnect { slot: index });
-            }
-        }
+        self.abandon_all();
         self.collect(0);
         let again = self.verdicts.again.drain().into_iter();
         let retries = self.retries.drain().into_iter().map(|(held, _)| held);

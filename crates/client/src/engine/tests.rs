@@ -4,6 +4,7 @@ use super::*;
 use crate::config::credentials::Credentials;
 use crate::queue::block::Block;
 
+mod copies;
 #[cfg(feature = "http")]
 mod poison;
 

@@ -19,11 +19,12 @@ use potsdb_wire::reply::Foreign;
 
 use super::secrets::Secrets;
 use super::telnet::Telnet;
-use super::{CloseReason, Credit, Due, Exchange, ServerProfile, Terms, Timer};
+use super::{CloseReason, Credit, Due, Exchange, Others, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
-use crate::delivery::outstanding::Outstanding;
+use crate::delivery::outstanding::{Outstanding, Twin};
 use crate::delivery::settling::Settling;
 use crate::delivery::verdicts::Verdicts;
+use crate::queue::block::Lines;
 
 /// What is kept of an answer that has no end.
 const ANSWER_MAX: usize = 4096;
@@ -215,6 +216,38 @@ impl Exchange for Greeting {
 
     fn stands_still_from(&self) -> Option<Duration> {
         self.within.stands_still_from()
+    }
+
+    fn overdue_from(&self) -> Option<Duration> {
+        self.within.overdue_from()
+    }
+
+    fn copies(&mut self, credit: Credit, again: bool) -> Vec<Outstanding> {
+        self.within.copies(credit, again)
+    }
+
+    fn has_uncopied(&self, again: bool) -> bool {
+        self.within.has_uncopied(again)
+    }
+
+    fn holds_copies(&self) -> bool {
+        self.within.holds_copies()
+    }
+
+    fn mark(&mut self, lines: &Lines, twin: Twin) {
+        self.within.mark(lines, twin);
+    }
+
+    fn adopt(&mut self, originals: &mut Vec<Outstanding>) {
+        self.within.adopt(originals);
+    }
+
+    fn in_doubt_from(&self) -> Option<Duration> {
+        self.within.in_doubt_from()
+    }
+
+    fn look_beside(&mut self, others: Others) {
+        self.within.look_beside(others);
     }
 
     fn is_idle(&self) -> bool {

@@ -13,7 +13,6 @@
 //! Requests are not pipelined: OpenTSDB answers out of order then. What makes up for it is one batch after the other
 //! as long as the limit allows, and several connections. A body cut short is no body, so nothing is ever torn.
 
-use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
@@ -22,12 +21,14 @@ use potsdb_wire::http::{Response, Responses};
 use potsdb_wire::reply::{ErrorKind, Failures, PointError, PutReply};
 
 use super::secrets::Secrets;
-use super::{CloseReason, Credit, Due, Exchange, ServerProfile, Terms, Timer};
+use super::{CloseReason, Credit, Due, Exchange, OVERDUE, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
-use crate::delivery::outstanding::Outstanding;
+use crate::delivery::copies;
+use crate::delivery::outstanding::{Outstanding, Twin};
 use crate::delivery::overload::Complaint;
 use crate::delivery::retries::Blame;
 use crate::delivery::verdicts::{Verdict, Verdicts};
+use crate::queue::block::Lines;
 
 mod payload;
 mod profile;
@@ -55,7 +56,7 @@ pub(crate) struct Http {
     secrets: Secrets,
     profile: HttpProfile,
     /// Lines for the next request.
-    next_batch: VecDeque<Outstanding>,
+    next_batch: Vec<Outstanding>,
     /// Lines of a request that was not taken as it was, the next ones last.
     payloads: Vec<Payload>,
     /// The last request was one of those.
@@ -106,7 +107,7 @@ impl Http {
             secrets: Secrets::of_http(&address.target, &headers),
             requests: Requests::new(address, headers, terms.gzip),
             profile,
-            next_batch: VecDeque::new(),
+            next_batch: Vec::new(),
             payloads: Vec::new(),
             payload_went: false,
             pending: None,
@@ -153,6 +154,24 @@ impl Http {
             .chain(&self.next_batch)
     }
 
+    /// Puts these lines once more, but those that have their verdict elsewhere.
+    fn put_again(&mut self, payload: Payload) {
+        let mut payload = payload.again();
+        payload.batch.lines.retain(|held| !held.is_void());
+        if !payload.batch.is_empty() {
+            self.payloads.push(payload);
+        }
+    }
+
+    /// The same, to be changed.
+    fn rows(&mut self) -> impl Iterator<Item = &mut Vec<Outstanding>> {
+        let pending = self.pending.iter_mut().filter_map(|pending| pending.payload.as_mut());
+        let payloads = pending.chain(&mut self.payloads);
+        payloads
+            .map(|payload| &mut payload.batch.lines)
+            .chain([&mut self.next_batch])
+    }
+
     /// Begins the next request, if there is something to ask or to put.
     fn begin(&mut self, now: Duration) {
         let waits = !self.payloads.is_empty() || !self.next_batch.is_empty();
@@ -187,7 +206,7 @@ impl Http {
         self.payload_went = !fresh;
         let mut payload = payload.unwrap_or_else(|| {
             Payload::new(Batch {
-                lines: std::mem::take(&mut self.next_batch).into(),
+                lines: std::mem::take(&mut self.next_batch),
             })
         });
         let request = loop {
@@ -201,11 +220,7 @@ impl Http {
             let rest = std::mem::replace(&mut payload.batch, front);
             match fresh {
                 // With what comes next it makes a whole body again.
-                true => rest
-                    .lines
-                    .into_iter()
-                    .rev()
-                    .for_each(|held| self.next_batch.push_front(held)),
+                true => drop(self.next_batch.splice(0..0, rest.lines)),
                 false => self.payloads.push(payload.with(rest)),
             }
         };
@@ -282,9 +297,9 @@ impl Http {
                 verdicts.end_all(payload.batch, Verdict::Acknowledged);
                 verdicts.took_some();
             }
-            PutReply::RejectedUnnamed if !payload.details => self.payloads.push(Payload {
+            PutReply::RejectedUnnamed if !payload.details => self.put_again(Payload {
                 details: true,
-                ..payload.again()
+                ..payload
             }),
             PutReply::PartiallyAccepted(failures) => self.partly(payload, &failures, verdicts),
             PutReply::RejectedUnnamed => self.halve(payload, "One or more data points had errors", verdicts),
@@ -310,7 +325,7 @@ impl Http {
                 self.profile.refused(now, length);
                 match points {
                     1 => payload.reject(&self.secrets.hidden(words), verdicts),
-                    _ => self.payloads.push(payload.again()),
+                    _ => self.put_again(payload),
                 }
             }
             PutReply::RetryLater { words, less } => self.later(payload, words, less, answer.retry_after, verdicts),
@@ -418,9 +433,9 @@ impl Http {
             return payload.reject(words, verdicts);
         }
         let front = payload.batch.halve();
-        let front = payload.with(front).again();
-        self.payloads.push(payload.again());
-        self.payloads.push(front);
+        let front = payload.with(front);
+        self.put_again(payload);
+        self.put_again(front);
     }
 
     /// Gives back what has no request under way, for another connection to take.
@@ -468,7 +483,7 @@ impl Exchange for Http {
     }
 
     fn give(&mut self, _now: Duration, held: Outstanding) {
-        self.next_batch.push_back(held);
+        self.next_batch.push(held);
     }
 
     fn takes_batch(&self) -> bool {
@@ -530,9 +545,10 @@ impl Exchange for Http {
         if self.pending.is_none() || self.acknowledged >= self.written {
             return None;
         }
-        let timeout = self.terms.answer_timeout.min(self.terms.write_timeout);
-        let stuck = self.progress.min(self.write_progress) + timeout / 2;
-        Some(stuck.max(self.kernel_asked + timeout / 4))
+        // What it took is progress when it is seen: soon enough that the timeout lasts no longer for it.
+        let part = OVERDUE.min(self.terms.answer_timeout).min(self.terms.write_timeout) / 8;
+        let stuck = self.progress.min(self.write_progress) + part;
+        Some(stuck.max(self.kernel_asked + part))
     }
 
     fn tick(&mut self, now: Duration, _urgent: bool, _verdicts: &mut Verdicts) -> Option<CloseReason> {
@@ -549,7 +565,7 @@ impl Exchange for Http {
                 return Some(CloseReason::AnswerTimeout);
             }
         }
-        (self.finishing && self.low().is_none() && self.pending.is_none()).then_some(CloseReason::Finished)
+        (self.finishing && self.low().is_none()).then_some(CloseReason::Finished)
     }
 
     fn next_timer(&self) -> Option<Due> {
@@ -576,6 +592,45 @@ impl Exchange for Http {
 
     fn rest(&mut self, until: Duration) {
         self.rests_until = self.rests_until.max(until);
+    }
+
+    fn overdue_from(&self) -> Option<Duration> {
+        let after = OVERDUE.min(self.terms.answer_timeout / 2);
+        self.pending.as_ref().map(|_| self.write_progress + after)
+    }
+
+    fn copies(&mut self, credit: Credit, again: bool) -> Vec<Outstanding> {
+        let (mut room, mut copies) = ((credit.bytes, credit.points), Vec::new());
+        for row in self.rows() {
+            copies::copy(row, &mut room, again, &mut copies);
+        }
+        copies
+    }
+
+    fn has_uncopied(&self, again: bool) -> bool {
+        self.held().any(|held| copies::may_be_copied(held, again))
+    }
+
+    fn holds_copies(&self) -> bool {
+        self.held().any(|held| held.twin == Twin::Copy)
+    }
+
+    fn adopt(&mut self, originals: &mut Vec<Outstanding>) {
+        for row in self.rows() {
+            copies::adopt(row, originals);
+        }
+    }
+
+    fn mark(&mut self, lines: &Lines, twin: Twin) {
+        for row in self.rows() {
+            copies::mark(row, lines, twin);
+        }
+        // The answer under way may name points of all that it is about.
+        self.next_batch.retain(|held| !held.is_void());
+        for payload in &mut self.payloads {
+            payload.batch.lines.retain(|held| !held.is_void());
+        }
+        self.payloads.retain(|payload| !payload.batch.is_empty());
     }
 
     fn is_idle(&self) -> bool {
@@ -648,7 +703,8 @@ impl Exchange for Http {
     }
 
     fn low(&self) -> Option<(u64, Instant)> {
-        self.held().map(|held| (held.lines.first(), held.lines.since())).min()
+        let held = self.held().filter(|held| !held.is_void());
+        held.map(|held| (held.lines.first(), held.lines.since())).min()
     }
 }
 

@@ -12,9 +12,10 @@ use potsdb_wire::Server;
 use potsdb_wire::reply::Foreign;
 
 use crate::delivery::batch::Batch;
-use crate::delivery::outstanding::Outstanding;
+use crate::delivery::outstanding::{Outstanding, Twin};
 use crate::delivery::settling::Settling;
 use crate::delivery::verdicts::Verdicts;
+use crate::queue::block::Lines;
 
 mod greeting;
 #[cfg(feature = "http")]
@@ -127,6 +128,20 @@ pub(crate) struct Credit {
     pub(crate) bytes: usize,
     pub(crate) points: u64,
 }
+
+/// What there is to hope for from other endpoints, while this one does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// There are none, or none that answers.
+    Silent,
+    /// One has not had its chance to answer.
+    Untried,
+    /// One answers: all are ways to one store, so silence is no server's nature.
+    Answer,
+}
+
+/// Lines without an answer for so long are overdue: another endpoint is given them, too.
+pub(crate) const OVERDUE: Duration = Duration::from_secs(1);
 
 /// Why the client ends a connection on its own account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -278,6 +293,32 @@ pub(crate) trait Exchange: Send {
     fn stands_still_from(&self) -> Option<Duration> {
         None
     }
+
+    /// From when on its lines are overdue, if it holds any and nothing moves.
+    fn overdue_from(&self) -> Option<Duration>;
+
+    /// Copies lines that wait for a verdict, within a credit. `again`: even if they have been copied.
+    fn copies(&mut self, credit: Credit, again: bool) -> Vec<Outstanding>;
+
+    /// Whether there are such lines.
+    fn has_uncopied(&self, again: bool) -> bool;
+
+    /// Whether it holds copies that have no verdict.
+    fn holds_copies(&self) -> bool;
+
+    /// These lines are held elsewhere, too: now they are void here, or their copy was tried.
+    fn mark(&mut self, lines: &Lines, twin: Twin);
+
+    /// Takes the copies it holds of these lines for the originals, which it takes out.
+    fn adopt(&mut self, originals: &mut Vec<Outstanding>);
+
+    /// From when on a server of which nothing is known has been silent for so long that it may well never answer.
+    fn in_doubt_from(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What there is to hope for from other endpoints.
+    fn look_beside(&mut self, _others: Others) {}
 
     /// Whether the server may end the connection now without anything being wrong with it.
     fn is_idle(&self) -> bool;

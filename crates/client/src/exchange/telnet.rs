@@ -14,7 +14,8 @@
 //! A connection begins with put lines, never with `version`: VictoriaMetrics would take it for
 //! HTTP. **Answers**: `version` is asked again and again, and each answer covers the lines before
 //! it; errors that name no point are held until then. **Silent**: a line is unconfirmed once the
-//! peer's kernel has it. **Unknown**: lines stay re-sendable until it is decided.
+//! peer's kernel has it. **Unknown**: lines stay re-sendable until it is decided. Silence is not decided while another endpoint
+//! has not had its chance to answer, and where one answers it is no server's nature (`engine/beside.rs`).
 //!
 //! A server that speaks, but none of this protocol's words, is no silent one: the address is wrong, and nothing is delivered
 //! there. A web server, TLS or SSH ends the connection at once. Anything else has until silence is decided to say something
@@ -31,15 +32,16 @@ use potsdb_wire::{Server, words};
 
 use self::opening::Opening;
 use super::secrets::Secrets;
-use super::{CloseReason, Credit, Due, Exchange, ServerProfile, Terms, Timer};
+use super::{CloseReason, Credit, Due, Exchange, OVERDUE, Others, ServerProfile, Terms, Timer};
 use crate::delivery::batch::Batch;
-use crate::delivery::outstanding::Outstanding;
+use crate::delivery::copies;
+use crate::delivery::outstanding::{Outstanding, Twin};
 use crate::delivery::overload::AdaptiveWindow;
 use crate::delivery::retries::Blame;
 use crate::delivery::settling::Settling;
 use crate::delivery::verdicts::{Done, Verdict, Verdicts};
 use crate::delivery::window::Window;
-use crate::queue::block::BLOCK_BYTES;
+use crate::queue::block::{BLOCK_BYTES, Lines};
 
 /// Unwritten bytes above which no more lines are taken: what the worker has not taken can still be
 /// dropped as the oldest, and what it has taken cannot.
@@ -120,6 +122,8 @@ pub(crate) struct Telnet {
     ending: Ending,
     /// It ends because of its age: the client goes on.
     retired: bool,
+    /// Silence is not decided while another endpoint may answer.
+    others: Others,
 }
 
 /// A question that the server's kernel has and its program did not answer yet.
@@ -176,6 +180,7 @@ impl Telnet {
             progress: now,
             ending: Ending::No,
             retired: false,
+            others: Others::Silent,
         }
     }
 
@@ -233,7 +238,7 @@ impl Telnet {
     fn answer_by(&self) -> Option<Duration> {
         let timeout = self.terms.answer_timeout;
         let patience = match self.profile {
-            ServerProfile::Unknown if self.question.is_some() => return None,
+            ServerProfile::Unknown if self.question.is_some() && self.others != Others::Answer => return None,
             ServerProfile::Unknown => timeout.max(SILENT_AFTER),
             _ => timeout,
         };
@@ -260,7 +265,8 @@ impl Telnet {
         verdicts.last_answer = Some(now.saturating_sub(interval.asked_at));
         self.window_limit.answered(now, interval.asked_at);
         // Errors among which are those of lines that are gone say nothing certain of the ones left.
-        let unsure = std::mem::take(&mut self.gone) && refused > 0;
+        let void = self.let_go_of_void(&mut interval.lines, verdicts);
+        let unsure = (std::mem::take(&mut self.gone) || void) && refused > 0;
         if let Some(words) = again {
             return verdicts.failed(Batch { lines: interval.lines }, Blame::Some, words);
         }
@@ -268,7 +274,7 @@ impl Telnet {
             return interval.lines.into_iter().for_each(|held| verdicts.again(held));
         }
         // A question alone says nothing of what the server would make of points.
-        if !interval.lines.is_empty() && interval.start >= self.suspect_to {
+        if (void || !interval.lines.is_empty()) && interval.start >= self.suspect_to {
             verdicts.took_some();
         }
         verdicts.post_some_rejected(&mut interval.lines, refused);
@@ -285,6 +291,13 @@ impl Telnet {
         for held in self.settling.release(interval.asked_at) {
             verdicts.done(held, Done::Settled);
         }
+    }
+
+    /// Whether some lines of an interval had their verdict elsewhere.
+    fn let_go_of_void(&self, lines: &mut Vec<Outstanding>, verdicts: &mut Verdicts) -> bool {
+        let void = lines.extract_if(.., |held| held.is_void());
+        let void = void.map(|held| verdicts.done(held, Done::Settled)).count();
+        void > 0
     }
 
     fn error(&mut self, kind: ErrorKind, text: &[u8], verdicts: &mut Verdicts) {
@@ -361,8 +374,12 @@ impl Telnet {
 
     /// When a server of which nothing is known yet has been silent for long enough to call it silent.
     fn silent_at(&self) -> Option<Duration> {
-        let question = self.question.filter(|_| self.profile == ServerProfile::Unknown)?;
-        Some(question.silent_since + SILENT_AFTER)
+        let at = self.in_doubt_from()?;
+        match self.others {
+            Others::Silent => Some(at),
+            Others::Untried => Some(at + OVERDUE * 2),
+            Others::Answer => None,
+        }
     }
 
     /// What else than a server of this protocol speaks here, once nothing known is waited for any longer.
@@ -398,11 +415,19 @@ impl Telnet {
             return Some(CloseReason::AnswerTimeout);
         }
         match self.ending {
+            // All of it had its verdict elsewhere.
+            Ending::Finishing { .. } | Ending::HalfClosed { .. } if self.is_void() => Some(CloseReason::Finished),
             Ending::HalfClosed { at } if self.window.is_empty() && now >= at.max(self.progress) + LAST_WORDS => {
                 Some(CloseReason::Finished)
             }
             _ => None,
         }
+    }
+
+    /// Whether it holds lines, and all of them had their verdict elsewhere.
+    fn is_void(&self) -> bool {
+        let mut lines = self.window.lines().peekable();
+        lines.peek().is_some() && lines.all(Outstanding::is_void)
     }
 
     fn count_unsettled(&mut self, verdicts: &mut Verdicts) {
@@ -496,7 +521,7 @@ impl Exchange for Telnet {
     fn received(&mut self, now: Duration, bytes: &[u8], verdicts: &mut Verdicts) {
         self.progress = now;
         if let Some(question) = &mut self.question
-            && self.profile != ServerProfile::Unknown
+            && (self.profile != ServerProfile::Unknown || self.others == Others::Answer)
         {
             // It may be a part of the answer.
             question.silent_since = now;
@@ -566,9 +591,16 @@ impl Exchange for Telnet {
         if self.window.written() - self.asked_written >= allowed / KERNEL_PART {
             return Some(self.kernel_asked);
         }
-        let pressing = self.urgent || self.ending != Ending::No || self.window.bytes() >= self.window_limit.bytes() / 2;
+        // Where others may answer, it matters how soon this one could have.
+        let others = self.profile == ServerProfile::Unknown && self.others != Others::Silent;
+        let filled = self.window.bytes() >= self.window_limit.bytes() / 2;
+        let pressing = self.urgent || self.ending != Ending::No || filled;
         // Asked too rarely, a server that works would look as if it stood still.
-        let every = if pressing { KERNEL.0 } else { KERNEL.1 };
+        let every = match pressing {
+            true => KERNEL.0,
+            false if others => (self.kernel_asked.saturating_sub(self.opened) / 8).clamp(KERNEL.0, KERNEL.1),
+            false => KERNEL.1,
+        };
         Some(self.kernel_asked + every.min(self.terms.answer_timeout / 2))
     }
 
@@ -704,11 +736,64 @@ impl Exchange for Telnet {
 
     fn stands_still_from(&self) -> Option<Duration> {
         // While silence is being told from slowness, it is no sign.
-        let undecided = self.profile == ServerProfile::Unknown && self.question.is_some();
+        let unknown = self.profile == ServerProfile::Unknown && self.question.is_some();
+        let undecided = unknown && self.others != Others::Answer;
         let since = self
             .question
             .map_or(self.progress, |question| question.silent_since.min(self.progress));
         (!self.window.is_empty() && !undecided).then_some(since + STILL_AFTER)
+    }
+
+    fn overdue_from(&self) -> Option<Duration> {
+        let after = OVERDUE.min(self.terms.answer_timeout / 2);
+        let from = match self.question {
+            // However much else the server says.
+            Some(question) => (question.silent_since.min(self.progress) + after).min(question.at + after * 3),
+            None => self.progress + after,
+        };
+        (!self.window.is_empty()).then_some(from)
+    }
+
+    fn copies(&mut self, credit: Credit, again: bool) -> Vec<Outstanding> {
+        let (mut room, mut copies) = ((credit.bytes, credit.points), Vec::new());
+        copies::copy(&mut self.window, &mut room, again, &mut copies);
+        copies
+    }
+
+    fn has_uncopied(&self, again: bool) -> bool {
+        self.window.lines().any(|held| copies::may_be_copied(held, again))
+    }
+
+    fn holds_copies(&self) -> bool {
+        self.window.lines().any(|held| held.twin == Twin::Copy)
+    }
+
+    fn mark(&mut self, lines: &Lines, twin: Twin) {
+        copies::mark(&mut self.window, lines, twin);
+    }
+
+    fn adopt(&mut self, originals: &mut Vec<Outstanding>) {
+        copies::adopt(&mut self.window, originals);
+    }
+
+    fn in_doubt_from(&self) -> Option<Duration> {
+        let question = self.question.filter(|_| self.profile == ServerProfile::Unknown)?;
+        Some(question.silent_since + SILENT_AFTER)
+    }
+
+    fn look_beside(&mut self, others: Others) {
+        if others == Others::Answer && self.profile == ServerProfile::Unknown {
+            // Patience with an answer begins anew.
+            self.question = None;
+        }
+        self.others = others;
+        if let ServerProfile::Silent { until } = self.profile
+            && others == Others::Answer
+            && until < Duration::MAX
+        {
+            // It was not the server's nature after all.
+            self.profile = ServerProfile::Unknown;
+        }
     }
 
     fn is_idle(&self) -> bool {

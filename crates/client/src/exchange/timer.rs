@@ -37,6 +37,8 @@ pub(crate) enum Timer {
     AskKernel,
     /// The server has made no progress for so long that another is preferred.
     StandStill,
+    /// Lines are overdue, and another endpoint is given them, too.
+    Overdue,
     /// New lines have had their time, and what failed has its turn.
     GiveWay,
 

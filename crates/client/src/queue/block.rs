@@ -267,6 +267,13 @@ impl Lines {
         Some(front)
     }
 
+    /// Which of its bytes are the very same as some of `other`'s.
+    pub(crate) fn overlap(&self, other: &Lines) -> Option<Range<usize>> {
+        let (start, end) = (self.start.max(other.start), self.end.min(other.end));
+        let overlaps = start < end && Arc::ptr_eq(&self.block, &other.block);
+        overlaps.then(|| start - self.start..end - self.start)
+    }
+
     /// Cuts the oldest line off; returns its length.
     pub(crate) fn drop_first(&mut self) -> usize {
         let line = first_line(self.bytes());

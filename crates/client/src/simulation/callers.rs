@@ -136,6 +136,8 @@ pub(super) enum Temper {
     Dead,
     /// Connects, and then does not read.
     Stalled,
+    /// Reads, and then says nothing.
+    Mute,
     /// Takes no point, and says so of each.
     Failing,
     /// Every way to it and back takes long.
@@ -202,8 +204,10 @@ const FED: Duration = Duration::from_secs(20);
 /// How many answers that takes where each comes late, and for each series that is looked for: five parts, three tries of each.
 const ANSWERS: (u64, u64) = (40, 15);
 
-/// How long a verdict takes where nothing goes wrong.
+/// How long a verdict takes where nothing goes wrong, and how much longer for each endpoint that takes connections and never
+/// answers.
 const PROMPT: Duration = Duration::from_secs(5);
+const HUNG: Duration = Duration::from_secs(1);
 
 /// The first point's timestamp.
 const EPOCH: usize = 1_000_000_000;
@@ -218,6 +222,8 @@ pub(super) struct History {
     pub(super) tempers: Vec<Temper>,
     /// Whether what is wrong with it never ends.
     lasting: Vec<bool>,
+    /// How many of them take connections and never answer, where nothing else goes wrong.
+    pub(super) hung: usize,
     pub(super) names: Vec<NameTemper>,
     /// Nothing goes wrong, no way is long: nothing needs to be done twice.
     pub(super) calm: bool,
@@ -266,6 +272,7 @@ impl History {
         let kind = dice.pick(&[Kind::OpenTsdb, Kind::OpenTsdb, Kind::InfluxDb, Kind::VictoriaMetrics]);
         let endpoints = dice.pick(&[1, 1, 1, 2, 2, 3, 4]);
         let calm = dice.chance(8);
+        let hung = calm && endpoints > 1 && dice.chance(60);
         let temper = |dice: &mut Dice| match dice.below(10) {
             0 => Temper::Dead,
             1 => Temper::Stalled,
@@ -273,27 +280,28 @@ impl History {
             3 => Temper::Failing,
             _ => Temper::Well,
         };
-        let tempers: Vec<Temper> = (0..endpoints)
-            .map(|_| {
-                if calm || endpoints == 1 {
-                    Temper::Well
-                } else {
-                    temper(dice)
-                }
-            })
-            .collect();
+        let tempers = (0..endpoints).map(|_| match () {
+            () if hung => dice.pick(&[Temper::Well, Temper::Stalled, Temper::Mute]),
+            () if calm || endpoints == 1 => Temper::Well,
+            () => temper(dice),
+        });
+        let mut tempers: Vec<Temper> = tempers.collect();
+        if hung && !tempers.contains(&Temper::Well) {
+            tempers[dice.below(endpoints as u64) as usize] = Temper::Well;
+        }
         // One at least answers, and takes what it is given; the others may do as they like.
         let well = tempers.iter().position(|temper| *temper == Temper::Well);
         let names = (0..endpoints).map(|endpoint| match dice.below(12) {
+            _ if hung => NameTemper::Known,
             0..2 if well.is_some_and(|well| well != endpoint) => NameTemper::Hangs,
             2..4 => NameTemper::Slow(dice.time(1_000, 8_000_000)),
             _ => NameTemper::Known,
         });
         let names: Vec<NameTemper> = names.collect();
-        let lasting = |temper: &Temper| matches!(temper, Temper::Dead | Temper::Stalled | Temper::Failing);
+        let lasting = |temper: &Temper| !matches!(temper, Temper::Well | Temper::Far);
         let lasting = tempers
             .iter()
-            .map(|temper| well.is_some() && lasting(temper) && dice.chance(40));
+            .map(|temper| well.is_some() && lasting(temper) && (hung || dice.chance(40)));
         let lasting = lasting.collect();
         let long = dice.chance(12);
         let points = dice.pick(&[20, 60, 200, if long { 900 } else { 400 }]);
@@ -306,6 +314,7 @@ impl History {
             protocol,
             kind,
             endpoints,
+            hung: tempers.iter().filter(|temper| hung && **temper != Temper::Well).count(),
             lasting,
             tempers,
             names,
@@ -420,6 +429,7 @@ impl History {
                 Temper::Dead if dice.chance(50) => Action::Unreachable { server, lasts },
                 Temper::Dead => Action::Kill { server, down: lasts },
                 Temper::Stalled => Action::StallReading { server, lasts },
+                Temper::Mute => Action::StallAnswering { server, lasts },
                 Temper::Failing => Action::Fail {
                     server,
                     lasts,
@@ -499,12 +509,17 @@ impl History {
         // Halves, and many bodies, take long where points are stored one body after the other.
         let halves = self.options.ack == Ack::Stored && (self.bad > 0 || self.longest > 40);
         let prompt = self.calm && self.options.mps == 0.0 && self.can_end() && !halves;
+        // Each of those that never answer is found out about by itself.
+        let hung = HUNG * self.hung as u32;
         // Where nobody names them, each bad point costs some requests.
         let looks = match self.protocol {
             Protocol::Http if self.bad > 0 => Duration::from_millis(self.points * 40),
             _ => Duration::ZERO,
         };
-        takes.min().filter(|_| prompt).map(|takes| takes + PROMPT + looks)
+        takes
+            .min()
+            .filter(|_| prompt)
+            .map(|takes| takes + PROMPT + hung + looks)
     }
 
     /// From when on a good point has its verdict, within how long or how many answers, whatever became of other points.

@@ -26,11 +26,14 @@
 //! - **6, flush** (`laws.rs`): when it returns, each point before it is answered or loose, or was dropped; none is owed.
 //! - **7, close** (`mod.rs`): by its deadline, with nothing pending; without one, in bounded time; no hot loop.
 //! - **9, bounds** (`laws.rs`): points and bytes in the queue, in flight and settling, points per second; written
-//!   twice means counted resent. A run in which nothing goes wrong connects once and writes nothing twice.
+//!   twice means counted resent. A run in which nothing goes wrong connects once and writes nothing twice, but for what each
+//!   of several endpoints is asked with where none answers.
 //! - **11, each turn is bounded** (`network.rs`): it reads a connection 16 times and writes to it 32 times at most,
 //!   however much the server says.
 //! - **11, nothing stops the rest** (`laws.rs`): where nothing goes wrong but with names, a point has its verdict within
-//!   5 s, or 5 s after the first name can be resolved: a slow or hanging name costs no other endpoint anything. *No
+//!   5 s, or 5 s after the first name can be resolved: a slow or hanging name costs no other endpoint anything. Each endpoint
+//!   that takes connections and never answers costs one second more, while one answers; then nothing is unconfirmed, and an
+//!   answer over HTTP is waited for as long as the option says, not longer. *No
 //!   starvation*: once all faults are over, a good point has its verdict within 20 s, whatever the storage does to points
 //!   of a series that it never takes; where each answer comes late, within some 40 answers, none of them 20 s after the last.
 //!   No good point is given up for want of room or time. It may take longer where bad points are looked for by halves, where
@@ -106,6 +109,8 @@ struct Point {
     /// The client was told that the peer's kernel has it, on a server that does not answer.
     loose: bool,
     durable: bool,
+    /// It has settled on one connection.
+    settled: bool,
     /// A server failed it, and it was not written since.
     rests: bool,
     /// How often an error that named nobody came after it was answered and before it had settled.
@@ -224,6 +229,8 @@ pub(super) struct Oracle {
     answers: bool,
     mps: f64,
     calm: bool,
+    /// Some endpoints take connections and never answer; nothing else goes wrong.
+    hung: bool,
     limits: Limits,
 }
 
@@ -360,6 +367,7 @@ impl Oracle {
             answers: options.ack != Ack::None && options.server.is_some_and(potsdb_wire::Server::answers_version),
             mps: options.mps,
             calm: history.calm,
+            hung: history.calm && history.hung > 0,
             limits: Limits {
                 queue_points: unlimited(options.queue_points),
                 queue_bytes: options.queue_bytes(),
@@ -405,6 +413,7 @@ impl Oracle {
             doubted: false,
             loose: false,
             durable: false,
+            settled: false,
             rests: false,
             shaken: 0,
             owed: None,
@@ -527,6 +536,10 @@ impl Oracle {
     /// The connection is gone; or the client ended it on its own account.
     pub(super) fn dropped(&mut self, now: Duration, id: usize, by_client: bool) {
         if by_client {
+            // What another connection shows at this moment may be why this one is of no use.
+            for index in 0..self.live.len() {
+                self.loosen(now, self.live[index]);
+            }
             self.may_end(now, id);
         }
         if self.streams[id].foreign_heard {
@@ -578,6 +591,7 @@ impl Oracle {
                 let aged = self.limits.connection_max_age.is_some_and(|age| now >= at + age);
                 stream.is_unused(now)
                     || (self.protocol == Protocol::Http && self.may_leave_http(id, aged))
+                    || ((aged || self.end.is_some()) && self.is_void(id))
                     || stream.read_only
                     || stream.foreign_heard
                     || stream
@@ -596,6 +610,20 @@ impl Oracle {
                 "a connection is ended at {now:?} though bytes moved at {progress:?}"
             ));
         }
+    }
+
+    /// Everything that waits for an answer on a connection has its verdict from another one.
+    fn is_void(&self, id: usize) -> bool {
+        let stream = &self.streams[id];
+        let told = |point: usize| self.points[point].answered || self.points[point].loose;
+        let begun = !stream.tail.is_empty() || stream.http.has_begun();
+        let unanswered = stream.items[stream.answered..].iter().filter_map(|item| item.point);
+        let waits: Vec<usize> = match self.protocol {
+            Protocol::Http => stream.http.waits_for().unwrap_or_default().to_vec(),
+            Protocol::Telnet => unanswered.collect(),
+        };
+        let some = begun || !waits.is_empty() || stream.http.waits();
+        some && waits.into_iter().all(told) && (!begun || self.open_bytes == 0)
     }
 
     /// A server took a line without its end for a whole one.

@@ -8,6 +8,7 @@ use super::*;
 mod answers;
 mod endings;
 mod endless;
+mod hung;
 mod poison;
 mod sick_over_http;
 mod sick_over_telnet;

@@ -90,6 +90,9 @@ impl Payload {
 
 /// These points are refused, in these words.
 pub(super) fn reject(held: Outstanding, kind: ErrorKind, words: String, verdicts: &mut Verdicts) {
+    if held.is_void() {
+        return verdicts.end(held, Verdict::Rejected);
+    }
     verdicts.refused(kind, words);
     verdicts.report_refusal();
     verdicts.end(held, Verdict::Rejected);

@@ -36,6 +36,21 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
+    /// A part of a request was written.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
+    /// The points of the request that waits for its answer.
+    pub(super) fn waits_for(&self) -> Option<&[usize]> {
+        self.open.as_ref().map(|put| &*put.points)
+    }
+
+    /// A whole request waits for its answer.
+    pub(super) fn waits(&self) -> bool {
+        self.open.is_some()
+    }
+
     pub(super) fn is_unused(&self) -> bool {
         self.open.is_none() && self.begun.is_empty() && self.answers.is_empty()
     }

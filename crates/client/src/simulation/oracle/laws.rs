@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Oracle, Point, Protocol, SILENCE, Seen, WAITED_FOR};
 use crate::queue::ledger::Ledger;
+use crate::simulation::server::Kind;
 
 impl Oracle {
     /// A flush of everything before `to` has returned.
@@ -82,6 +83,12 @@ impl Oracle {
                 "promise 3: unconfirmed at {now:?} though every endpoint has answered"
             ));
         }
+        if told.unconfirmed > 0 && self.hung && self.kind != Kind::VictoriaMetrics && !self.never_asks {
+            self.fail(format!(
+                "promise 11: unconfirmed at {now:?} though another endpoint answers"
+            ));
+        }
+        self.check_patience(now);
         if told.torn != self.torn {
             self.fail(format!("promise 4: {} lines torn, {} counted", self.torn, told.torn));
         }
@@ -97,6 +104,20 @@ impl Oracle {
         self.check_fed(now, ledger);
         if told.panics > 0 || told.connects != self.connects {
             self.fail(format!("connects: {} counted, {} made", told.connects, self.connects));
+        }
+    }
+
+    /// Where nothing else goes wrong, an answer over HTTP that never comes is waited for as long as the option says, not longer.
+    fn check_patience(&mut self, now: Duration) {
+        let limit = self.limits.answer + self.limits.answer / 4;
+        let waits = |id: &&usize| {
+            let stream = &self.streams[**id];
+            stream.http.waits() && stream.dialled < stream.wrote.0 && now > stream.wrote.0 + limit
+        };
+        if self.hung && self.live.iter().any(|id| waits(&id)) {
+            self.fail(format!(
+                "answer_timeout: an answer is waited for at {now:?}, after more than {limit:?}"
+            ));
         }
     }
 
@@ -134,6 +155,18 @@ impl Oracle {
                  since {from:?}",
                 self.heard_since.0
             ));
+        }
+    }
+
+    /// How many points may be written again although nothing goes wrong: where no endpoint answers each is asked once, with
+    /// what another one did not answer for.
+    fn for_nothing(&self) -> u64 {
+        let asks = self.peers.len() > 1 && self.protocol == Protocol::Telnet && self.kind == Kind::VictoriaMetrics;
+        let others = self.peers.len() as u64 - 1;
+        if asks && !self.never_asks {
+            self.calls * others
+        } else {
+            0
         }
     }
 
@@ -225,8 +258,11 @@ impl Oracle {
         } else if again > told.resent {
             self.fail(format!("resent: {again} points written again, {} counted", told.resent));
         } else if self.calm
+            && !self.hung
             && self.limits.connection_max_age.is_none()
-            && (told.resent > 0 || told.connects - self.unused > self.limits.slots || told.late_errors > 0)
+            && (told.resent > self.for_nothing()
+                || told.connects - self.unused > self.limits.slots
+                || told.late_errors > 0)
         {
             self.fail(format!(
                 "calm: written again, or connected again, without any need: {ledger:?}"

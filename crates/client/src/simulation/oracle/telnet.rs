@@ -128,11 +128,17 @@ impl Oracle {
             self.rest(points);
         }
         let stream = &mut self.streams[id];
+        // Some of it was answered elsewhere before: which of it is refused nobody can tell then.
+        let points = || stream.items[from..from + length].iter().filter_map(|item| item.point);
+        let void = points().any(|point| self.points[point].answered || self.points[point].loose);
+        let refuses = self.kind == Kind::OpenTsdb;
+        stream.murky |= refuses && void && points().any(|point| self.points[point].bad);
         for index in from..from + length {
             let (Some(number), false) = (stream.items[index].point, repeat) else {
                 continue;
             };
             let point = &mut self.points[number];
+            let is_void = point.answered && point.shaken == 0;
             point.doubted = stream.murky && (point.doubted || !point.answered);
             if !std::mem::replace(&mut point.answered, true) {
                 let refused = point.bad && self.kind == Kind::OpenTsdb;
@@ -148,7 +154,7 @@ impl Oracle {
             }
             let line = stream.items[index].number;
             point.owed = point.owed.filter(|since| line <= *since);
-            if self.settle.is_zero() || point.loose {
+            if self.settle.is_zero() || point.loose || is_void {
                 // Nobody keeps it any more.
             } else if from < stream.suspect {
                 point.shaken += 1;
@@ -169,6 +175,7 @@ impl Oracle {
         {
             let (_, _, point) = stream.settling.pop_front().expect("there is a front");
             self.settling_bytes -= self.points[point].line.len();
+            self.points[point].settled = true;
         }
     }
 
@@ -177,7 +184,9 @@ impl Oracle {
             let point = &mut self.points[point];
             point.shaken += 1;
             self.settling_bytes -= point.line.len();
-            point.owed = Some(self.lines).filter(|_| point.newest == line).or(point.owed);
+            // What has settled by another connection need not by this one.
+            let owed = point.newest == line && !point.settled;
+            point.owed = Some(self.lines).filter(|_| owed).or(point.owed);
         }
     }
 

@@ -22,6 +22,8 @@ for line in sys.stdin:
             sent += 1
     elif "flush" in question:
         answer = client.flush(question["flush"])
+    elif "sync" in question:
+        answer = client.sync(question["sync"])
     elif "close" in question:
         client.close(question["close"])
     took = time.monotonic() - began

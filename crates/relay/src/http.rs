@@ -68,6 +68,7 @@ pub(crate) fn at_head(shared: &Shared, head: &Head) -> Option<Reply> {
     let path = Path::of(head.path())?;
     match (path, head.method.as_str()) {
         (Path::Put, "POST") if !shared.is_serving() => Some(unavailable(shared, "the relay is stopping")),
+        (Path::Put, "POST") if shared.behind.is_wrong() => Some(unavailable(shared, &status::why_not_ready(shared))),
         (Path::Put, "POST") | (_, "GET" | "HEAD") if path != Path::Put || head.method == "POST" => None,
         (_, method) => Some(Reply::error(405, &format!("{method} is not allowed here"))),
     }
@@ -193,7 +194,10 @@ fn unavailable(shared: &Shared, words: &str) -> Reply {
 const RETRY_AFTER: &str = "2";
 
 fn version(shared: &Shared) -> String {
+    let (relays, hops) = shared.behind.told(&shared.id);
     json!({
+        "relays": relays,
+        "hops": hops,
         "version": env!("CARGO_PKG_VERSION"),
         "short_revision": shared.id,
         "full_revision": shared.id,

@@ -33,6 +33,7 @@ mod counts;
 mod door;
 mod http;
 mod intake;
+mod loops;
 mod peers;
 mod put;
 mod relay;

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::backend::Relaying;
 use crate::config::{Config, StoreUrl};
 use crate::door::KeyRing;
+use crate::loops::Asking;
 use crate::rounds::Rounds;
 use crate::settings::Settings;
 use crate::shared::{Life, Shared};
@@ -26,8 +27,9 @@ use crate::{door, status};
 
 /// A running relay. Dropping it stops it where it is; [`Relay::stop`] drains it.
 pub struct Relay {
-    // Before what they look after: it ends first.
+    // Before what they look after: they end first.
     _rounds: Rounds,
+    _asking: Asking,
     front: Front,
     shared: Arc<Shared>,
     ring: Arc<KeyRing>,
@@ -104,8 +106,11 @@ impl Relay {
             .map_err(|error| StartError(format!("no thread can be started: {error}")))?;
         let rounds = Rounds::start(Arc::clone(&shared), Arc::clone(&ring))
             .map_err(|error| StartError(format!("no thread can be started: {error}")))?;
+        let asking = Asking::start(Arc::clone(&shared))
+            .map_err(|error| StartError(format!("no thread can be started: {error}")))?;
         Ok(Relay {
             _rounds: rounds,
+            _asking: asking,
             front,
             shared,
             ring,

@@ -95,6 +95,10 @@ impl Session {
 
     /// Gives lines to the stores, as the rules have it. In a spoiled interval what finds no room is refused at once.
     pub(crate) fn give(&mut self, lines: &[u8]) -> Vec<InvalidPoint> {
+        if self.shared.behind.is_wrong() {
+            self.refuse_lines(lines);
+            return Vec::new();
+        }
         self.settings = self.shared.settings.now();
         self.shared.metrics.came(lines);
         let (mut bad, mut filtered) = (Vec::new(), Vec::new());
@@ -146,6 +150,14 @@ impl Session {
         add(&self.shared.counts.refused, refused);
         add(&self.peer.refused, refused);
         self.owing_since = None;
+        self.is_spoiled = true;
+    }
+
+    /// Refuses lines that no store is given.
+    fn refuse_lines(&mut self, lines: &[u8]) {
+        let refused = memchr::memchr_iter(b'\n', lines).count() as u64;
+        add(&self.shared.counts.refused, refused);
+        add(&self.peer.refused, refused);
         self.is_spoiled = true;
     }
 

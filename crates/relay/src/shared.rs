@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::counts::Counts;
+use crate::loops::Behind;
 use crate::peers::Peers;
 use crate::settings::{Current, Settings};
 use crate::stores::Store;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Current,
     pub(crate) peers: Peers,
     pub(crate) metrics: Talkers,
+    pub(crate) behind: Behind,
     pub(crate) limits: potsdb_front::Limits,
     pub(crate) counts: Counts,
     pub(crate) started: Instant,
@@ -64,6 +66,7 @@ impl Shared {
             stores,
             legal,
             settings: Current::new(settings),
+            behind: Behind::default(),
             peers: Peers::default(),
             metrics: Talkers::default(),
             limits,
@@ -94,7 +97,7 @@ impl Shared {
     /// Whether it can take lines and say that they are safe.
     pub(crate) fn is_ready(&self) -> bool {
         let mut stores = self.stores.iter().filter(|store| store.is_waited_for());
-        self.is_serving() && stores.all(|store| store.why_not_ready().is_none())
+        self.is_serving() && !self.behind.is_wrong() && stores.all(|store| store.why_not_ready().is_none())
     }
 
     /// The loop that serves connections turns.

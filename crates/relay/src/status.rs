@@ -77,6 +77,9 @@ pub(crate) fn why_not_ready(shared: &Shared) -> String {
     if !shared.is_serving() {
         return "stopping".into();
     }
+    if shared.behind.is_wrong() {
+        return "points would go in a loop, or through too many relays".into();
+    }
     let stores = shared.stores.iter().filter(|store| store.is_waited_for());
     let why = stores.filter_map(|store| Some(format!("{}: {}", store.name, store.why_not_ready()?)));
     why.collect::<Vec<_>>().join("; ")

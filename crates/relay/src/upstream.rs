@@ -32,6 +32,9 @@ pub(crate) trait Upstream: Send + Sync + 'static {
     /// What an operator should hear, since this was asked last.
     fn reports(&self) -> Vec<Report>;
 
+    /// What its endpoints say of themselves over HTTP, whatever they are. Waits for them.
+    fn versions(&self) -> Vec<Vec<u8>>;
+
     /// Ends it, within this time.
     fn close(&self, timeout: Duration) -> Stats;
 }

@@ -1,15 +1,20 @@
 //! A client of one store as an upstream: positions, safety and its spool are the client's.
 
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use potsdb::binding::ClientBinding as _;
-use potsdb::{Client, Report, Stats};
+use potsdb::{Client, Endpoint, Report, Stats};
 
 use super::{Progress, Taken, Upstream};
 
 /// A client that waits for nothing.
 pub(crate) struct ClientUpstream(pub(crate) Client);
+
+/// How long an endpoint may take to say what it is, and how much it may say.
+const PATIENCE: Duration = Duration::from_secs(3);
+const LONGEST: u64 = 64 * 1024;
 
 impl Upstream for ClientUpstream {
     fn take(&self, lines: &[u8]) -> Taken {
@@ -48,6 +53,20 @@ impl Upstream for ClientUpstream {
 
     fn reports(&self) -> Vec<Report> {
         self.0.take_reports()
+    }
+
+    fn versions(&self) -> Vec<Vec<u8>> {
+        let of = |endpoint: &Endpoint| {
+            let address = self.0.check(endpoint, PATIENCE).ok()?;
+            let mut visit = self.0.visit(endpoint, address, PATIENCE).ok()?;
+            visit.request("GET", "/api/version", b"").ok()?;
+            let mut answer = Vec::new();
+            // One that goes on talking is no relay.
+            let _ = visit.take(LONGEST).read_to_end(&mut answer);
+            let body = memchr::memmem::find(&answer, b"\r\n\r\n")? + 4;
+            Some(answer.split_off(body))
+        };
+        self.0.endpoints().iter().filter_map(of).collect()
     }
 
     fn close(&self, timeout: Duration) -> Stats {

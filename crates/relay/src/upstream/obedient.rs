@@ -105,6 +105,10 @@ impl Upstream for Arc<Obedient> {
         Vec::new()
     }
 
+    fn versions(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
     fn close(&self, _: Duration) -> Stats {
         Stats::default()
     }

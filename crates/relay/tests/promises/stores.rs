@@ -2,7 +2,7 @@
 
 use potsdb_relay::{Config, Relay, Role, StoreUrl};
 
-use crate::world::{World, puts};
+use crate::world::{SOON, Sender, World, puts};
 
 #[test]
 fn every_store_and_every_mirror_gets_everything() {
@@ -43,6 +43,37 @@ fn a_mirror_that_is_down_delays_nobody_and_is_cut_and_counted() {
         "every line was taken or cut"
     );
     assert!(mirror.cut >= 9_000);
+}
+
+#[test]
+fn a_relay_that_forwards_to_itself_takes_nothing_and_says_why() {
+    let listening = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listening.local_addr().expect("an address");
+    let config = Config {
+        listen: Vec::new(),
+        stores: vec![StoreUrl {
+            url: format!("tsdb://{address}"),
+            role: Role::Store,
+        }],
+        ..Config::default()
+    };
+    let door = potsdb_relay::Door::inherited_tcp(listening);
+    let relay = Relay::start_with(config, vec![("its own".into(), door)]).expect("it starts");
+    let latest = std::time::Instant::now() + SOON;
+    let mut heard = relay.reports();
+    while !heard.iter().any(|words| words.contains("it forwards to itself")) {
+        assert!(std::time::Instant::now() < latest, "{heard:?} {}", relay.status());
+        std::thread::yield_now();
+        heard.extend(relay.reports());
+    }
+    let mut sender = Sender::of(address);
+    sender.say(puts("m", 5)).say("version\n");
+    assert_eq!(sender.version(), "put: Throttling exception: relay spool is full\n");
+    let status = relay.status();
+    assert_eq!(
+        (&status["ready"], &status["counts"]["refused"]),
+        (&false.into(), &5.into())
+    );
 }
 
 #[test]

@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class Served:
     """A server on a free port, and a connection to it."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, port: int = 0) -> None:
         potsdb = os.environ.get("POTSDB_COMMAND", str(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "debug/potsdb")))
-        self.process = subprocess.Popen([potsdb, "serve", "--json", "--port", "0", *options], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([potsdb, "serve", "--json", "--port", str(port), *options], stdout=subprocess.PIPE, text=True)
         self.port = json.loads(self.process.stdout.readline())["port"]
         self.url = f"http://127.0.0.1:{self.port}"
         self.peer = self.connect()

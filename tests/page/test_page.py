@@ -7,6 +7,7 @@ import socket
 import time
 
 import pytest
+from conftest import Served
 
 NOW = int(time.time())
 VIEWS = ("series", "refused", "findings", "connections", "faults")
@@ -386,3 +387,20 @@ def test_what_is_copied_is_what_it_says(browser, served):
     body = ways["curl"].split(" -d ")[1].strip("'")
     assert served.ask("/api/put?details", body, Content_Type="application/json")[1].startswith('{"success":1')
     assert served.close()["accepted"] == 2
+
+
+def test_a_server_that_was_started_again_is_followed_anew(browser, served):
+    served.put(f"before {NOW} 1 h=a", f"stays {NOW} 1 h=a")
+    tab = opened(browser, served)
+    tab.until(rows(2), "the rows")
+    tab.run("[...document.querySelectorAll('.row')].find((row) => row.innerText.includes('stays')).click()")
+    served.close()
+    tab.until("document.getElementById('link').dataset.state === 'away'", "it is told that the server is away")
+    again = Served(port=served.port)
+    try:
+        again.put(f"stays {NOW} 1 h=a", f"stays {NOW + 1} 2 h=a", f"after {NOW} 1 h=a")
+        shown = "[...document.querySelectorAll('.row:not([hidden]) .metric')].map((metric) => metric.innerText).join()"
+        tab.until(f"{shown} === 'after,stays'", "what the new one has, and nothing else")
+        tab.until("document.querySelector('#detail h2')?.innerText === 'stays' && document.querySelectorAll('#detail tbody tr').length === 2", "its chart")
+    finally:
+        again.close()

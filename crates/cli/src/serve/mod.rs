@@ -172,7 +172,8 @@ impl Serve {
         if json {
             output.json(&json!({ "url": url, "http": http, "port": address.port() }));
         } else {
-            output.say(format_args!("listening on {address}: {url} and {http}"));
+            let page = shown.words();
+            output.say(format_args!("listening on {address}: {url} and {http}{page}"));
         }
         shown.open(scheme, address, &base_path, output);
 

@@ -26,6 +26,14 @@ impl Shown {
         self.page.clone()
     }
 
+    /// What is said beside the URL, which a browser shows the page at.
+    pub(super) fn words(&self) -> &'static str {
+        match self.page {
+            Visitors::Nobody => "",
+            _ => " (in a browser: the page)",
+        }
+    }
+
     pub(super) fn opens_nothing(&self) -> bool {
         self.open && self.page == Visitors::Nobody
     }

@@ -142,7 +142,12 @@ function axisValue(value) {
 function beginDetail() {
   showNothing();
   viewers.push(() => {
-    if (detail.row && detail.row.isGone) hideDetail();
+    if (detail.row && detail.row.isGone) {
+      // After a new start of the server it may be there again.
+      const again = list.ordered.find((row) => isLive(row) && row.text === detail.row.text);
+      if (again) showDetail((list.chosen = again));
+      else hideDetail();
+    }
     if (detail.row) fetchPoints();
   });
 }

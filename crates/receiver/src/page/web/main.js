@@ -154,7 +154,10 @@ function start() {
   id("theme").addEventListener("click", nextTheme);
   id("clear").addEventListener("click", clearAll);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) showView(view.name); });
+  document.addEventListener("visibilitychange", () => {
+    followWhileSeen();
+    if (!document.hidden) showView(view.name);
+  });
   const wanted = location.hash.slice(1);
   showView(VIEWS.includes(wanted) ? wanted : "series");
   follow();

@@ -135,6 +135,7 @@ function take(part) {
 
 /** A stream begins, the first or after the server was away: all is told anew. */
 function begin(hello) {
+  model.rows.forEach((row) => { row.isGone = true; });
   Object.assign(model, {
     stream: hello.stream, server: hello.server, servers: hello.servers, most: hello.most, rows: [], fresh: [], gone: true, listed: 0,
     refused: [], collisions: [], connections: [], lines: [], isCaughtUp: false,
@@ -170,11 +171,25 @@ function isFaulty() {
 }
 
 /** Follows the server; the browser connects again by itself. */
+let source = null;
 function follow() {
-  const source = new EventSource("potsdb/page/stream");
+  source = new EventSource("potsdb/page/stream");
   source.onmessage = (event) => take(JSON.parse(event.data));
   source.onopen = () => linked("live");
   source.onerror = () => linked(source.readyState === EventSource.CLOSED ? "closed" : "away");
+}
+
+/** A tab that nobody looks at for long lets go: a browser has few connections for all its tabs. */
+const LEFT_ALONE = 600_000;
+let leftTimer = 0;
+function followWhileSeen() {
+  clearTimeout(leftTimer);
+  if (document.hidden) {
+    leftTimer = setTimeout(() => {
+      source.close();
+      linked("closed");
+    }, LEFT_ALONE);
+  } else if (source.readyState === EventSource.CLOSED) follow();
 }
 
 function linked(state) {

@@ -17,6 +17,8 @@ function beginRefused() {
     id("total-refused-box").classList.toggle("bad", total > 0);
     id("badge-refused").hidden = !total;
     say(id("badge-refused"), short(total));
+    const title = total ? `${short(total)} refused · potsdb serve` : "potsdb serve";
+    if (document.title !== title) document.title = title;
     if (viewIs("refused")) drawRefused(false);
   });
 }

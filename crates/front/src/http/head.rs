@@ -9,7 +9,7 @@ use crate::http::Parameters;
 pub struct Head {
     /// As it came: `GET`, `POST`.
     pub method: String,
-    /// As it came: path and parameters.
+    /// As it came, if it was UTF-8: path and parameters.
     pub target: String,
     /// The second number of its version: 0 or 1.
     pub minor: u8,
@@ -34,8 +34,27 @@ impl Head {
         }
     }
 
-    /// Reads a head and returns it with its length; `None` while there is more to come, an error if it is none.
+    /// Reads a head and returns it with its length; `None` while there is more to come, an error if it is none. A target that
+    /// is not UTF-8 is read as if it had been percent-encoded.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, httparse::Error> {
+        let line = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+        if str::from_utf8(line).is_ok() {
+            return Head::parse_utf8(bytes);
+        }
+        let mut encoded = Vec::with_capacity(bytes.len() + 2 * line.len());
+        for byte in line {
+            match byte {
+                0x80.. => encoded.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+                _ => encoded.push(*byte),
+            }
+        }
+        let longer = encoded.len() - line.len();
+        encoded.extend_from_slice(&bytes[line.len()..]);
+        let head = Head::parse_utf8(&encoded)?;
+        Ok(head.map(|(head, length)| (head, length - longer)))
+    }
+
+    fn parse_utf8(bytes: &[u8]) -> Result<Option<(Head, usize)>, httparse::Error> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut request = httparse::Request::new(&mut fields);
         let httparse::Status::Complete(length) = request.parse(bytes)? else {
@@ -123,5 +142,16 @@ mod tests {
         assert!(head.parameters().given("details") && head.expects());
         assert!(!head.keeps_alive() && !head.is_chunked());
         assert!(Head::parse(b"hello\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn a_target_that_is_not_utf8_is_a_target() {
+        let bytes = b"GET /api/\xC3x?m=s\xC3\xA4\x80 HTTP/1.1\r\nHost: \xFF\r\n\r\nbody";
+        for end in 0..bytes.len() - 4 {
+            assert!(matches!(Head::parse(&bytes[..end]), Ok(None)), "{end}");
+        }
+        let (head, length) = Head::parse(bytes).expect("a head").expect("a whole one");
+        assert_eq!((&bytes[length..], head.path()), (&b"body"[..], "/api/%C3x"));
+        assert_eq!(head.parameters().value("m"), Some("s\u{E4}\u{FFFD}"));
     }
 }

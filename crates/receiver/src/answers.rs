@@ -82,6 +82,10 @@ impl Complaint {
         Complaint::new(500, message)
     }
 
+    pub(crate) fn null_pointer() -> Complaint {
+        Complaint::internal("An internal null pointer exception was thrown")
+    }
+
     /// What the real server does and this one does not.
     pub(crate) fn left_out(what: &str) -> Complaint {
         Complaint::new(501, format!("{what} is not part of this development server"))

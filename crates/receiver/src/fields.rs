@@ -11,6 +11,9 @@
 //! A dash is a [`Mismatch`], which fails the whole body. Fields are set in the order in which they come, so that of a name
 //! that comes twice, or of two that mean the same, the later one counts. Read by every question that has a body.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use potsdb_wire::json::{Json, Tolerance, parse_with};
 
 use crate::answers::Complaint;
@@ -25,21 +28,41 @@ impl From<Mismatch> for Complaint {
     }
 }
 
+impl Mismatch {
+    /// As it is complained of where OpenTSDB does not say that it could not parse it.
+    pub(crate) fn bare(self) -> Complaint {
+        Complaint::internal(self.0)
+    }
+
+    /// As it is complained of where many are written at once.
+    pub(crate) fn twice(self) -> Complaint {
+        Complaint::bad_twice(self.0)
+    }
+}
+
 pub(crate) type Read<T> = Result<T, Mismatch>;
 
-/// The body as JSON; what follows the value is not looked at.
-pub(crate) fn body(bytes: &[u8]) -> Result<Json<'_>, Complaint> {
+/// The body as JSON; `null` is what Java stumbles over, and `wrong` what is said of one that is none.
+pub(crate) fn body(bytes: &[u8], wrong: impl Fn(Mismatch) -> Complaint) -> Result<Json<'_>, Complaint> {
     if bytes.is_empty() {
         let details = "Supply valid JSON formatted data in the body of your request";
         return Err(Complaint::bad("Missing message content").with(details));
     }
+    match parse(bytes).map_err(wrong)? {
+        Json::Null => Err(Complaint::null_pointer()),
+        json => Ok(json),
+    }
+}
+
+/// Bytes as JSON; what follows the value is not looked at.
+pub(crate) fn parse(bytes: &[u8]) -> Read<Json<'_>> {
     let tolerance = Tolerance {
         non_numbers: true,
         trailing: true,
         lone_surrogates: true,
     };
     parse_with(bytes, tolerance)
-        .map_err(|error| Complaint::unparsable(format!("com.fasterxml.jackson.core.JsonParseException: {error}")))
+        .map_err(|error| Mismatch(format!("com.fasterxml.jackson.core.JsonParseException: {error}")))
 }
 
 /// The fields of an object, in order; `class` is what it is to become.
@@ -127,11 +150,15 @@ pub(crate) fn map(json: &Json<'_>) -> Read<Option<Map>> {
         return Ok(None);
     }
     let mut read = Map::new();
+    let mut places: HashMap<_, usize> = HashMap::new();
     for (name, value) in object(json, "java.util.LinkedHashMap")? {
         let value = text(value)?;
-        match read.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) => *known = value,
-            None => read.push((name.to_string(), value)),
+        match places.entry(name) {
+            Entry::Occupied(place) => read[*place.get()].1 = value,
+            Entry::Vacant(place) => {
+                place.insert(read.len());
+                read.push((name.to_string(), value));
+            }
         }
     }
     Ok(Some(read))
@@ -146,6 +173,14 @@ fn out_of_range(digits: &str) -> Mismatch {
         "com.fasterxml.jackson.databind.JsonMappingException: Numeric value ({digits}) out of range of long \
          (-9223372036854775808 - 9223372036854775807)"
     ))
+}
+
+/// A field that a class has no place for; most pass over it, some do not.
+pub(crate) fn unrecognized<T>(class: &str, name: &str) -> Read<T> {
+    Err(Mismatch(format!(
+        "com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException: Unrecognized field \"{name}\" (class {class}), not \
+         marked as ignorable"
+    )))
 }
 
 pub(crate) fn mismatch(class: &str, json: &Json<'_>) -> Mismatch {

@@ -11,6 +11,7 @@ use potsdb_wire::json::{Json, parse};
 
 const TRANSCRIPT: &str = include_str!("reads_back/opentsdb.txt");
 const ORIGINS: &str = include_str!("reads_back/opentsdb-origins.txt");
+const BODIES: &str = include_str!("reads_back/opentsdb-bodies.txt");
 
 /// How an answer differs, the graver the larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +76,25 @@ fn pages_of_other_origins_are_told_what_opentsdb_tells_them() {
     };
     let (requests, _, wrong) = judged(ORIGINS, config);
     assert!(requests > 10 && wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn bodies_that_are_no_json_or_another_are_told_so_as_opentsdb_tells_them() {
+    let receiver = Receiver::start(Config::default()).expect("a free port");
+    let mut requests = 0;
+    for asked in played(BODIES, &receiver) {
+        requests += 1;
+        // What exactly is wrong is said in the words of two parsers.
+        let found = difference(&asked.expected, &asked.came);
+        assert!(
+            found <= Difference::Words,
+            "{}\n  expected {}\n  but came {}",
+            asked.request,
+            asked.expected,
+            asked.came
+        );
+    }
+    assert!(requests > 100, "{requests}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use potsdb_wire::json::{Json, write_string};
 use tokio::sync::Semaphore;
 
 use crate::answers::{self, Complaint};
-use crate::fields;
+use crate::fields::{self, Mismatch};
 use crate::json;
 use crate::query::aggregate::Aggregator;
 use crate::query::filter::FILTERS;
@@ -140,14 +140,15 @@ impl Question {
     }
 
     fn json(&self) -> Result<Json<'_>, Complaint> {
-        fields::body(&self.body)
+        fields::body(&self.body, Complaint::from)
     }
 
-    /// The body, if there is one.
-    fn json_if_any(&self) -> Result<Option<Json<'_>>, Complaint> {
+    /// The body, if there is one. Where it may be left out, OpenTSDB does not say that it could not parse it, only what the
+    /// parser says.
+    fn json_if_any(&self) -> Result<Option<Json<'_>>, Mismatch> {
         match self.body.is_empty() {
             true => Ok(None),
-            false => self.json().map(Some),
+            false => fields::parse(&self.body).map(Some),
         }
     }
 }
@@ -248,7 +249,8 @@ impl Held {
         }
         match asked.below.as_str() {
             "lookup" => {
-                let lookup = match asked.json_if_any()? {
+                let lookup = match asked.json_if_any().map_err(Mismatch::bare)? {
+                    Some(Json::Null) => return Err(Complaint::null_pointer()),
                     Some(body) => Lookup::from_json(&body)?,
                     None => Lookup::from_parameters(&asked.parameters)?,
                 };
@@ -272,15 +274,17 @@ impl Held {
         let is_put = asked.api_method == "PUT";
         if asked.below.ends_with("bulk") {
             return match asked.api_method.as_str() {
-                "POST" | "PUT" => notes.put_all(&asked.json()?, is_put).map(Reply::json),
+                "POST" | "PUT" => notes
+                    .put_all(&fields::body(&asked.body, Mismatch::twice)?, is_put)
+                    .map(Reply::json),
                 "DELETE" => {
-                    let body = asked.json_if_any()?;
+                    let body = asked.json_if_any().map_err(Mismatch::twice)?;
                     notes.delete_all(parameters, body.as_ref(), asked.now).map(Reply::json)
                 }
                 _ => Err(Complaint::method(&asked.method)),
             };
         }
-        let body = asked.json_if_any()?;
+        let body = asked.json_if_any().map_err(Mismatch::bare)?;
         match asked.api_method.as_str() {
             "GET" if asked.endpoint == "annotations" => notes.get_all(parameters, asked.now).map(Reply::json),
             "GET" => notes.get(parameters, body.as_ref()).map(Reply::json),

@@ -15,7 +15,7 @@ impl Query {
     /// Reads a POST body; `arrays` is the one option that stays in the URL.
     pub(crate) fn from_json(body: &Json<'_>, arrays: bool, now: i64) -> Result<Query, Complaint> {
         if *body == Json::Null {
-            return Err(null_pointer());
+            return Err(Complaint::null_pointer());
         }
         let mut query = Query {
             arrays,
@@ -42,7 +42,7 @@ impl Query {
                 _ => {}
             }
         }
-        let parts = parts.ok_or_else(null_pointer)?;
+        let parts = parts.ok_or_else(Complaint::null_pointer)?;
         if query.delete {
             // The real server deletes what it finds, whatever tsd.http.query.allow_delete says.
             return Err(Complaint::left_out("the field 'delete' of a query"));
@@ -52,10 +52,6 @@ impl Query {
         query.check(now)?;
         Ok(query)
     }
-}
-
-fn null_pointer() -> Complaint {
-    Complaint::internal("An internal null pointer exception was thrown")
 }
 
 /// Read for its type alone.
@@ -160,12 +156,7 @@ fn rate(json: &Json<'_>) -> Read<Option<Rate>> {
             "resetValue" => rate.reset_value = fields::whole(json)?,
             "dropResets" => rate.drop_resets = fields::flag(json)?,
             // Of all that a query is made of, this alone takes no other fields.
-            other => {
-                return Err(Mismatch(format!(
-                    "com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException: Unrecognized field \"{other}\" (class \
-                     {class}), not marked as ignorable"
-                )));
-            }
+            other => return fields::unrecognized(class, other),
         }
     }
     Ok(Some(rate))
@@ -182,7 +173,7 @@ mod tests {
 
     fn read(part: &str) -> Result<Query, Complaint> {
         let text = format!(r#"{{"start":1,"end":"2","queries":[{{"aggregator":"sum","metric":"m",{part}}}]}}"#);
-        let body = fields::body(text.as_bytes())?;
+        let body = fields::body(text.as_bytes(), Complaint::from)?;
         Query::from_json(&body, false, 10_000)
     }
 

@@ -57,12 +57,13 @@ impl Last {
 
     pub(super) fn from_json(body: &Json<'_>) -> Result<Last, Complaint> {
         let mut last = Last::default();
-        for (name, json) in fields::object(body, "net.opentsdb.tsd.QueryRpc$LastPointQuery")? {
+        let class = "net.opentsdb.tsd.QueryRpc$LastPointQuery";
+        for (name, json) in fields::object(body, class)? {
             match name.as_ref() {
                 "resolveNames" => last.resolve = fields::flag(json)?,
                 "backScan" => last.back_scan = fields::int(json)?,
                 "queries" => last.parts = fields::list(json, part)?.unwrap_or_default(),
-                _ => {}
+                other => fields::unrecognized(class, other)?,
             }
         }
         Ok(last)
@@ -172,12 +173,13 @@ fn shown(text: &str) -> String {
 
 fn part(json: &Json<'_>) -> Read<Part> {
     let (mut metric, mut tags, mut tsuids) = (None, None, None);
-    for (name, json) in fields::object(json, "net.opentsdb.tsd.QueryRpc$LastPointSubQuery")? {
+    let class = "net.opentsdb.tsd.QueryRpc$LastPointSubQuery";
+    for (name, json) in fields::object(json, class)? {
         match name.as_ref() {
             "metric" => metric = fields::text(json)?,
             "tags" => tags = fields::map(json)?,
-            "tsuids" | "TSUIDs" => tsuids = fields::list(json, fields::text)?,
-            _ => {}
+            "tsuids" => tsuids = fields::list(json, fields::text)?,
+            other => return fields::unrecognized(class, other),
         }
     }
     let tsuids: Vec<String> = tsuids.into_iter().flatten().flatten().collect();

@@ -25,6 +25,8 @@ use crate::store::series::SeriesName;
 /// What is looked for.
 #[derive(Debug)]
 pub(super) struct Lookup {
+    /// Not looked at, but shown.
+    query: Option<String>,
     metric: Option<String>,
     /// None where they were not given at all, which the answer shows.
     tags: Option<Vec<Tag>>,
@@ -37,6 +39,7 @@ type Tag = (Option<String>, Option<String>);
 impl Default for Lookup {
     fn default() -> Lookup {
         Lookup {
+            query: None,
             metric: Some("*".into()),
             tags: None,
             limit: 25,
@@ -57,6 +60,7 @@ impl Lookup {
         let limit = parameters.value("limit").map_or(Ok(25), str::parse);
         let tags = tags.into_iter();
         Ok(Lookup {
+            query: None,
             metric: (!metric.is_empty()).then(|| metric.to_owned()),
             tags: Some(
                 tags.map(|(name, value)| (Some(name.into()), Some(value.into())))
@@ -69,17 +73,25 @@ impl Lookup {
 
     pub(super) fn from_json(body: &Json<'_>) -> Result<Lookup, Complaint> {
         // This one does not say that it could not parse it.
-        Lookup::read(body).map_err(|fields::Mismatch(words)| Complaint::internal(words))
+        Lookup::read(body).map_err(fields::Mismatch::bare)
     }
 
     fn read(body: &Json<'_>) -> Read<Lookup> {
         let mut lookup = Lookup::default();
+        if let Json::String(metric) = body {
+            lookup.metric = Some(metric.to_string());
+            return Ok(lookup);
+        }
         for (name, json) in fields::object(body, "net.opentsdb.search.SearchQuery")? {
             match name.as_ref() {
+                "type" => check_type(json)?,
+                "query" => lookup.query = fields::text(json)?,
                 "metric" => lookup.metric = fields::text(json)?,
                 "tags" => lookup.tags = fields::list(json, tag)?,
                 "limit" => lookup.limit = fields::int(json)?,
                 "startIndex" => lookup.start_index = fields::int(json)?,
+                "totalResults" => drop(fields::int(json)?),
+                "results" => drop(fields::list(json, |_| Ok(()))?),
                 "useMeta" => drop(fields::flag(json)?),
                 _ => {}
             }
@@ -138,9 +150,11 @@ impl Lookup {
 
     fn written(&self, found: &[(Tsuid, Arc<SeriesName>)]) -> Vec<u8> {
         let mut out = b"{\"type\":\"LOOKUP\"".to_vec();
-        if let Some(metric) = &self.metric {
-            out.extend_from_slice(b",\"metric\":");
-            write_string(metric, &mut out);
+        for (field, text) in [("query", &self.query), ("metric", &self.metric)] {
+            if let Some(text) = text {
+                out.extend_from_slice(format!(",\"{field}\":").as_bytes());
+                write_string(text, &mut out);
+            }
         }
         if let Some(tags) = &self.tags {
             let tags: Vec<String> = tags.iter().map(shown_tag).collect();
@@ -171,13 +185,33 @@ fn is_any(name: &str) -> bool {
     name == "*" || name.is_empty()
 }
 
+/// The path says what is looked for; a body that says something else must mean something.
+fn check_type(json: &Json<'_>) -> Read<()> {
+    let class = "net.opentsdb.search.SearchQuery$SearchType";
+    let is_place = |digits: &str| digits.parse().is_ok_and(|place: usize| place < TYPES.len());
+    match json {
+        Json::Null => Ok(()),
+        Json::String(text) if TYPES.contains(&text.as_ref()) || is_place(text) => Ok(()),
+        Json::Number(digits) if is_place(digits) => Ok(()),
+        Json::String(text) => Err(fields::Mismatch(format!(
+            "com.fasterxml.jackson.databind.exc.InvalidFormatException: Cannot deserialize value of type `{class}` from String \
+             \"{text}\": value not one of declared Enum instance names: [{}]",
+            TYPES.join(", ")
+        ))),
+        _ => Err(fields::mismatch(class, json)),
+    }
+}
+
+const TYPES: [&str; 6] = ["TSUIDS", "TSMETA", "UIDMETA", "LOOKUP", "TSMETA_SUMMARY", "ANNOTATION"];
+
 fn tag(json: &Json<'_>) -> Read<Tag> {
     let mut tag = (None, None);
-    for (name, json) in fields::object(json, "net.opentsdb.utils.Pair")? {
+    let class = "net.opentsdb.utils.Pair";
+    for (name, json) in fields::object(json, class)? {
         match name.as_ref() {
             "key" => tag.0 = fields::text(json)?,
             "value" => tag.1 = fields::text(json)?,
-            _ => {}
+            other => fields::unrecognized(class, other)?,
         }
     }
     Ok(tag)

@@ -49,7 +49,7 @@ impl Note {
     pub(super) fn asked(parameters: &Parameters, body: Option<&Json<'_>>) -> Result<Note, Complaint> {
         match body {
             // This one does not say that it could not parse it.
-            Some(body) => Note::read(body).map_err(|Mismatch(words)| Complaint::internal(words)),
+            Some(body) => Note::read(body).map_err(Mismatch::bare),
             None => Note::from_parameters(parameters),
         }
     }
@@ -200,9 +200,10 @@ impl Range {
         })
     }
 
-    pub(super) fn from_json(body: &Json<'_>) -> Result<Range, Complaint> {
+    pub(super) fn from_json(body: &Json<'_>) -> Read<Range> {
+        let class = "net.opentsdb.tsd.AnnotationRpc$AnnotationBulkDelete";
         let mut range = Range::default();
-        for (name, json) in fields::object(body, "net.opentsdb.tsd.AnnotationRpc$AnnotationBulkDelete")? {
+        for (name, json) in fields::object(body, class)? {
             match name.as_ref() {
                 "startTime" => range.start = fields::text(json)?,
                 "endTime" => range.end = fields::text(json)?,
@@ -211,7 +212,8 @@ impl Range {
                     let tsuids = fields::list(json, fields::text)?;
                     range.tsuids = tsuids.map(|tsuids| tsuids.into_iter().flatten().collect());
                 }
-                _ => {}
+                "totalDeleted" => drop(fields::whole(json)?),
+                other => fields::unrecognized(class, other)?,
             }
         }
         Ok(range)

@@ -100,7 +100,7 @@ impl Notes {
 
     /// Keeps several, and gives those back that say something.
     pub(super) fn put_all(&self, body: &Json<'_>, replaces: bool) -> Result<Vec<u8>, Complaint> {
-        let notes = fields::list(body, Note::read).map_err(|Mismatch(words)| Complaint::bad_twice(words))?;
+        let notes = fields::list(body, Note::read).map_err(Mismatch::twice)?;
         let kept = notes
             .unwrap_or_default()
             .into_iter()
@@ -159,7 +159,7 @@ impl Notes {
         now: i64,
     ) -> Result<Vec<u8>, Complaint> {
         let range = match body {
-            Some(body) => Range::from_json(body)?,
+            Some(body) => Range::from_json(body).map_err(Mismatch::twice)?,
             None => Range::from_parameters(parameters)?,
         };
         let start = range.start.filter(|start| !start.is_empty());

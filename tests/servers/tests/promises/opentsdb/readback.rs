@@ -41,6 +41,12 @@ fn says_what_was_recorded_when_it_is_read() {
 
 #[test]
 #[ignore = "needs java: scripts/test-servers runs it"]
+fn says_what_was_recorded_to_bodies_that_are_no_json_or_another() {
+    answers("opentsdb-bodies.txt", &[]);
+}
+
+#[test]
+#[ignore = "needs java: scripts/test-servers runs it"]
 fn says_what_was_recorded_to_pages_of_other_origins() {
     let origins = "http://grafana.example:3000,http://localhost:3000";
     answers(

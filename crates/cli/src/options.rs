@@ -10,7 +10,7 @@ use std::iter;
 use std::time::Duration;
 
 use clap::Args;
-use potsdb::binding::{self, BuilderBinding as _};
+use potsdb::binding::{self, BuilderBinding as _, ClientBinding as _};
 use potsdb::{Builder, Client, Endpoint, HostTag, Options, Overflow, Precision, Repeats};
 
 /// How long a subcommand waits for a server, unless `--timeout` says otherwise.
@@ -44,8 +44,12 @@ impl Destination {
     /// Makes a client of lines that have their own tags and times: they are taken as they are, unless an option says
     /// otherwise. An option that cannot mean anything for them is an error.
     pub(crate) fn open_for_lines(&self) -> anyhow::Result<Client> {
-        self.options
-            .open_for_lines(&self.server.or_default(), "on pipe", |builder| builder)
+        let client = self
+            .options
+            .open_for_lines(&self.server.or_default(), "on pipe", |builder| builder)?;
+        // Later they may be away for a while; at the start that is a mistake, and nothing would ever be delivered.
+        client.read_secrets().map_err(anyhow::Error::msg)?;
+        Ok(client)
     }
 }
 
@@ -95,9 +99,9 @@ pub(crate) fn with_scheme(url: &str) -> String {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of the client")]
 pub(crate) struct ClientOptions {
-    /// Any option of the client, repeatable; the last one wins
-    #[arg(short = 'o', long = "option", value_name = "NAME=VALUE", value_parser = named)]
-    options: Vec<(String, String)>,
+    /// Any option of the client; the last wins, tags and headers add up
+    #[arg(short = 'o', long = "option", value_name = "NAME=VALUE")]
+    options: Vec<String>,
 
     /// The kind of server, instead of detecting it: opentsdb, victoriametrics, influxdb, kairosdb; check fails if it is
     /// another kind
@@ -112,6 +116,7 @@ pub(crate) struct ClientOptions {
 impl ClientOptions {
     /// Sets what was given over what the builder has, and makes the client.
     pub(crate) fn open(&self, builder: Builder) -> anyhow::Result<Client> {
+        self.check()?;
         let client = self.set(builder).build().map_err(|error| match error.to_string() {
             words if words.starts_with("unknown option") && !words.contains("did you mean") => {
                 anyhow::anyhow!("{words}: `potsdb pipe --help` lists the options")
@@ -156,7 +161,18 @@ impl ClientOptions {
         let named = named
             .into_iter()
             .filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        named.chain(self.options.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        named.chain(self.options.iter().filter_map(|option| option.split_once('=')))
+    }
+
+    /// Whether all of them are NAME=VALUE. What stands where a name should may be a secret, so that only a name is repeated.
+    fn check(&self) -> anyhow::Result<()> {
+        let is_named = |option: &&String| option.split_once('=').is_none_or(|(name, _)| name.is_empty());
+        let Some(option) = self.options.iter().find(is_named) else {
+            return Ok(());
+        };
+        let known = potsdb::OPTIONS.iter().find(|known| option.starts_with(known.name));
+        let meant = known.map(|known| format!(" (is {}=VALUE meant?)", known.name));
+        anyhow::bail!("option -o: NAME=VALUE is expected{}", meant.unwrap_or_default());
     }
 
     /// Refuses options that were given and have no effect there, each with the reason. A URL may be many programs', and
@@ -177,8 +193,14 @@ impl ClientOptions {
                 builder = builder.set(name, value);
             }
         }
-        for (name, value) in &self.options {
-            builder = builder.set(name, value);
+        for (name, value) in self.options.iter().filter_map(|option| option.split_once('=')) {
+            // A list that is given twice is one list.
+            let all = || self.options.iter().filter_map(|option| option.split_once('='));
+            let all = all().filter(|(other, _)| *other == name).map(|(_, value)| value);
+            builder = match LISTS.iter().find(|(list, _)| *list == name) {
+                Some((_, between)) => builder.set(name, &all.collect::<Vec<_>>().join(between)),
+                None => builder.set(name, value),
+            };
         }
         builder
     }
@@ -267,7 +289,10 @@ const OF_TELNET: [(&str, &str); 2] = {
     [("settle", why), ("settle_bytes", why)]
 };
 
-/// Reads `name=value`: an option, or a tag.
+/// Options whose values are lists, and what stands between two of them.
+const LISTS: [(&str, &str); 2] = [("tags", ","), ("headers", "\n")];
+
+/// Reads `name=value`: a tag.
 pub(crate) fn named(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),

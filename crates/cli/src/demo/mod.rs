@@ -78,7 +78,7 @@ impl Demo {
         let endpoint = client.endpoints().first().context("a client has an endpoint")?.clone();
         let (events, signal) = mpsc::channel();
         let ended_by = Arc::new(AtomicI32::new(0));
-        signals::on_signal({
+        signals::on_signal_or_hangup({
             let ended_by = Arc::clone(&ended_by);
             move |_, signal| {
                 ended_by.store(signal, Ordering::Relaxed);

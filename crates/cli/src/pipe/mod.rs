@@ -75,7 +75,7 @@ impl Pipe {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
         let client = self.destination.open_for_lines()?;
         let (events, event) = mpsc::channel();
-        signals::on_signal({
+        signals::on_signal_or_hangup({
             let (events, client) = (events.clone(), client.clone());
             let grace = client.options().close_grace;
             move |count, signal| {

@@ -129,6 +129,10 @@ impl<R: BufRead> Read for Members<R> {
             if !skip_zeros(&mut rest)? {
                 return Ok(0);
             }
+            if rest.fill_buf()?.first() != Some(&GZIP_MAGIC[0]) {
+                let words = "the compressed data is whole, and something else follows that is left out";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, words));
+            }
             self.member = Some(GzDecoder::new(rest));
             self.at_start = true;
         }

@@ -156,7 +156,7 @@ impl Serve {
         let mut log = self.verbose.then(Log::new);
         let address = SocketAddr::new(self.listen, self.port);
         let (events, signal) = mpsc::channel();
-        signals::on_signal(move |_, _| {
+        signals::on_signal_or_hangup(move |_, _| {
             let _ = events.send(());
         })?;
         let base_path = self.settings.base_path.clone();

@@ -192,6 +192,64 @@ fn zeros_behind_a_gzip_member_are_no_part_of_it() {
 }
 
 #[test]
+fn something_else_behind_a_gzip_member_is_said_and_costs_no_line_of_it() {
+    let receiver = receiver();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("more.gz");
+    let member = zipped(b"m 1767225600 1 a=b\n");
+    std::fs::write(&file, [member, b"garbage".to_vec()].concat()).unwrap();
+    let ended = potsdb(&["pipe", "--url", &receiver.url(), file.to_str().unwrap()]).with_code(1);
+    assert!(
+        ended.err.contains("something else follows that is left out"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(receiver.counts().accepted, 1);
+}
+
+#[test]
+fn tags_that_are_given_twice_add_up_and_of_other_options_the_last_one_wins() {
+    let receiver = receiver();
+    let options = ["-o", "tags=c=1", "-o", "mps=1", "-o", "tags=d=2,e=3", "-o", "mps=0"];
+    let url = receiver.url();
+    let arguments = [&["pipe", "--url", &url], &options[..]].concat();
+    potsdb_fed(b"m 1767225600 1 a=b\n", &arguments).with_code(0);
+    let tags: Vec<_> = receiver
+        .points()
+        .into_iter()
+        .flat_map(|point| point.series.tags.clone())
+        .collect();
+    assert_eq!(tags.len(), 4, "{tags:?}");
+}
+
+#[test]
+fn options_that_mean_nothing_are_errors_and_none_repeats_a_secret() {
+    for (option, words) in [
+        ("auth:canary", "is auth=VALUE meant?"),
+        ("canary", "NAME=VALUE is expected"),
+        ("auth=", "option auth: "),
+        ("tags=,,,", "option tags: "),
+        ("tags=a=1,,b=2", "option tags: "),
+    ] {
+        for subcommand in [&["pipe"][..], &["send", "m", "1"]] {
+            let arguments = [subcommand, &["-o", option]].concat();
+            let ended = potsdb_fed(b"", &arguments).with_code(2);
+            assert!(ended.err.contains(words), "{option}: {}", ended.err);
+            assert!(!ended.err.contains("canary"), "{}", ended.err);
+        }
+    }
+}
+
+#[test]
+fn a_secret_that_is_not_there_when_a_pipe_starts_is_an_error_at_once() {
+    let receiver = receiver();
+    let arguments = ["pipe", "--url", &receiver.url(), "-o", "auth=line:@/nowhere/secret"];
+    let ended = potsdb_fed(b"m 1767225600 1 a=b\n", &arguments).with_code(2);
+    assert!(ended.err.contains("/nowhere/secret"), "{}", ended.err);
+    assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+}
+
+#[test]
 fn what_is_no_line_is_not_counted_and_what_can_mean_one_thing_only_is_rewritten() {
     let receiver = receiver();
     let input = "\u{feff}m 1356998400.123 1 h=a\n\n# comment\nm 1767225600 2 h=a h=a\n   \nbad\n";
@@ -316,6 +374,23 @@ fn sigterm_lets_everything_that_was_read_be_delivered() {
     assert!(!ended.err.contains("not delivered"), "{}", ended.err);
     assert_eq!(ended.json()["acknowledged"], 1000);
     assert_eq!(receiver.counts().accepted, 1000);
+}
+
+#[test]
+fn a_terminal_that_is_closed_lets_everything_that_was_read_be_delivered() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    if ignored.is_some_and(|mask| mask & 1 == 1) {
+        // Tests under `nohup`: a pipe leaves it ignored, too.
+        return;
+    }
+    let receiver = receiver();
+    let running = stuck(&receiver, &["-o", "close_grace=30s"]);
+    running.signal("HUP");
+    receiver.faults().resume();
+    let ended = running.wait().with_code(1); // for the bad line
+    assert_eq!(ended.json()["acknowledged"], 1000);
 }
 
 #[test]

@@ -26,6 +26,7 @@ use crate::face::client::Client;
 use crate::face::series::{IntoValue, Series};
 use crate::face::tags::Tags;
 use crate::net::check;
+use crate::net::files::Secrets;
 use crate::process::source::{Occasion, Source};
 use crate::queue::Sent;
 use crate::report::Report;
@@ -142,6 +143,13 @@ pub trait ClientBinding: sealed::Client {
     ///
     /// Of the connection, of TLS, or of a file that `auth`, `ca`, `cert` or `key` names.
     fn visit(&self, endpoint: &Endpoint, address: SocketAddr, timeout: Duration) -> io::Result<Visit>;
+
+    /// Reads the files that `auth`, `ca`, `cert` and `key` name, as every connection does.
+    ///
+    /// # Errors
+    ///
+    /// Which cannot be used, and why.
+    fn read_secrets(&self) -> Result<(), String>;
 }
 
 impl ClientBinding for Client {
@@ -217,6 +225,11 @@ impl ClientBinding for Client {
 
     fn visit(&self, endpoint: &Endpoint, address: SocketAddr, timeout: Duration) -> io::Result<Visit> {
         Visit::new(self.options(), endpoint, address, timeout)
+    }
+
+    fn read_secrets(&self) -> Result<(), String> {
+        let mut endpoints = self.endpoints().iter();
+        endpoints.try_for_each(|endpoint| Secrets::now(self.options(), endpoint).map(drop))
     }
 }
 

@@ -153,10 +153,16 @@ impl FromStr for Occasions {
                 .map(|range| {
                     let range = range.trim();
                     let number = |text: &str| text.parse::<u64>().map_err(|_| wanted());
-                    match range.split_once('-') {
-                        Some((first, "")) => Ok((number(first)?, u64::MAX)),
-                        Some((first, last)) => Ok((number(first)?, number(last)?)),
-                        None => Ok((number(range)?, number(range)?)),
+                    let (first, last) = match range.split_once('-') {
+                        Some((first, "")) => (number(first)?, u64::MAX),
+                        Some((first, last)) => (number(first)?, number(last)?),
+                        None => (number(range)?, number(range)?),
+                    };
+                    // They are counted from 1: anything else would never strike.
+                    if first == 0 || last < first {
+                        Err(wanted())
+                    } else {
+                        Ok((first, last))
                     }
                 })
                 .collect::<Result<_, _>>()
@@ -204,7 +210,9 @@ mod tests {
         assert_eq!(struck("1,3,5-6,9-"), [1, 3, 5, 6, 9, 10]);
         assert_eq!(struck("0%"), []);
         assert_eq!(struck("100%").len(), 10);
-        for wrong in ["often", "", "5%x", "101%", "-1%", "1-x", "5%:x", "NaN%"] {
+        for wrong in [
+            "often", "", "5%x", "101%", "-1%", "1-x", "5%:x", "NaN%", "0", "1,0", "7-3",
+        ] {
             assert!(wrong.parse::<Occasions>().is_err(), "{wrong}");
         }
     }

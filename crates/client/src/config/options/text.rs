@@ -232,11 +232,8 @@ pub(super) const NAMES: Form<Names> = Form {
 /// Never shown: it may be a secret.
 pub(super) const AUTH: Form<Option<Auth>> = Form {
     read: |text| {
-        if text.is_empty() {
-            Ok(None)
-        } else {
-            auth::parse(text).map(Some)
-        }
+        // An empty secret is a variable that nobody has set, and no wish to be let in without one.
+        auth::parse(text).map(Some)
     },
     show: |_| String::new(),
     check: |_| Ok(()),
@@ -340,8 +337,10 @@ fn tags(text: &str) -> Result<Vec<(String, String)>, String> {
         pair.split_once('=')
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
     };
-    text.split(',')
-        .filter(|pair| !pair.is_empty())
+    let pairs = (!text.is_empty()).then(|| text.split(','));
+    pairs
+        .into_iter()
+        .flatten()
         .map(pair)
         .collect::<Option<_>>()
         .ok_or_else(|| "k=v,k2=v2".to_owned())

@@ -339,8 +339,12 @@ def test_it_fits_a_phone(browser, served, width):
     tab.until("document.querySelectorAll('.row:not([hidden])').length > 5", "the rows")
     for view in VIEWS:
         tab.click(f"#tab-{view}")
+        if view == "connections":
+            tab.until("document.querySelector('.tail').innerText.includes('long.metric')", "the lines")
         assert tab.run("document.documentElement.scrollWidth") <= width, view
         assert tab.run(f"document.getElementById('view-{view}').scrollWidth") <= width, view
+        right = f"Math.max(...[...document.querySelectorAll('#view-{view} > *, .connections > *')].map((each) => each.getBoundingClientRect().right))"
+        assert tab.run(right) <= width, view
     tab.click("#tab-series")
     tab.click(".row")
     tab.until("document.querySelector('#detail h2')?.getBoundingClientRect().width > 100", "the series")

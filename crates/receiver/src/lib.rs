@@ -42,6 +42,7 @@
 //!   [`Wanted`]; [`Refused`] is a point that was not taken, in the server's words.
 //! - [`Point`] is what it stored, with how often it came; [`Counts`] is everything it counted.
 //! - [`Collision`] names a series that two connections write at the same time with other values.
+//! - [`Visitors`] may see the page that shows all this in a browser.
 //! - [`Happening`] is a connection or a refusal, for a log: [`Receiver::happenings`].
 //! - [`Faults`] and [`FaultSwitch`] make it reset connections, lose answers, throttle, restart; [`Offsets`] and
 //!   [`Occasions`] say when.

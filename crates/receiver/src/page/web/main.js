@@ -13,6 +13,7 @@ function showView(name, focuses) {
     tab.setAttribute("aria-selected", String(isIt));
     tab.tabIndex = isIt ? 0 : -1;
     if (isIt && focuses) tab.focus();
+    if (isIt) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   if (location.hash !== `#${name}`) history.replaceState(null, "", `#${name}`);
   ({ series: renderNow, refused: () => drawRefused(true), findings: () => { findings.lookedAt = 0; }, connections: () => { drawConnections(); drawLines(); },

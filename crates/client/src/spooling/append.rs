@@ -92,7 +92,7 @@ impl Spooling {
         engine.each(|held| {
             let range = held.lines.range();
             // Whoever waits for a sync does not wait for what has its verdict.
-            let wanted = self.always || !held.verdict_posted;
+            let wanted = (self.always || !held.verdict_posted) && range.end > self.secured;
             if wanted && range.start < upto && self.first_uncovered(range).is_some() && !held.lines.is_on_disk() {
                 lines.push(held.lines.clone());
             }

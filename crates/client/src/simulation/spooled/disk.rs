@@ -58,6 +58,11 @@ impl Writer {
         self.told.extend(self.executor.told());
     }
 
+    /// What each slot holds.
+    pub(super) fn stats(&self) -> impl Iterator<Item = potsdb_spool::Stats> {
+        self.executor.stats().into_iter().map(|(_, stats)| stats)
+    }
+
     pub(super) fn next(&self) -> Option<Duration> {
         if self.is_closed {
             return None;

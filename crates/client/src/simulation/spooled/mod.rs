@@ -28,6 +28,7 @@ use potsdb_spool::disk::simulated::{self, Call};
 use potsdb_spool::store::OpenError;
 use potsdb_spool::writer::Executor;
 
+mod cases;
 mod disk;
 mod server;
 

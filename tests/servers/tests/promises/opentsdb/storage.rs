@@ -125,6 +125,24 @@ fn no_point_is_missing_when_hbase_freezes_and_when_it_dies_over_telnet_while_poi
     assert!(stats.late_errors > 0, "its death took nothing: the test tests nothing");
 }
 
+/// As before, but what settles does so on disk, for want of memory.
+#[test]
+#[ignore = "needs java: scripts/test-servers runs it"]
+fn no_point_is_missing_when_hbase_dies_over_telnet_while_points_settle_in_the_spool() {
+    let folder = std::env::temp_dir().join(format!("potsdb-servers-spool-{}", std::process::id()));
+    let spool = folder.display().to_string();
+    let options = [
+        ("settle", "2m"),
+        ("settle_bytes", "64KiB"),
+        ("spool", spool.as_str()),
+        ("spool_free", "0"),
+    ];
+    let stats = hbase_frozen_and_killed(TELNET, &options);
+    std::fs::remove_dir_all(&folder).expect("the spool is there");
+    assert!(stats.late_errors > 0, "its death took nothing: the test tests nothing");
+    assert_eq!(stats.released_early, 0, "{stats:?}");
+}
+
 #[test]
 #[ignore = "needs java: scripts/test-servers runs it"]
 fn no_point_is_missing_when_hbase_freezes_and_when_it_dies_over_http() {

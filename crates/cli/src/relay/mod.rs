@@ -209,6 +209,7 @@ impl Relay {
         let (json, grace, drain) = (self.json, self.times.close_grace, self.times.drain);
         let signals = Signals::watch()?;
         let mut service = Service::new();
+        service::raise_descriptors();
         let inherited = service::inherited()?;
         let mut config = self.configured()?;
         if self.listen.is_empty() && !inherited.is_empty() {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use listenfd::ListenFd;
 use potsdb_relay::Door;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 
 /// The sockets that were opened for this process; which are Unix sockets is told by themselves.
@@ -79,4 +80,15 @@ impl Service {
 /// A manager that is gone is told nothing.
 fn say(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
+}
+
+/// Lets this process have as many descriptors as it may: a connection each.
+pub(super) fn raise_descriptors() {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limits.maximum,
+        ..limits
+    };
+    // What is not raised bounds the connections, and the front waits for those that end.
+    let _ = setrlimit(Resource::Nofile, raised);
 }

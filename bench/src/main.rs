@@ -41,12 +41,16 @@ fn main() {
             .map_or(default, |text| text.parse().expect("a number"))
     };
     match arguments.first().map(String::as_str) {
-        Some("reader") => reader::run(arguments.get(1).map_or("reads", String::as_str)),
+        Some("reader") => reader::run(
+            arguments.get(1).map_or("reads", String::as_str),
+            u16::try_from(number(2, 0)).expect("a port"),
+        ),
         Some("memory") => memory::run(number(1, 7), number(2, 1_000_000)),
         Some("instruments") => instruments::run(number(1, 7), number(2, 20_000_000)),
         Some("bridges") => bridges::run(number(1, 7), number(2, 5_000_000)),
         Some("wire") => wire::run(number(1, 7), number(2, 8_000_000)),
         Some("spool") => spool::run(number(1, 7), number(2, 4_000_000)),
+        Some("outage") => spool::outage(number(1, 6_000_000)),
         Some("threads") => threads::run(number(1, 7), number(2, 4_000_000)),
         Some("stalls") => stalls::run(number(1, 7), number(2, 900_000)),
         Some("endpoints") => endpoints::run(number(1, 7)),
@@ -67,7 +71,7 @@ fn main() {
         // One side alone, once: for counting its system calls, and for profiles.
         Some("send") => threads::once(number(1, 1), number(2, 1_000_000)),
         _ => panic!(
-            "potsdb-bench reader [reads|answers|http|stalls|datagrams] | memory | instruments | bridges | wire | spool | threads | stalls [ROUNDS [POINTS]] | endpoints [ROUNDS] | growth PLOT [PLACE [POINTS]] | beside [POINTS] | path [PATH [POINTS [PORT]]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
+            "potsdb-bench reader [reads|answers|http|stalls|datagrams] | memory | instruments | bridges | wire | spool | threads | stalls [ROUNDS [POINTS]] | endpoints [ROUNDS] | outage [POINTS] | growth PLOT [PLACE [POINTS]] | beside [POINTS] | path [PATH [POINTS [PORT]]] | burst [POINTS] | count [PATH] | send [THREADS [POINTS]]"
         ),
     }
 }

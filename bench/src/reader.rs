@@ -13,17 +13,17 @@ const ANSWER: &[u8] =
     b"net.opentsdb.tools 2.4.1 built at revision bench (READER)\nBuilt on 2026/01/01 00:00:00 +0000 by bench\n";
 
 /// Serves until its standard input ends; the first line on standard output is the port.
-pub(crate) fn run(manner: &str) {
+pub(crate) fn run(manner: &str, port: u16) {
     let port = if manner == "datagrams" {
         read_datagrams()
     } else {
-        listen(manner)
+        listen(manner, port)
     };
     println!("{port}");
     let _ = io::copy(&mut io::stdin(), &mut io::sink());
 }
 
-fn listen(manner: &str) -> u16 {
+fn listen(manner: &str, port: u16) -> u16 {
     let serve: fn(TcpStream) = match manner {
         "reads" => |connection| drain(connection, false),
         "answers" => |connection| drain(connection, true),
@@ -35,7 +35,7 @@ fn listen(manner: &str) -> u16 {
         },
         _ => panic!("reader {manner}: reads, answers, http, stalls or datagrams"),
     };
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("loopback has a free port");
     let port = listener.local_addr().expect("it is bound").port();
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
@@ -129,8 +129,13 @@ impl Reader {
 
     /// `reads`, `answers`, `http` or `stalls`.
     pub(crate) fn of(manner: &str) -> Reader {
+        Reader::at(manner, 0)
+    }
+
+    /// The same, at that port.
+    pub(crate) fn at(manner: &str, port: u16) -> Reader {
         let mut process = Command::new(std::env::current_exe().expect("this program has a path"))
-            .args(["reader", manner])
+            .args(["reader", manner, &port.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::figure;
 use crate::reader::Reader;
+use crate::resident;
 use crate::sending::{at, client, close, series};
 
 const MEASURE: &str = "Rust end to end, acknowledged, with a spool (1 000 points/s)";
@@ -37,6 +38,74 @@ pub(crate) fn run(rounds: u64, points: u64) {
             spooled(&format!("tsdb://{nowhere}"), points, &folder.0),
         );
     }
+}
+
+/// An outage of so many points, and its end: how much memory the program has, how fast the backlog goes to disk and to the
+/// server, and how long the next program takes to start with as much.
+pub(crate) fn outage(points: u64) {
+    const PLACE: &str = "An outage into the spool";
+    let folder = Folder::new(0);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let port = nobody.local_addr().expect("it is bound").port();
+    drop(nobody);
+    let open = || {
+        let client = potsdb::Client::builder(&format!("tsdb://127.0.0.1:{port}"))
+            .set("host_tag", "false")
+            .set("overflow", "block")
+            .set("backoff", "100ms..1s")
+            .set("spool_bytes", "32GiB")
+            .set("settle", "0")
+            .spool(folder.0.clone());
+        client.build().expect("the options are legal")
+    };
+    let client = open();
+    let idle = resident::now();
+    let started = Instant::now();
+    send(&client, points);
+    client.sync(Duration::from_secs(600)).expect("the disk takes it");
+    figure(
+        PLACE,
+        "thousands of points a second to disk",
+        thousands(points, started),
+    );
+    figure(
+        PLACE,
+        "MB above idle",
+        resident::now().saturating_sub(idle) as f64 / 1e6,
+    );
+    let bytes = client.stats().spool.map_or(0, |spool| spool.bytes);
+    figure(PLACE, "MB on disk", bytes as f64 / 1e6);
+    drop(client.close(Duration::from_secs(60)));
+    let started = Instant::now();
+    let client = open();
+    while client.stats().adopted < points {
+        std::thread::yield_now();
+    }
+    figure(
+        PLACE,
+        "seconds until the next program has found it all",
+        started.elapsed().as_secs_f64(),
+    );
+    let started = Instant::now();
+    let reader = Reader::at("answers", port);
+    let mut highest = idle;
+    while client.stats().acknowledged < points {
+        highest = highest.max(resident::now());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    figure(PLACE, "thousands of points a second back", thousands(points, started));
+    figure(
+        PLACE,
+        "MB above idle, while it goes back",
+        (highest - idle) as f64 / 1e6,
+    );
+    let stats = client.close(Duration::from_secs(60));
+    assert_eq!(
+        (stats.adopted, stats.acknowledged, stats.pending()),
+        (points, points, 0),
+        "{stats:?}"
+    );
+    drop(reader);
 }
 
 fn delivered(reader: &Reader, points: u64, spool: Option<(&Path, &str)>) -> f64 {

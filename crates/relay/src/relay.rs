@@ -11,6 +11,7 @@ use std::time::Duration;
 use potsdb::binding::BuilderBinding as _;
 use potsdb::{Builder, Client, HostTag, Options, Overflow, Repeats, Stats};
 use potsdb_front::{Door, Front, Where};
+use potsdb_spool::store_name;
 use potsdb_wire::Rules;
 use tokio::time::Instant;
 
@@ -33,6 +34,8 @@ pub struct Relay {
     front: Front,
     shared: Arc<Shared>,
     ring: Arc<KeyRing>,
+    /// The stores' folders in the spool.
+    folders: Vec<String>,
     /// What it was started with, or told since.
     config: Config,
 }
@@ -112,6 +115,7 @@ impl Relay {
             _rounds: rounds,
             _asking: asking,
             front,
+            folders: folders(&shared),
             shared,
             ring,
             config,
@@ -174,10 +178,18 @@ impl Relay {
     pub fn reports(&self) -> Vec<String> {
         let mut heard = self.shared.take_notes();
         for store in &*self.shared.stores {
-            let reports = store.upstream.reports().into_iter();
-            heard.extend(reports.map(|report| format!("{}: {report}", store.name)));
+            let reports = store.upstream.reports().into_iter().map(|report| report.to_string());
+            // Each client finds the others' folders beside its own, which is as it should be.
+            let reports = reports.filter(|words| !self.is_of_another(words));
+            heard.extend(reports.map(|words| format!("{}: {words}", store.name)));
         }
         heard
+    }
+
+    /// Whether a report is of a folder in the spool that is another store's of this relay.
+    fn is_of_another(&self, words: &str) -> bool {
+        let names = self.folders.iter().any(|folder| words.contains(folder.as_str()));
+        names && words.ends_with("is of another store, and left as it is")
     }
 
     /// Whether the loop that serves connections turns: it did since this was asked last, or within this time.
@@ -312,6 +324,12 @@ fn client(config: &Config, url: &str, role: Role) -> Result<Client, potsdb::Conf
         Role::Mirror => Overflow::DropOldest,
     };
     Builder::over(defaults, url, None).build()
+}
+
+/// The folders of all stores in the spool, but for those whose URL names another one.
+fn folders(shared: &Shared) -> Vec<String> {
+    let of = |store: &Arc<Store>| store_name(None, &store.name.split(',').collect::<Vec<_>>());
+    shared.stores.iter().map(of).collect()
 }
 
 /// Its endpoints, without options and secrets.

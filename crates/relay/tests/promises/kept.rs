@@ -77,6 +77,11 @@ fn each_store_has_a_folder_of_its_own_and_one_that_is_down_holds_up_nobody() {
         world.stores[0].counts().accepted == 5000
     });
     assert_eq!(std::fs::read_dir(folder.path()).expect("it is made").count(), 3);
+    let heard = world.relay.reports();
+    assert!(
+        !heard.iter().any(|words| words.contains("of another store")),
+        "{heard:?}"
+    );
     for up in &world.stores[1..] {
         up.faults().listen(true);
     }

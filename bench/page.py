@@ -3,7 +3,8 @@
     bench/page.py COMMAND [--rounds N] [--series N] [--points N]
 
 Sends points over one telnet connection as fast as they are taken, once with `--page off`, once with the page served and
-nobody looking, once with Chromium looking at it; prints the median ratios to the first. `--memory` instead fills a server
+nobody looking, once with Chromium looking at it; prints the median ratios to the first, of time and of the intake thread's
+processor time, which others on the machine disturb less. `--memory` instead fills a server
 with a million series and prints what it weighs, without and with the page open.
 """
 
@@ -46,6 +47,13 @@ class Server:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) // 1024
 
+    def worked(self) -> float:
+        """Seconds of a processor that the thread of all connections has had."""
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            if (task / "comm").read_text().strip() == "potsdb-front":
+                return int((task / "schedstat").read_text().split()[0]) / 1e9
+        raise LookupError("it has no such thread")
+
     def close(self) -> None:
         self.peer.close()
         self.process.terminate()
@@ -57,13 +65,13 @@ def block(second: int, series: int) -> bytes:
     return "".join(lines).encode()
 
 
-def took(server: Server, blocks: list[bytes]) -> float:
-    """Seconds of one pass of all blocks; their series are known already."""
-    began = time.perf_counter()
+def took(server: Server, blocks: list[bytes]) -> tuple[float, float]:
+    """Seconds of one pass of all blocks, and those of the thread's processor; their series are known already."""
+    began, worked = time.perf_counter(), server.worked()
     for each in blocks:
         server.send(each)
     server.answered()
-    return time.perf_counter() - began
+    return time.perf_counter() - began, server.worked() - worked
 
 
 def main() -> None:
@@ -90,20 +98,24 @@ def ratios(asked: argparse.Namespace, browser: str) -> None:
             took(server, blocks[:1])
         tab.open(f"http://127.0.0.1:{sides['open'].port}/")
         tab.until("document.querySelectorAll('.row:not([hidden])').length > 5", "the series are listed")
-        seconds: dict[str, list[float]] = {side: [] for side in sides}
+        passes: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
         for round_ in range(asked.rounds + 1):
             for side, server in sides.items():
                 one = took(server, blocks)
                 # The first round stores the points, the others find them stored.
                 if round_:
-                    seconds[side].append(one)
+                    passes[side].append(one)
         looked = tab.run("document.getElementById('link').dataset.state")
-        rates = {side: asked.points / statistics.median(each) for side, each in seconds.items()}
-        of_rounds = [statistics.median(a / b for a, b in zip(seconds["off"], seconds[side])) for side in ("served", "open")]
+        rates = {side: asked.points / statistics.median(time for time, _ in each) for side, each in passes.items()}
+
+        def beside_off(side: str, of: int) -> float:
+            return round(statistics.median(off[of] / one[of] for off, one in zip(passes["off"], passes[side])), 3)
+
         print(json.dumps({
             "series": asked.series, "points": asked.points, "rounds": asked.rounds, "the page is": looked,
             "points per second": {side: round(rate) for side, rate in rates.items()},
-            "served, beside off": round(of_rounds[0], 3), "open, beside off": round(of_rounds[1], 3),
+            "intake beside off": {side: beside_off(side, 0) for side in ("served", "open")},
+            "by the thread's processor time": {side: beside_off(side, 1) for side in ("served", "open")},
         }, indent=1))  # fmt: skip
     finally:
         chromium.close()

@@ -45,6 +45,53 @@ fn a_mirror_that_is_down_delays_nobody_and_is_cut_and_counted() {
     assert!(mirror.cut >= 9_000);
 }
 
+/// At random instants, while points come, are answered, refused by the store and sent again.
+#[test]
+fn the_ledger_of_each_store_adds_up_at_every_instant() {
+    let stores = [("", Role::Store), ("queue_points=1000", Role::Mirror)];
+    let world = World::with(&stores, |config| config.answer_timeout = SOON);
+    world.stores[0].faults().refuse_points(vec!["m3".into()]);
+    let address = world.address();
+    let senders: Vec<_> = (0..6)
+        .map(|number| {
+            std::thread::spawn(move || {
+                let mut sender = Sender::of(address);
+                for batch in 0..20 {
+                    sender
+                        .say(puts(&format!("m{}", (number + batch) % 6), 200))
+                        .say("version\n");
+                    assert_eq!(sender.version(), "");
+                }
+            })
+        })
+        .collect();
+    let mut looks = 0;
+    while !senders.iter().all(std::thread::JoinHandle::is_finished) || looks < 50 {
+        for store in world.relay.status()["stores"].as_array().expect("a list") {
+            let of = |name: &str| {
+                store["ledger"][name]
+                    .as_u64()
+                    .unwrap_or_else(|| panic!("{name} in {store}"))
+            };
+            let settled = of("acknowledged") + of("unconfirmed") + of("rejected");
+            let pending = of("queued") + of("in_flight") + of("spooled");
+            let dropped = store["dropped"].as_u64().expect("a number");
+            assert_eq!(of("accepted") + of("adopted"), settled + dropped + pending, "{store}");
+        }
+        looks += 1;
+    }
+    senders
+        .into_iter()
+        .for_each(|sender| sender.join().expect("it was answered"));
+    world.stores[0].faults().reset_all(0);
+    let ledger = world.stop();
+    let [store, mirror] = &ledger.stores[..] else {
+        panic!("two of them")
+    };
+    assert_eq!(store.stats.accepted, 24_000);
+    assert_eq!(mirror.stats.accepted + mirror.cut, 24_000);
+}
+
 #[test]
 fn a_relay_that_forwards_to_itself_takes_nothing_and_says_why() {
     let listening = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

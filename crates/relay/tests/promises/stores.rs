@@ -2,7 +2,7 @@
 
 use potsdb_relay::{Config, Relay, Role, StoreUrl};
 
-use crate::world::{SOON, Sender, World, puts};
+use crate::world::{ONE, SOON, Sender, World, puts};
 
 #[test]
 fn every_store_and_every_mirror_gets_everything() {
@@ -43,6 +43,34 @@ fn a_mirror_that_is_down_delays_nobody_and_is_cut_and_counted() {
         "every line was taken or cut"
     );
     assert!(mirror.cut >= 9_000);
+}
+
+#[test]
+fn a_relay_before_a_relay_is_a_relay() {
+    let site = World::new();
+    let store = |url: String| StoreUrl { url, role: Role::Store };
+    for scheme in ["tsdb", "http"] {
+        let host = World::with(ONE, |config| {
+            config.stores = vec![store(format!("{scheme}://{}", site.address()))];
+        });
+        let mut sender = host.connect();
+        sender.say(puts(&format!("{scheme}.m"), 1000)).say("version\n");
+        assert_eq!(sender.version(), "");
+        assert_eq!(site.stores[0].points_of(Some(&format!("{scheme}.m")), &[]).len(), 1000);
+        drop(sender);
+        // What the store behind the second one does not answer for, the first one does not.
+        site.stores[0].faults().stall_answers(true);
+        let mut sender = host.connect();
+        sender.say(puts(&format!("{scheme}.n"), 10)).say("version\n");
+        assert!(sender.version().starts_with("put: Throttling exception: "));
+        site.stores[0].faults().stall_answers(false);
+        host.until("all of it is answered for", |_| {
+            sender.say(puts(&format!("{scheme}.n"), 10)).say("version\n");
+            sender.version().is_empty()
+        });
+        let ledger = host.stop();
+        assert_eq!(ledger.stores[0].stats.dropped.total(), 0);
+    }
 }
 
 /// At random instants, while points come, are answered, refused by the store and sent again.

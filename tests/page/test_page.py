@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import statistics
 import time
 
 import pytest
@@ -151,22 +152,23 @@ def test_a_filter_over_a_hundred_thousand_series_answers_within_100_ms(browser, 
         assert int("".join(c for c in said.split(" of ")[0] if c.isdigit())) == matches, (text, said)
         times.append(took)
     print("filter over 100 000 series, ms:", [round(each) for each in times])
-    assert sorted(times)[len(times) // 2] < 100, times
+    assert statistics.median(times) < 100, times
     # And it is scrolled through without a stop: only the rows in sight are in the page.
-    longest = tab.run("""(async () => {
+    frames = tab.run("""(async () => {
         const rows = document.getElementById('rows');
-        let last = performance.now(), longest = 0;
+        let last = performance.now();
+        const frames = [];
         for (let step = 0; step < 60; step += 1) {
             rows.scrollTop = step * 50_000;
             await new Promise(requestAnimationFrame);
             const now = performance.now();
-            longest = Math.max(longest, now - last);
+            frames.push(now - last);
             last = now;
         }
-        return longest;
+        return frames;
     })()""")
-    print("longest frame while scrolling, ms:", round(longest))
-    assert longest < 250
+    print("frames while scrolling, ms:", round(statistics.median(frames)), "longest:", round(max(frames)))
+    assert statistics.median(frames) < 50 and max(frames) < 500
     assert tab.run("document.querySelectorAll('.row').length") < 100
     tab.run("document.getElementById('rows').scrollTop = 1e9")
     tab.until("[...document.querySelectorAll('.row:not([hidden])')].some((row) => row.innerText.includes('fleet.metric99'))", "the last one")

@@ -104,8 +104,8 @@ pub(crate) fn whole(json: &Json<'_>) -> Read<i64> {
         Json::Number(digits) if is_integer(digits) => digits.parse().map_err(|_| out_of_range(digits)),
         Json::Number(digits) => {
             let float: f64 = digits.parse().map_err(|_| out_of_range(digits))?;
-            // 2^63 is the first that is too large.
-            if float.is_nan() || float.abs() >= 9_223_372_036_854_775_808.0 {
+            // 2^63 is too large by one, but Java's comparison does not see that.
+            if float.is_nan() || float.abs() > 9_223_372_036_854_775_808.0 {
                 return Err(out_of_range(digits));
             }
             Ok(float as i64)

@@ -10,7 +10,9 @@ impl Parameters {
     /// Reads what follows the `?`.
     #[must_use]
     pub fn parse(query: &str) -> Parameters {
-        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        // Without a name before it a `=` is nothing.
+        let pairs = query.split('&').map(|pair| pair.trim_start_matches('='));
+        let pairs = pairs.filter(|pair| !pair.is_empty());
         let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         Parameters(pairs.map(|(name, value)| (decode(name), decode(value))).collect())
     }
@@ -79,11 +81,11 @@ mod tests {
 
     #[test]
     fn names_and_values_are_decoded() {
-        let parameters = Parameters::parse("details&m=sum%3Am%7Bh=%2A%7D&m=a+b&q=z%C3%BCrich&x=%zz%+1&&n=5");
+        let parameters = Parameters::parse("details&m=sum%3Am%7Bh=%2A%7D&m=a+b&q=z%C3%BCrich&x=%zz%+1&&n=5&==y=6&=");
         assert!(parameters.given("details") && !parameters.given("summary"));
         assert_eq!(parameters.all("m").collect::<Vec<_>>(), ["sum:m{h=*}", "a b"]);
         assert_eq!(parameters.value("q"), Some("zürich"));
         assert_eq!(parameters.value("x"), Some("%zz% 1"));
-        assert_eq!(parameters.number("n"), Some(5));
+        assert_eq!((parameters.number("n"), parameters.number("y")), (Some(5), Some(6)));
     }
 }

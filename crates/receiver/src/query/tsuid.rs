@@ -31,7 +31,11 @@ pub(super) fn read_all(texts: &[String]) -> Result<Vec<Tsuid>, Complaint> {
 
 /// Reads one; the error is what is wrong with its digits.
 pub(super) fn read(text: &str) -> Result<Tsuid, String> {
-    check(text)?;
+    // Of an odd number of digits behind the metric's the first is taken to be missing.
+    let (metric, tags) = text.split_at_checked(6).unwrap_or((text, ""));
+    let zero = if tags.len().is_multiple_of(2) { "" } else { "0" };
+    let text = format!("{metric}{zero}{tags}");
+    check(&text)?;
     let numbers: Vec<u32> = text
         .as_bytes()
         .chunks(6)
@@ -85,6 +89,8 @@ mod tests {
         assert_eq!((tsuid.metric, &*tsuid.tags), (1, &[(1, 10), (2, 5)][..]));
         assert_eq!(tsuid.text(), text);
         assert!(read("zz").is_err() && read("0").is_err());
+        let short = read("00000100001000001").expect("a TSUID");
+        assert_eq!(short.text(), "000001000001000001");
     }
 
     #[test]

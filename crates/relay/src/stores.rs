@@ -123,6 +123,10 @@ impl Store {
         self.safe.wake(safe);
         self.reached.wake(reached);
         self.turns.next();
+        // Whoever found no room is gone: the next one finds out. Nobody may come as long as it is said to be full.
+        if self.is_full() && self.turns.is_empty() {
+            self.is_full.store(false, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn cut(&self, lines: &[u8]) {
@@ -143,5 +147,27 @@ impl Store {
     /// Waits until everything below a position has its verdict.
     pub(crate) async fn reached(&self, upto: u64) {
         self.reached.wait(upto, || self.upstream.progress().reached).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::obedient::Obedient;
+
+    #[test]
+    fn a_store_is_full_as_long_as_somebody_waits_for_room() {
+        let upstream = Obedient::with_room(0);
+        let store = Store::new("s".into(), Role::Store, Box::new(Arc::clone(&upstream)));
+        store.take(b"a\n");
+        assert_eq!(store.why_not_ready().as_deref(), Some("no room"));
+        let peer = Peer::of(&potsdb_front::Peer::plain(([127, 0, 0, 1], 1).into()));
+        let turn = store.turns.join(peer);
+        let behind = store.turns.join(peer);
+        store.progressed();
+        assert!(turn.came() && store.is_full(), "another one waits");
+        drop((behind, turn));
+        store.progressed();
+        assert_eq!(store.why_not_ready(), None);
     }
 }

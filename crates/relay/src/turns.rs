@@ -66,6 +66,11 @@ impl<P: Copy + Eq + Hash> Turns<P> {
         }
     }
 
+    /// Whether nobody waits who has not been called.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().order.is_empty()
+    }
+
     /// Calls the next one, if there is one.
     pub(crate) fn next(&self) {
         let mut waiting = self.lock();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use potsdb_spool::ranges::Ranges;
-use potsdb_spool::{Command, Event, News, SlotId, Told};
+use potsdb_spool::{Command, Event, News, Refused, SlotId, Told};
 
 use super::append::Kind;
 use super::{ADOPT_EVERY, Spooling, report};
@@ -34,7 +34,11 @@ impl Spooling {
                 report(verdicts, Report::SpoolOff { why });
             }
             Told::Appended { tag, slot, first } => self.appended(tag, (slot, first)),
-            Told::Refused { tag, .. } => {
+            Told::Refused { tag, why, .. } => {
+                if why == Refused::Full {
+                    let why = "it is full, or its file system has no room for another segment".to_owned();
+                    report(verdicts, Report::SpoolOff { why });
+                }
                 let place = self.appending.iter().position(|appending| appending.tag == tag);
                 self.is_busy = false;
                 if let Some(appending) = place.and_then(|place| self.appending.remove(place)) {

@@ -99,6 +99,21 @@ fn e6_07_without_acked_lines_come_twice_and_none_is_lost() {
 }
 
 #[test]
+fn e6_07_an_acked_that_cannot_be_read_at_a_start_takes_nothing_from_what_comes_then() {
+    let mut bench = Bench::new();
+    bench.segments(&[3]);
+    bench.store.done(0, 3);
+    bench.pass(2);
+    assert_eq!(bench.store.stats().segments, 0);
+    bench.disk.fail(Call::Read, 0, 1, EIO);
+    bench.restart();
+    let first = bench.append(5).unwrap();
+    bench.sync();
+    bench.restart();
+    assert_eq!(bench.read(), [(first, 5)]);
+}
+
+#[test]
 fn e6_08_acked_ahead_of_the_data_starts_at_the_first_record_and_is_told() {
     let mut bench = Bench::new();
     bench.segments(&[3, 2]);

@@ -86,10 +86,12 @@ impl<D: Folder> Store<D> {
         read_last(&folder, &mut found)?;
         read_torn(&folder, &mut found)?;
         bound(&mut found);
-        let acked = folder
-            .open(NAME)
-            .and_then(|file| read_all(&file, 2 * acked::LONGEST))
-            .unwrap_or_default();
+        let acked = folder.open(NAME).and_then(|file| read_all(&file, 2 * acked::LONGEST));
+        // One that cannot be read now may say something of positions that are given out again: it is replaced before they are.
+        let is_unread = acked
+            .as_ref()
+            .is_err_and(|error| error.kind() != io::ErrorKind::NotFound);
+        let acked = acked.unwrap_or_default();
         let acked = acked::last(&acked);
         let kept = folder
             .folder(rejected::FOLDER)
@@ -125,6 +127,7 @@ impl<D: Folder> Store<D> {
             events,
             options,
         };
+        store.acked.is_wrong = is_unread;
         store.take_over(found, acked);
         Ok(store)
     }

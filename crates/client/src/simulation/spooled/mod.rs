@@ -17,6 +17,7 @@
 //! 5. Nothing is on the server that was not sent.
 //! 6. The disk never holds more than `spool_bytes`.
 //! 7. The worker rests, a close ends in its time, and when everything works all is delivered within minutes.
+//! 8. Once the disk works, a sync returns within seconds; once the server works, too, a flush within two minutes.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -364,6 +365,29 @@ impl Run {
         Ok(stats.spooled)
     }
 
+    /// The disk works again, and then the server: nothing is waited for in vain.
+    fn calm(&mut self, life: &mut Life) -> Law {
+        self.note(|| "the disk works".to_owned());
+        self.disk.mend();
+        life.writer.lock().expect("nobody panics with it").busy_until = self.now;
+        // A disk that failed is tried again after half a minute.
+        self.pass(life, self.now + Duration::from_secs(65))?;
+        let to = life.queue.sync_barrier();
+        self.pass(life, self.now + Duration::from_secs(5))?;
+        // A full spool may take no more, as the options say.
+        if !life.queue.is_safe(to) && self.disk.used() < self.options.spool_bytes as u64 / 2 {
+            return Err(format!("8, a sync to {to} does not return although the disk works"));
+        }
+        self.note(|| "the server works".to_owned());
+        self.server().is_down = false;
+        let to = life.queue.barrier();
+        self.pass(life, self.now + Duration::from_secs(120))?;
+        match life.queue.is_reached(to) {
+            true => Ok(()),
+            false => Err(format!("8, a flush to {to} does not return although all works")),
+        }
+    }
+
     fn kill(&mut self, life: Life) {
         let power = self.dice.chance(50);
         self.note(|| {
@@ -386,6 +410,9 @@ impl Run {
             let mut life = self.begin_life();
             for _ in 0..self.dice.below(30) {
                 self.step(&mut life)?;
+            }
+            if self.dice.chance(50) {
+                self.calm(&mut life)?;
             }
             match self.dice.chance(50) {
                 true => self.kill(life),

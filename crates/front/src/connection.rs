@@ -300,7 +300,8 @@ impl<B: Backend> Conversation<'_, B> {
                 &self.served.options,
             );
             congested = !self.session.answers() || !self.write(transport);
-            if self.telnet.replies.stops_reading() || !self.session.reads() {
+            let replies = &self.telnet.replies;
+            if replies.stops_reading() || replies.is_held_up() || !self.session.reads() {
                 break;
             }
         }

@@ -99,7 +99,12 @@ impl Replies {
 
     /// Whether lines that were read already can be taken: when half the answers have come, and not for each of them.
     pub(crate) fn has_room_again(&self) -> bool {
-        self.waiting <= self.bounds.waiting / 2 && self.len() < self.bounds.replies
+        self.waiting <= self.bounds.waiting / 2 && self.len() < self.bounds.replies && !self.is_held_up()
+    }
+
+    /// Whether as many refusals as may be unread stand behind an answer that is still to come: no writing helps.
+    pub(crate) fn is_held_up(&self) -> bool {
+        !self.behind.is_empty() && self.len() >= self.bounds.refusals
     }
 
     /// Bytes that are unread.

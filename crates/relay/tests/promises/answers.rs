@@ -38,6 +38,20 @@ fn a_store_that_does_not_answer_makes_the_answer_say_so_in_time_and_the_next_one
 }
 
 #[test]
+fn many_bad_lines_behind_an_answer_that_is_to_come_hold_up_nobody() {
+    let world = World::new();
+    world.stores[0].faults().stall_answers(true);
+    let mut sender = world.connect();
+    sender.say(puts("m", 1)).say("version\nput m nonsense\n".repeat(1_000));
+    let mut other = world.connect();
+    other.say("version\n");
+    assert_eq!(other.version(), "", "nothing stands before it");
+    for _ in 0..1_000 {
+        sender.version();
+    }
+}
+
+#[test]
 fn answers_stand_in_the_order_of_the_lines() {
     let world = World::new();
     let mut sender = world.connect();

@@ -40,6 +40,16 @@ impl Closing {
         }
     }
 
+    /// The client's deadline may have moved since.
+    fn hurry(&mut self, now: Duration, deadline: Duration) {
+        match self {
+            Closing::Not | Closing::Over => {}
+            Closing::Saving { until } | Closing::Syncing { until, .. } => *until = deadline.min(*until),
+            // The disk has a moment to end, whatever the deadline.
+            Closing::Ending { until } => *until = deadline.max(now + SAVES / 4).min(*until),
+        }
+    }
+
     pub(super) fn synced(&mut self, answered: u64) {
         if let Closing::Syncing { tag, synced, .. } = self {
             *synced |= *tag == answered;
@@ -91,8 +101,12 @@ impl Spooling {
         self.end(now, until);
     }
 
-    /// Goes on closing. `queue_is_empty`: nothing more comes from there.
-    pub(crate) fn close(&mut self, now: Duration, queue_is_empty: bool, tally: &mut Tally) {
+    /// Goes on closing, until the deadline at the latest, which may be another one than before. `queue_is_empty`: nothing more
+    /// comes from there.
+    pub(crate) fn close(&mut self, now: Duration, deadline: Option<Duration>, queue_is_empty: bool, tally: &mut Tally) {
+        if let Some(deadline) = deadline {
+            self.closing.hurry(now, deadline);
+        }
         if let Closing::Saving { until } = self.closing {
             let all = self.save_rest(now, tally) && queue_is_empty && self.appending.is_empty();
             if all || now >= until {

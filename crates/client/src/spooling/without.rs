@@ -140,7 +140,13 @@ impl Spooling {
         match self.0 {}
     }
 
-    pub(crate) fn close(&mut self, _now: Duration, _queue_is_empty: bool, _tally: &mut Tally) {
+    pub(crate) fn close(
+        &mut self,
+        _now: Duration,
+        _deadline: Option<Duration>,
+        _queue_is_empty: bool,
+        _tally: &mut Tally,
+    ) {
         match self.0 {}
     }
 }

@@ -350,6 +350,30 @@ fn a_wrong_option_is_an_error_that_names_it_however_it_is_given() {
     }
 }
 
+#[test]
+fn a_close_ends_in_time_and_counts_what_a_spool_without_room_did_not_take() {
+    for millis in [0, 300] {
+        let (scratch, address) = (Scratch::new("spool"), nowhere());
+        let client = spooling(address, &scratch.0)
+            .set("spool_free", "1000000GiB")
+            .build()
+            .unwrap();
+        send(&client, 0, 15_000);
+        // As bindings close: in their own time first.
+        client.begin_close(Duration::MAX);
+        wait(&client, |stats| stats.queued == 0);
+        let begun = Instant::now();
+        let stats = client.close(Duration::from_millis(millis));
+        assert!(
+            begun.elapsed() < Duration::from_millis(millis + 1_000),
+            "{:?}",
+            begun.elapsed()
+        );
+        ended(&stats);
+        assert_eq!(stats.dropped.closed, 15_000, "{stats:?}");
+    }
+}
+
 /// Points that a program sends between two of its syncs.
 const BATCH: u64 = 50;
 

@@ -156,7 +156,7 @@ impl<N: Network> Driver<N> {
         {
             let verdicts = self.engine.verdicts();
             spooling.pass_on(self.now, verdicts);
-            spooling.close(self.now, queue_is_empty, &mut verdicts.tally);
+            spooling.close(self.now, deadline, queue_is_empty, &mut verdicts.tally);
             self.publisher.spooled(spooling.low());
         }
     }

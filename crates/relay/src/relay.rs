@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use potsdb::binding::BuilderBinding as _;
-use potsdb::{Builder, Client, HostTag, Options, Overflow, Repeats, Stats};
+use potsdb::{Ack, Builder, Client, HostTag, Options, Overflow, Repeats, Stats};
 use potsdb_front::{Door, Front, Where};
 use potsdb_spool::store_name;
 use potsdb_wire::Rules;
@@ -299,6 +299,9 @@ fn stores(config: &Config) -> Result<Stores, StartError> {
     for StoreUrl { url, role } in &config.stores {
         let said = |error: &dyn fmt::Display| StartError(format!("{} {}: {error}", role.name(), hidden(url)));
         let client = client(config, url, *role).map_err(|error| said(&error))?;
+        if let Some(rule) = voids(client.options(), config, *role) {
+            return Err(said(&rule));
+        }
         let of_client = Rules::new(client.options().names, client.options().max_tags);
         if *rules.get_or_insert_with(|| of_client.clone()) != of_client {
             return Err(said(&"names and max_tags have to be the same for all stores"));
@@ -310,6 +313,20 @@ fn stores(config: &Config) -> Result<Stores, StartError> {
         stores.push(Store::new(name, *role, Box::new(ClientUpstream(client))));
     }
     Ok((stores.into(), rules.unwrap_or_default()))
+}
+
+/// What of a store's options would make the relay's yes mean nothing.
+fn voids(options: &Options, config: &Config, role: Role) -> Option<&'static str> {
+    let is_store = role == Role::Store;
+    if options.spool != config.spool {
+        Some("option spool: the relay's own option says where the spool is")
+    } else if is_store && !matches!(options.overflow, Overflow::Block(_)) {
+        Some("option overflow: what was said yes to is not dropped; only a mirror may drop points")
+    } else if is_store && options.ack == Ack::None {
+        Some("option ack: without answers nothing is known to be safe")
+    } else {
+        None
+    }
 }
 
 /// A client of one store: lines are taken as they are, with their own tags and times.

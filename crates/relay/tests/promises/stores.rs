@@ -175,6 +175,14 @@ fn what_cannot_work_is_refused_at_the_start_in_words() {
         twice,
         "mirror tsdb://localhost: there are two of them, and they are one store"
     );
+    for (option, rule) in [
+        ("overflow=drop_oldest", "option overflow: "),
+        ("ack=none", "option ack: "),
+        ("spool=/x", "option spool: "),
+    ] {
+        let said = start(&[(&format!("tsdb://localhost?{option}"), Role::Store)]);
+        assert!(said.starts_with(&format!("store tsdb://localhost: {rule}")), "{said}");
+    }
     let rules = start(&[
         ("tsdb://a", Role::Store),
         ("tsdb://b?names=utf8&auth=line:secret", Role::Store),

@@ -24,11 +24,11 @@
 //!
 //! | defect | first seed | law, or test |
 //! |---|---|---|
-//! | a point on its way to disk counts as safe | 100 at most | 2 |
+//! | a point on its way to disk counts as safe | below 150 | 2 |
 //! | refused lines are forgotten | 2 | 8 |
 //! | a close does not wait for the sync | 95 | 2, 4 |
 //! | a flush does not wait for what is on disk | 11 | 3 |
-//! | adopted points are not counted | 18 at most | 1, the ledger |
+//! | adopted points are not counted | below 150 | 1, the ledger |
 //! | nothing wakes the worker to hand over | 18 | 7 |
 //! | what the engine holds gets no copy | none | `promises/spools.rs`, a sync covers what was written |
 //! | lines with a verdict are not written again from disk | none | `promises/spools.rs`, points that settle beyond memory |

@@ -112,7 +112,8 @@ pub struct Progress {
     /// Every point below has its verdict, or is in the spool and synced: as far as somebody asked by
     /// [`secure`](crate::Client::secure) or [`sync`](crate::Client::sync), and where there is a spool.
     pub safe: u64,
-    /// How many points were dropped so far. While it stays the same, no point was that became safe.
+    /// How many points were dropped so far. A safe point may still be dropped, from a full spool say; while this stays the
+    /// same, none was.
     pub given_up: u64,
 }
 

@@ -4,10 +4,8 @@
 use potsdb_wire::{Rules, SeriesText};
 
 use super::endpoint::{Endpoint, Scheme};
-use super::options::{Ack, Options, SpoolMode};
+use super::options::{Ack, Options};
 use crate::error::ConfigError;
-
-const NO_SPOOL: &str = "it has no effect without a spool: option spool";
 
 /// All endpoints lead to one store, and speak one protocol.
 pub(crate) fn check_endpoints(endpoints: &[Endpoint]) -> Result<Scheme, ConfigError> {
@@ -32,17 +30,41 @@ pub(crate) fn check_endpoints(endpoints: &[Endpoint]) -> Result<Scheme, ConfigEr
 
 /// The same for what is a default: it means nothing unless somebody asked for it by name.
 pub(crate) fn check_given(scheme: Scheme, given: &[String], options: &Options) -> Result<(), ConfigError> {
-    let of_spool = ["spool_mode", "spool_bytes", "spool_sync", "spool_free", "spool_name"];
-    if options.spool.is_none()
-        && let Some(name) = of_spool.iter().find(|name| given.iter().any(|given| given == *name))
-    {
-        return Err(ConfigError::option(name, NO_SPOOL));
-    }
+    check_spool(given, options)?;
     if options.gzip && given.iter().any(|name| name == "gzip") && !scheme.is_http() {
         let rule = format!("\"true\" has no effect over {scheme}: only http and https have bodies");
         return Err(ConfigError::option("gzip", rule));
     }
     Ok(())
+}
+
+/// A spool needs the feature, and its options need a spool.
+fn check_spool(given: &[String], options: &Options) -> Result<(), ConfigError> {
+    if options.spool.is_some() {
+        return match cfg!(feature = "spool") {
+            true => Ok(()),
+            false => {
+                let rule = "this build of potsdb is without its cargo feature \"spool\"";
+                Err(ConfigError::option("spool", rule))
+            }
+        };
+    }
+    let usual = Options::default();
+    let of_spool = [
+        ("spool_mode", options.spool_mode != usual.spool_mode),
+        ("spool_bytes", options.spool_bytes != usual.spool_bytes),
+        ("spool_sync", options.spool_sync != usual.spool_sync),
+        ("spool_free", options.spool_free != usual.spool_free),
+        ("spool_name", options.spool_name != usual.spool_name),
+    ];
+    let is_given = |name: &str| given.iter().any(|given| given == name);
+    match of_spool.iter().find(|(name, differs)| *differs || is_given(name)) {
+        Some((name, _)) => Err(ConfigError::option(
+            name,
+            "it has no effect without a spool: option spool",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Rejects options that have no effect with this scheme, so that no program relies on them.
@@ -92,20 +114,6 @@ pub(crate) fn check_wire(scheme: Scheme, options: &Options) -> Result<(), Config
     {
         let rule = format!("it has no effect over {scheme}: only tsdbs and https are encrypted");
         return Err(ConfigError::option(name, rule));
-    }
-    let spooling = [
-        ("spool_mode", options.spool_mode != SpoolMode::Overflow),
-        ("spool_name", options.spool_name.is_some()),
-        ("spool_free", options.spool_free.is_some()),
-    ];
-    if options.spool.is_none()
-        && let Some((name, _)) = spooling.iter().find(|(_, given)| *given)
-    {
-        return Err(ConfigError::option(name, NO_SPOOL));
-    }
-    if options.spool.is_some() && cfg!(not(feature = "spool")) {
-        let rule = "this build of potsdb is without its cargo feature \"spool\"";
-        return Err(ConfigError::option("spool", rule));
     }
     match (&options.cert, &options.key) {
         (Some(_), None) => Err(ConfigError::option("key", "a client's certificate needs it")),

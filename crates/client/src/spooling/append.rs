@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use potsdb_spool::ranges::Ranges;
 use potsdb_spool::{Command, Payload, Tried};
 
 use super::{RESTS, Spooling};
@@ -86,7 +87,8 @@ impl Spooling {
         self.unsaved.is_empty()
     }
 
-    /// Puts a copy of everything that the engine holds below a position on disk; `false`: not all of it was taken.
+    /// Puts a copy of everything that the engine holds below a position on disk. Whether everything below it is on its way
+    /// there now.
     pub(crate) fn copy(&mut self, now: Duration, upto: u64, engine: &mut Engine) -> bool {
         let mut lines = Vec::new();
         engine.each(|held| {
@@ -97,9 +99,9 @@ impl Spooling {
                 lines.push(held.lines.clone());
             }
         });
-        let mut all = true;
+        let mut all = self.unsaved.is_empty();
         for lines in lines {
-            for (part, is_covered) in self.parts(lines) {
+            for (part, is_covered) in parts(lines, &self.covered) {
                 if is_covered {
                     continue;
                 }
@@ -116,7 +118,7 @@ impl Spooling {
 
     /// Lines that have their verdict, and that memory let go of.
     pub(super) fn keep(&mut self, now: Duration, lines: Lines) {
-        for (part, is_covered) in self.parts(lines) {
+        for (part, is_covered) in parts(lines, &self.covered) {
             let tried = self.wire;
             // The tally tells of points without a verdict alone.
             if !is_covered && let Err(part) = self.append(now, part, Kind::Kept, tried, &mut Tally::default()) {
@@ -127,7 +129,7 @@ impl Spooling {
 
     /// What the engine gave up at the client's end: the spool's from now on.
     pub(super) fn inherit(&mut self, lines: Lines, tally: &mut Tally) {
-        for (part, is_covered) in self.parts(lines) {
+        for (part, is_covered) in parts(lines, &self.covered) {
             self.backlog.hold(part.range());
             if is_covered {
                 tally.spooled += part.points();
@@ -138,11 +140,37 @@ impl Spooling {
         }
     }
 
+    /// The slot is another one: what was not safe in the old one is to be kept anew.
+    pub(super) fn save_again(&mut self, verdicts: &mut Verdicts) {
+        for (Appending { lines, kind, .. }, _) in std::mem::take(&mut self.unsynced) {
+            self.unsecure(lines.first());
+            if kind == Kind::Copy {
+                // The engine has it; the next pass finds it without a copy.
+                self.covered.remove(lines.range());
+                self.not_safe.remove(lines.range());
+                self.forget(lines.range());
+                continue;
+            }
+            // What was read meanwhile is on its way.
+            for (part, _) in parts(lines, self.backlog.unread())
+                .into_iter()
+                .filter(|(_, unread)| *unread)
+            {
+                verdicts.tally.unspooled += part.points();
+                self.backlog.keep_from_reading(part.range());
+                self.covered.remove(part.range());
+                self.forget(part.range());
+                self.unsaved.push_back(part);
+            }
+        }
+    }
+
     /// The disk did not take lines.
     pub(super) fn refused(&mut self, now: Duration, appending: Appending, verdicts: &mut Verdicts) {
         let Appending { lines, kind, .. } = appending;
         self.rests_until = now + RESTS;
         self.covered.remove(lines.range());
+        self.unsecure(lines.first());
         match kind {
             Kind::Only => {
                 verdicts.tally.unspooled += lines.points();
@@ -153,7 +181,6 @@ impl Spooling {
             Kind::Copy => {
                 self.over.remove(lines.range());
                 self.not_safe.remove(lines.range());
-                self.secured = self.secured.min(lines.first());
             }
             Kind::Kept => {
                 if self.over.remove(lines.range()) == 0 {
@@ -203,22 +230,22 @@ impl Spooling {
         self.appending.push_back(Appending { tag, lines, kind });
         Ok(())
     }
+}
 
-    /// Lines cut where they begin or cease to have a copy on disk; with each part, whether it has one.
-    fn parts(&self, mut lines: Lines) -> Vec<(Lines, bool)> {
-        let mut parts = Vec::new();
-        while lines.points() > 0 {
-            let range = lines.range();
-            let (end, is_covered) = match self.covered.first_within(range.clone()) {
-                Some(run) if run.start > range.start => (run.start, false),
-                Some(run) => (run.end, true),
-                None => (range.end, false),
-            };
-            let Some(part) = lines.split_front(usize::MAX, end - range.start) else {
-                break;
-            };
-            parts.push((part, is_covered));
-        }
-        parts
+/// Lines cut where they begin or cease to be among those positions; with each part, whether it is.
+fn parts(mut lines: Lines, among: &Ranges) -> Vec<(Lines, bool)> {
+    let mut parts = Vec::new();
+    while lines.points() > 0 {
+        let range = lines.range();
+        let (end, is_among) = match among.first_within(range.clone()) {
+            Some(run) if run.start > range.start => (run.start, false),
+            Some(run) => (run.end, true),
+            None => (range.end, false),
+        };
+        let Some(part) = lines.split_front(usize::MAX, end - range.start) else {
+            break;
+        };
+        parts.push((part, is_among));
     }
+    parts
 }

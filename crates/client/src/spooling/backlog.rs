@@ -118,6 +118,11 @@ impl Backlog {
         self.points.unread.insert(positions);
     }
 
+    /// Points without a verdict that are to be read.
+    pub(super) fn unread(&self) -> &Ranges {
+        &self.points.unread
+    }
+
     pub(super) fn keep_from_reading(&mut self, positions: Range<u64>) {
         self.points.unread.remove(positions);
     }
@@ -325,10 +330,10 @@ impl Spooling {
     }
 
     /// Whether the next lines are to come from here and not from the queue.
-    pub(crate) fn is_next(&self, queue_waits: bool) -> bool {
+    pub(crate) fn is_next(&self, queue_waits: impl FnOnce() -> bool) -> bool {
         let ready = !self.backlog.points.ready.is_empty();
-        let is_turn = !queue_waits || self.backlog.behind > 0;
-        self.closing.is_open() && (!self.unsaved.is_empty() || (ready && is_turn))
+        let is_turn = || self.backlog.behind > 0 || !queue_waits();
+        self.closing.is_open() && (!self.unsaved.is_empty() || (ready && is_turn()))
     }
 
     /// Gives the next lines within `bytes` and `points`: the engine has them from now on.

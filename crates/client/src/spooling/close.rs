@@ -76,8 +76,9 @@ impl Spooling {
         !self.closing.is_open()
     }
 
-    /// The client closes, until then if given. Whether the engine is to hand over what it has, for want of time.
-    pub(crate) fn is_due(&mut self, now: Duration, deadline: Option<Duration>) -> bool {
+    /// The client closes, at the deadline at the latest. Returns whether so little time is left that the engine is to hand over
+    /// what it has.
+    pub(crate) fn closes_by(&mut self, now: Duration, deadline: Option<Duration>) -> bool {
         let since = *self.closing_since.get_or_insert(now);
         self.due_at = deadline.map(|deadline| {
             let time = deadline.saturating_sub(since);
@@ -110,9 +111,7 @@ impl Spooling {
         if let Closing::Saving { until } = self.closing {
             let all = self.save_rest(now, tally) && queue_is_empty && self.appending.is_empty();
             if all || now >= until {
-                self.tags += 1;
-                let tag = self.tags;
-                self.send(Command::Sync { tag });
+                let tag = self.ask_for_sync();
                 self.closing = Closing::Syncing {
                     until,
                     tag,

@@ -92,8 +92,8 @@ pub(crate) struct Spooling {
     unsaved: VecDeque<Lines>,
     /// The same, of what has its verdict.
     unkept: VecDeque<Lines>,
-    /// Written, but not known to be synced, in that order.
-    unsynced: VecDeque<(Range<u64>, Place)>,
+    /// Written, but not known to be synced: the disk has them in memory, too.
+    unsynced: Vec<(Appending, Place)>,
     /// Positions of points without a verdict that somebody might take for safe too early.
     not_safe: Ranges,
     backlog: Backlog,
@@ -103,6 +103,8 @@ pub(crate) struct Spooling {
     wanted: Option<(u64, Duration)>,
     /// Everything below has a copy, or its verdict.
     secured: u64,
+    /// Up to where the disk was asked to sync soon.
+    hurried: u64,
     /// The next position then.
     mark: (u64, Duration),
     /// When the client began to close, and when the engine is to hand over what it has.
@@ -136,12 +138,13 @@ impl Spooling {
             over: Ranges::default(),
             unsaved: VecDeque::new(),
             unkept: VecDeque::new(),
-            unsynced: VecDeque::new(),
+            unsynced: Vec::new(),
             not_safe: Ranges::default(),
             backlog: Backlog::new(ADOPTED),
             is_draining: false,
             wanted: None,
             secured: 0,
+            hurried: 0,
             mark: (0, Duration::ZERO),
             closing_since: None,
             due_at: None,
@@ -229,11 +232,29 @@ impl Spooling {
     /// Everything below has a copy now, or is being appended.
     pub(crate) fn has_secured(&mut self, upto: u64) {
         self.secured = self.secured.max(upto);
-        if self.wanted.is_some() && !self.not_safe.is_empty() {
-            self.tags += 1;
-            let tag = self.tags;
-            self.send(Command::Sync { tag });
+    }
+
+    /// From here on not everything has a copy, after all.
+    fn unsecure(&mut self, from: u64) {
+        self.secured = self.secured.min(from);
+        self.hurried = self.hurried.min(from);
+    }
+
+    /// Somebody waits for everything below to be safe: what has been appended of it is synced soon.
+    pub(crate) fn hurry(&mut self, to: u64) {
+        let to = to.min(self.secured);
+        if to > self.hurried && !self.not_safe.is_empty() {
+            self.hurried = to;
+            self.ask_for_sync();
         }
+    }
+
+    /// Asks to be told when all that was appended is safe; returns the tag of the answer.
+    fn ask_for_sync(&mut self) -> u64 {
+        self.tags += 1;
+        let tag = self.tags;
+        self.send(Command::Sync { tag });
+        tag
     }
 
     /// Up to which position every point is safe, given what the engine holds.
@@ -298,9 +319,7 @@ impl Spooling {
         if self.covered.is_empty() {
             return;
         }
-        for ((slot, first), points) in self.journal.remove(positions.clone()) {
-            self.send(Command::Done { slot, first, points });
-        }
+        self.forget(positions.clone());
         for appending in &self.appending {
             let range = appending.lines.range();
             let both = range.start.max(positions.start)..range.end.min(positions.end);
@@ -310,6 +329,13 @@ impl Spooling {
         }
         self.covered.remove(positions.clone());
         self.not_safe.remove(positions);
+    }
+
+    /// What lies on disk of these points is of no more use.
+    fn forget(&mut self, positions: Range<u64>) {
+        for ((slot, first), points) in self.journal.remove(positions) {
+            self.send(Command::Done { slot, first, points });
+        }
     }
 
     /// Keeps lines that the server refused, for people.
@@ -331,7 +357,7 @@ impl Spooling {
     }
 }
 
-/// Notes a report, unless one of its kind waits already.
+/// Notes a report, unless the very same waits already.
 fn report(verdicts: &mut Verdicts, report: Report) {
     if !verdicts.reports.contains(&report) {
         verdicts.reports.push(report);

@@ -25,7 +25,6 @@ impl Spooling {
                 self.own = Some(slot);
                 self.off = None;
                 self.adopt(slot, stats.points, verdicts);
-                verdicts.tally.spool_damaged_bytes += stats.damaged_bytes;
                 self.adopt_at = Some(now);
             }
             Told::NotOpened { why } => {
@@ -89,26 +88,25 @@ impl Spooling {
         }
         self.journal.insert(positions.clone(), place);
         if appending.kind != Kind::Kept {
-            self.unsynced.push_back((positions.clone(), place));
+            self.unsynced.push((appending, place));
         }
         // Done with meanwhile.
         let over: Vec<_> = self.over.runs(positions.clone()).collect();
         self.over.remove(positions);
         for positions in over {
-            for ((slot, first), points) in self.journal.remove(positions) {
-                self.send(Command::Done { slot, first, points });
-            }
+            self.forget(positions);
         }
     }
 
     fn is_safe(&mut self, slot: SlotId, upto: u64) {
-        while let Some((positions, (of, at))) = self.unsynced.front()
-            && *of == slot
-            && at + (positions.end - positions.start) <= upto
-        {
-            self.not_safe.remove(positions.clone());
-            self.unsynced.pop_front();
-        }
+        let not_safe = &mut self.not_safe;
+        self.unsynced.retain(|(appending, (of, at))| {
+            let is_safe = *of == slot && at + appending.lines.points() <= upto;
+            if is_safe {
+                not_safe.remove(appending.lines.range());
+            }
+            !is_safe
+        });
     }
 
     fn adopt(&mut self, slot: SlotId, points: u64, verdicts: &mut Verdicts) {
@@ -131,9 +129,9 @@ impl Spooling {
                 verdicts.tally.dropped.spool_damaged += lost;
             }
             News::Moved(slot) => {
-                self.own = Some(slot);
-                // Those of the old slot that are not safe never will be there.
-                self.unsynced.clear();
+                // Whatever was wrong with the old one.
+                (self.own, self.off) = (Some(slot), None);
+                self.save_again(verdicts);
             }
             News::Slot(slot, event) => self.event(slot, event, verdicts),
             _ => {}
@@ -160,6 +158,8 @@ impl Spooling {
                     report(verdicts, Report::SpoolDamaged { bytes: 0, points });
                 }
             }
+            // One of an adopted slot says nothing of where lines go.
+            Event::Off { .. } | Event::On if self.own != Some(slot) => {}
             Event::Off { why } => {
                 self.off = Some(why.clone());
                 report(verdicts, Report::SpoolOff { why });
@@ -191,7 +191,7 @@ impl Spooling {
                 self.journal.remove(positions.clone());
                 self.covered.remove(positions.clone());
                 // The engine may have them, without a copy from now on.
-                self.secured = self.secured.min(positions.start);
+                self.unsecure(positions.start);
                 if held > 0 {
                     self.not_safe.remove(positions);
                 }

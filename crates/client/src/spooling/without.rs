@@ -56,6 +56,10 @@ impl Spooling {
         match self.0 {}
     }
 
+    pub(crate) fn hurry(&mut self, _to: u64) {
+        match self.0 {}
+    }
+
     pub(crate) fn safe(&self, _engine: &Engine) -> u64 {
         match self.0 {}
     }
@@ -96,7 +100,7 @@ impl Spooling {
         match self.0 {}
     }
 
-    pub(crate) fn is_next(&self, _queue_waits: bool) -> bool {
+    pub(crate) fn is_next(&self, _queue_waits: impl FnOnce() -> bool) -> bool {
         match self.0 {}
     }
 
@@ -128,7 +132,7 @@ impl Spooling {
         match self.0 {}
     }
 
-    pub(crate) fn is_due(&mut self, _now: Duration, _deadline: Option<Duration>) -> bool {
+    pub(crate) fn closes_by(&mut self, _now: Duration, _deadline: Option<Duration>) -> bool {
         match self.0 {}
     }
 

@@ -341,6 +341,10 @@ fn a_wrong_option_is_an_error_that_names_it_however_it_is_given() {
             "option spool_mode: it has no effect without a spool",
         ),
         (
+            plain().spool_sync(Duration::from_secs(5)),
+            "option spool_sync: it has no effect without a spool",
+        ),
+        (
             plain().set("spool_bytes", "1GiB"),
             "option spool_bytes: it has no effect without a spool",
         ),
@@ -348,6 +352,53 @@ fn a_wrong_option_is_an_error_that_names_it_however_it_is_given() {
         let error = builder.build().unwrap_err().to_string();
         assert!(error.starts_with(words), "{error}");
     }
+}
+
+#[test]
+fn a_sync_does_not_wait_for_the_next_sync_that_is_due_whatever_is_on_disk_already() {
+    let (scratch, address) = (Scratch::new("spool"), nowhere());
+    let client = spooling(address, &scratch.0)
+        .set("spool_mode", "always")
+        .set("spool_sync", "1h")
+        .build()
+        .unwrap();
+    send(&client, 0, 1_000);
+    wait(&client, |stats| {
+        stats.spool.as_ref().is_some_and(|spool| spool.unsynced > 34_000)
+    });
+    client.sync(LONG).unwrap();
+    client.close(LONG);
+}
+
+#[test]
+fn bytes_that_cannot_be_read_are_counted_once() {
+    let (scratch, address) = (Scratch::new("spool"), nowhere());
+    let client = spooling(address, &scratch.0).build().unwrap();
+    send(&client, 0, 1_000);
+    client.sync(LONG).unwrap();
+    client.close(LONG);
+    let slot = std::fs::read_dir(&scratch.0)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path()
+        .join("0");
+    let files = std::fs::read_dir(slot).unwrap().map(|entry| entry.unwrap().path());
+    let segment = files
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|extension| extension == "spool"))
+        .unwrap();
+    let mut file = std::fs::OpenOptions::new().append(true).open(segment).unwrap();
+    file.write_all(&[b'x'; 5_000]).unwrap();
+    let client = spooling(address, &scratch.0).build().unwrap();
+    let stats = wait(&client, |stats| stats.spool_damaged_bytes > 0 && stats.adopted == 1_000);
+    assert_eq!(
+        (stats.spool_damaged_bytes, stats.dropped.total()),
+        (5_000, 0),
+        "{stats:?}"
+    );
+    client.close(LONG);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What carries commands out on a spool. Time is an argument: the writer's thread gives it, or a simulation.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::disk::Folder;
@@ -16,8 +16,8 @@ pub struct Executor<D: Folder, O> {
     retry: Duration,
     /// Who waits for a sync, and up to where.
     waiting: VecDeque<(u64, SlotId, u64)>,
-    /// The last [`Told::Safe`].
-    safe: (SlotId, u64),
+    /// The last [`Told::Safe`] of each slot.
+    safe: BTreeMap<SlotId, u64>,
     told: Vec<Told>,
 }
 
@@ -29,7 +29,7 @@ impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Executor<D, O> 
             spool: None,
             retry: Duration::ZERO,
             waiting: VecDeque::new(),
-            safe: (SlotId(0), 0),
+            safe: BTreeMap::new(),
             told: Vec::new(),
         }
     }
@@ -44,7 +44,6 @@ impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Executor<D, O> 
                 let slot = spool.own();
                 let stats = spool.stats(slot).unwrap_or_default();
                 self.told.push(Told::Opened { slot, stats });
-                self.safe = (slot, spool.safe(slot).unwrap_or(0));
                 self.spool = Some(spool);
             }
             Err(error) => {
@@ -115,14 +114,13 @@ impl<D: Folder, O: FnMut(Moment) -> Result<Spool<D>, OpenError>> Executor<D, O> 
     pub fn told(&mut self) -> Vec<Told> {
         if let Some(spool) = &mut self.spool {
             self.told.extend(spool.news().into_iter().map(Told::News));
-            let own = spool.own();
-            let safe = (own, spool.safe(own).unwrap_or(0));
-            if safe != self.safe {
-                self.safe = safe;
-                self.told.push(Told::Safe {
-                    slot: safe.0,
-                    upto: safe.1,
-                });
+            let ids = spool.ids();
+            self.safe.retain(|slot, _| ids.contains(slot));
+            for slot in ids {
+                let upto = spool.safe(slot).unwrap_or(0);
+                if self.safe.insert(slot, upto) != Some(upto) {
+                    self.told.push(Told::Safe { slot, upto });
+                }
             }
             let told = &mut self.told;
             self.waiting.retain(|(tag, slot, upto)| {

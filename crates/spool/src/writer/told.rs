@@ -37,7 +37,8 @@ pub enum Told {
         /// Why.
         why: Refused,
     },
-    /// Every point of the own slot below a position is on disk and synced, or done with.
+    /// Every point of a slot below a position is on disk and synced, or done with. Told when it changes; of a slot that is
+    /// new, at once.
     Safe {
         /// The slot.
         slot: SlotId,

@@ -27,8 +27,7 @@ impl<N: Network> Driver<N> {
             return false;
         };
         spooling.read(self.now);
-        let queue_waits = self.queue.lock().queued() > 0;
-        if !spooling.is_next(queue_waits) {
+        if !spooling.is_next(|| self.queue.lock().queued() > 0) {
             return false;
         }
         let tally = &mut self.engine.verdicts().tally;
@@ -61,7 +60,7 @@ impl<N: Network> Driver<N> {
         let Some(spooling) = &self.spooling else { return false };
         let reads = self.engine.is_connected() && spooling.can_read(self.now);
         reads
-            || (wants && spooling.is_next(false))
+            || (wants && spooling.is_next(|| false))
             || (spooling.precautions_are_ready() && self.engine.wants_precautions().is_some())
     }
 
@@ -88,6 +87,9 @@ impl<N: Network> Driver<N> {
             }
         }
         if let Some(spooling) = &mut self.spooling {
+            if let Some(to) = wants {
+                spooling.hurry(to);
+            }
             self.publisher.spooled(spooling.low());
         }
     }
@@ -139,7 +141,7 @@ impl<N: Network> Driver<N> {
             Phase::Stopped | Phase::Abandoned => Some(self.now),
         };
         if !spooling.is_closing() {
-            let late = spooling.is_due(self.now, deadline);
+            let late = spooling.closes_by(self.now, deadline);
             if self.engine.is_done() {
                 spooling.finish(self.now, deadline);
             } else if late || self.engine.has_lost_all() {

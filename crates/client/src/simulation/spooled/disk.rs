@@ -13,6 +13,9 @@ use crate::spooling::Disk;
 /// Wall time at the virtual clock's zero, in milliseconds since 1970.
 const WALL: u64 = 1_767_225_600_000;
 
+/// Commands that may wait for it: few, so that it is often full.
+const MOST_COMMANDS: usize = 4;
+
 pub(super) type Open = Box<dyn FnMut(Moment) -> Result<Spool<simulated::Folder>, OpenError> + Send>;
 
 /// What carries commands out, and what it was asked for.
@@ -86,7 +89,8 @@ impl Handle {
 impl Disk for Handle {
     fn send(&mut self, command: Command) -> Result<(), Command> {
         let mut writer = self.writer();
-        let is_full = writer.commands.len() > 100 && matches!(command, Command::Append { .. } | Command::Reject { .. });
+        let is_full = writer.commands.len() >= MOST_COMMANDS
+            && matches!(command, Command::Append { .. } | Command::Reject { .. });
         if is_full || writer.is_closed {
             return Err(command);
         }

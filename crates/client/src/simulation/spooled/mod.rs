@@ -87,8 +87,10 @@ struct Run {
     now: Duration,
     /// Lines that were called safe, or lie before a flush that returned.
     must: BTreeSet<Vec<u8>>,
-    /// Points that lives dropped, and counted.
+    /// Points that lives dropped, and counted; of a server that forgets also those that had not settled at a close.
     dropped: u64,
+    /// The disk never fails in this history, and the server may forget what it has answered for.
+    server_forgets: bool,
     sent: u64,
     trace: Option<String>,
 }
@@ -106,6 +108,7 @@ impl Run {
             spool_bytes: dice.pick(&[2 << 20, 64 << 20]),
             spool_free: Some(0),
             settle: dice.pick(&[Duration::ZERO, Duration::from_secs(2), Duration::from_secs(300)]),
+            spool_sync: dice.pick(&[Duration::from_secs(1), Duration::from_secs(3_600)]),
             settle_bytes: 64 * 1024,
             backoff: (Duration::from_millis(100), Duration::from_secs(5)),
             ..Options::default()
@@ -113,9 +116,17 @@ impl Run {
         if dice.chance(30) {
             options.overflow = Overflow::DropNewest;
         }
-        let latency = dice.time(100, 200_000);
+        // What it may forget is then on disk, until it has settled.
+        let keeps = options.spool_mode == SpoolMode::Always && options.spool_bytes > 2 << 20;
+        let server_forgets = keeps && !options.settle.is_zero() && dice.chance(70);
         let server = Server {
-            latency,
+            latency: dice.time(100, 200_000),
+            takes: dice.size(100, 1 << 20),
+            forgets: if server_forgets {
+                options.settle / 3
+            } else {
+                Duration::ZERO
+            },
             ..Server::default()
         };
         Run {
@@ -125,6 +136,7 @@ impl Run {
             now: Duration::ZERO,
             must: BTreeSet::new(),
             dropped: 0,
+            server_forgets,
             sent: 0,
             trace: traced.then(|| format!("{options:?}\n")),
             options,
@@ -318,17 +330,15 @@ impl Run {
                 life.flushes.push(to);
             }
             7 => {
-                let mut server = self.server();
-                server.is_down = !server.is_down;
-                server.reset_all();
-                let is_down = server.is_down;
-                drop(server);
+                self.server().turn();
+                let is_down = self.server().is_down;
                 self.note(|| format!("the server is down: {is_down}"));
             }
             8 => {
                 self.note(|| "connections are reset".to_owned());
                 self.server().reset_all();
             }
+            9..=11 if self.server_forgets => {}
             9 => {
                 let hang = self.dice.time(1_000, 60_000_000);
                 self.note(|| format!("the disk hangs for {hang:?}"));
@@ -377,6 +387,9 @@ impl Run {
             return Err(format!("1, at the end: {stats:?}"));
         }
         self.dropped += stats.dropped.total();
+        if self.server_forgets {
+            self.dropped += stats.unsettled;
+        }
         // Nothing of it is missing, beyond what it dropped. What it had adopted and dropped is no line of its own.
         self.must.extend(life.lines);
         Ok(stats.spooled)
@@ -405,8 +418,12 @@ impl Run {
         }
     }
 
-    fn kill(&mut self, life: Life) {
-        let power = self.dice.chance(50);
+    fn kill(&mut self, mut life: Life) -> Law {
+        let power = !self.server_forgets && self.dice.chance(50);
+        if self.server_forgets {
+            // What has its verdict is on disk by then; nobody else has it, should the server forget it.
+            self.pass(&mut life, self.now + Duration::from_millis(100))?;
+        }
         self.note(|| {
             if power {
                 "the power is cut".to_owned()
@@ -420,6 +437,7 @@ impl Run {
             true => self.disk.cut_power(),
             false => self.disk.kill(),
         }
+        Ok(())
     }
 
     fn run(&mut self) -> Law {
@@ -432,7 +450,7 @@ impl Run {
                 self.calm(&mut life)?;
             }
             match self.dice.chance(50) {
-                true => self.kill(life),
+                true => self.kill(life)?,
                 false => _ = self.close(life)?,
             }
             self.server().connections.clear();

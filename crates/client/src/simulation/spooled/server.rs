@@ -1,6 +1,6 @@
 //! The server, which outlives every client, and a client's way to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -15,8 +15,14 @@ pub(super) struct Server {
     pub(super) is_down: bool,
     /// How long an answer takes.
     pub(super) latency: Duration,
+    /// Bytes that it takes at once, at most.
+    pub(super) takes: usize,
+    /// What it was given within this time before it goes down is lost, answered for or not.
+    pub(super) forgets: Duration,
     /// Each line it was given, and how often.
     pub(super) stored: BTreeMap<Vec<u8>, u32>,
+    /// When it was given what it may forget.
+    pub(super) fresh: VecDeque<(Duration, Vec<u8>)>,
     pub(super) connections: BTreeMap<usize, Connection>,
     pub(super) made: usize,
 }
@@ -25,8 +31,10 @@ pub(super) struct Server {
 pub(super) struct Connection {
     /// A line that is not whole.
     rest: Vec<u8>,
-    answers: Vec<(Duration, &'static [u8])>,
+    answers: VecDeque<(Duration, &'static [u8])>,
     is_reset: bool,
+    /// The client has ended its side.
+    is_ending: bool,
 }
 
 impl Server {
@@ -37,12 +45,37 @@ impl Server {
         while let Some(end) = memchr::memchr(b'\n', &connection.rest) {
             let line: Vec<u8> = connection.rest.drain(..=end).collect();
             if line == b"version\n" {
-                connection.answers.push((
+                connection.answers.push_back((
                     answer_at,
                     b"net.opentsdb.tools BuildData built at revision 1\nBuilt on x\n",
                 ));
             } else {
+                if !self.forgets.is_zero() {
+                    self.fresh.push_back((now, line.clone()));
+                }
                 *self.stored.entry(line).or_default() += 1;
+            }
+        }
+        let kept = now.saturating_sub(self.forgets);
+        while self.fresh.front().is_some_and(|(at, _)| *at < kept) {
+            self.fresh.pop_front();
+        }
+    }
+
+    /// It is killed, and forgets; or it is there again.
+    pub(super) fn turn(&mut self) {
+        self.is_down = !self.is_down;
+        self.reset_all();
+        if !self.is_down {
+            return;
+        }
+        for (_, line) in self.fresh.drain(..) {
+            let left = self.stored.get_mut(&line).map(|times| {
+                *times -= 1;
+                *times
+            });
+            if left == Some(0) {
+                self.stored.remove(&line);
             }
         }
     }
@@ -109,13 +142,14 @@ impl Network for Wire {
         if connection.is_reset {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        match connection.answers.first() {
+        match connection.answers.front() {
             Some((at, answer)) if *at <= now => {
-                buffer[..answer.len()].copy_from_slice(answer);
                 let length = answer.len();
-                connection.answers.remove(0);
+                buffer[..length].copy_from_slice(answer);
+                connection.answers.pop_front();
                 Ok(Incoming::Bytes(length))
             }
+            None if connection.is_ending => Ok(Incoming::End),
             _ => Ok(Incoming::Nothing),
         }
     }
@@ -130,7 +164,8 @@ impl Network for Wire {
         {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
+        let bytes: Vec<u8> = bytes.take(server.takes).collect();
         server.take(now, *connection, &bytes);
         Ok(bytes.len())
     }
@@ -138,7 +173,7 @@ impl Network for Wire {
     fn half_close(&mut self, connection: &mut usize) {
         // It reads to the end, and ends its own side.
         if let Some(connection) = self.server().connections.get_mut(connection) {
-            connection.is_reset |= connection.answers.is_empty();
+            connection.is_ending = true;
         }
     }
 

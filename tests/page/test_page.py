@@ -355,6 +355,32 @@ def test_it_fits_a_phone(browser, served, width):
     tab.until("getComputedStyle(document.getElementById('detail')).display === 'none'" if width < 860 else "true", "it is closed")
 
 
+def test_a_chart_that_is_gone_is_watched_no_more(browser, served):
+    served.put(*(f"web.m{number} {NOW} {number} h=a" for number in range(3)))
+    tab = browser.tab()
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source="""
+        window.watchers = new Set();
+        window.ResizeObserver = class extends ResizeObserver {
+            observe(element) { watchers.add(this); super.observe(element); }
+            disconnect() { watchers.delete(this); super.disconnect(); }
+        };""")
+    tab.open(served.url + "/")
+    tab.until(rows(3), "the rows")
+    counts = []
+    for turn in range(3):
+        for number in range(3):
+            tab.run(f"document.querySelectorAll('.row')[{number}].click()")
+            tab.until(f"document.querySelector('#detail h2').innerText === 'web.m{number}'", "its chart")
+        tab.press("t")
+        tab.press("Escape")
+        tab.until("!document.querySelector('#detail h2')", "it is closed")
+        for view in ("faults", "series"):
+            tab.click(f"#tab-{view}")
+        counts.append(tab.run("watchers.size"))
+    assert counts == [2, 2, 2], "the list, and the chart of what arrives"
+    assert tab.complaints() == []
+
+
 def test_what_is_perhaps_not_meant_is_found(browser, served):
     served.put(f"flips {NOW} 1 h=a", f"flips {NOW + 1} 1.5 h=a", f"late {NOW - 7200} 1 h=a", f"once {NOW} 1 id=17", f"shared {NOW} 1 h=a")
     with served.connect() as other:

@@ -38,7 +38,7 @@ function drawConnections() {
     if (one.by) refusals.set(one.by.number, (refusals.get(one.by.number) || 0) + 1);
   }
   const all = [...model.connections].sort((a, b) => Boolean(a.ended) - Boolean(b.ended) || b.number - a.number);
-  const scrolled = document.activeElement && tail.rows.contains(document.activeElement) ? document.activeElement.dataset.number : null;
+  const focused = tail.rows.contains(document.activeElement) ? document.activeElement.dataset.number : null;
   fill(tail.rows, all.map((one) => {
     const isChosen = one.number === tail.number;
     const number = refusals.get(one.number) || 0;
@@ -53,7 +53,7 @@ function drawConnections() {
         ? el(one.how === "closed" ? "span.state" : "span.state.bad", {}, `${one.how} after ${lasting(one.ended - one.opened)}`)
         : el("span.state.good", {}, "open")));
   }));
-  if (scrolled) tail.rows.querySelector(`[data-number="${Number(scrolled)}"]`)?.focus();
+  if (focused) tail.rows.querySelector(`[data-number="${Number(focused)}"]`)?.focus();
   say(tail.note, all.length ? "" : "Nobody has connected yet.");
 }
 

@@ -7,10 +7,9 @@ const isEncrypted = () => location.protocol === "https:";
 /** A word of a shell. */
 const shell = (text) => (/^[A-Za-z0-9_./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
-/** A text of Python or Rust: JSON's, but for what the two write otherwise. */
-const quoted = (text) => JSON.stringify(text).replace(/[\u007f-\uffff]/g, (unit) => unit);
-const python = (text) => quoted(text);
-const rust = (text) => quoted(text).replace(/\\u([0-9a-f]{4})/g, "\\u{$1}").replaceAll("\\b", "\\u{8}").replaceAll("\\f", "\\u{c}");
+/** A text of Python, which is JSON's, and of Rust, which writes some characters otherwise. */
+const python = (text) => JSON.stringify(text);
+const rust = (text) => JSON.stringify(text).replace(/\\u([0-9a-f]{4})/g, "\\u{$1}").replaceAll("\\b", "\\u{8}").replaceAll("\\f", "\\u{c}");
 
 const RESERVED = new Set("False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield metric value timestamp self".split(" "));
 
@@ -24,7 +23,7 @@ function keywords(tags) {
 }
 
 /** A number as JSON, Python and Rust have it; what is none as a text. */
-const literal = (value) => (/^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(value) ? value : quoted(value));
+const literal = (value) => (/^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(value) ? value : JSON.stringify(value));
 
 /** Each way by its name: a function of {metric, tags, value, timestamp}. */
 const WAYS = {

@@ -103,18 +103,17 @@ function drawChart(points) {
 /** A chart of lines over time, as wide as its place. */
 function plot(place, series, data, height, hooks) {
   place.replaceChildren();
+  const width = () => Math.max(place.clientWidth, 200);
+  const watcher = new ResizeObserver(() => chart.setSize({ width: width(), height }));
   const grid = { stroke: colour("line"), width: 1 };
   const axis = { stroke: colour("muted"), grid, ticks: { show: false }, font: "11px system-ui, sans-serif", size: 52 };
   const chart = new uPlot({
-    width: Math.max(place.clientWidth, 200), height, series: [{ label: "", value: (_, time) => (time == null ? "" : moment(time * 1000)) }, ...series], hooks,
+    width: width(), height, series: [{ label: "", value: (_, time) => (time == null ? "" : moment(time * 1000)) }, ...series],
+    hooks: { ...hooks, destroy: [() => watcher.disconnect()] },
     scales: { x: { time: true }, y: { range: (_, least, most) => yRange(least, most) } },
     axes: [{ ...axis, size: 28, grid: { show: false }, values: (_, times, __, ___, step) => times.map((time) => timeLabel(time, step)) }, { ...axis, values: (_, values) => values.map(axisValue) }],
     cursor: { points: { size: 7 }, y: false }, legend: { live: true, show: series.length > 1 || place.dataset.legend === "on" },
   }, data, place);
-  const watcher = new ResizeObserver(() => {
-    if (place.isConnected) chart.setSize({ width: Math.max(place.clientWidth, 200), height });
-    else watcher.disconnect();
-  });
   watcher.observe(place);
   return chart;
 }
@@ -148,6 +147,6 @@ function beginDetail() {
       if (again) showDetail((list.chosen = again));
       else hideDetail();
     }
-    if (detail.row) fetchPoints();
+    if (detail.row && viewIs("series")) fetchPoints();
   });
 }

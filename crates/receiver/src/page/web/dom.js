@@ -45,12 +45,12 @@ function spark(svg, values) {
     path.setAttribute("d", known.length ? "M94 10h2" : "");
     return;
   }
-  const least = Math.min(...known), range = Math.max(...known) - least || 1;
+  const least = Math.min(...known), range = Math.max(...known) - least;
   const step = 92 / (values.length - 1);
   let line = "", pen = "M";
   values.forEach((value, index) => {
     if (value == null) { pen = "M"; return; }
-    const y = known.every((each) => each === least) ? 10 : 17 - ((value - least) / range) * 14;
+    const y = range ? 17 - ((value - least) / range) * 14 : 10;
     line += `${pen}${(2 + index * step).toFixed(1)} ${y.toFixed(1)}`;
     pen = "L";
   });

@@ -1,6 +1,6 @@
 // Faults: the server misbehaves by click, beside a chart of what arrives meanwhile.
 
-const faults = { chart: null, controls: [] };
+const faults = { chart: null, last: null, controls: [] };
 
 /** A fault that lasts some seconds, and ends by itself: the page could not reach the server to end it. */
 const timed = (fault, name, about, isOn, left) => ({ fault, name, about, kind: "timed", isOn, left });
@@ -98,12 +98,14 @@ function showFaults() {
 }
 
 function drawArrivals() {
+  const last = model.history.at(-1);
+  if (faults.chart && last === faults.last) return;
+  faults.last = last;
   // What came before the first is not known.
   const history = model.history.slice(1);
   const data = [history.map((one) => one.now / 1000), ...["accepted", "refused", "throttled"].map((name) => history.map((one) => one[name]))];
   if (faults.chart) {
-    if (data[0].length !== faults.length || data[0].at(-1) !== faults.last) faults.chart.setData(data);
-    [faults.length, faults.last] = [data[0].length, data[0].at(-1)];
+    faults.chart.setData(data);
     return;
   }
   const line = (label, name) => ({ label, stroke: colour(name), width: 1.5, points: { show: false }, value: (_, value) => (value == null ? "" : `${short(value)}/s`) });

@@ -1,19 +1,22 @@
 // Findings: what is stored and perhaps not meant. Points that overwrote each other are the server's to find; the others are
 // looked for here, in the rows that are listed.
 
-const findings = { lookedAt: 0, state: "", groups: [] };
+const findings = { lookedAt: 0, isOld: true, state: "", groups: [] };
 const OFF = 60;
 const MOST_FOUND = 200;
 
 function beginFindings() {
   findings.body = el("div.findings");
   put(id("view-findings"), findings.body);
-  viewers.push(() => {
+  viewers.push((part) => {
     // All rows are looked at: seldom, and only as long as something changes.
+    findings.isOld ||= Boolean(part.hello || part.rows.length || part.collisions);
     const pause = viewIs("findings") ? 1500 : 5000;
-    if (performance.now() - findings.lookedAt < pause) return;
+    if (!findings.isOld || performance.now() - findings.lookedAt < pause) return;
     findings.lookedAt = performance.now();
     findings.groups = look();
+    // The list may not have got to all rows that came.
+    findings.isOld = model.fresh.length > 0 || model.gone;
     const serious = findings.groups.filter((group) => group.isSerious).reduce((sum, group) => sum + group.all, 0);
     id("badge-findings").hidden = !serious;
     say(id("badge-findings"), short(serious));
@@ -35,7 +38,7 @@ function look() {
       else values.set(key, new Set([value]));
     }
   }
-  const tags = [...values].map(([key, all]) => [key, all]).sort((a, b) => b[1].size - a[1].size).slice(0, 12);
+  const tags = [...values].sort((a, b) => b[1].size - a[1].size).slice(0, 12);
   return [
     {
       title: "Overwritten", isSerious: true, all: model.collisions.length,

@@ -16,7 +16,7 @@ function showView(name, focuses) {
     if (isIt) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   if (location.hash !== `#${name}`) history.replaceState(null, "", `#${name}`);
-  ({ series: renderNow, refused: () => drawRefused(true), findings: () => { findings.lookedAt = 0; }, connections: () => { drawConnections(); drawLines(); },
+  ({ series: renderNow, refused: () => drawRefused(true), findings: () => { findings.isOld = true; findings.lookedAt = 0; }, connections: () => { drawConnections(); drawLines(); },
     faults: () => { redrawFaults(); } })[name]();
   wish();
 }

@@ -15,6 +15,10 @@ const model = {
   fresh: [],
   gone: false,
   listed: 0,
+  /** How many rows there ever were: each has its number as its `order`. */
+  made: 0,
+  /** All that was there when the stream began has been told. */
+  isCaughtUp: false,
   /** Latest last, at most `MOST_REFUSED`. */
   refused: [],
   collisions: [],
@@ -22,7 +26,7 @@ const model = {
   open: 0,
   lines: [],
   faults: null,
-  /** Each second or so: {at, accepted, refused, throttled, open, faulty}. */
+  /** Each second or so: {now, counts, accepted, refused, throttled, faulty}. */
   history: [],
   rate: 0,
 };
@@ -73,7 +77,7 @@ function newRow(slot, name) {
     slot, name, metric: name[0], tags, tagText,
     text: `${name[0]} ${tagText}`.toLowerCase(),
     value: "", timestamp: 0, seen: 0, came: 0, points: 0, flips: 0,
-    rate: null, base: null, values: null, shownSince: 0, isGone: false, order: model.all = (model.all || 0) + 1,
+    rate: null, base: null, values: null, shownSince: 0, isGone: false, order: (model.made += 1),
   };
   model.rows[slot] = row;
   return row;
@@ -156,7 +160,7 @@ function takeCounts(part) {
   model.history.push({
     now, counts,
     accepted: rate("accepted"), refused: rate("refused"), throttled: rate("throttled") + rate("discarded"),
-    requests: rate("requests"), open: counts.open, faulty: isFaulty(),
+    faulty: isFaulty(),
   });
   model.history.splice(0, Math.max(0, model.history.length - MOST_HISTORY));
   model.rate = rate("puts") || 0;

@@ -28,6 +28,11 @@ const ORDERS = {
 };
 const isLive = (row) => !row.isGone && row.points > 0;
 
+/** Whether the list is in an order of rates or times that have changed since. */
+function isOutdated() {
+  return (list.sort === "rate" || list.sort === "seen") && performance.now() - list.sortedAt > 3000;
+}
+
 /** Puts what came and went in order; what was in order stays so. */
 function arrange() {
   const order = ORDERS[list.sort];
@@ -38,7 +43,7 @@ function arrange() {
   const fresh = model.fresh.filter(isLive);
   model.fresh = [];
   if (fresh.length) list.ordered = merged(list.ordered, fresh.sort(order), order);
-  if ((list.sort === "rate" || list.sort === "seen") && performance.now() - list.sortedAt > 3000) {
+  if (isOutdated()) {
     list.ordered = list.ordered.slice().sort(order);
     list.sortedAt = performance.now();
   }
@@ -83,10 +88,10 @@ function having(rows, word) {
 /** The same of all rows: one text of all of them is searched. A hundred thousand small ones would be felt at each key. */
 function havingAll(word) {
   const { ordered, hay } = list;
-  if (hay.of !== ordered || hay.size !== ordered.length) {
+  if (hay.of !== ordered) {
     const starts = new Uint32Array(ordered.length + 1);
     ordered.forEach((row, index) => { starts[index + 1] = starts[index] + row.text.length + 1; });
-    list.hay = { of: ordered, size: ordered.length, starts, text: `${ordered.map((row) => row.text).join("\n")}\n` };
+    list.hay = { of: ordered, starts, text: `${ordered.map((row) => row.text).join("\n")}\n` };
   }
   const { text, starts } = list.hay;
   const found = [];
@@ -303,7 +308,7 @@ function beginList() {
   });
   let arrangedAt = 0;
   viewers.push(() => {
-    const isDue = model.fresh.length || model.gone || list.sort === "rate" || list.sort === "seen";
+    const isDue = model.fresh.length || model.gone || isOutdated();
     // While a hundred thousand come, not with every two thousand of them.
     if (isDue && (performance.now() - arrangedAt > 250 || list.ordered.length < 5000)) {
       arrange();

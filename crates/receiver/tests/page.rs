@@ -239,15 +239,23 @@ fn points_are_exported_part_by_part() {
         .collect();
     peer.say(lines);
     assert!(receiver.wait_for(1000, SOON));
-    let mut peer = Peer::of(&receiver);
-    peer.0
-        .write_all(b"GET /potsdb/page/export?filter=M99%20h%3Da HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .expect("it reads");
-    let mut answer = String::new();
-    peer.0.read_to_string(&mut answer).expect("it ends");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a reply");
-    let mut lines: Vec<&str> = body.lines().collect();
-    lines.sort_unstable();
+    let exported = |asked: &str| {
+        let mut peer = Peer::of(&receiver);
+        let request = format!("GET /potsdb/page/export?{asked} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        peer.0.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        peer.0.read_to_string(&mut answer).expect("it ends");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a reply");
+        let mut lines: Vec<String> = body.lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    };
+    let lines = exported("filter=M99%20h%3Da");
     assert_eq!(lines.len(), 11, "99 and 990 to 999");
     assert_eq!(lines[0], "m99 1700000000 99 h=a");
+    assert_eq!(exported("").len(), 1000);
+    assert_eq!(exported("slot=700"), ["m700 1700000000 700 h=a"]);
+    for gone in [1000, u64::from(u32::MAX) + 1, u64::MAX] {
+        assert!(exported(&format!("slot={gone}")).is_empty(), "{gone}");
+    }
 }

@@ -17,6 +17,7 @@ use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 use crate::found::pattern::Pattern;
+use crate::point::number;
 use crate::point::value::Value;
 use crate::store::refusals::Refused;
 use crate::store::series::{Series, SeriesName};
@@ -145,7 +146,7 @@ impl Found {
     pub fn points(&self) -> Vec<Point> {
         let all = self.series.iter().flat_map(|series| &series.points);
         let mut points: Vec<Point> = all.cloned().collect();
-        points.sort_by_key(|point| millis(point.timestamp));
+        points.sort_by_key(|point| number::millis(point.timestamp));
         points
     }
 
@@ -242,14 +243,5 @@ impl Others {
         });
         let more = self.more + self.nearest.len().saturating_sub(most);
         listed.chain((more > 0).then(|| format!("{more} more"))).collect()
-    }
-}
-
-/// A timestamp of seconds or milliseconds, in milliseconds: as OpenTSDB tells them apart, by 32 bits.
-fn millis(timestamp: i64) -> i64 {
-    if timestamp <= i64::from(u32::MAX) {
-        timestamp.saturating_mul(1000)
-    } else {
-        timestamp
     }
 }

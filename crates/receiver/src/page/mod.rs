@@ -105,11 +105,7 @@ impl Page {
 
     fn stream(self: &Arc<Page>) -> Response {
         match feed::open(self) {
-            Some(parts) => {
-                let mut reply = Reply::new(200, "text/event-stream; charset=utf-8", "");
-                reply.head.retain(|(name, _)| *name != "Content-Length");
-                Response::Stream(reply, parts)
-            }
+            Some(parts) => Response::Stream(unbounded("text/event-stream; charset=utf-8"), parts),
             None => Response::Reply(Reply::error(503, "too many browsers look on already")),
         }
     }
@@ -159,8 +155,18 @@ const PATH: &str = "/potsdb/page/";
 
 /// A program that asks for `/` gets what the imitated server says.
 fn is_document(head: &Head, path: &str) -> bool {
-    let accepts = head.field("Accept").unwrap_or_default();
-    head.method == "GET" && path == "/" && accepts.contains("text/html")
+    let accepts_html = || {
+        head.field("Accept")
+            .is_some_and(|accepts| accepts.contains("text/html"))
+    };
+    head.method == "GET" && path == "/" && accepts_html()
+}
+
+/// An answer that comes in parts: how long it is nobody knows yet.
+fn unbounded(kind: &str) -> Reply {
+    let mut reply = Reply::new(200, kind, "");
+    reply.head.retain(|(name, _)| *name != "Content-Length");
+    reply
 }
 
 fn number(json: &Json<'_>) -> Option<u64> {

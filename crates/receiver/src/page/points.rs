@@ -10,6 +10,8 @@ use potsdb_wire::json::write_string;
 use tokio::sync::mpsc;
 
 use crate::page::tell::{list, number};
+use crate::page::unbounded;
+use crate::point::number::millis;
 use crate::store::Store;
 use crate::store::series::Series;
 
@@ -19,11 +21,8 @@ const MOST: usize = 10_000;
 /// How many of the latest are told word for word.
 const LATEST: usize = 100;
 
-/// How many series are written under one lock, and how many bytes of lines about that is left for later.
+/// How many series are written under one lock.
 const AT_ONCE: usize = 64;
-
-/// From here on a timestamp is in milliseconds: OpenTSDB's rule.
-const MILLISECONDS: i64 = 1 << 32;
 
 /// `{"metric":"m","tags":["k","v"],"all":3,"times":[ms,...],"values":[1,...],"latest":[[timestamp,"value",copies],...]}`
 pub(super) fn of_slot(store: &Store, parameters: &Parameters) -> Reply {
@@ -47,12 +46,7 @@ pub(super) fn of_slot(store: &Store, parameters: &Parameters) -> Reply {
     list(&mut out, tags, |text, out| write_string(text, out));
     out.extend_from_slice(format!(",\"all\":{all},\"times\":").as_bytes());
     list(&mut out, &points, |(timestamp, ..), out| {
-        let millis = if *timestamp < MILLISECONDS {
-            timestamp * 1000
-        } else {
-            *timestamp
-        };
-        out.extend_from_slice(millis.to_string().as_bytes());
+        out.extend_from_slice(millis(*timestamp).to_string().as_bytes());
     });
     out.extend_from_slice(b",\"values\":");
     list(&mut out, &points, |(_, value, _), out| {
@@ -80,28 +74,29 @@ pub(super) fn export(store: &Arc<Store>, parameters: &Parameters) -> Response {
     let store = Arc::clone(store);
     tokio::task::spawn_blocking(move || {
         let words: Vec<&str> = filter.split_whitespace().collect();
-        let matches = |index: usize, series: &Series| {
+        let matches = |series: &&Series| {
             let text = text(series).to_lowercase();
-            slot.is_none_or(|slot| slot == index) && words.iter().all(|word| text.contains(word))
+            words.iter().all(|word| text.contains(word))
         };
-        let (mut next, mut lines) = (0, Vec::new());
+        let (mut next, mut lines) = (slot.unwrap_or(0), Vec::new());
         loop {
             let inner = store.lock();
-            let slots = inner.table.slots();
-            for index in next..slots.min(next + AT_ONCE) {
-                let series = inner.table.at(index as u32).filter(|series| matches(index, series));
+            let end = slot
+                .map_or(usize::MAX, |slot| slot.saturating_add(1))
+                .min(inner.table.slots());
+            for index in next..end.min(next.saturating_add(AT_ONCE)) {
+                let series = inner.table.at(index as u32).filter(matches);
                 series.into_iter().for_each(|series| write(series, &mut lines));
             }
             drop(inner);
-            next += AT_ONCE;
+            next = next.saturating_add(AT_ONCE);
             // The browser may be gone.
-            if !lines.is_empty() && sender.blocking_send(std::mem::take(&mut lines)).is_err() || next >= slots {
+            if !lines.is_empty() && sender.blocking_send(std::mem::take(&mut lines)).is_err() || next >= end {
                 return;
             }
         }
     });
-    let mut reply = Reply::new(200, "text/plain; charset=utf-8", "");
-    reply.head.retain(|(name, _)| *name != "Content-Length");
+    let mut reply = unbounded("text/plain; charset=utf-8");
     let attachment = "attachment; filename=\"points.txt\"".to_owned();
     reply.head.push(("Content-Disposition", attachment));
     Response::Stream(reply, parts)

@@ -52,6 +52,15 @@ impl Number {
     }
 }
 
+/// A timestamp's milliseconds, whether it is one of seconds or of milliseconds: by its size, as OpenTSDB tells them apart.
+pub(crate) fn millis(timestamp: i64) -> i64 {
+    if timestamp > i64::from(u32::MAX) {
+        timestamp
+    } else {
+        timestamp.saturating_mul(1000)
+    }
+}
+
 /// True unless the text holds a `.`, `e` or `E`: `NaN` is therefore a broken integer.
 #[inline]
 fn looks_like_integer(text: &str) -> bool {

@@ -9,13 +9,16 @@
 //! is meant, and OpenTSDB looks where a point was written last, in this hour or the one before; this looks there, too.
 //! Called by `api.rs`; the clock is an argument.
 
+use std::collections::HashSet;
+
 use potsdb_front::Parameters;
 use potsdb_wire::json::{Json, write_string};
 
 use crate::answers::Complaint;
 use crate::fields::{self, Read};
 use crate::json;
-use crate::query::{metric, time, tsuid};
+use crate::point::number::{self, Number};
+use crate::query::{metric, tsuid};
 use crate::store::Store;
 use crate::store::names::{Kind, Names, Tsuid};
 use crate::store::series::Series;
@@ -112,7 +115,7 @@ impl Last {
         tags.sort_unstable();
         let tsuid = Tsuid { metric, tags };
         Ok(match self.back_scan > 0 {
-            true => Wanted::These(vec![tsuid]),
+            true => Wanted::These(HashSet::from([tsuid])),
             false => Wanted::With(tsuid),
         })
     }
@@ -122,8 +125,8 @@ impl Last {
         const HOUR: i64 = 3_600_000;
         let hours = i64::from(self.back_scan.max(1));
         let since = now - now.rem_euclid(HOUR) - hours * HOUR;
-        let cell = series.cells.iter().max_by_key(|cell| time::of_point(cell.timestamp))?;
-        let at = time::of_point(cell.timestamp);
+        let cell = series.cells.iter().max_by_key(|cell| number::millis(cell.timestamp))?;
+        let at = number::millis(cell.timestamp);
         if at < since || at > now + HOUR {
             return None;
         }
@@ -147,7 +150,7 @@ impl Last {
 
 /// Which series a part means.
 enum Wanted {
-    These(Vec<Tsuid>),
+    These(HashSet<Tsuid>),
     /// All that have these tags, and perhaps others.
     With(Tsuid),
 }
@@ -163,7 +166,6 @@ impl Wanted {
 
 /// A value's text as Java prints the number.
 fn shown(text: &str) -> String {
-    use crate::point::number::Number;
     match Number::parse(text) {
         Ok(Number::Integer(integer)) => integer.to_string(),
         Ok(Number::Float(float)) => crate::query::java::double(float),

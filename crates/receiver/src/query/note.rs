@@ -8,6 +8,7 @@ use potsdb_wire::json::{Json, write_string};
 use crate::answers::Complaint;
 use crate::fields::{self, Map, Mismatch, Read};
 use crate::json;
+use crate::point::number;
 use crate::query::{time, tsuid, url};
 
 /// One annotation, its times as they came.
@@ -114,7 +115,7 @@ impl Note {
         } else {
             self.start
         };
-        time::of_point(start)
+        number::millis(start)
     }
 
     /// Whether there is anything but its place and its start in it.

@@ -19,6 +19,7 @@ use potsdb_wire::json::Json;
 use crate::answers::Complaint;
 use crate::fields::{self, Mismatch};
 use crate::json;
+use crate::point::number;
 use crate::query::note::{Note, Range, WrongRow};
 use crate::query::{time, tsuid};
 
@@ -37,26 +38,35 @@ impl Notes {
 
     /// Those of a series in a range of milliseconds, in their order: when, and as JSON.
     pub(crate) fn of_series(&self, tsuid: &str, range: RangeInclusive<i64>) -> Vec<(i64, String)> {
-        self.found(|note| note.tsuid == tsuid && range.contains(&note.place()))
+        self.found(tsuid, |note| note.tsuid == tsuid, |note| range.contains(&note.place()))
     }
 
     /// Those of any series of a metric, by its number.
     pub(crate) fn of_metric(&self, metric: &str, range: RangeInclusive<i64>) -> Vec<(i64, String)> {
-        self.found(|note| note.tsuid.starts_with(metric) && range.contains(&note.place()))
+        let is_of_it = |note: &Note| note.tsuid.starts_with(metric);
+        self.found(metric, is_of_it, |note| range.contains(&note.place()))
     }
 
     /// Those of all series from a second on, up to the hour that another is in.
     pub(crate) fn global(&self, start: i64, end: i64) -> Vec<(i64, String)> {
-        self.found(|note| note.is_global(start, end))
+        self.found("", |note| note.tsuid.is_empty(), |note| note.is_global(start, end))
     }
 
-    fn found(&self, wanted: impl Fn(&Note) -> bool) -> Vec<(i64, String)> {
+    /// Of those from a series on, as long as they are of it, the wanted ones. An answer asks for each of its series.
+    fn found(
+        &self,
+        from: &str,
+        is_of_it: impl Fn(&Note) -> bool,
+        is_wanted: impl Fn(&Note) -> bool,
+    ) -> Vec<(i64, String)> {
         let all = self.lock();
-        let mut found: Vec<&Note> = all.values().filter(|note| wanted(note)).collect();
+        let of_it = all.range((from.to_owned(), i64::MIN)..).map(|(_, note)| note);
+        let of_it = of_it.take_while(|note| is_of_it(note));
+        let mut found: Vec<&Note> = of_it.filter(|note| is_wanted(note)).collect();
         found.sort_by_key(|note| note.start);
         found
             .into_iter()
-            .map(|note| (time::of_point(note.start), note.json()))
+            .map(|note| (number::millis(note.start), note.json()))
             .collect()
     }
 
@@ -192,7 +202,7 @@ impl Notes {
                     .flatten()
                     .any(|wanted| wanted.eq_ignore_ascii_case(tsuid)),
             };
-            !(meant && (start..=end).contains(&time::of_point(note.start)))
+            !(meant && (start..=end).contains(&number::millis(note.start)))
         });
         let tsuids = range.tsuids.map_or_else(
             || "null".to_owned(),

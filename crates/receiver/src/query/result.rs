@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::answers::Complaint;
-use crate::point::number::Number;
+use crate::point::number::{self, Number};
 use crate::point::value::Value;
 use crate::query::aggregate::Aggregator;
 use crate::query::downsample::{Downsample, Fill};
@@ -22,10 +22,10 @@ use crate::query::filter::all_accept;
 use crate::query::merge::{Run, merge};
 use crate::query::notes::Notes;
 use crate::query::shown::{self, Beside};
-use crate::query::{Part, Query, time, tsuid};
+use crate::query::{Part, Query, tsuid};
 use crate::store::Store;
 use crate::store::names::{Kind, Names, Tsuid};
-use crate::store::series::{Encoding, Series, SeriesName};
+use crate::store::series::{Cell, Encoding, Series, SeriesName};
 
 /// What a query is answered from.
 pub(crate) struct Sources<'a> {
@@ -52,9 +52,8 @@ pub(crate) fn answer(query: &Query, from: &Sources<'_>) -> Result<Vec<u8>, Compl
     }
     let global_notes = from.notes.global(query.start / 1000, query.end / 1000);
     let global_notes = (!global_notes.is_empty()).then(|| shown(global_notes, query));
-    let store = from.store.lock();
     let beside = Beside {
-        names: &store.table.names,
+        store: from.store,
         global_notes,
     };
     for (part, groups) in &answered {
@@ -269,29 +268,26 @@ fn accepts(part: &Part, name: &SeriesName) -> bool {
 /// The values of a range, in milliseconds. Of a second and a millisecond that are the same, or of a cell that is there in two
 /// encodings, OpenTSDB reads nothing at all; other servers have the later one.
 fn copy(series: &Series, range: &Range<i64>, keeps_both: bool) -> Result<Run, Complaint> {
-    let mut run: Vec<(i64, Option<Encoding>, Value)> = Vec::new();
+    let mut run: Vec<(i64, &Cell)> = Vec::new();
     for cell in &series.cells {
-        let at = time::of_point(cell.timestamp);
+        let at = number::millis(cell.timestamp);
         if !range.contains(&at) {
             continue;
         }
         if keeps_both && cell.is_twice() {
             return Err(twice(&series.tsuid, at, cell.encoding()));
         }
-        // The text was a number when it was put, of whichever server.
-        let text = str::from_utf8(cell.value.bytes()).unwrap_or_default();
-        let encoding = keeps_both.then(|| cell.encoding()).flatten();
-        run.push((at, encoding, Value::of(text)));
+        run.push((at, cell));
     }
     // Seconds come before milliseconds, which are larger.
-    run.sort_by_key(|(at, ..)| *at);
+    run.sort_by_key(|(at, _)| *at);
+    let bytes = |cell: &Cell| cell.encoding().map(|encoding| encoding.bytes);
     for pair in run.windows(2) {
-        let [(at, one, _), (other_at, other, _)] = pair else {
+        let [(at, one), (other_at, other)] = pair else {
             continue;
         };
-        let differ = one.as_ref().map(|encoding| &encoding.bytes) != other.as_ref().map(|encoding| &encoding.bytes);
-        if keeps_both && at == other_at && differ {
-            return Err(twice(&series.tsuid, *at, other.clone()));
+        if keeps_both && at == other_at && bytes(one) != bytes(other) {
+            return Err(twice(&series.tsuid, *at, other.encoding()));
         }
     }
     run.dedup_by(|later, earlier| {
@@ -301,7 +297,9 @@ fn copy(series: &Series, range: &Range<i64>, keeps_both: bool) -> Result<Run, Co
         }
         same
     });
-    Ok(run.into_iter().map(|(at, _, value)| (at, value.into())).collect())
+    // The text was a number when it was put, of whichever server.
+    let number = |cell: &Cell| Number::from(Value::of(str::from_utf8(cell.value.bytes()).unwrap_or_default()));
+    Ok(run.into_iter().map(|(at, cell)| (at, number(cell))).collect())
 }
 
 /// The one complaint that users of OpenTSDB fear most.
@@ -356,7 +354,7 @@ impl Group {
 
     /// The tags that have one value in all its series that have them, and those that have several, in the order of their
     /// numbers.
-    pub(super) fn tags(&self, names: &Names) -> (Vec<&(String, String)>, Vec<&str>) {
+    pub(super) fn tags(&self, store: &Store) -> (Vec<&(String, String)>, Vec<&str>) {
         let mut same: Vec<&(String, String)> = Vec::new();
         let mut several: Vec<&str> = Vec::new();
         for pair in self.names.iter().flat_map(|name| &name.tags) {
@@ -373,7 +371,10 @@ impl Group {
                 Some(_) => {}
             }
         }
-        several.sort_by_key(|tag| names.number(Kind::TagName, tag));
+        if several.len() > 1 {
+            let store = store.lock();
+            several.sort_by_key(|tag| store.table.names.number(Kind::TagName, tag));
+        }
         (same, several)
     }
 }

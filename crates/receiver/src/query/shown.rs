@@ -11,18 +11,20 @@ use crate::query::filter::Filter;
 use crate::query::java::double;
 use crate::query::result::Group;
 use crate::query::{Part, Query};
+use crate::store::Store;
 use crate::store::names::{Kind, Names};
 
-/// What the names of an answer are looked up in, and what is noted beside its series.
+/// Where the numbers of names are looked up, and what is noted beside the series.
 pub(super) struct Beside<'a> {
-    pub(super) names: &'a Names,
+    /// Locked for a look-up, never while an answer is written.
+    pub(super) store: &'a Store,
     /// As JSON; none if there is nothing in the hours around.
     pub(super) global_notes: Option<Vec<String>>,
 }
 
 /// Appends a group.
 pub(super) fn write(group: &Group, part: &Part, query: &Query, beside: &Beside<'_>, out: &mut Vec<u8>) {
-    let (tags, aggregated) = group.tags(beside.names);
+    let (tags, aggregated) = group.tags(beside.store);
     out.extend_from_slice(b"{\"metric\":");
     write_string(group.metric(), out);
     out.extend_from_slice(b",\"tags\":");
@@ -32,7 +34,7 @@ pub(super) fn write(group: &Group, part: &Part, query: &Query, beside: &Beside<'
     out.extend_from_slice(&json::array(aggregated.into_iter()));
     if query.show_query {
         out.extend_from_slice(b",\"query\":");
-        write_part(part, beside.names, out);
+        write_part(part, beside.store, out);
     }
     if query.show_tsuids {
         out.extend_from_slice(b",\"tsuids\":");
@@ -86,7 +88,7 @@ fn write_points(group: &Group, query: &Query, out: &mut Vec<u8>) {
 }
 
 /// The part of the query that a group answers, as OpenTSDB shows it: with what it made of it.
-fn write_part(part: &Part, names: &Names, out: &mut Vec<u8>) {
+fn write_part(part: &Part, store: &Store, out: &mut Vec<u8>) {
     let mut fields = Fields::default();
     fields.text("aggregator", part.aggregator_name.as_deref());
     fields.text("metric", part.metric.as_deref());
@@ -105,7 +107,7 @@ fn write_part(part: &Part, names: &Names, out: &mut Vec<u8>) {
         )
     });
     fields.plain("rateOptions", options.unwrap_or_else(|| "null".into()));
-    fields.list("filterTagKs", tag_numbers(part, names).as_ref());
+    fields.list("filterTagKs", tag_numbers(part, &store.lock().table.names).as_ref());
     fields.plain("explicitTags", part.explicit_tags);
     fields.plain("useFuzzyFilter", true);
     fields.plain("preAggregate", part.pre_aggregate);

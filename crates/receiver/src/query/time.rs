@@ -5,7 +5,7 @@
 //! `2012/10/08-13:35:00`, or with a blank for the dash) in a time zone. Months are 30 days there, years 365. Dates are read
 //! as leniently as Java reads them: the 31st of February is the 3rd of March.
 //!
-//! Called by `mod.rs`, and by `result.rs` for stored points; the clock is an argument.
+//! Called by `mod.rs` and `notes.rs`; the clock is an argument. Those of stored points are `point/number.rs`.
 
 use jiff::SignedDuration;
 use jiff::civil;
@@ -102,16 +102,7 @@ const SHORT_NAMES: [(&str, &str); 25] = [
     ("VST", "Asia/Ho_Chi_Minh"),
 ];
 
-/// A timestamp's milliseconds, whether it is one of seconds or of milliseconds: by its size, as OpenTSDB tells them apart.
-pub(crate) fn of_point(timestamp: i64) -> i64 {
-    if timestamp > i64::from(u32::MAX) {
-        timestamp
-    } else {
-        timestamp * SECOND
-    }
-}
-
-pub(crate) const SECOND: i64 = 1000;
+const SECOND: i64 = 1000;
 
 fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -172,7 +163,7 @@ fn lenient([year, month, day, hour, minute, second]: [i64; 6], zone: &TimeZone) 
     // A calendar of four digits ends there; what is later is an error further on.
     let known = i16::try_from(year).ok().filter(|year| *year <= 9999);
     let Some(first) = known.map(|year| civil::date(year, month as i8, 1)) else {
-        return Some(year * 31_556_952 * SECOND);
+        return Some(year.saturating_mul(31_556_952 * SECOND));
     };
     let clock = first.at(0, 0, 0, 0).checked_add(beyond).ok()?;
     // Of an hour that comes twice Java takes the second one.
@@ -228,6 +219,13 @@ mod tests {
         for zone in ["No/Where", "asia/shanghai", "GMT+1"] {
             assert_eq!(at(zone, "2023/11/15"), Err(format!("Invalid timezone name: {zone}")));
             assert_eq!(at(zone, "1700000000"), Ok(1_700_000_000_000), "no date, no zone");
+        }
+    }
+
+    #[test]
+    fn a_year_beyond_all_calendars_is_late() {
+        for text in ["10000/1/01", "999999999/1/1-1:1:1"] {
+            assert!(millis(text, None, 0).is_ok_and(|at| at > 253_402_300_000_000), "{text}");
         }
     }
 

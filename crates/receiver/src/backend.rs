@@ -77,9 +77,10 @@ impl Backend for Receiving {
         let lines_before = session.telnet.lines();
         let mut intake = shared.store.intake(session.writer);
         let taken = session.telnet.take(lines, replies, &mut intake, shared, &session.fate);
+        let now = intake.now();
         drop(intake);
         if let Some(watched) = &session.watched {
-            watched.lines(&lines[..taken.bytes], session.telnet.lines() - lines_before);
+            watched.lines(&lines[..taken.bytes], session.telnet.lines() - lines_before, now);
         }
         if counted {
             shared.faults.arrived(shared.store.counts().puts - before);
@@ -104,7 +105,7 @@ impl Backend for Receiving {
     }
 
     fn at_head(&self, session: &mut Session, head: &Head) -> AtHead {
-        if http::asked_page(head, session.peer, &self.0).is_some() {
+        if http::asks_for_page(head, session.peer, &self.0) {
             session.fate.spare();
             if let Some(watched) = &session.watched {
                 watched.connection().is_the_pages();

@@ -66,7 +66,7 @@ pub struct Config {
     /// Keep each put line as it came, refused ones too, in order of arrival, at most 1 GiB. Points that come over HTTP
     /// and are accepted are kept as the lines they stand for.
     pub keep_lines: bool,
-    /// Remember the latest connections, lines and refusals, bounded, for [`Receiver::happenings`](crate::Receiver::happenings).
+    /// Remember the latest connections and refusals, bounded, for [`Receiver::happenings`](crate::Receiver::happenings).
     pub watch: bool,
     /// Who may see the page that shows all this in a browser, at `/`. Default: nobody.
     pub page: Visitors,

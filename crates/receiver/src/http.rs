@@ -21,11 +21,14 @@ use crate::store::series::Writer;
 
 /// Answers a request, or does not, as the faults have it.
 pub(crate) async fn respond(request: Request, writer: Writer, shared: &Shared) -> Response {
-    if let Some((page, path)) = asked_page(&request.head, request.peer.address, shared) {
-        return page.answer(&request, &path).await;
+    let path = path(&request.head, shared);
+    if let (Some(page), Some(path)) = (&shared.page, &path)
+        && page.is_asked_for(&request.head, path, request.peer.address)
+    {
+        return page.answer(&request, path).await;
     }
     let (keeps_alive, minor) = (request.head.keeps_alive(), request.head.minor);
-    let Some(mut reply) = reply(request, writer, shared).await else {
+    let Some(mut reply) = reply(request, path, writer, shared).await else {
         return Response::End;
     };
     match shared.faults.answer(true) {
@@ -48,16 +51,21 @@ pub(crate) async fn respond(request: Request, writer: Writer, shared: &Shared) -
     }
 }
 
-/// The page, if a request is for that, and the path that it asks for.
-pub(crate) fn asked_page<'a>(head: &Head, peer: SocketAddr, shared: &'a Shared) -> Option<(&'a Arc<Page>, String)> {
-    let page = shared.page.as_ref()?;
-    let path = head.path().to_ascii_lowercase();
-    let path = path.strip_prefix(&shared.base_path)?;
-    page.is_asked_for(head, path, peer).then(|| (page, path.to_owned()))
+/// Whether a request is for the page.
+pub(crate) fn asks_for_page(head: &Head, peer: SocketAddr, shared: &Shared) -> bool {
+    let asks = |page: &Arc<Page>| path(head, shared).is_some_and(|path| page.is_asked_for(head, &path, peer));
+    shared.page.as_ref().is_some_and(asks)
+}
+
+/// The path of a request, in lower case and without the base path; none if it is not below that.
+fn path(head: &Head, shared: &Shared) -> Option<String> {
+    let mut path = head.path().to_ascii_lowercase();
+    let is_below = path.starts_with(&shared.base_path);
+    is_below.then(|| path.split_off(shared.base_path.len()))
 }
 
 /// The answer to a request; none ends the connection.
-async fn reply(request: Request, writer: Writer, shared: &Shared) -> Option<Reply> {
+async fn reply(request: Request, path: Option<String>, writer: Writer, shared: &Shared) -> Option<Reply> {
     let Request { head, body, peer, .. } = request;
     if let Some(status) = shared.faults.status() {
         shared.store.count(|counts| counts.struck_requests += 1);
@@ -67,8 +75,7 @@ async fn reply(request: Request, writer: Writer, shared: &Shared) -> Option<Repl
         }
         return Some(reply);
     }
-    let path = head.path().to_ascii_lowercase();
-    let Some(path) = path.strip_prefix(&shared.base_path) else {
+    let Some(path) = path else {
         return Some(Reply::error(404, "Endpoint not found"));
     };
     let of_origin = match shared.voice.origin(&head) {
@@ -77,7 +84,7 @@ async fn reply(request: Request, writer: Writer, shared: &Shared) -> Option<Repl
         Origin::Any => Vec::new(),
     };
     let asked = Asked {
-        path: path.to_owned(),
+        path,
         parameters: head.parameters(),
         body,
         peer: peer.address,

@@ -68,7 +68,7 @@ impl Shared {
         };
         let faults = Arc::new(FaultSwitch::new(config.faults));
         let has_page = config.page != Visitors::Nobody;
-        let watch = (config.watch || has_page).then(Arc::<Watch>::default);
+        let watch = (config.watch || has_page).then(|| Arc::new(Watch::new(has_page)));
         let page = watch.as_ref().filter(|_| has_page).map(|watch| {
             let (store, faults, watch) = (Arc::clone(&store), Arc::clone(&faults), Arc::clone(watch));
             Arc::new(Page::new(config.page, config.personality, store, faults, watch))

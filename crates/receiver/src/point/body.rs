@@ -237,13 +237,8 @@ fn field(name: &str, text: Option<&str>, out: &mut Vec<u8>) {
 fn text<'a>(json: &'a Json<'_>) -> Read<Option<Cow<'a, str>>> {
     Ok(Some(Cow::Borrowed(match json {
         Json::Null => return Ok(None),
-        Json::Bool(bool) => {
-            if *bool {
-                "true"
-            } else {
-                "false"
-            }
-        }
+        Json::Bool(true) => "true",
+        Json::Bool(false) => "false",
         Json::Number(text) => text,
         Json::String(text) => text.as_ref(),
         Json::Array(_) | Json::Object(_) => return Err(fields::mismatch("java.lang.String", json)),

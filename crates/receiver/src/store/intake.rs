@@ -80,9 +80,15 @@ impl Intake<'_> {
 
     /// Keeps what was said to a point whose refusal is counted already.
     pub(crate) fn keep_refusal(&mut self, line: &str, reason: &str) {
+        let now = self.now();
         let inner = self.inner.as_mut().expect("the lock is held until drop");
-        let now = inner.table.changes.now;
         inner.refusals.note(line, reason, self.writer, now);
+    }
+
+    /// When these points came, in milliseconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        let inner = self.inner.as_ref().expect("the lock is held until drop");
+        inner.table.changes.now
     }
 
     /// Counts a point that was dropped as if there were no room behind the server.

@@ -83,11 +83,7 @@ impl Refusals {
     pub(crate) fn after(&self, seen: u64) -> impl Iterator<Item = (u64, &Noted)> {
         let gone = self.all - self.latest.len() as u64;
         let known = usize::try_from(seen.saturating_sub(gone)).unwrap_or(usize::MAX);
-        (gone + 1..)
-            .zip(&self.latest)
-            .skip(known)
-            .collect::<Vec<_>>()
-            .into_iter()
+        (gone + 1..).zip(&self.latest).skip(known)
     }
 }
 

@@ -125,11 +125,11 @@ impl Watched {
         &self.connection
     }
 
-    /// Lines came over telnet, each with its newline.
-    pub(crate) fn lines(&self, lines: &[u8], count: u64) {
-        self.heard(Wire::Telnet);
+    /// Lines came over telnet at that time, each with its newline.
+    pub(crate) fn lines(&self, lines: &[u8], count: u64, now: u64) {
+        self.heard(Wire::Telnet, now);
         self.connection.lines.fetch_add(count, Relaxed);
-        if count > 0 {
+        if count > 0 && self.watch.keeps_lines {
             self.watch.lines(&self.connection, lines, count);
         }
     }
@@ -139,10 +139,12 @@ impl Watched {
         if self.connection.is_of_page() {
             return;
         }
-        self.heard(Wire::Http);
+        self.heard(Wire::Http, store::now());
         self.connection.requests.fetch_add(1, Relaxed);
-        let line = format!("{method} {target} ({bytes} bytes)");
-        self.watch.lines(&self.connection, line.as_bytes(), 1);
+        if self.watch.keeps_lines {
+            let line = format!("{method} {target} ({bytes} bytes)");
+            self.watch.lines(&self.connection, line.as_bytes(), 1);
+        }
     }
 
     /// Says how it ends, unless that was said.
@@ -150,9 +152,9 @@ impl Watched {
         self.how.get_or_insert(how);
     }
 
-    fn heard(&self, wire: Wire) {
+    fn heard(&self, wire: Wire, now: u64) {
         self.connection.wire.store(wire as u8, Relaxed);
-        self.connection.heard.store(store::now(), Relaxed);
+        self.connection.heard.store(now, Relaxed);
     }
 }
 

@@ -4,9 +4,9 @@
 //! backend.rs --opened, lines, requests, ended--> Watch: the connections, the latest lines, what happened --> page/, receiver.rs
 //! ```
 //!
-//! Bounded whatever comes: so many ended connections, lines and happenings are kept, the oldest go. The connections of the
-//! page itself are left out. It has a lock of its own, taken once for a read's worth of lines and never together with
-//! the store's.
+//! Bounded whatever comes: so many ended connections, lines and happenings are kept, the oldest go. Lines are for the
+//! page: without one none are kept. The connections of the page itself are left out. It has a lock of its own, taken once
+//! for a read's worth of lines and never together with the store's.
 
 mod connection;
 mod happening;
@@ -35,8 +35,10 @@ const LONGEST: usize = 512;
 const MOST_HAPPENINGS: usize = 1000;
 
 /// What is remembered.
-#[derive(Default)]
-pub(crate) struct Watch(Mutex<Inner>);
+pub(crate) struct Watch {
+    inner: Mutex<Inner>,
+    keeps_lines: bool,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -68,6 +70,13 @@ struct Noted {
 }
 
 impl Watch {
+    pub(crate) fn new(keeps_lines: bool) -> Watch {
+        Watch {
+            inner: Mutex::default(),
+            keeps_lines,
+        }
+    }
+
     /// A connection was opened; what is given back ends it when it is dropped.
     pub(crate) fn opened(self: &Arc<Watch>, number: u64, peer: SocketAddr) -> Watched {
         let connection = Arc::new(Connection::new(number, peer, store::now()));
@@ -154,7 +163,7 @@ impl Watch {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -201,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_last_lines_of_a_read_are_kept_and_the_others_counted() {
-        let watch = Arc::new(Watch::default());
+        let watch = Arc::new(Watch::new(true));
         let connection = opened(&watch, 1);
         watch.lines(connection.connection(), b"a\nb\n", 2);
         watch.lines(connection.connection(), &b"c\n".repeat(20), 20);
@@ -214,8 +223,25 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_kept_for_the_page_alone() {
+        for (keeps_lines, kept) in [(true, 2), (false, 0)] {
+            let watch = Arc::new(Watch::new(keeps_lines));
+            let connection = opened(&watch, 1);
+            connection.lines(b"a\n", 1, 7);
+            connection.request("GET", "/", 0);
+            assert_eq!(watch.lines_after(0, 100).1, kept);
+            let connection = connection.connection();
+            assert_eq!(
+                (connection.lines(), connection.requests()),
+                (1, 1),
+                "they are counted all the same"
+            );
+        }
+    }
+
+    #[test]
     fn memory_is_bounded_and_what_was_missed_is_counted() {
-        let watch = Arc::new(Watch::default());
+        let watch = Arc::new(Watch::new(true));
         let connections = (1..=2 * MOST_HAPPENINGS as u64).map(|number| opened(&watch, number));
         let first = connections.collect::<Vec<_>>().into_iter().next();
         watch.lines(first.as_ref().expect("one").connection(), &vec![b'x'; 10_000], 1);
@@ -232,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_connections_of_the_page_are_left_out() {
-        let watch = Arc::new(Watch::default());
+        let watch = Arc::new(Watch::new(true));
         let (page, other) = (opened(&watch, 1), opened(&watch, 2));
         page.connection().is_the_pages();
         let numbers: Vec<_> = watch.connections().iter().map(|connection| connection.number).collect();

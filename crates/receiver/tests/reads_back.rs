@@ -142,6 +142,7 @@ fn played(transcript: &str, receiver: &Receiver) -> Vec<Asked> {
             replies = text.lines().map(str::to_owned).collect();
         }
         let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        assert!(word == "~" || replies.is_empty(), "not said by OpenTSDB: {replies:?}");
         match word {
             "" | "#" | "==" | "wait" => {}
             "put" => puts.push_str(&(line.clone() + "\n")),

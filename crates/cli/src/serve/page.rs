@@ -46,9 +46,8 @@ impl Shown {
         let (host, port) = (grafana::host(address.ip()), address.port());
         let url = format!("{scheme}://{host}:{port}{base_path}/");
         let mut browser = Command::new(OPENER);
-        let nothing = [Stdio::null(), Stdio::null(), Stdio::null()];
-        let [input, out, error] = nothing;
-        let opened = browser.arg(&url).stdin(input).stdout(out).stderr(error).spawn();
+        browser.arg(&url).stdin(Stdio::null());
+        let opened = browser.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         if let Err(error) = opened {
             output.note(format_args!(
                 "no browser was opened ({OPENER}: {error}): the page is {url}"

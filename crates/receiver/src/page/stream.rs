@@ -85,8 +85,7 @@ impl Stream {
                 out.extend_from_slice(b",\"whole\":true");
             }
             if first {
-                let since = if wish.number == self.wish { self.sent } else { 0 };
-                tell::latest(page, roll, &wish.rows, since, &mut out);
+                tell::latest(page, roll, &wish.rows, self.watched_since(wish), &mut out);
                 tell::events(page, wish, &mut self.seen, self.number, &mut out);
                 (self.sent, self.wish) = (tick, wish.number);
             }
@@ -94,6 +93,11 @@ impl Stream {
             permit.send(out);
             first = false;
         }
+    }
+
+    /// The tick up to which it was told all of what it watches: none if it watches something else since.
+    fn watched_since(&self, wish: &Wish) -> u32 {
+        if wish.number == self.wish { self.sent } else { 0 }
     }
 
     fn rows(&mut self, roll: &Roll, tick: u32, wish: &Wish, first: bool, out: &mut Vec<u8>) {
@@ -107,7 +111,7 @@ impl Stream {
         };
         if first && !self.is_beginning() {
             // Those it watches as soon as they change; a name goes with a row that got it since the last part.
-            let since = if wish.number == self.wish { self.sent } else { 0 };
+            let since = self.watched_since(wish);
             for &slot in wish.rows.iter().filter(|slot| roll.changed(**slot) > since) {
                 send(slot, self.sent, out);
             }

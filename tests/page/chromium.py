@@ -124,7 +124,7 @@ class Tab:
         return result["result"].get("value")
 
     def until(self, script: str, what: str, seconds: float = LONG) -> float:
-        """Waits until an expression is true, looking at each frame; returns after how many seconds it was."""
+        """Waits until an expression is true, looking every 10 ms; returns after how many seconds it was."""
         began = time.monotonic()
         looks = f"""new Promise((done) => {{
             const end = performance.now() + {seconds * 1000};

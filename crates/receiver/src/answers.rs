@@ -2,7 +2,8 @@
 
 use potsdb_front::{JSON, Parameters, Reply};
 
-/// OpenTSDB's error object with the trace it shows unless told not to. The real one's is six thousand bytes of its own code.
+/// OpenTSDB's error object with the trace it shows unless told not to. The real one's is six thousand bytes of its own
+/// code.
 pub(crate) fn exception(status: u16, message: &str, details: Option<&str>) -> Reply {
     let trace = format!("net.opentsdb.tsd.BadRequestException: {message}\n\tat potsdb.Receiver\n");
     let details = details.map(|details| ("details", details));
@@ -34,8 +35,8 @@ pub(crate) fn check_serializer(parameters: &Parameters) -> Result<(), Complaint>
     }
 }
 
-/// Words an answer as its request asks: wrapped in a call of the function that `jsonp` names, for pages that load it as a
-/// script, or without its body, to a HEAD.
+/// Words an answer as its request asks: wrapped in a call of the function that `jsonp` names, for pages that load it as
+/// a script, or without its body, to a HEAD.
 pub(crate) fn worded(reply: Reply, method: &str, parameters: &Parameters) -> Reply {
     if method == "HEAD" {
         return Reply::new(reply.status, JSON, "");

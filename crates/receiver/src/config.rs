@@ -22,8 +22,8 @@ pub struct Config {
     pub personality: Personality,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Accepted points reach the journal only when they are this old, so that `kill -9` loses younger ones, and a restart
-    /// by fault forgets them.
+    /// Accepted points reach the journal only when they are this old, so that `kill -9` loses younger ones, and a
+    /// restart by fault forgets them.
     pub forget: Option<Duration>,
     /// A file of `put` lines: loaded at the start, appended to from then on.
     pub journal: Option<PathBuf>,
@@ -33,8 +33,8 @@ pub struct Config {
     pub max_series: usize,
     /// Points kept in all; the oldest of the series touched longest ago goes.
     pub max_points: usize,
-    /// Bytes of memory for what is kept, points and names; the oldest point of the series touched longest ago goes. A point
-    /// takes 40, and what its value is longer than 22.
+    /// Bytes of memory for what is kept, points and names; the oldest point of the series touched longest ago goes. A
+    /// point takes 40, and what its value is longer than 22.
     pub max_bytes: usize,
     /// Tags a point may have (OpenTSDB).
     pub max_tags: usize,
@@ -47,8 +47,8 @@ pub struct Config {
     pub max_chunk: Option<u64>,
     /// Whether the database is there from the start (InfluxDB); without it, the first put over telnet makes it.
     pub database_exists: bool,
-    /// Pages of these origins may ask, `*` of all: OpenTSDB's `tsd.http.request.cors_domains`. None are listed by default, and
-    /// then nothing is said of origins.
+    /// Pages of these origins may ask, `*` of all: OpenTSDB's `tsd.http.request.cors_domains`. None are listed by
+    /// default, and then nothing is said of origins.
     pub cors_domains: Vec<String>,
     /// What the path of every HTTP request begins with, as behind a proxy; other requests are answered by 404.
     pub base_path: String,
@@ -57,8 +57,8 @@ pub struct Config {
     pub auth_line: Option<String>,
     /// The `Authorization` that an HTTP request has to have, `Basic ...` or `Bearer ...`; without it the answer is 401.
     pub auth_header: Option<String>,
-    /// What it takes from its peers, in connections, time and memory. How long a line and how large a body may be is the
-    /// personality's, whatever this says.
+    /// What it takes from its peers, in connections, time and memory. How long a line and how large a body may be is
+    /// the personality's, whatever this says.
     pub limits: Limits,
     /// Speaks TLS on both wires.
     #[cfg(feature = "tls")]
@@ -66,7 +66,8 @@ pub struct Config {
     /// Keep each put line as it came, refused ones too, in order of arrival, at most 1 GiB. Points that come over HTTP
     /// and are accepted are kept as the lines they stand for.
     pub keep_lines: bool,
-    /// Remember the latest connections and refusals, bounded, for [`Receiver::happenings`](crate::Receiver::happenings).
+    /// Remember the latest connections and refusals, bounded, for
+    /// [`Receiver::happenings`](crate::Receiver::happenings).
     pub watch: bool,
     /// Who may see the page that shows all this in a browser, at `/`. Default: nobody.
     pub page: Visitors,

@@ -1,11 +1,12 @@
 //! What a receiver counts: points first, then everything a test may want to know about its connections.
 //!
-//! Kept in the store and changed under its lock, so that one copy is one moment. `personality/` and `query/api.rs` print the
-//! part of it that OpenTSDB has names for.
+//! Kept in the store and changed under its lock, so that one copy is one moment. `personality/` and `query/api.rs`
+//! print the part of it that OpenTSDB has names for.
 
 /// What a receiver has counted since it started.
 ///
-/// `puts = accepted + refused + throttled + discarded`, and `accepted` less `duplicates`, `respelled` and `conflicts` is what was stored anew.
+/// `puts = accepted + refused + throttled + discarded`, and `accepted` less `duplicates`, `respelled` and `conflicts`
+/// is what was stored anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -55,7 +56,8 @@ pub struct Counts {
     pub refused_connections: u64,
     /// Connections that found no place, because there were too many.
     pub turned_away: u64,
-    /// Connections closed because the peer was too slow: a head, a body, a login, a rest, or replies that it did not read.
+    /// Connections closed because the peer was too slow: a head, a body, a login, a rest, or replies that it did not
+    /// read.
     pub late: u64,
     /// Bodies and long lines for which there was no room beside those of others.
     pub no_room: u64,
@@ -139,5 +141,11 @@ impl Counts {
             ("tsd.http.requests", self.requests, "type=all"),
             ("tsd.datapoints.added", self.accepted, "type=all"),
         ]
+    }
+
+    /// The same as the lines of OpenTSDB's `stats`, at that second.
+    pub(crate) fn stats_lines(&self, seconds: u64) -> [String; 8] {
+        self.as_stats()
+            .map(|(name, value, tag)| format!("{name} {seconds} {value} {tag} host=localhost"))
     }
 }

@@ -8,8 +8,8 @@
 //! whole       0       -       1       1         1               -        0       -
 //! ```
 //!
-//! A dash is a [`Mismatch`], which fails the whole body. Fields are set in the order in which they come, so that of a name
-//! that comes twice, or of two that mean the same, the later one counts. Read by every question that has a body.
+//! A dash is a [`Mismatch`], which fails the whole body. Fields are set in the order in which they come, so that of a
+//! name that comes twice, or of two that mean the same, the later one counts. Read by every question that has a body.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

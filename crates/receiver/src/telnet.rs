@@ -1,8 +1,8 @@
 //! The receiver's telnet: each whole line of a connection, taken by the store or answered as the personality has it.
 //!
-//! The front has cut the lines and let the peer in. How long a line may be is the personality's affair, and whether a last
-//! one without its end is one. With OpenTSDB the limit of 1024 bytes bites only while no newline has come: a longer line is
-//! taken when it arrives whole.
+//! The front has cut the lines and let the peer in. How long a line may be is the personality's affair, and whether a
+//! last one without its end is one. With OpenTSDB the limit of 1024 bytes bites only while no newline has come: a
+//! longer line is taken when it arrives whole.
 //!
 //! `backend.rs` locks the store once for the lines of a read; `personality/` words the replies.
 
@@ -282,8 +282,8 @@ mod tests {
     }
 
     proptest! {
-        /// But for what OpenTSDB does with long lines, which depends on how they arrive, and with points that are stored
-        /// at the time of their arrival.
+        /// But for what OpenTSDB does with long lines, which depends on how they arrive, and with points that are
+        /// stored at the time of their arrival.
         #[test]
         fn every_personality_reads_the_same_of_any_split(bytes in lines(), at in any::<prop::sample::Index>()) {
             let split = at.index(bytes.len() + 1);

@@ -1,4 +1,5 @@
-//! What a peer can make the receiver take: memory is bounded, whatever is sent and asked. One test at a time measures it.
+//! What a peer can make the receiver take: memory is bounded, whatever is sent and asked. One test at a time measures
+//! it.
 
 mod peer;
 

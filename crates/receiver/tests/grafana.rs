@@ -1,6 +1,6 @@
-//! What Grafana's OpenTSDB data source asks, version by version, and what it needs of the answers: names of its requests are
-//! A for the plugin from 13 on, B for the browser before it, C for alerting in Grafana 9. `reads_back.rs` compares the same
-//! requests with a real server's answers.
+//! What Grafana's OpenTSDB data source asks, version by version, and what it needs of the answers: names of its
+//! requests are A for the plugin from 13 on, B for the browser before it, C for alerting in Grafana 9. `reads_back.rs`
+//! compares the same requests with a real server's answers.
 
 mod peer;
 

@@ -1,5 +1,6 @@
-//! Reading back is what a real OpenTSDB 2.4.1 answers: every request of the transcript, in its order, by status, data and the
-//! words of errors. `tests/reads_back/opentsdb.txt` says how it reads, and where the receiver answers otherwise, and why.
+//! Reading back is what a real OpenTSDB 2.4.1 answers: every request of the transcript, in its order, by status, data
+//! and the words of errors. `tests/reads_back/opentsdb.txt` says how it reads, and where the receiver answers
+//! otherwise, and why.
 
 mod peer;
 
@@ -34,7 +35,8 @@ impl Difference {
     }
 }
 
-/// Plays a transcript: how many requests there are, how many are answered as well, and what differs otherwise than known.
+/// Plays a transcript: how many requests there are, how many are answered as well, and what differs otherwise than
+/// known.
 fn judged(transcript: &str, config: Config) -> (usize, usize, Vec<String>) {
     let receiver = Receiver::start(config).expect("a free port");
     let (mut requests, mut as_good, mut wrong) = (0, 0, Vec::new());

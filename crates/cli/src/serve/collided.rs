@@ -1,7 +1,7 @@
 //! What `potsdb serve` says while it runs: which series two connections write at the same time with other values.
 //!
-//! Each series is told once, by name, at most one line each time it is looked. The receiver names a bounded number of series,
-//! so what is remembered here is bounded, too.
+//! Each series is told once, by name, at most one line each time it is looked. The receiver names a bounded number of
+//! series, so what is remembered here is bounded, too.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! `potsdb serve --grafana`: a provisioning file that makes this server a data source of Grafana's.
 //!
-//! Printed instead of serving, so that it can be redirected into Grafana's folder. Texts are JSON strings, which YAML reads
-//! as they are meant, whatever is in them.
+//! Printed instead of serving, so that it can be redirected into Grafana's folder. Texts are JSON strings, which YAML
+//! reads as they are meant, whatever is in them.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,5 @@
-//! How the receiver of `potsdb serve` misbehaves: a flag for each of [`Faults`]' fields, one grammar for when each strikes.
+//! How the receiver of `potsdb serve` misbehaves: a flag for each of [`Faults`]' fields, one grammar for when each
+//! strikes.
 
 use std::time::Duration;
 
@@ -101,7 +102,8 @@ pub(super) struct Misbehaving {
     #[arg(long, value_name = "TIME", value_parser = options::duration)]
     slow_start: Option<Duration>,
 
-    /// When told to end, go on for this long as InfluxDB does: answer connections, discard their points, take no new ones
+    /// When told to end, go on for this long as InfluxDB does: answer connections, discard their points, take no new
+    /// ones
     #[arg(long, value_name = "TIME", value_parser = options::duration)]
     pub(super) stopping: Option<Duration>,
 }

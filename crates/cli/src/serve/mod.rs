@@ -1,7 +1,7 @@
 //! `potsdb serve`: the embedded receiver, in the foreground.
 //!
-//! For development and tests: it is one of four servers on the wire, answers queries, and misbehaves on request. The first line says where it listens, so that `--port 0` is of use to a script; the last line says what
-//! came.
+//! For development and tests: it is one of four servers on the wire, answers queries, and misbehaves on request. The
+//! first line says where it listens, so that `--port 0` is of use to a script; the last line says what came.
 
 use std::fs::OpenOptions;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

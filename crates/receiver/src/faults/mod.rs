@@ -1,7 +1,7 @@
 //! Faults: how the receiver misbehaves on request.
 //!
-//! [`Faults`] is the plan (a library value and the command's flags alike), [`FaultSwitch`] changes it while the receiver
-//! runs, [`Fate`] is one connection's share. When a fault strikes is said in one grammar, `when.rs`.
+//! [`Faults`] is the plan (a library value and the command's flags alike), [`FaultSwitch`] changes it while the
+//! receiver runs, [`Fate`] is one connection's share. When a fault strikes is said in one grammar, `when.rs`.
 //!
 //! Everything that struck is in the counts, so that a test can see that it did. Nothing here touches a socket:
 //! The front accepts or

@@ -1,6 +1,7 @@
 //! The plan: which faults there are, when each is to strike, and how often each could have.
 //!
-//! [`Faults`] is what a library and the command's flags fill in; [`Plan`] counts the occasions behind the switch's lock.
+//! [`Faults`] is what a library and the command's flags fill in; [`Plan`] counts the occasions behind the switch's
+//! lock.
 
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ pub struct Faults {
     pub lose_answers: Occasions,
     /// Answers in whose place the connection is reset, though what they answer for is stored.
     pub cut_answers: Occasions,
-    /// Points of these metrics are refused, as OpenTSDB refuses metrics that it does not know; `web.*` stands for all that begin
-    /// so.
+    /// Points of these metrics are refused, as OpenTSDB refuses metrics that it does not know; `web.*` stands for all
+    /// that begin so.
     pub refuse_points: Vec<String>,
     /// Points dropped as OpenTSDB drops what HBase does not take: a telnet line says so, HTTP only to `sync`.
     pub throttle: Occasions,
@@ -46,13 +47,15 @@ pub struct Faults {
     pub wrong_length: Occasions,
     /// By how much: more was announced than is sent, or, if negative, less.
     pub length_error: i64,
-    /// At which points, counted as they arrive, the receiver restarts, as [`FaultSwitch::restart`](crate::FaultSwitch::restart) says.
+    /// At which points, counted as they arrive, the receiver restarts, as
+    /// [`FaultSwitch::restart`](crate::FaultSwitch::restart) says.
     pub restart: Occasions,
     /// How long it does not listen when it restarts: connections are refused.
     pub down: Duration,
     /// How long it accepts nobody after it began to listen: connections stand, and nobody serves them.
     pub slow_start: Duration,
-    /// As InfluxDB for 30 s after SIGTERM: no new connections, those there are answered, and every point is thrown away.
+    /// As InfluxDB for 30 s after SIGTERM: no new connections, those there are answered, and every point is thrown
+    /// away.
     pub stopping: bool,
 }
 

@@ -5,8 +5,9 @@
 //! web.requests{host=b,path=/login}         7
 //! ```
 //!
-//! A counter sends its total, so the sum of its points means nothing: `increase` is what it counted. It is the growth of each
-//! series since the last `clear`, or else since its first point, which a counter sends with 0; a fall is a new beginning at 0.
+//! A counter sends its total, so the sum of its points means nothing: `increase` is what it counted. It is the growth
+//! of each series since the last `clear`, or else since its first point, which a counter sends with 0; a fall is a new
+//! beginning at 0.
 //!
 //! `receiver.rs` makes it of a copy of the store; `wanted.rs` compares it.
 
@@ -127,8 +128,8 @@ impl Found {
 
     /// By how much the series grew, added up: what counters have counted.
     ///
-    /// Since the last [`clear`](crate::Receiver::clear), or else since each series' first point, which a counter sends with 0.
-    /// A value that falls began at 0 again, as that of a program that was started anew.
+    /// Since the last [`clear`](crate::Receiver::clear), or else since each series' first point, which a counter sends
+    /// with 0. A value that falls began at 0 again, as that of a program that was started anew.
     #[must_use]
     pub fn increase(&self) -> Value {
         let grown = self.series.iter().map(FoundSeries::increase);

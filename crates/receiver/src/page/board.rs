@@ -1,7 +1,7 @@
 //! The board: faults that the page switches, on top of those the server was started with.
 //!
-//! What would lock the page out, a closed port or connections that nobody reads, ends by itself after so many seconds. The
-//! page's own connections are spared everything else (`Fate::spare`), so that it can always be switched off.
+//! What would lock the page out, a closed port or connections that nobody reads, ends by itself after so many seconds.
+//! The page's own connections are spared everything else (`Fate::spare`), so that it can always be switched off.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
 //! The document: one page of HTML with its style and script in it, and what a browser may do with it.
 //!
-//! Put together at compile time from `web/`, served as it is: nothing is built, nothing else is fetched. Its policy lets it
-//! run this script and no other, and connect to this server and no other. The script puts nothing into the page but text.
+//! Put together at compile time from `web/`, served as it is: nothing is built, nothing else is fetched. Its policy
+//! lets it run this script and no other, and connect to this server and no other. The script puts nothing into the page
+//! but text.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;

@@ -5,8 +5,9 @@
 //! wishes -----------+--> every 250 ms: roll.follow(store), then each stream that has room is sent a part
 //! ```
 //!
-//! Handlers only leave what they want behind a lock that the thread takes for a moment, so that none waits for it. If a tick
-//! takes long, the pause after it does, too: of the store's time the page takes a small share, however much there is.
+//! Handlers only leave what they want behind a lock that the thread takes for a moment, so that none waits for it. If a
+//! tick takes long, the pause after it does, too: of the store's time the page takes a small share, however much there
+//! is.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -87,7 +88,8 @@ impl Feed {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the streams that joined, forgets those that are over, and returns what is wished; nothing when none is left.
+    /// Takes the streams that joined, forgets those that are over, and returns what is wished; nothing when none is
+    /// left.
     fn gather(&self, streams: &mut Vec<Stream>) -> Option<HashMap<u64, Wish>> {
         let mut state = self.lock();
         streams.append(&mut state.joining);

@@ -24,8 +24,8 @@ pub enum Visitors {
     Everyone(Vec<String>),
 }
 
-/// The field that our script sends with everything that changes something. A page of another origin would have to ask for
-/// leave first, and gets none.
+/// The field that our script sends with everything that changes something. A page of another origin would have to ask
+/// for leave first, and gets none.
 const WRITES: &str = "X-Potsdb-Page";
 
 impl Visitors {

@@ -7,8 +7,8 @@
 //! POST /potsdb/page/watch       which rows a browser shows; /faults: board.rs; /clear
 //! ```
 //!
-//! `http.rs` asks it before the faults and the personality. Every request passes `guard.rs`. Nothing here is on the way of a
-//! point: a thread of its own reads the store in moments while somebody looks, and does not exist otherwise.
+//! `http.rs` asks it before the faults and the personality. Every request passes `guard.rs`. Nothing here is on the way
+//! of a point: a thread of its own reads the store in moments while somebody looks, and does not exist otherwise.
 
 mod board;
 mod document;

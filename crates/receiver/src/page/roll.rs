@@ -1,7 +1,8 @@
 //! The roll: the series as the page last saw them, each with its latest value and when it changed.
 //!
-//! It follows the table's list of changes (`store/changes.rs`), a few hundred series under each lock, so that intake waits
-//! for microseconds. Streams compare the tick of a row with the one they sent last; nothing is computed twice for two of them.
+//! It follows the table's list of changes (`store/changes.rs`), a few hundred series under each lock, so that intake
+//! waits for microseconds. Streams compare the tick of a row with the one they sent last; nothing is computed twice for
+//! two of them.
 //!
 //! Only the page's thread touches it. It has the first so many series; the page says how many there are beyond.
 

@@ -5,8 +5,8 @@
 //!              '-- events since the last: refusals, lines, connections, collisions, faults, counts
 //! ```
 //!
-//! A part is made only when the channel has room for it: a browser that reads slowly gets the latest state more seldom, and
-//! nothing is kept for it. Called on the page's thread.
+//! A part is made only when the channel has room for it: a browser that reads slowly gets the latest state more seldom,
+//! and nothing is kept for it. Called on the page's thread.
 
 use potsdb_wire::json::write_string;
 use tokio::sync::mpsc;
@@ -139,7 +139,8 @@ impl Stream {
     }
 }
 
-/// `[slot,"value",timestamp,seen,came,points,flips]`, and where it is new `,"metric","tag","value",...`; `[slot]` is gone.
+/// `[slot,"value",timestamp,seen,came,points,flips]`, and where it is new `,"metric","tag","value",...`; `[slot]` is
+/// gone.
 fn write_row(slot: u32, row: Option<&Row>, floor: u32, out: &mut Vec<u8>) {
     out.push(b'[');
     out.extend_from_slice(slot.to_string().as_bytes());

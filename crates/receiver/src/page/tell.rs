@@ -1,6 +1,8 @@
-//! What a stream is told beside rows: latest values of what it watches, and everything that happened since its last part.
+//! What a stream is told beside rows: latest values of what it watches, and everything that happened since its last
+//! part.
 //!
-//! All of it is JSON written into the part at hand, each field with its comma. The store is locked for moments, to copy.
+//! All of it is JSON written into the part at hand, each field with its comma. The store is locked for moments, to
+//! copy.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! A verdict on a refused line: which bytes are at fault, and which of the servers would have taken it.
 //!
-//! It asks the servers' own readings, whatever their words are: if one word of the line is replaced by a good one and the
-//! complaint changes, that word is at fault; the same within the word, character by character.
+//! It asks the servers' own readings, whatever their words are: if one word of the line is replaced by a good one and
+//! the complaint changes, that word is at fault; the same within the word, character by character.
 //!
 //! ```text
 //! put web.load 1767225600 0x10 host=a        0x10 -> 1: taken, so the value is at fault     x -> 1: taken, so it is the x

@@ -1,4 +1,5 @@
-//! What the two servers written in Go have in common: floats as they read them, gzip as they complain about it, answers with a date.
+//! What the two servers written in Go have in common: floats as they read them, gzip as they complain about it, answers
+//! with a date.
 //!
 //! Called by `victoriametrics.rs` and `influxdb.rs`.
 

@@ -1,8 +1,8 @@
 //! InfluxDB 1.x, its OpenTSDB listener: `version` is answered by nineteen bytes without a newline, over HTTP one bad
 //! point costs the whole body.
 //!
-//! As recorded from 1.6.7. Times are cut to seconds on both wires. Its database is there once a put has come over telnet,
-//! or if `Config::database_exists`; until then HTTP is answered by 500.
+//! As recorded from 1.6.7. Times are cut to seconds on both wires. Its database is there once a put has come over
+//! telnet, or if `Config::database_exists`; until then HTTP is answered by 500.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};

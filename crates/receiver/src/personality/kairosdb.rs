@@ -1,7 +1,7 @@
 //! KairosDB 1.3.0, its telnet server: answers `version` in one line and nothing else, has no HTTP on this port.
 //!
-//! A float needs a `.`: `1e3` is dropped without a word, as is a line beyond 1024 bytes. Only for reading back, which is the
-//! development tool's own, is a connection taken for HTTP.
+//! A float needs a `.`: `1e3` is dropped without a word, as is a line beyond 1024 bytes. Only for reading back, which
+//! is the development tool's own, is a connection taken for HTTP.
 
 use std::borrow::Cow;
 

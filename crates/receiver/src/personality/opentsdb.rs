@@ -1,8 +1,8 @@
 //! OpenTSDB 2.4.1's telnet voice: silent on success, one line per refusal, `version` answered in two lines.
 //!
-//! The texts are those of the real server, byte for byte, but for the name in `version`. Of the commands that `help` names
-//! this one does not have `rollup` and `histogram`, nor `diediedie`, which would end the receiver for anybody who asks.
-//! HTTP is `opentsdb_http.rs`.
+//! The texts are those of the real server, byte for byte, but for the name in `version`. Of the commands that `help`
+//! names this one does not have `rollup` and `histogram`, nor `diediedie`, which would end the receiver for anybody who
+//! asks. HTTP is `opentsdb_http.rs`.
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -130,7 +130,7 @@ fn stats(counts: &Counts, replies: &mut Vec<u8>) {
     let seconds = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
-    for (name, value, tag) in counts.as_stats() {
-        let _ = writeln!(replies, "{name} {seconds} {value} {tag} host=localhost");
+    for line in counts.stats_lines(seconds) {
+        let _ = writeln!(replies, "{line}");
     }
 }

@@ -1,7 +1,7 @@
 //! Pages of other origins, as OpenTSDB lets them ask: with `tsd.http.request.cors_domains`, a list of theirs or `*`.
 //!
-//! Without a list nothing is said of origins, and a browser keeps the answer from the page. A page that is not in the list gets a
-//! 200 that says so, and the request is not looked at.
+//! Without a list nothing is said of origins, and a browser keeps the answer from the page. A page that is not in the
+//! list gets a 200 that says so, and the request is not looked at.
 
 use potsdb_front::{Head, Reply};
 

@@ -1,8 +1,8 @@
 //! VictoriaMetrics, single node: takes puts and never says a word; answers over HTTP, 204 for almost anything.
 //!
-//! The wire as recorded from 1.79.5; what becomes of a point as in today's versions, which keep milliseconds that come over
-//! telnet. The words of its JSON parser are not imitated. Points of one series and time are all kept there; here the count
-//! of copies says how many there would be.
+//! The wire as recorded from 1.79.5; what becomes of a point as in today's versions, which keep milliseconds that come
+//! over telnet. The words of its JSON parser are not imitated. Points of one series and time are all kept there; here
+//! the count of copies says how many there would be.
 
 use std::time::Duration;
 

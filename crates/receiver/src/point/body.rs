@@ -7,9 +7,10 @@
 //! details   200 {"success":3,"failed":0,"errors":[]}     400 {"success":2,"failed":1,"errors":[{"datapoint":..,"error":..}]}
 //! ```
 //!
-//! What is dropped behind the server is a failure only with `sync`, and then the status is 200 if that is all; without it
-//! nobody is told. One object or an array of them. A value may be a number or a string; its text is kept as it came. A field of an
-//! impossible type fails the whole body, before anything is stored. `personality/opentsdb_http.rs` calls this.
+//! What is dropped behind the server is a failure only with `sync`, and then the status is 200 if that is all; without
+//! it nobody is told. One object or an array of them. A value may be a number or a string; its text is kept as it came.
+//! A field of an impossible type fails the whole body, before anything is stored. `personality/opentsdb_http.rs` calls
+//! this.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,10 +1,10 @@
 //! OpenTSDB's numbers: which texts it takes for a timestamp or a value, and its words when it does not.
 //!
-//! An integer is what has no `.`, `e` or `E`: optional sign, at most 19 digits, within i64. Everything else is a float in
-//! Java's syntax, so `.5`, `5.`, `1.5f` and `0x1.8p1` are legal and `1d` is not (measured on OpenTSDB 2.4.1).
+//! An integer is what has no `.`, `e` or `E`: optional sign, at most 19 digits, within i64. Everything else is a float
+//! in Java's syntax, so `.5`, `5.`, `1.5f` and `0x1.8p1` are legal and `1d` is not (measured on OpenTSDB 2.4.1).
 //!
-//! Called by `put.rs` and `table.rs` for each point that arrives, and by `query/mod.rs` to read stored texts back. The error
-//! is the tail of OpenTSDB's own message; `put.rs` puts the head before it.
+//! Called by `put.rs` and `table.rs` for each point that arrives, and by `query/mod.rs` to read stored texts back. The
+//! error is the tail of OpenTSDB's own message; `put.rs` puts the head before it.
 
 /// A value as OpenTSDB tells them apart: integers stay exact, everything else is a double.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +52,8 @@ impl Number {
     }
 }
 
-/// A timestamp's milliseconds, whether it is one of seconds or of milliseconds: by its size, as OpenTSDB tells them apart.
+/// A timestamp's milliseconds, whether it is one of seconds or of milliseconds: by its size, as OpenTSDB tells them
+/// apart.
 pub(crate) fn millis(timestamp: i64) -> i64 {
     if timestamp > i64::from(u32::MAX) {
         timestamp

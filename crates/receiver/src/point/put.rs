@@ -3,9 +3,9 @@
 //! The order of the checks is the order of its messages: a line with two faults is answered for the one OpenTSDB meets
 //! first. [`Put::from_line`] is the telnet half (words to fields), [`Put::check`] what both wires share.
 //!
-//! Called by `store/inner.rs` for lines whose series it has not met in this spelling, by `body.rs` for every JSON point. The
-//! fast way round this file is in `table.rs`. It does not store and does not reply: `personality/` turns a [`Refusal`]
-//! into a telnet line, `body.rs` into a JSON error.
+//! Called by `store/inner.rs` for lines whose series it has not met in this spelling, by `body.rs` for every JSON
+//! point. The fast way round this file is in `table.rs`. It does not store and does not reply: `personality/` turns a
+//! [`Refusal`] into a telnet line, `body.rs` into a JSON error.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;

@@ -1,4 +1,5 @@
-//! Where the points of a body go, as a personality sees it: neither the store nor the faults, only what became of a point.
+//! Where the points of a body go, as a personality sees it: neither the store nor the faults, only what became of a
+//! point.
 //!
 //! `offers.rs` has the one there is.
 

@@ -1,8 +1,8 @@
 //! An aggregator: many values into one.
 //!
-//! OpenTSDB's arithmetic: integers stay integers, an average of them is cut; missing values (NaN, from a fill) are left out,
-//! but by `mult`, `first`, `last` and at the end of `diff`. Which values meet is not decided here: `merge.rs` brings those of
-//! several series together, `downsample.rs` those of one interval. Pure.
+//! OpenTSDB's arithmetic: integers stay integers, an average of them is cut; missing values (NaN, from a fill) are left
+//! out, but by `mult`, `first`, `last` and at the end of `diff`. Which values meet is not decided here: `merge.rs`
+//! brings those of several series together, `downsample.rs` those of one interval. Pure.
 
 use crate::query::percentile::Estimation;
 

@@ -10,7 +10,6 @@
 //! personality is asked; what may take long runs on a thread of its own.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use potsdb_front::{Parameters, Reply};
 use potsdb_wire::json::{Json, write_string};
@@ -28,7 +27,7 @@ use crate::query::paths::{self, Place};
 use crate::query::result::{self, Sources};
 use crate::query::{Query, suggest, uid};
 use crate::request::Asked;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// Answers questions about a store.
 pub(crate) struct Api {
@@ -105,7 +104,6 @@ struct Question {
 
 impl Question {
     fn of(place: Place<'_>, asked: &Asked<'_>) -> Result<Question, Complaint> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let method = asked.head.method.as_str();
         answers::check_serializer(&asked.parameters)?;
         // Of a GET alone, so that browsers can ask for the others.
@@ -123,7 +121,7 @@ impl Question {
             api_method,
             parameters: asked.parameters.clone(),
             body: asked.text()?,
-            now: now.map_or(0, |since| since.as_millis() as i64),
+            now: store::now() as i64,
         })
     }
 
@@ -143,8 +141,8 @@ impl Question {
         fields::body(&self.body, Complaint::from)
     }
 
-    /// The body, if there is one. Where it may be left out, OpenTSDB does not say that it could not parse it, only what the
-    /// parser says.
+    /// The body, if there is one. Where it may be left out, OpenTSDB does not say that it could not parse it, only what
+    /// the parser says.
     fn json_if_any(&self) -> Result<Option<Json<'_>>, Mismatch> {
         match self.body.is_empty() {
             true => Ok(None),
@@ -174,10 +172,7 @@ impl Held {
 
     /// The lines that telnet's `stats` answers with.
     fn old_stats(&self, as_json: bool) -> Reply {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let seconds = now.map_or(0, |since| since.as_secs());
-        let lines = self.store.counts().as_stats();
-        let lines = lines.map(|(name, value, tag)| format!("{name} {seconds} {value} {tag} host=localhost"));
+        let lines = self.store.counts().stats_lines(store::now() / 1000);
         match as_json {
             true => Reply::new(200, "application/json", json::array(lines.iter().map(String::as_str))),
             false => Reply::new(200, "text/plain", lines.join("\n") + "\n"),

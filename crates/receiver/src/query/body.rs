@@ -1,4 +1,5 @@
-//! A query in a body: OpenTSDB's `TSQuery` and what is in it, its fields set one by one in the order in which they come.
+//! A query in a body: OpenTSDB's `TSQuery` and what is in it, its fields set one by one in the order in which they
+//! come.
 //!
 //! So `tags` and `filters`, which mean the same, replace each other: the later one counts, even when it is empty.
 //! Called by `api.rs`; what is written down here is checked by `mod.rs`.

@@ -1,7 +1,9 @@
-//! Intervals of a calendar: days that begin at midnight in a time zone, weeks on Sunday, months and years on their first day.
+//! Intervals of a calendar: days that begin at midnight in a time zone, weeks on Sunday, months and years on their
+//! first day.
 //!
-//! An interval of several units is counted from a beginning of its own: 5 days from New Year, 13 hours from the first of the
-//! month, 30 minutes from the hour. Those rules are OpenTSDB's; `downsample.rs` asks for one boundary after the other.
+//! An interval of several units is counted from a beginning of its own: 5 days from New Year, 13 hours from the first
+//! of the month, 30 minutes from the hour. Those rules are OpenTSDB's; `downsample.rs` asks for one boundary after the
+//! other.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;

@@ -186,8 +186,8 @@ impl Downsample {
         }
     }
 
-    /// The beginning of the interval that a later time is in, counted on from an earlier beginning: in a calendar intervals of
-    /// several units are not the same from everywhere.
+    /// The beginning of the interval that a later time is in, counted on from an earlier beginning: in a calendar
+    /// intervals of several units are not the same from everywhere.
     fn containing(&self, earlier: i64, time: i64) -> i64 {
         match &self.interval {
             Interval::Calendar(_, step, zone) => step.containing(earlier, time, zone),

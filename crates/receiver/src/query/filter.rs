@@ -143,8 +143,8 @@ impl Filter {
         Filter::ruled("literal_or", tag, filter, group_by, false)
     }
 
-    /// The values a series must have one of, letter by letter: the store has to know each of them. Those of all filters of a
-    /// tag are put together.
+    /// The values a series must have one of, letter by letter: the store has to know each of them. Those of all filters
+    /// of a tag are put together.
     pub(crate) fn literals(&self) -> &[String] {
         match &self.rule {
             Rule::Literal {

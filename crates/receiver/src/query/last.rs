@@ -5,9 +5,9 @@
 //! POST {"queries":[{"metric":"sys.cpu","tags":{"host":"web01"}},{"tsuids":[..]}],"resolveNames":true,"backScan":24}
 //! ```
 //!
-//! With `backScan` a series is named whole, and a point may be so many hours old. Without it every series that has the tags
-//! is meant, and OpenTSDB looks where a point was written last, in this hour or the one before; this looks there, too.
-//! Called by `api.rs`; the clock is an argument.
+//! With `backScan` a series is named whole, and a point may be so many hours old. Without it every series that has the
+//! tags is meant, and OpenTSDB looks where a point was written last, in this hour or the one before; this looks there,
+//! too. Called by `api.rs`; the clock is an argument.
 
 use std::collections::HashSet;
 

@@ -4,8 +4,8 @@
 //! GET  ?m=sys.cpu{host=*,dc=lga}&limit=25        POST {"metric":"sys.cpu","tags":[{"key":"host","value":"*"}],"limit":25}
 //! ```
 //!
-//! A name or a value of `*` is any. Answered as by an OpenTSDB that tracks its series (`tsd.core.meta.enable_tsuid_tracking`);
-//! one that does not answers with none. Called by `api.rs`.
+//! A name or a value of `*` is any. Answered as by an OpenTSDB that tracks its series
+//! (`tsd.core.meta.enable_tsuid_tracking`); one that does not answers with none. Called by `api.rs`.
 
 use std::sync::Arc;
 

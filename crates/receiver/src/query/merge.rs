@@ -1,13 +1,13 @@
 //! Merging: many series into one, by interpolation.
 //!
-//! OpenTSDB's rules: the result has a value at each time any series has one. A series without a value there takes part by
-//! the line between its neighbours (or as zero, or as the extreme that cannot win), but only between its first and its last
-//! point. While every value in play is an integer so is the result, interpolation included; one float, current or next,
-//! makes it a float.
+//! OpenTSDB's rules: the result has a value at each time any series has one. A series without a value there takes part
+//! by the line between its neighbours (or as zero, or as the extreme that cannot win), but only between its first and
+//! its last point. While every value in play is an integer so is the result, interpolation included; one float, current
+//! or next, makes it a float.
 //!
-//! Rates are not interpolated: the last one counts. A series' first rate, its change since 1970, is never a point of the
-//! result, but stands for the series until its second one. That skews the beginning of an aggregated rate; it is what
-//! OpenTSDB 2.4.1 answers.
+//! Rates are not interpolated: the last one counts. A series' first rate, its change since 1970, is never a point of
+//! the result, but stands for the series until its second one. That skews the beginning of an aggregated rate; it is
+//! what OpenTSDB 2.4.1 answers.
 //!
 //! Pure; `result.rs` calls [`merge`] with runs sorted by time.
 

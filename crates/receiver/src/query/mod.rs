@@ -6,8 +6,8 @@
 //!    '--> a Query --check--> times and downsamplers are read --> result.rs: groups of series --> shown.rs: JSON
 //! ```
 //!
-//! `api.rs` is asked, by path; `suggest.rs`, `lookup.rs`, `last.rs`, `uid.rs`, `notes.rs` answer what is not `/api/query`.
-//! The errors are OpenTSDB's messages with its statuses, which are those of its exceptions.
+//! `api.rs` is asked, by path; `suggest.rs`, `lookup.rs`, `last.rs`, `uid.rs`, `notes.rs` answer what is not
+//! `/api/query`. The errors are OpenTSDB's messages with its statuses, which are those of its exceptions.
 
 pub(crate) mod aggregate;
 pub(crate) mod api;
@@ -114,22 +114,17 @@ impl Default for Part {
 /// Two that ask the same are answered once.
 impl PartialEq for Part {
     fn eq(&self, other: &Part) -> bool {
-        let asked = |part: &Part| {
-            (
-                part.aggregator_name.clone(),
-                part.metric.clone(),
-                part.tsuids.clone(),
-                part.downsample_text.clone(),
-                (
-                    part.rate,
-                    part.explicit_tags,
-                    part.pre_aggregate,
-                    part.show_histogram_buckets,
-                ),
-                part.rate_options,
-            )
-        };
-        asked(self) == asked(other) && self.filters == other.filters && self.percentiles == other.percentiles
+        self.aggregator_name == other.aggregator_name
+            && self.metric == other.metric
+            && self.tsuids == other.tsuids
+            && self.downsample_text == other.downsample_text
+            && self.rate == other.rate
+            && self.rate_options == other.rate_options
+            && self.filters == other.filters
+            && self.explicit_tags == other.explicit_tags
+            && self.pre_aggregate == other.pre_aggregate
+            && self.percentiles == other.percentiles
+            && self.show_histogram_buckets == other.show_histogram_buckets
     }
 }
 

@@ -93,8 +93,8 @@ impl Note {
         Ok(note)
     }
 
-    /// Whether it is of all series, from a second on and up to the hour that another is in; OpenTSDB compares its times as
-    /// they came.
+    /// Whether it is of all series, from a second on and up to the hour that another is in; OpenTSDB compares its times
+    /// as they came.
     pub(super) fn is_global(&self, start: i64, end: i64) -> bool {
         const HOUR: i64 = 3600;
         let hours = start - start % HOUR..end - end % HOUR + HOUR;
@@ -107,8 +107,9 @@ impl Note {
         (self.tsuid.clone(), self.place())
     }
 
-    /// Where OpenTSDB looks for it, in milliseconds. Whatever can be divided by a thousand it takes for milliseconds of whole
-    /// seconds, so that an annotation of such a second is kept in 1970, where only who asks for that second finds it.
+    /// Where OpenTSDB looks for it, in milliseconds. Whatever can be divided by a thousand it takes for milliseconds of
+    /// whole seconds, so that an annotation of such a second is kept in 1970, where only who asks for that second finds
+    /// it.
     pub(super) fn place(&self) -> i64 {
         let start = if self.start % 1000 == 0 {
             self.start / 1000

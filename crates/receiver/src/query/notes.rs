@@ -6,8 +6,8 @@
 //! /api/annotations      GET the global ones of a range
 //! ```
 //!
-//! A `POST` changes the fields it has, a `PUT` forgets the others. They live in memory beside the store, bounded in number and
-//! in length. Called by `api.rs`; `result.rs` shows them in answers.
+//! A `POST` changes the fields it has, a `PUT` forgets the others. They live in memory beside the store, bounded in
+//! number and in length. Called by `api.rs`; `result.rs` shows them in answers.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

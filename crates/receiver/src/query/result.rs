@@ -5,9 +5,9 @@
 //! ```
 //!
 //! Series are read a little beyond the query's ends, since OpenTSDB reads whole hours: a point outside is where an
-//! interpolated line begins or a first rate starts from. What lies outside is cut at the very end. Series and groups are in
-//! the order of their numbers (`store/names.rs`).
-//! `api.rs` calls [`answer`] on a thread that may take its time; only the copying out happens under the store's lock.
+//! interpolated line begins or a first rate starts from. What lies outside is cut at the very end. Series and groups
+//! are in the order of their numbers (`store/names.rs`). `api.rs` calls [`answer`] on a thread that may take its time;
+//! only the copying out happens under the store's lock.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
@@ -265,8 +265,8 @@ fn accepts(part: &Part, name: &SeriesName) -> bool {
     explicit && all_accept(&part.filters, name)
 }
 
-/// The values of a range, in milliseconds. Of a second and a millisecond that are the same, or of a cell that is there in two
-/// encodings, OpenTSDB reads nothing at all; other servers have the later one.
+/// The values of a range, in milliseconds. Of a second and a millisecond that are the same, or of a cell that is there
+/// in two encodings, OpenTSDB reads nothing at all; other servers have the later one.
 fn copy(series: &Series, range: &Range<i64>, keeps_both: bool) -> Result<Run, Complaint> {
     let mut run: Vec<(i64, &Cell)> = Vec::new();
     for cell in &series.cells {
@@ -352,8 +352,8 @@ impl Group {
         self.names.first().map_or("", |name| &name.metric)
     }
 
-    /// The tags that have one value in all its series that have them, and those that have several, in the order of their
-    /// numbers.
+    /// The tags that have one value in all its series that have them, and those that have several, in the order of
+    /// their numbers.
     pub(super) fn tags(&self, store: &Store) -> (Vec<&(String, String)>, Vec<&str>) {
         let mut same: Vec<&(String, String)> = Vec::new();
         let mut several: Vec<&str> = Vec::new();

@@ -1,9 +1,9 @@
 //! Points in time as OpenTSDB's `DateTime` reads them, in milliseconds since 1970.
 //!
-//! Relative (`1h-ago`, `now`), a number (10 digits and fewer are seconds, more are milliseconds, of `1364410924.25` the dot is
-//! taken out; `1364410924250ms`), or a date of exactly 10, 16 or 19 characters (`2012/10/08`, `2012/10/08-13:35`,
-//! `2012/10/08-13:35:00`, or with a blank for the dash) in a time zone. Months are 30 days there, years 365. Dates are read
-//! as leniently as Java reads them: the 31st of February is the 3rd of March.
+//! Relative (`1h-ago`, `now`), a number (10 digits and fewer are seconds, more are milliseconds, of `1364410924.25` the
+//! dot is taken out; `1364410924250ms`), or a date of exactly 10, 16 or 19 characters (`2012/10/08`,
+//! `2012/10/08-13:35`, `2012/10/08-13:35:00`, or with a blank for the dash) in a time zone. Months are 30 days there,
+//! years 365. Dates are read as leniently as Java reads them: the 31st of February is the 3rd of March.
 //!
 //! Called by `mod.rs` and `notes.rs`; the clock is an argument. Those of stored points are `point/number.rs`.
 

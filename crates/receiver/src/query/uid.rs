@@ -1,5 +1,5 @@
-//! `/api/uid`: the numbers of names. Assigning works; what is kept beside a number (`uidmeta`, `tsmeta`) can be read and is
-//! what an OpenTSDB has that was never told anything; to change it, or a name, is left out and says so.
+//! `/api/uid`: the numbers of names. Assigning works; what is kept beside a number (`uidmeta`, `tsmeta`) can be read
+//! and is what an OpenTSDB has that was never told anything; to change it, or a name, is left out and says so.
 //!
 //! Called by `api.rs`; the numbers are `store/names.rs`.
 

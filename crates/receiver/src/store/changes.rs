@@ -1,8 +1,8 @@
 //! Which series changed since somebody last looked: each once, in the order of the first change.
 //!
-//! The table notes it at each point. While nobody looks that is a comparison, beside the count and the time of the series'
-//! points, which the page shows from before it was opened. The page asks for the list: reading all series instead would
-//! hold up intake for as long as there are series.
+//! The table notes it at each point. While nobody looks that is a comparison, beside the count and the time of the
+//! series' points, which the page shows from before it was opened. The page asks for the list: reading all series
+//! instead would hold up intake for as long as there are series.
 
 use crate::store::series::Series;
 

@@ -1,10 +1,11 @@
 //! Collisions: series that two connections write at the same time with other values, so that one overwrites the other.
 //!
-//! Two processes that send the same series do this, and neither of them can see it: both points are acknowledged, and one is
-//! gone. The table finds it when a cell gets another value from another connection than the one before (`series.rs`).
+//! Two processes that send the same series do this, and neither of them can see it: both points are acknowledged, and
+//! one is gone. The table finds it when a cell gets another value from another connection than the one before
+//! (`series.rs`).
 //!
-//! Bounded: so many series are named, with the latest collision of each; those beyond them are only counted. `receiver.rs`
-//! hands them to tests and to `serve`, `api.rs` answers `/api/potsdb/collisions` with them.
+//! Bounded: so many series are named, with the latest collision of each; those beyond them are only counted.
+//! `receiver.rs` hands them to tests and to `serve`, `api.rs` answers `/api/potsdb/collisions` with them.
 
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What is under the store's lock: the table, the counts, and the two ways of a line into the table.
 //!
-//! A line goes the short way, by its known spelling, or the long way, word by word. Nothing here locks: `intake.rs` and the
-//! store hold the lock already.
+//! A line goes the short way, by its known spelling, or the long way, word by word. Nothing here locks: `intake.rs` and
+//! the store hold the lock already.
 
 use crate::counts::Counts;
 use crate::point::put::{Refusal, Rules};

@@ -1,7 +1,7 @@
 //! Taking points in: the store, locked for a read's worth of lines.
 //!
-//! Each line is counted, kept if lines are kept, and noted for the journal, which is written when the lock has been given
-//! back. How it gets into the table is `inner.rs`.
+//! Each line is counted, kept if lines are kept, and noted for the journal, which is written when the lock has been
+//! given back. How it gets into the table is `inner.rs`.
 //!
 //! `telnet.rs` and `offers.rs` hold an [`Intake`]; `store` makes it and loads the journal by the same ways.
 

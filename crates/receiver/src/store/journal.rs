@@ -38,12 +38,13 @@ struct Young {
     failed: Option<io::Error>,
 }
 
-/// Beyond this many bytes the oldest lines are written before they are due: memory is bounded, forgetting is not a duty.
+/// Beyond this many bytes the oldest lines are written before they are due: memory is bounded, forgetting is not a
+/// duty.
 const MAX_YOUNG: usize = 1 << 30;
 
 impl Journal {
-    /// Opens or creates the file and returns its whole lines beside the journal. Without a path nothing is written: only
-    /// what is young is known.
+    /// Opens or creates the file and returns its whole lines beside the journal. Without a path nothing is written:
+    /// only what is young is known.
     pub(crate) fn open(path: Option<&Path>, forget: Option<Duration>) -> io::Result<(Journal, Vec<u8>)> {
         let (file, lines) = match path {
             Some(path) => {
@@ -84,7 +85,8 @@ impl Journal {
         ))
     }
 
-    /// Takes newline-ended lines, for now or for when they are old enough; reports an earlier failure of the writer too.
+    /// Takes newline-ended lines, for now or for when they are old enough; reports an earlier failure of the writer
+    /// too.
     pub(crate) fn append(&self, lines: Vec<u8>) -> io::Result<()> {
         let Some(forget) = self.forget else {
             return self.shared.write(&lines);

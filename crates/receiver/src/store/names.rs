@@ -1,12 +1,13 @@
-//! The numbers of names, as OpenTSDB keeps them: each metric, tag name and tag value has one of three bytes, given in the
-//! order in which they came. A series' own number, its TSUID, is made of them, and answers are sorted by it.
+//! The numbers of names, as OpenTSDB keeps them: each metric, tag name and tag value has one of three bytes, given in
+//! the order in which they came. A series' own number, its TSUID, is made of them, and answers are sorted by it.
 //!
 //! ```text
 //! sys.cpu host=web01 dc=lga   -->   metric 1, host 1 = web01 1, dc 2 = lga 2   -->   000001 000001000001 000002000002
 //! ```
 //!
-//! A name stays as long as a series has it, so that they are bounded as the series are; those that were asked for without a
-//! series (`/api/uid/assign`) are bounded by their count. Used by `table.rs` under the store's lock, read by `query/`.
+//! A name stays as long as a series has it, so that they are bounded as the series are; those that were asked for
+//! without a series (`/api/uid/assign`) are bounded by their count. Used by `table.rs` under the store's lock, read by
+//! `query/`.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -88,8 +89,8 @@ impl Names {
         }
     }
 
-    /// A series came: its names get numbers, the metric's first, then its tags' in the order of a Java map. They are its own
-    /// number.
+    /// A series came: its names get numbers, the metric's first, then its tags' in the order of a Java map. They are
+    /// its own number.
     pub(crate) fn meet(&mut self, series: &SeriesName) -> Tsuid {
         let metric = self.meet_name(Kind::Metric, &series.metric);
         let tags = series.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -115,8 +116,8 @@ impl Names {
         }
     }
 
-    /// Gives a name its number without a series; the error is the number that it has already, or nothing when too many were
-    /// asked for.
+    /// Gives a name its number without a series; the error is the number that it has already, or nothing when too many
+    /// were asked for.
     pub(crate) fn assign(&mut self, kind: Kind, name: &str) -> Result<u32, Option<u32>> {
         if let Some(number) = self.number(kind, name) {
             return Err(Some(number));

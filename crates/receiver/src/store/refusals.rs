@@ -1,6 +1,7 @@
 //! Refused points, in the words of the server: the latest thousand.
 //!
-//! Kept in the store beside the points (`intake.rs` notes them), handed out by `receiver.rs`. Long lines and words are cut.
+//! Kept in the store beside the points (`intake.rs` notes them), handed out by `receiver.rs`. Long lines and words are
+//! cut.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Display, Formatter};

@@ -173,7 +173,8 @@ impl Series {
         })
     }
 
-    /// Puts one value; cells stay sorted by timestamp. Gives back a value of another connection's that it overwrote, and whose.
+    /// Puts one value; cells stay sorted by timestamp. Gives back a value of another connection's that it overwrote,
+    /// and whose.
     #[inline]
     pub(crate) fn put(&mut self, timestamp: i64, value: &[u8], origin: Origin) -> (Stored, Option<(Text, Writer)>) {
         let cell = || Cell {

@@ -8,8 +8,8 @@
 //! spellings: (metric, tags) -> series, spelling number          series: slots, in a ring from oldest to newest touch
 //! ```
 //!
-//! Bounds: cells per series, series, cells in all, bytes in all. What goes is the oldest cell of the series, the series touched
-//! longest ago, the oldest cell of that series; each is counted. Used by `store.rs` under its lock.
+//! Bounds: cells per series, series, cells in all, bytes in all. What goes is the oldest cell of the series, the series
+//! touched longest ago, the oldest cell of that series; each is counted. Used by `store.rs` under its lock.
 
 use hashbrown::HashMap;
 
@@ -141,8 +141,8 @@ impl Table {
         self.store(Home { spelling, ..home }, put.timestamp, put.value.as_bytes(), writer)
     }
 
-    /// Takes one copy of a point back; false if it is not there any more. Which of several values it had is not known any
-    /// more either: the last one stays.
+    /// Takes one copy of a point back; false if it is not there any more. Which of several values it had is not known
+    /// any more either: the last one stays.
     pub(crate) fn take_back(&mut self, put: &Put<'_>) -> bool {
         let mut tags = put.tags.clone();
         tags.0.sort_unstable();

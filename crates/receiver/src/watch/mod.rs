@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Bounded whatever comes: so many ended connections, lines and happenings are kept, the oldest go. Lines are for the
-//! page: without one none are kept. The connections of the page itself are left out. It has a lock of its own, taken once
-//! for a read's worth of lines and never together with the store's.
+//! page: without one none are kept. The connections of the page itself are left out. It has a lock of its own, taken
+//! once for a read's worth of lines and never together with the store's.
 
 mod connection;
 mod happening;

@@ -96,7 +96,11 @@ impl Relay {
         doors.extend(door::doors(&config)?);
         let bound = Front::bind_doors(doors, config.threads)
             .map_err(|(place, error)| StartError(format!("cannot listen at {place}: {error}")))?;
-        let (stores, legal) = stores(&config)?;
+        let (clients, legal) = clients(&config)?;
+        let stores = clients
+            .into_iter()
+            .map(|(name, role, client)| Store::new(name, role, Box::new(ClientUpstream(client))))
+            .collect();
         let settings = Settings::of(&config);
         let shared = Arc::new(Shared::new(config.name.clone(), stores, legal, settings, limits));
         let options = potsdb_front::Options {
@@ -104,13 +108,12 @@ impl Relay {
             login: ring.login.clone(),
             tls: ring.tls.clone(),
         };
+        let no_thread = |error| StartError(format!("no thread can be started: {error}"));
         let front = bound
             .serve(Arc::new(Relaying(Arc::clone(&shared))), options)
-            .map_err(|error| StartError(format!("no thread can be started: {error}")))?;
-        let rounds = Rounds::start(Arc::clone(&shared), Arc::clone(&ring))
-            .map_err(|error| StartError(format!("no thread can be started: {error}")))?;
-        let asking = Asking::start(Arc::clone(&shared))
-            .map_err(|error| StartError(format!("no thread can be started: {error}")))?;
+            .map_err(no_thread)?;
+        let rounds = Rounds::start(Arc::clone(&shared), Arc::clone(&ring)).map_err(no_thread)?;
+        let asking = Asking::start(Arc::clone(&shared)).map_err(no_thread)?;
         Ok(Relay {
             _rounds: rounds,
             _asking: asking,
@@ -136,11 +139,7 @@ impl Relay {
     pub fn check(config: &Config) -> Result<(), StartError> {
         door::doors(config)?;
         KeyRing::open(&config.keys)?;
-        for StoreUrl { url, role } in &config.stores {
-            client(config, url, *role)
-                .map_err(|error| StartError(format!("{} {}: {error}", role.name(), hidden(url))))?;
-        }
-        Ok(())
+        clients(config).map(drop)
     }
 
     /// What an operator should know about how it was set up.
@@ -158,9 +157,11 @@ impl Relay {
         for (same, what) in [
             (config.listen == self.config.listen, "where it listens"),
             (config.stores == self.config.stores, "its stores"),
+            (config.spool == self.config.spool, "its spool"),
             (config.limits == self.config.limits, "its limits"),
             (config.keys == self.config.keys, "the files of its secrets"),
             (config.name == self.config.name, "its name"),
+            (config.threads == self.config.threads, "how many threads it has"),
         ] {
             if !same {
                 return Err(StartError(format!("{what} can be changed by a restart alone")));
@@ -192,7 +193,7 @@ impl Relay {
         names && words.ends_with("is of another store, and left as it is")
     }
 
-    /// Whether the loop that serves connections turns: it did since this was asked last, or within this time.
+    /// Whether the loop that serves connections turns: it did within the last five seconds.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.shared.has_turned(ALIVE)
@@ -282,20 +283,21 @@ const SPREAD_EACH: Duration = Duration::from_millis(5);
 /// So many may.
 const FEW: u32 = 100;
 
-/// How long the loop may take for a turn.
+/// How long the loop may take for a turn; [`Relay::is_alive`] names it.
 const ALIVE: Duration = Duration::from_secs(5);
 
 const SLACK: Duration = Duration::from_secs(1);
 
-type Stores = (Arc<[Arc<Store>]>, Rules);
+/// A store's name, what it is for, and its client.
+type OfStore = (String, Role, Client);
 
-/// Makes the stores' clients, and the rules of points, which all have in common.
-fn stores(config: &Config) -> Result<Stores, StartError> {
+/// The stores' clients, and the rules of points, which all have in common. No client has begun: no spool is opened.
+fn clients(config: &Config) -> Result<(Vec<OfStore>, Rules), StartError> {
     if !config.stores.iter().any(|store| store.role == Role::Store) {
         return Err(StartError("a relay needs a store to forward to".into()));
     }
     let mut rules = None;
-    let mut stores: Vec<Arc<Store>> = Vec::new();
+    let mut clients: Vec<OfStore> = Vec::new();
     for StoreUrl { url, role } in &config.stores {
         let said = |error: &dyn fmt::Display| StartError(format!("{} {}: {error}", role.name(), hidden(url)));
         let client = client(config, url, *role).map_err(|error| said(&error))?;
@@ -307,12 +309,12 @@ fn stores(config: &Config) -> Result<Stores, StartError> {
             return Err(said(&"names and max_tags have to be the same for all stores"));
         }
         let name = named(&client);
-        if stores.iter().any(|store| store.name == name) {
+        if clients.iter().any(|(other, ..)| *other == name) {
             return Err(said(&"there are two of them, and they are one store"));
         }
-        stores.push(Store::new(name, *role, Box::new(ClientUpstream(client))));
+        clients.push((name, *role, client));
     }
-    Ok((stores.into(), rules.unwrap_or_default()))
+    Ok((clients, rules.unwrap_or_default()))
 }
 
 /// What of a store's options would make the relay's yes mean nothing.

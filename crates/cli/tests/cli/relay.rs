@@ -163,6 +163,11 @@ fn what_is_wrong_is_said_before_anything_is_started() {
     assert_eq!(right.out, "the configuration is right\n");
     for (toml, words) in [
         ("store = 'tsdb://a'", "--spool is missing"),
+        ("spool = '/tmp/s'", "a relay needs a store"),
+        (
+            "store = 'tsdb://a?overflow=drop_oldest'\nspool = '/tmp/s'",
+            "option overflow: ",
+        ),
         ("store = 'tsdb://a?mpps=1'\nspool = '/tmp/s'", "unknown option"),
         ("stores = 'tsdb://a'", "unexpected argument '--stores' found"),
         ("listen = 'somewhere'", "is no place to listen at"),

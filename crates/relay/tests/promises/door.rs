@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
-use potsdb_relay::{Listen, Where};
+use potsdb_relay::{Config, Listen, Where};
 
 use crate::world::{ONE, SOON, Sender, World, puts};
 
@@ -71,10 +71,21 @@ fn who_does_not_log_in_is_not_heard_and_secrets_are_read_again() {
 #[test]
 fn what_needs_a_restart_is_said_at_a_reload() {
     let mut world = World::new();
-    let mut config = world.config.clone();
-    config.stores[0].url.push_str("&mps=5");
-    let words = world.relay.reload(config).expect_err("stores").to_string();
-    assert_eq!(words, "its stores can be changed by a restart alone");
+    let mut said = |change: fn(&mut Config)| {
+        let mut config = world.config.clone();
+        change(&mut config);
+        world.relay.reload(config).expect_err("a restart").to_string()
+    };
+    for (change, what) in [
+        (
+            (|config| config.stores[0].url.push_str("&mps=5")) as fn(&mut Config),
+            "its stores",
+        ),
+        (|config| config.spool = Some("elsewhere".into()), "its spool"),
+        (|config| config.threads = 7, "how many threads it has"),
+    ] {
+        assert_eq!(said(change), format!("{what} can be changed by a restart alone"));
+    }
 }
 
 #[test]

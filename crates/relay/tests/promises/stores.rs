@@ -163,7 +163,10 @@ fn what_cannot_work_is_refused_at_the_start_in_words() {
             stores: stores.collect(),
             ..Config::default()
         };
-        Relay::start(config).err().expect("it cannot start").to_string()
+        let checked = Relay::check(&config).expect_err("it cannot work").to_string();
+        let started = Relay::start(config).err().expect("it cannot start").to_string();
+        assert_eq!(checked, started);
+        started
     };
     let mirror = start(&[("tsdb://localhost", Role::Mirror)]);
     assert_eq!(mirror, "a relay needs a store to forward to");

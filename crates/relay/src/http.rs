@@ -18,12 +18,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::counts::add;
 use crate::put::{self, Body, Flags, Unreadable};
-use crate::session::Session;
+use crate::session::{Session, TURN};
 use crate::shared::Shared;
 use crate::status;
-
-/// Lines given at once, at most, but for a single longer one.
-const RUN: usize = 64 * 1024;
 
 /// A body above that is read on a thread of its own, so that no connection waits for it.
 const LARGE: usize = 256 * 1024;
@@ -109,12 +106,16 @@ async fn put(session: &mut Session, request: Request) -> Reply {
         Ok(body) => body,
         Err(reply) => return reply,
     };
-    add(&shared.counts.invalid, body.bad);
+    session.count_invalid(body.bad);
     let patience = shared.settings.now().patience;
     let until = Instant::now() + patience.answer;
-    let Some(bad) = give(session, &body.lines, until).await else {
-        return unavailable(&shared, "the relay's spool is full");
-    };
+    let bad = give(session, &body.lines, until).await;
+    if std::mem::take(&mut session.is_spoiled) {
+        return match shared.behind.is_wrong() {
+            true => unavailable(&shared, &status::why_not_ready(&shared)),
+            false => unavailable(&shared, "the relay's spool is full"),
+        };
+    }
     let body = body.without(&bad);
     let ticket = session.intake.ticket();
     if !ticket
@@ -134,23 +135,23 @@ async fn put(session: &mut Session, request: Request) -> Reply {
     body.reply(flags)
 }
 
-/// Gives lines to every store, as they have room, and returns what the rules made illegal; `None` if some have none in time.
-async fn give(session: &mut Session, lines: &[u8], until: Instant) -> Option<Vec<InvalidPoint>> {
+/// Gives lines to every store, as they have room, and returns what the rules made illegal. If some are refused, no more are
+/// given, and the session is spoiled.
+async fn give(session: &mut Session, lines: &[u8], until: Instant) -> Vec<InvalidPoint> {
     let (mut rest, mut bad) = (lines, Vec::new());
-    while !rest.is_empty() {
-        let whole = memchr::memrchr(b'\n', &rest[..rest.len().min(RUN)]).map_or(rest.len(), |newline| newline + 1);
+    while !rest.is_empty() && !session.is_spoiled {
+        let whole = memchr::memrchr(b'\n', &rest[..rest.len().min(TURN)]).map_or(rest.len(), |newline| newline + 1);
         bad.extend(session.give(&rest[..whole]));
         rest = &rest[whole..];
         while session.intake.is_owing() {
             if timeout_at(until, session.intake.turn()).await.is_err() {
                 session.refuse();
-                session.is_spoiled = false;
-                return None;
+                break;
             }
             session.give_owed();
         }
     }
-    Some(bad)
+    bad
 }
 
 async fn read(shared: &Arc<Shared>, request: Request, flags: Flags) -> Result<Body, Reply> {

@@ -27,8 +27,9 @@ use crate::settings::Settings;
 use crate::shared::{Life, Shared};
 use crate::telnet::asks;
 
-/// What is read of a connection at once: others get their turn after it.
-const TURN: usize = 64 * 1024;
+/// What is read of a connection at once, and what of it is given to the stores at once, but for a single longer line: others
+/// get their turn after it.
+pub(crate) const TURN: usize = 64 * 1024;
 
 /// How long nothing comes from a connection that has said all it wanted to say.
 const QUIET: Duration = Duration::from_millis(100);
@@ -110,8 +111,7 @@ impl Session {
         let before = self.intake.points;
         bad.extend(self.intake.give(given));
         let now = Instant::now();
-        let points = self.count(before, &bad);
-        self.paused_until = self.peer.came(points, lines.len(), self.settings.pace, now);
+        self.count(before, lines.len(), &bad, now);
         if self.intake.is_owing() {
             self.owing_since = Some(now);
             self.look_at = now + LOOK;
@@ -137,7 +137,7 @@ impl Session {
     pub(crate) fn give_owed(&mut self) -> Vec<InvalidPoint> {
         let before = self.intake.points;
         let bad = self.intake.give_owed();
-        self.count(before, &bad);
+        self.count(before, 0, &bad, Instant::now());
         if !self.intake.is_owing() {
             self.owing_since = None;
         }
@@ -161,12 +161,20 @@ impl Session {
         self.is_spoiled = true;
     }
 
-    fn count(&self, before: u64, bad: &[InvalidPoint]) -> u64 {
+    /// Counts the points that were taken since there were `before`, and the bytes that came. A peer that was too fast is not
+    /// read for a while.
+    fn count(&mut self, before: u64, bytes: usize, bad: &[InvalidPoint], now: Instant) {
         let points = self.intake.points - before;
         add(&self.shared.counts.points, points);
-        add(&self.shared.counts.invalid, bad.len() as u64);
-        add(&self.peer.invalid, bad.len() as u64);
-        points
+        self.count_invalid(bad.len() as u64);
+        let until = self.peer.came(points, bytes, self.settings.pace, now);
+        self.paused_until = self.paused_until.max(until);
+    }
+
+    /// Counts what came and is no point.
+    pub(crate) fn count_invalid(&self, points: u64) {
+        add(&self.shared.counts.invalid, points);
+        add(&self.peer.invalid, points);
     }
 
     /// When what is owed is refused.

@@ -10,12 +10,9 @@ use potsdb::InvalidPoint;
 use potsdb_front::{Conduct as _, Flow, Replies, Taken};
 
 use crate::counts::add;
-use crate::session::Session;
+use crate::session::{Session, TURN};
 use crate::shared::Shared;
 use crate::status;
-
-/// Lines given at once, at most, but for a single longer one.
-const RUN: usize = 64 * 1024;
 
 const HELP: &[u8] = b"available commands: put version stats help exit\n";
 
@@ -47,7 +44,7 @@ pub(crate) fn lines(session: &mut Session, lines: &[u8], replies: &mut Replies) 
 fn puts(lines: &[u8]) -> usize {
     let mut run = 0;
     for newline in memchr::memchr_iter(b'\n', lines) {
-        if !lines[run..].starts_with(b"put ") || (run > 0 && newline >= RUN) {
+        if !lines[run..].starts_with(b"put ") || (run > 0 && newline >= TURN) {
             break;
         }
         run = newline + 1;
@@ -79,11 +76,11 @@ fn command(session: &mut Session, line: &[u8], replies: &mut Replies) -> Flow {
         b"stats" => drop(replies.answer(status::stats(&session.shared).as_bytes())),
         b"exit" => return Flow::Leaves,
         b"put" => {
-            add(&session.shared.counts.invalid, 1);
+            session.count_invalid(1);
             replies.refusal(b"put: illegal argument: not enough arguments (need least 4, got 0)\n");
         }
         b"rollup" | b"histogram" => {
-            add(&session.shared.counts.invalid, 1);
+            session.count_invalid(1);
             let command = String::from_utf8_lossy(command);
             replies.refusal(format!("{command}: illegal argument: this relay forwards put alone\n").as_bytes());
         }
@@ -146,9 +143,9 @@ mod tests {
         assert_eq!(puts(b"version\nput c\n"), 0);
         let many = b"put some.metric 1767225600 1 h=a\n".repeat(10_000);
         let run = puts(&many);
-        assert!(run <= RUN && run > RUN - 64 && run.is_multiple_of(33));
-        let long = [&b"put "[..], &[b'x'; 2 * RUN], b"\nput b\n"].concat();
-        assert_eq!(puts(&long), 2 * RUN + 5, "one line is taken whole");
+        assert!(run <= TURN && run > TURN - 64 && run.is_multiple_of(33));
+        let long = [&b"put "[..], &[b'x'; 2 * TURN], b"\nput b\n"].concat();
+        assert_eq!(puts(&long), 2 * TURN + 5, "one line is taken whole");
     }
 
     #[test]

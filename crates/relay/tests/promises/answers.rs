@@ -121,6 +121,9 @@ fn a_peer_that_never_asks_waits_and_nothing_of_it_is_refused() {
         world.stores[0].counts().accepted >= 5_000
     });
     assert_eq!(world.count("refused"), 0);
+    world.until("all of it is counted as the peer's", |world| {
+        world.relay.status()["top_peers"][0]["points"] == 5_000
+    });
     drop(sender);
     assert_eq!(world.stop().stores[0].stats.acknowledged, 5_000);
 }

@@ -48,6 +48,7 @@ fn bad_points_are_named_when_the_good_ones_are_safe() {
         "{body}"
     );
     assert_eq!(world.stores[0].points().len(), 1);
+    assert_eq!(world.relay.status()["top_peers"][0]["invalid"], 1);
 }
 
 #[test]
@@ -111,6 +112,13 @@ fn probes_and_clients_are_answered_shortly_and_queries_are_sent_to_the_store() {
     assert!(get(&world, "/live").ends_with("alive\n"));
     assert!(get(&world, "/ready").ends_with("ready\n"));
     assert!(get(&world, "/status").contains(r#""serving":true"#));
+    let mut browser = world.connect();
+    browser.say("GET / HTTP/1.1\r\nAccept: text/html,*/*\r\nConnection: close\r\n\r\n");
+    let page = browser.rest();
+    assert!(
+        page.contains("<p>ready, up ") && page.contains(&format!("<td>{} (store)<td>0", world.stores[0].url())),
+        "{page}"
+    );
     assert!(get(&world, "/metrics").contains("# TYPE potsdb_relay_points_total counter"));
     assert!(get(&world, "/api/query?m=sum:m").starts_with("HTTP/1.1 404 "));
     assert!(get(&world, "/api/put").starts_with("HTTP/1.1 405 "));

@@ -132,6 +132,13 @@ fn a_relay_that_forwards_to_itself_takes_nothing_and_says_why() {
         }],
         ..Config::default()
     };
+    // Its head is there before anything else.
+    let mut body = Sender::of(address);
+    let point = r#"{"metric":"m","timestamp":1767225600,"value":1,"tags":{"h":"a"}}"#;
+    body.say(format!(
+        "POST /api/put HTTP/1.1\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        point.len()
+    ));
     let door = potsdb_relay::Door::inherited_tcp(listening);
     let relay = Relay::start_with(config, vec![("its own".into(), door)]).expect("it starts");
     let latest = std::time::Instant::now() + SOON;
@@ -141,13 +148,20 @@ fn a_relay_that_forwards_to_itself_takes_nothing_and_says_why() {
         std::thread::yield_now();
         heard.extend(relay.reports());
     }
+    assert_eq!(body.line() + &body.line(), "HTTP/1.1 100 Continue\r\n\r\n");
+    body.say(point);
+    let answer = body.rest();
+    assert!(
+        answer.starts_with("HTTP/1.1 503 ") && answer.contains("in a loop"),
+        "{answer}"
+    );
     let mut sender = Sender::of(address);
     sender.say(puts("m", 5)).say("version\n");
     assert_eq!(sender.version(), "put: Throttling exception: relay spool is full\n");
     let status = relay.status();
     assert_eq!(
         (&status["ready"], &status["counts"]["refused"]),
-        (&false.into(), &5.into())
+        (&false.into(), &6.into())
     );
 }
 

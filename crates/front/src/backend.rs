@@ -28,7 +28,7 @@ pub trait Backend: Send + Sync + 'static {
     /// What the listener obeys; `()` for a server that behaves.
     type Gate: Gate;
 
-    /// Called once, before the first connection.
+    /// Called once for each door, before its first connection.
     fn gate(&self) -> Self::Gate;
 
     /// Why a peer is not served at all: these words are said, and the connection is closed before anything is read of it.

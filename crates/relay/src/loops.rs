@@ -90,13 +90,15 @@ impl Known {
     }
 }
 
-/// Asks, on a thread, until this is dropped.
-pub(crate) struct Asking(Option<(Sender<()>, thread::JoinHandle<()>)>);
+/// Asks, on a thread, until this is dropped. The thread may be at a server then, and is not waited for.
+pub(crate) struct Asking {
+    _ends: Sender<()>,
+}
 
 impl Asking {
     pub(crate) fn start(shared: Arc<Shared>) -> io::Result<Asking> {
         let (ends, ended) = mpsc::channel::<()>();
-        let thread = thread::Builder::new().name("potsdb-loops".into()).spawn(move || {
+        thread::Builder::new().name("potsdb-loops".into()).spawn(move || {
             loop {
                 ask(&shared);
                 if ended.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
@@ -104,7 +106,7 @@ impl Asking {
                 }
             }
         })?;
-        Ok(Asking(Some((ends, thread))))
+        Ok(Asking { _ends: ends })
     }
 }
 
@@ -115,16 +117,6 @@ fn ask(shared: &Shared) {
         (false, Some(why)) => shared.note(format!("nothing is taken: {why}")),
         (true, None) => shared.note("points can be forwarded again: the loop is gone".into()),
         _ => {}
-    }
-}
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        if let Some((ends, thread)) = self.0.take() {
-            drop(ends);
-            // It may wait for a server: nobody waits for it.
-            drop(thread);
-        }
     }
 }
 

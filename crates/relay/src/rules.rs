@@ -56,7 +56,6 @@ struct Parts<'a> {
     metric: String,
     rest: &'a str,
     tags: Vec<(String, String)>,
-    is_changed: bool,
     is_kept: bool,
 }
 
@@ -107,11 +106,7 @@ impl Rule {
                 self.count();
                 return false;
             }
-            deed => {
-                let did = deed.change(parts);
-                parts.is_changed |= did;
-                did
-            }
+            deed => deed.change(parts),
         };
         if did {
             self.count();
@@ -189,7 +184,6 @@ pub fn apply(rules: &[Rule], legal: &Legal, input: &[u8]) -> Result<Verdict, Inv
             .tags
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
-        is_changed: false,
         is_kept: false,
     };
     for rule in rules {

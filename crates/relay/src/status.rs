@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use potsdb::{SpoolStats, Stats};
+use potsdb::SpoolStats;
 use potsdb_front::{Head, Reply};
 use serde_json::{Map, Value, json};
 
+use crate::rules::Rule;
 use crate::shared::Shared;
 use crate::stores::Store;
 
@@ -113,9 +114,9 @@ pub(crate) fn status(shared: &Shared) -> Value {
         "open_connections": shared.connections(),
         "stores": stores,
         "counts": counts,
-        "rules": shared.settings.now().rules.iter().map(|rule| json!({ "rule": rule.text(), "applied": rule.applied() })).collect::<Vec<_>>(),
+        "rules": rules(shared),
         "top_peers": top_peers(shared),
-        "top_metrics": shared.metrics.top(TOLD).into_iter().map(|(prefix, bytes)| json!({ "prefix": prefix, "bytes": bytes })).collect::<Vec<_>>(),
+        "top_metrics": top_metrics(shared),
     })
 }
 
@@ -135,6 +136,18 @@ fn top_peers(shared: &Shared) -> Vec<Value> {
         })
     });
     told.collect()
+}
+
+fn top_metrics(shared: &Shared) -> Vec<Value> {
+    let top = shared.metrics.top(TOLD).into_iter();
+    top.map(|(prefix, bytes)| json!({ "prefix": prefix, "bytes": bytes }))
+        .collect()
+}
+
+fn rules(shared: &Shared) -> Vec<Value> {
+    let settings = shared.settings.now();
+    let told = |rule: &Rule| json!({ "rule": rule.text(), "applied": rule.applied() });
+    settings.rules.iter().map(told).collect()
 }
 
 fn of_store(store: &Store) -> Value {
@@ -198,15 +211,6 @@ fn html(shared: &Shared) -> String {
     );
     page.push_str("<table><tr><th>store<th>accepted<th>acknowledged<th>unconfirmed<th>rejected<th>dropped<th>pending<th>oldest<th>state");
     for store in &*shared.stores {
-        let Stats {
-            accepted,
-            adopted,
-            acknowledged,
-            unconfirmed,
-            rejected,
-            oldest_pending,
-            ..
-        } = store.upstream.stats();
         let stats = store.upstream.stats();
         let states = stats
             .endpoints
@@ -214,13 +218,18 @@ fn html(shared: &Shared) -> String {
             .map(ToString::to_string)
             .collect::<Vec<_>>()
             .join("; ");
-        let oldest = oldest_pending.map_or_else(String::new, |age| format!("{:.1} s", age.as_secs_f64()));
+        let oldest = stats
+            .oldest_pending
+            .map_or_else(String::new, |age| format!("{:.1} s", age.as_secs_f64()));
         let _ = write!(
             page,
-            "<tr><td>{} ({})<td>{}<td>{acknowledged}<td>{unconfirmed}<td>{rejected}<td>{}<td>{}<td>{oldest}<td>{}",
+            "<tr><td>{} ({})<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{oldest}<td>{}",
             escaped(&store.name),
             store.role.name(),
-            accepted + adopted,
+            stats.accepted + stats.adopted,
+            stats.acknowledged,
+            stats.unconfirmed,
+            stats.rejected,
             stats.dropped.total(),
             stats.pending(),
             escaped(&states),

@@ -1,6 +1,6 @@
 //! Questions to a server, each on a visit of its own, with a deadline: one HTTP request, or some lines of telnet.
 //!
-//! `check` asks what a server is, `demo` reads its points back. Both need a status and a small body from a server that may
+//! `check` asks what a server is, `demo` and `compare` read points back. All need a status and a body from a server that may
 //! be anything. The connection is the client's (`potsdb::Visit`), so TLS, login and headers are those of the points. What
 //! is not an HTTP answer is told apart, because it too tells what the server is.
 
@@ -120,6 +120,20 @@ fn base(target: &str) -> (&str, &str) {
     (&path[..end], query)
 }
 
+/// A part of a query: whatever has a meaning in one, and what is not ASCII, as `%41`.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' | b'=' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 fn read_until(visit: &mut Visit, received: &mut Vec<u8>, enough: impl Fn(&[u8]) -> bool) -> io::Result<()> {
     let mut piece = [0; 4096];
     while !enough(received) && received.len() < LONGEST_ANSWER {
@@ -177,7 +191,7 @@ fn parse(received: &[u8], ended: bool) -> Option<Answer> {
     })
 }
 
-/// The chunks of a body in one piece, once the last one has come.
+/// The chunks of a body in one piece, once the last one has come. It is asked after every read: before that nothing is copied.
 fn joined(mut chunks: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
@@ -185,10 +199,10 @@ fn joined(mut chunks: &[u8]) -> Option<Vec<u8>> {
         let size = str::from_utf8(&chunks[..end]).ok()?.split(';').next()?;
         let size = usize::from_str_radix(size.trim(), 16).ok()?;
         if size == 0 {
-            return Some(body);
+            return Some(body.concat());
         }
         let chunk = chunks.get(end + 2..)?;
-        body.extend_from_slice(chunk.get(..size)?);
+        body.push(chunk.get(..size)?);
         chunks = chunk.get(size..)?.strip_prefix(b"\r\n")?;
     }
 }
@@ -227,7 +241,7 @@ const LONGEST_ANSWER: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {
-    use super::{base, parse};
+    use super::{base, encoded, parse};
 
     #[test]
     fn an_answer_with_a_length_is_whole_before_the_stream_ends() {
@@ -273,6 +287,12 @@ mod tests {
             (seconds, answer.location.as_deref()),
             (Some(784_111_777), Some("/login"))
         );
+    }
+
+    #[test]
+    fn what_has_a_meaning_in_a_query_is_encoded() {
+        assert_eq!(encoded("dc=eu/1"), "dc=eu/1");
+        assert_eq!(encoded("z\u{fc}&{}"), "z%C3%BC%26%7B%7D");
     }
 
     #[test]

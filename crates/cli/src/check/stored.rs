@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::request::Asked;
+use crate::request::{Asked, encoded};
 
 /// Whether a query finds the point.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,20 +50,6 @@ pub(super) fn look_for(line: &str, asked: &Asked) -> Stored {
     }
 }
 
-/// A part of a query: whatever has a meaning in one, and what is not ASCII, as `%41`.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' | b'=' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}
-
 /// Whether an answer to a query has a point at that time.
 fn holds(body: &[u8], time: &str) -> bool {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -76,13 +62,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
-    use super::{encoded, holds};
-
-    #[test]
-    fn what_has_a_meaning_in_a_query_is_encoded() {
-        assert_eq!(encoded("dc=eu/1"), "dc=eu/1");
-        assert_eq!(encoded("z\u{fc}&{}"), "z%C3%BC%26%7B%7D");
-    }
+    use super::holds;
 
     #[test]
     fn a_point_is_found_by_its_time() {

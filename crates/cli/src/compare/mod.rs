@@ -119,7 +119,10 @@ impl Compare {
         }
         let is_same = all.iter().all(|(_, found)| found.is_same());
         match self.json {
-            true => output.json(&json!({ "same": is_same, "metrics": all.iter().map(|(metric, found)| found.object(metric)).collect::<Vec<_>>() })),
+            true => {
+                let metrics: Vec<Value> = all.iter().map(|(metric, found)| found.object(metric)).collect();
+                output.json(&json!({ "same": is_same, "metrics": metrics }));
+            }
             false => all.iter().for_each(|(metric, found)| found.say(metric, output)),
         }
         Ok(Outcome::delivered(is_same))

@@ -11,7 +11,7 @@ use potsdb::Client;
 use potsdb::binding::ClientBinding as _;
 use serde_json::Value;
 
-use crate::request::Asked;
+use crate::request::{Asked, encoded};
 
 /// Points by time in milliseconds, of each series by its tags in order: `dc=eu,host=a`.
 pub(super) type Series = BTreeMap<String, BTreeMap<i64, f64>>;
@@ -136,17 +136,6 @@ fn http(url: &str) -> String {
     }
 }
 
-/// A part of a query: what may have a meaning in one, as `%41`.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-        encoded
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,8 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_is_encoded() {
-        assert_eq!(encoded("{__name__=\"a.b\"}"), "%7B__name__%3D%22a.b%22%7D");
+    fn queries_are_asked_over_http() {
         assert_eq!(http("tsd:4242"), "http://tsd:4242");
         assert_eq!(http("tsdbs://tsd"), "https://tsd");
     }

@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use potsdb_receiver::{Config, Receiver};
+use rustix::process::Pid;
 use serde_json::Value;
 
 /// No test waits longer for anything.
@@ -107,6 +108,11 @@ impl Running {
     #[track_caller]
     pub(crate) fn notes(&self, words: &str) -> String {
         wait_for(&self.err_lines, words)
+    }
+
+    /// Its number, for a signal that must not wait for a process to send it.
+    pub(crate) fn number(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// Sends it SIGTERM, as `kill` does, or another signal by its name.

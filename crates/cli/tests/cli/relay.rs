@@ -161,6 +161,8 @@ fn what_is_wrong_is_said_before_anything_is_started() {
     let right =
         check("store = 'tsdb://a'\nspool = '/tmp/s'\nlisten = ['127.0.0.1:0', 'unix:/tmp/s.sock']\n").with_code(0);
     assert_eq!(right.out, "the configuration is right\n");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/systemd/relay.toml");
+    potsdb(&["relay", "--config", shipped, "--check-config"]).with_code(0);
     for (toml, words) in [
         ("store = 'tsdb://a'", "--spool is missing"),
         ("spool = '/tmp/s'", "a relay needs a store"),

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   slot --a batch--> client --flush--> all acknowledged --settled--> done with, in the slot
-//!                                       some were not: each half by itself, down to the line that the server refuses,
-//!                                       which is set aside in rejected/ with the server's words
+//!                                       some were not: in parts, each by itself, down to the lines that the server
+//!                                       refuses, which are set aside in rejected/ with the server's words
 //! ```
 //!
 //! A point is done with when the server has answered for it and it has settled, and not before: a replay that is killed costs duplicates.

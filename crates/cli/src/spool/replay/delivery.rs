@@ -1,7 +1,11 @@
 //! The delivery of a batch: what became of each of its lines.
 //!
-//! The client counts verdicts and does not name lines. It has one batch at a time, so the counts are that batch's; where a
-//! batch has several verdicts, its halves go again, each by itself. A line that goes twice is the same point.
+//! The client counts verdicts and does not name lines. It has one batch at a time, so the counts are that batch's. If some of
+//! its lines are refused, it goes again in parts, each by itself, and so do those parts. A line that goes twice is the same
+//! point.
+//!
+//! The counts say how long parts are to be. Halves of a batch in which every tenth line is refused have several verdicts as
+//! well, and halves of those: a good line would go once for each length down to a few lines.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -175,8 +179,8 @@ impl Delivery {
                 // What is neither stays in the spool.
                 self.counts.unconfirmed += verdicts.unconfirmed;
             } else {
-                let behind = good.split_off(good.len() / 2);
-                parts.extend([behind, good]);
+                let most = alike(good.len(), verdicts.rejected);
+                parts.extend(good.chunks(most).rev().map(<[usize]>::to_vec));
             }
         }
         Ok(())
@@ -300,4 +304,12 @@ impl Delivery {
             }
         }
     }
+}
+
+/// How many lines are likely to have one verdict, if so many of all were refused: one of the rarer verdict is in every second
+/// such part. At most half of all.
+fn alike(all: usize, refused: u64) -> usize {
+    let refused = usize::try_from(refused).unwrap_or(all);
+    let rarer = refused.min(all.saturating_sub(refused)).max(1);
+    (all / (2 * rarer)).max(1)
 }

@@ -109,6 +109,42 @@ fn e6_25_what_the_server_refuses_for_ever_is_set_aside_and_the_rest_goes() {
 }
 
 #[test]
+fn a_good_line_goes_a_few_times_where_every_tenth_is_refused() {
+    const POINTS: u64 = 5_000;
+    // Here and there, as in a spool of many series.
+    let is_bad = |number: u64| ((number * 2_654_435_761) >> 16).is_multiple_of(10);
+    let line = |number| {
+        let metric = if is_bad(number) { "unknown" } else { "web.requests" };
+        format!("put {metric} {} 1 host=a\n", 1_767_225_600 + number)
+    };
+    let bad = (0..POINTS).filter(|number| is_bad(*number)).count() as u64;
+    // Over HTTP the client asks once more which lines are refused, and they all go with the question.
+    for (scheme, most) in [("tsdb://", 3.0), ("http://", 4.5)] {
+        let bench = Bench::new();
+        let mut spool = open(&bench.path(), STORE);
+        let now = Moment::default();
+        for first in (0..POINTS).step_by(1_000) {
+            let text: String = (first..first + 1_000).map(line).collect();
+            spool.append(now, Lines::new(text, now.wall)).unwrap();
+        }
+        spool.close(now);
+        let receiver = receiver_with(|config| {
+            config.known_metrics = Some(["web.requests".to_owned()].into());
+        });
+        let url = receiver.url().replace("tsdb://", scheme);
+        let settled: &[&str] = if scheme == "tsdb://" { &AT_ONCE } else { &[] };
+        let ended = bench.spool("replay", &[&["--to", &url, "--json"], settled].concat());
+        let said = ended.with_code(1).json();
+        assert_eq!(
+            (&said["delivered"], &said["refused"], &said["left"]),
+            (&json!(POINTS - bad), &json!(bad), &json!(0))
+        );
+        let written = receiver.counts().accepted as f64 / (POINTS - bad) as f64;
+        assert!(written < most, "over {scheme} a good line goes {written:.2} times");
+    }
+}
+
+#[test]
 fn a_server_that_never_answers_gets_no_point_out_of_the_spool_unless_that_is_as_said() {
     let bench = Bench::with(&[&[3]]);
     let receiver = receiver_with(|config| config.personality = Personality::VictoriaMetrics);

@@ -161,7 +161,12 @@ impl ClientOptions {
         let named = named
             .into_iter()
             .filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        named.chain(self.options.iter().filter_map(|option| option.split_once('=')))
+        named.chain(self.pairs())
+    }
+
+    /// Those of -o.
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options.iter().filter_map(|option| option.split_once('='))
     }
 
     /// Whether all of them are NAME=VALUE. What stands where a name should may be a secret, so that only a name is repeated.
@@ -193,10 +198,9 @@ impl ClientOptions {
                 builder = builder.set(name, value);
             }
         }
-        for (name, value) in self.options.iter().filter_map(|option| option.split_once('=')) {
+        for (name, value) in self.pairs() {
             // A list that is given twice is one list.
-            let all = || self.options.iter().filter_map(|option| option.split_once('='));
-            let all = all().filter(|(other, _)| *other == name).map(|(_, value)| value);
+            let all = self.pairs().filter(|(other, _)| *other == name).map(|(_, value)| value);
             builder = match LISTS.iter().find(|(list, _)| *list == name) {
                 Some((_, between)) => builder.set(name, &all.collect::<Vec<_>>().join(between)),
                 None => builder.set(name, value),

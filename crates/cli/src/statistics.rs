@@ -74,14 +74,17 @@ fn spool(spool: &SpoolStats) -> Value {
 /// After an error that names no point, what had not settled when the command ended may not be stored. What was written to a
 /// server that never answers is delivered, as far as anybody can tell, and [`undelivered`] says so.
 pub(crate) fn all_delivered(stats: &Stats) -> bool {
-    let settled = stats.late_errors == 0 || stats.unsettled == 0;
-    stats.accepted + stats.adopted == stats.delivered() && settled
+    is_settled(stats) && stats.accepted + stats.adopted == stats.delivered()
 }
 
 /// Returns true when every point that has not been delivered is kept in the spool, and there is one.
 pub(crate) fn all_kept(stats: &Stats) -> bool {
-    let settled = stats.late_errors == 0 || stats.unsettled == 0;
-    stats.spooled > 0 && stats.accepted + stats.adopted == stats.delivered() + stats.spooled && settled
+    is_settled(stats) && stats.spooled > 0 && stats.accepted + stats.adopted == stats.delivered() + stats.spooled
+}
+
+/// Whether no late error leaves in doubt what was acknowledged.
+fn is_settled(stats: &Stats) -> bool {
+    stats.late_errors == 0 || stats.unsettled == 0
 }
 
 /// Whether the options say that nobody answers for points.

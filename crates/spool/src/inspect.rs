@@ -10,8 +10,9 @@
 //! is no damage, and a segment that went was done with. Which records count is decided as [`Store`](crate::store::Store) decides it when
 //! it opens the slot; the tests hold the two against each other.
 
+use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::disk::unix::looking::{Folder, Holder};
 use crate::disk::{Entry, Kind};
@@ -31,6 +32,8 @@ pub use walk::{Record, Summary};
 /// The spool's folder.
 #[derive(Debug)]
 pub struct Seen {
+    /// How it was named.
+    pub path: PathBuf,
     /// The stores, in the order of their names.
     pub stores: Vec<Store>,
     /// What is no store's folder.
@@ -84,6 +87,7 @@ const LONGEST_ABOUT: usize = 4096;
 pub fn look(path: &Path) -> io::Result<Seen> {
     let root = Folder::at(path)?;
     let mut seen = Seen {
+        path: path.to_owned(),
         stores: Vec::new(),
         strays: Vec::new(),
         network: root.network(),
@@ -168,6 +172,13 @@ impl Slot {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.holder != Holder::Nobody
+    }
+}
+
+/// `tsdb-tsd1-4242/0`: its store and its number.
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.store, self.number)
     }
 }
 

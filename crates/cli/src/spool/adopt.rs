@@ -56,12 +56,11 @@ Examples:
 
 impl Adopt {
     pub(super) fn run(self, output: &Output) -> anyhow::Result<Outcome> {
-        let seen = only(look(&self.path)?, &self.from, &self.path)?;
+        let seen = only(look(&self.path)?, &self.from)?;
         let into = self.target()?;
         ensure!(into != self.from, "{into} is what they are in already");
         let (mut sum, mut left, mut slots) = (0, 0, Vec::new());
         for slot in seen.stores.iter().flat_map(|store| &store.slots) {
-            let name = format!("{}/{}", slot.store, slot.number);
             let summary = count(slot)?;
             if slot.is_held() || summary.newer.is_some() {
                 let why = if slot.is_held() {
@@ -69,7 +68,7 @@ impl Adopt {
                 } else {
                     words::contents(&summary)
                 };
-                output.note(format_args!("{name}: left alone: {why}"));
+                output.note(format_args!("{slot}: left alone: {why}"));
                 left += 1;
                 continue;
             }
@@ -78,10 +77,10 @@ impl Adopt {
                 continue;
             }
             let adopted = inspect::adopt(&self.path, slot, &into, words::now())
-                .with_context(|| format!("cannot give {name} to {into}"))?;
+                .with_context(|| format!("cannot give {slot} to {into}"))?;
             match adopted {
                 None => {
-                    output.note(format_args!("{name}: left alone: {}", hold::held(slot)));
+                    output.note(format_args!("{slot}: left alone: {}", hold::held(slot)));
                     left += 1;
                 }
                 Some(adopted) => {
@@ -90,7 +89,7 @@ impl Adopt {
                         slots.push(json!({ "from": slot.number, "slot": number, "points": adopted.summary.points }));
                         if !self.json {
                             let points = points(adopted.summary.points);
-                            output.say(format_args!("{name}: {points} are in {into}/{number} now"));
+                            output.say(format_args!("{slot}: {points} are in {into}/{number} now"));
                         }
                     }
                 }

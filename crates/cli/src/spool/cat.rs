@@ -54,9 +54,8 @@ impl Cat {
             if output.is_closed() {
                 break;
             }
-            let place = format!("{}/{}", slot.store, slot.number);
             if summary.newer.is_some() {
-                output.note(format_args!("{place}: {}", words::contents(&summary)));
+                output.note(format_args!("{slot}: {}", words::contents(&summary)));
                 sound = false;
             }
             let known: u64 = summary.damage.iter().filter_map(|damage| damage.points).sum();
@@ -64,7 +63,7 @@ impl Cat {
             if bytes > 0 {
                 let damage = words::bytes(bytes);
                 output.note(format_args!(
-                    "{place}: {damage} are damaged, and {} in them: verify says where",
+                    "{slot}: {damage} are damaged, and {} in them: verify says where",
                     points(known)
                 ));
                 sound = false;

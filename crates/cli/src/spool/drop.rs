@@ -44,8 +44,7 @@ impl Drop {
         let clock = Clock::start();
         let (mut dropped, mut left, mut is_done) = (0, 0, true);
         for slot in seen.stores.iter().flat_map(|store| &store.slots) {
-            let name = format!("{}/{}", slot.store, slot.number);
-            let Some(mut taken) = hold::take(self.place.path(), slot, clock.now(), output)? else {
+            let Some(mut taken) = hold::take(&seen.path, slot, clock.now(), output)? else {
                 is_done = false;
                 continue;
             };
@@ -61,11 +60,11 @@ impl Drop {
             })?;
             taken.store.done(0, begin.unwrap_or(summary.next));
             taken.store.close(clock.now());
-            hold::tell(&name, taken.store.events(), output);
+            hold::tell(slot, taken.store.events(), output);
             dropped += old;
             left += taken.store.stats().points;
             if !self.json && old > 0 {
-                output.say(format_args!("{name}: {} dropped", points(old)));
+                output.say(format_args!("{slot}: {} dropped", points(old)));
             }
         }
         if self.json {

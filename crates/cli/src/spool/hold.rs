@@ -1,6 +1,7 @@
 //! Slots taken from a spool to change something in them: `drop` and `replay`. Those that a process holds are passed over, and told.
 
-use std::path::{Path, PathBuf};
+use std::fmt::Display;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -10,7 +11,6 @@ use potsdb_spool::slots::{Place, Slot};
 use potsdb_spool::store::{Event, Moment, OpenError};
 use potsdb_spool::{Full, Options};
 
-use super::place::root;
 use super::words;
 use crate::output::Output;
 use crate::statistics::points;
@@ -32,24 +32,23 @@ impl Clock {
     }
 }
 
-/// Takes a slot, unless its process runs or a newer version wrote in it, which is told.
-pub(super) fn take(path: &Path, seen: &Seen, now: Moment, output: &Output) -> anyhow::Result<Option<Slot<Folder>>> {
-    let name = format!("{}/{}", seen.store, seen.number);
-    let path: PathBuf = root(path);
-    let taken = Place::open(Box::new(move || Folder::at(&path)), &seen.store)
+/// Takes a slot of the spool in that folder, unless its process runs or a newer version wrote in it, which is told.
+pub(super) fn take(root: &Path, seen: &Seen, now: Moment, output: &Output) -> anyhow::Result<Option<Slot<Folder>>> {
+    let root = root.to_owned();
+    let taken = Place::open(Box::new(move || Folder::at(&root)), &seen.store)
         .map_err(OpenError::Disk)
         .and_then(|place| place.take(seen.number, &options(), now));
     match taken {
         Ok(Some(slot)) => Ok(Some(slot)),
         Ok(None) => {
-            output.note(format_args!("{name}: left alone: {}", held(seen)));
+            output.note(format_args!("{seen}: left alone: {}", held(seen)));
             Ok(None)
         }
         Err(newer @ OpenError::Newer { .. }) => {
-            output.note(format_args!("{name}: left alone: {newer}"));
+            output.note(format_args!("{seen}: left alone: {newer}"));
             Ok(None)
         }
-        Err(error) => Err(error).with_context(|| format!("cannot take {name}")),
+        Err(error) => Err(error).with_context(|| format!("cannot take {seen}")),
     }
 }
 
@@ -72,7 +71,7 @@ fn options() -> Options {
 }
 
 /// Tells what a slot has to tell. Returns how many points of it are lost.
-pub(super) fn tell(name: &str, events: Vec<Event>, output: &Output) -> u64 {
+pub(super) fn tell(name: impl Display, events: Vec<Event>, output: &Output) -> u64 {
     let mut lost = 0;
     for event in events {
         match event {

@@ -61,7 +61,7 @@ impl Ls {
             let held = store.slots.iter().filter(|slot| slot.is_held()).count();
             let sum: u64 = slots.iter().map(|slot| slot.points).sum();
             let oldest = slots.iter().filter_map(|slot| slot.oldest).min();
-            let harm = harm(&slots);
+            let is_harmed = slots.iter().any(Summary::is_harmed);
             if self.json {
                 objects.push(json!({
                     "name": store.name,
@@ -70,7 +70,7 @@ impl Ls {
                     "points": sum,
                     "bytes": store.bytes,
                     "oldest": oldest.map(|at| at as f64 / 1000.0),
-                    "harmed": harm,
+                    "harmed": is_harmed,
                 }));
             } else {
                 output.say(format_args!(
@@ -80,7 +80,7 @@ impl Ls {
                     words::bytes(store.bytes),
                     words::oldest(oldest),
                     plural(store.slots.len() as u64, "slot"),
-                    if harm { HARMED } else { "" }
+                    if is_harmed { HARMED } else { "" }
                 ));
             }
         }
@@ -107,11 +107,7 @@ impl Stat {
                     words::holder(slot),
                     words::contents(summary),
                     words::bytes(slot.bytes),
-                    if harm(std::slice::from_ref(summary)) {
-                        HARMED
-                    } else {
-                        ""
-                    }
+                    if summary.is_harmed() { HARMED } else { "" }
                 ));
                 for line in slot.about.lines().filter(|line| !line.starts_with("store: ")) {
                     output.say(format_args!("    {line}"));
@@ -134,12 +130,6 @@ const HARMED: &str = "; something is damaged or missing: verify says what";
 
 fn counted(store: &Store) -> anyhow::Result<Vec<Summary>> {
     store.slots.iter().map(count).collect()
-}
-
-fn harm(slots: &[Summary]) -> bool {
-    slots
-        .iter()
-        .any(|slot| !slot.damage.is_empty() || slot.gaps.iter().any(|gap| !gap.is_known))
 }
 
 /// A store with its slots, as an object.

@@ -20,18 +20,18 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// What is there.
+    /// What is there; of a store's folder that store alone, with the spool's folder as its path.
     pub(super) fn look(&self) -> anyhow::Result<Seen> {
         let seen = look(&self.path)?;
-        let above = root(&self.path);
-        match (&self.store, above != self.path) {
-            (None, false) => Ok(seen),
-            (Some(name), false) => only(seen, name, &self.path),
-            (_, true) => {
-                let name = self.path.canonicalize()?;
-                let name = name.file_name().unwrap_or_default();
-                only(look(&above)?, &name.to_string_lossy(), &above)
+        if is_store(&seen) {
+            let path = self.path.canonicalize()?;
+            if let (Some(above), Some(name)) = (path.parent(), path.file_name()) {
+                return only(look(above)?, &name.to_string_lossy());
             }
+        }
+        match &self.store {
+            Some(name) => only(seen, name),
+            None => Ok(seen),
         }
     }
 
@@ -45,24 +45,20 @@ pub(super) fn look(path: &Path) -> anyhow::Result<Seen> {
     inspect::look(path).with_context(|| format!("cannot look into {}", path.display()))
 }
 
-/// The spool's folder, of a folder that may be a store's: that has slots in it.
-pub(super) fn root(path: &Path) -> PathBuf {
-    let is_store = inspect::look(path)
-        .is_ok_and(|seen| seen.stores.is_empty() && seen.strays.iter().any(|stray| stray.name.parse::<u32>().is_ok()));
-    let above = path.canonicalize().ok().filter(|_| is_store);
-    let above = above.and_then(|path| path.parent().map(Path::to_owned));
-    above.unwrap_or_else(|| path.to_owned())
+/// Whether it is a store's folder that was looked at: slots are in it.
+fn is_store(seen: &Seen) -> bool {
+    seen.stores.is_empty() && seen.strays.iter().any(|stray| stray.name.parse::<u32>().is_ok())
 }
 
 /// One store of several.
-pub(super) fn only(mut seen: Seen, name: &str, path: &Path) -> anyhow::Result<Seen> {
+pub(super) fn only(mut seen: Seen, name: &str) -> anyhow::Result<Seen> {
     let names: Vec<_> = seen.stores.iter().map(|store| store.name.clone()).collect();
     seen.stores.retain(|store| store.name == name);
     seen.strays.clear();
     anyhow::ensure!(
         !seen.stores.is_empty(),
         "no store {name:?} in {}: there is {}",
-        path.display(),
+        seen.path.display(),
         if names.is_empty() {
             "none".to_owned()
         } else {
@@ -79,7 +75,7 @@ pub(super) fn walk(
     visit: impl FnMut(Record<'_>) -> io::Result<ControlFlow<()>>,
 ) -> anyhow::Result<Summary> {
     slot.walk(payloads, visit)
-        .with_context(|| format!("cannot read {}/{}", slot.store, slot.number))
+        .with_context(|| format!("cannot read {slot}"))
 }
 
 /// What a slot holds, as far as headers tell.

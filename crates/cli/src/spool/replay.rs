@@ -11,6 +11,7 @@
 
 mod delivery;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -125,13 +126,15 @@ impl Replay {
             client.options().spool.is_none(),
             "option spool in the URL of --to has no effect on replay: what is replayed is in a spool already"
         );
-        let wire = match client
+        let is_http = client
             .endpoints()
             .first()
-            .is_some_and(|endpoint| endpoint.scheme().is_http())
-        {
-            true => Tried::Http,
-            false => Tried::Telnet,
+            .is_some_and(|endpoint| endpoint.scheme().is_http());
+        // Over HTTP an answer is final.
+        let settle = if is_http {
+            Duration::ZERO
+        } else {
+            client.options().settle
         };
         let mut run = Run {
             output,
@@ -140,8 +143,8 @@ impl Replay {
             most: self.rate.map_or(usize::MAX, |rate| {
                 usize::try_from(rate).unwrap_or(usize::MAX).saturating_mul(2)
             }),
-            delivery: Delivery::start(client.clone(), self.timeout)?,
-            wire,
+            delivery: Delivery::start(client.clone(), settle, self.timeout)?,
+            wire: if is_http { Tried::Http } else { Tried::Telnet },
             held: Vec::new(),
             other_wire: 0,
             left_alone: 0,
@@ -165,7 +168,7 @@ impl Replay {
         slots.sort_by_key(|(oldest, _)| *oldest);
         for (_, slot) in slots {
             if !run.delivery.has_ended() {
-                run.slot(slot, self.place.path())?;
+                run.slot(slot, &seen.path)?;
             }
         }
         run.delivery.settle(&mut run.held, run.clock, true);
@@ -258,13 +261,16 @@ impl Held {
 }
 
 impl Run<'_> {
-    fn slot(&mut self, seen: &Seen, path: &std::path::Path) -> anyhow::Result<()> {
-        let Some(slot) = hold::take(path, seen, self.clock.now(), self.output)? else {
+    fn slot(&mut self, seen: &Seen, root: &Path) -> anyhow::Result<()> {
+        let Some(slot) = hold::take(root, seen, self.clock.now(), self.output)? else {
             self.left_alone += 1;
             return Ok(());
         };
-        let name = format!("{}/{}", seen.store, seen.number);
-        self.held.push(Held { name, slot, done_to: 0 });
+        self.held.push(Held {
+            name: seen.to_string(),
+            slot,
+            done_to: 0,
+        });
         let mut from = 0;
         while !self.delivery.has_ended() {
             let batch = self.batch(&mut from);

@@ -1,13 +1,14 @@
 //! `potsdb spool verify`: reads everything, and names what is damaged, missing or not the spool's.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use anyhow::Context;
 use clap::Args;
 use potsdb_spool::inspect::{self, Slot, Summary};
 use serde_json::{Value, json};
 
-use super::place::{Place, root, walk};
+use super::place::{Place, walk};
 use super::{hold, ls, words};
 use crate::Outcome;
 use crate::output::Output;
@@ -54,8 +55,8 @@ impl Verify {
                 if !self.json {
                     tell(slot, &summary, output);
                 }
-                if self.repair && !summary.is_sound() && summary.newer.is_none() {
-                    repairs.extend(self.repair(slot, output)?);
+                if self.repair && summary.is_harmed() && summary.newer.is_none() {
+                    repairs.extend(self.repair(&seen.path, slot, output)?);
                 }
                 summaries.push(summary);
             }
@@ -84,21 +85,20 @@ impl Verify {
     }
 
     /// Repairs a slot, and tells what was done.
-    fn repair(&self, slot: &Slot, output: &Output) -> anyhow::Result<Option<Value>> {
-        let name = format!("{}/{}", slot.store, slot.number);
-        let repaired = inspect::repair(&root(self.place.path()), slot, words::now());
-        let Some(repair) = repaired.with_context(|| format!("cannot repair {name}"))? else {
-            output.note(format_args!("{name}: not repaired: {}", hold::held(slot)));
+    fn repair(&self, root: &Path, slot: &Slot, output: &Output) -> anyhow::Result<Option<Value>> {
+        let repaired = inspect::repair(root, slot, words::now());
+        let Some(repair) = repaired.with_context(|| format!("cannot repair {slot}"))? else {
+            output.note(format_args!("{slot}: not repaired: {}", hold::held(slot)));
             return Ok(None);
         };
         let lost = lost(&repair.before);
         if !self.json {
             for (aside, bytes) in &repair.set_aside {
                 let bytes = words::bytes(*bytes);
-                output.say(format_args!("{name}: set aside as {}/{aside}, {bytes}", slot.store));
+                output.say(format_args!("{slot}: set aside as {}/{aside}, {bytes}", slot.store));
             }
             output.say(format_args!(
-                "{name}: repaired: {} points are there, {lost} are lost",
+                "{slot}: repaired: {} points are there, {lost} are lost",
                 repair.after.points
             ));
         }
@@ -132,20 +132,19 @@ fn lost(summary: &Summary) -> u64 {
 
 /// What is wrong in a slot, a line each; and how much of it is sound.
 fn tell(slot: &Slot, summary: &Summary, output: &Output) {
-    let place = format!("{}/{}", slot.store, slot.number);
     for damage in &summary.damage {
-        output.say(format_args!("{place}/{damage}"));
+        output.say(format_args!("{slot}/{damage}"));
     }
     for gap in summary.gaps.iter().filter(|gap| !gap.is_known) {
-        output.say(format_args!("{place}/{gap}"));
+        output.say(format_args!("{slot}/{gap}"));
     }
     for stray in &summary.strays {
-        output.say(format_args!("{place}/{}: {}", stray.name, stray.why));
+        output.say(format_args!("{slot}/{}: {}", stray.name, stray.why));
     }
     match summary.newer {
-        Some(_) => output.say(format_args!("{place}: left alone: {}", words::contents(summary))),
+        Some(_) => output.say(format_args!("{slot}: left alone: {}", words::contents(summary))),
         None => output.say(format_args!(
-            "{place}: {}: {} sound{}",
+            "{slot}: {}: {} sound{}",
             words::holder(slot),
             points(summary.points),
             words::oldest(summary.oldest)

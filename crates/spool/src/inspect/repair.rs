@@ -99,7 +99,7 @@ pub(super) fn repair_by_step(
             ..Repair::default()
         },
     };
-    if !repairer.repair.before.is_sound() && repairer.repair.before.newer.is_none() {
+    if repairer.repair.before.is_harmed() && repairer.repair.before.newer.is_none() {
         repairer.run(now)?;
         repairer.repair.after = slot.walk(true, |_| Ok(ControlFlow::Continue(())))?;
     }

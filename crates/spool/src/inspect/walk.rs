@@ -74,7 +74,13 @@ impl Summary {
     /// Whether everything could be read, and nothing is missing that is not known to be.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.damage.is_empty() && self.gaps.iter().all(|gap| gap.is_known) && self.newer.is_none()
+        !self.is_harmed() && self.newer.is_none()
+    }
+
+    /// Whether something is damaged, or missing and not known to be.
+    #[must_use]
+    pub fn is_harmed(&self) -> bool {
+        !self.damage.is_empty() || self.gaps.iter().any(|gap| !gap.is_known)
     }
 }
 

@@ -114,19 +114,10 @@ impl Batch {
 }
 
 impl Delivery {
-    pub(super) fn start(client: Client, timeout: Duration) -> anyhow::Result<Delivery> {
-        let is_http = client
-            .endpoints()
-            .first()
-            .is_some_and(|endpoint| endpoint.scheme().is_http());
+    pub(super) fn start(client: Client, settle: Duration, timeout: Duration) -> anyhow::Result<Delivery> {
         Ok(Delivery {
-            // Over HTTP an answer is final.
-            settle: if is_http {
-                Duration::ZERO
-            } else {
-                client.options().settle
-            },
             client,
+            settle,
             counts: Counts::default(),
             answered: VecDeque::new(),
             timeout,

@@ -171,8 +171,8 @@ impl Client {
         handle.wait(py, timeout, |slice| barrier.wait(slice))
     }
 
-    /// Waits until every point sent before has its verdict, or is in the spool and synced to the disk; False when `timeout`
-    /// seconds came first. A server need not be there. Without the option `spool` it is `flush`.
+    /// Waits until every point sent before has its verdict, or is in the spool and synced to the disk; False when
+    /// `timeout` seconds came first. A server need not be there. Without the option `spool` it is `flush`.
     #[pyo3(signature = (timeout = None))]
     fn sync(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let handle = self.handle()?;

@@ -187,8 +187,8 @@ impl Core {
         self.client.options().spool.is_some() && !self.silent
     }
 
-    /// Stops accepting. Whoever waits gives the rest up after `timeout`, so that the worker need not know of it; but a spool
-    /// wants to be told, to have everything on disk by then.
+    /// Stops accepting. Without a spool the worker need not know `timeout`: whoever waits gives the rest up then. With
+    /// one it has to, so that everything is on disk by then.
     pub(crate) fn begin_close(&self, timeout: Option<Duration>) {
         let until = timeout.filter(|_| self.has_spool());
         self.client.begin_close(until.unwrap_or(Duration::MAX));

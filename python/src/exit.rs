@@ -53,9 +53,9 @@ pub(crate) fn register(core: &Arc<Core>) {
 
 /// Drains every client within its `close_grace`; the line to print, if something was not delivered.
 ///
-/// All drain at once, so the longest grace is the longest wait, and the others may use it too. It does not close them: daemon threads and later hooks go on sending without an exception. It
-/// abandons them, so that their points are counted dropped and no connection ends inside a line. What has a spool is on disk
-/// by then.
+/// All drain at once, so the longest grace is the longest wait, and the others may use it too. It does not close them:
+/// daemon threads and later hooks go on sending without an exception. It abandons them, so that their points are
+/// counted dropped and no connection ends inside a line. With a spool they are on disk by then.
 #[pyfunction]
 pub(crate) fn drain_all(py: Python<'_>) -> PyResult<Option<String>> {
     let began = Instant::now();

@@ -6,36 +6,36 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyMapping, PyType};
 
-/// Declares what `Stats` shows: each name once, with its text, type and where it comes from.
-macro_rules! stats {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = |$stats:ident| $value:expr;)*) => {
-        /// Everything a client counts, at one instant: a value, made by a client or of what `as_dict` gave.
-        ///
-        /// `accepted + adopted == acknowledged + unconfirmed + rejected + dropped + pending`, always.
-        #[pyclass(frozen, eq, module = "potsdb")]
-        #[derive(PartialEq)]
-        pub(crate) struct Stats {
-            $(
-                $(#[doc = $doc])+
-                #[pyo3(get)]
-                $name: $type,
-            )*
+/// Declares a value: each field once, with its text, type and where it comes from. Then come methods of its own.
+macro_rules! value {
+    (
+        $(#[doc = $about:literal])+
+        $value:ident of $source:ty {
+            $($(#[doc = $doc:literal])+ $name:ident: $type:ty = |$from:ident| $field:expr;)*
+        }
+        $($methods:tt)*
+    ) => {
+        $(#[doc = $about])+
+        #[pyclass(frozen, eq, get_all, module = "potsdb")]
+        #[derive(Clone, PartialEq)]
+        pub(crate) struct $value {
+            $($(#[doc = $doc])+ $name: $type,)*
         }
 
-        impl From<&potsdb::Stats> for Stats {
-            fn from(stats: &potsdb::Stats) -> Stats {
-                Stats {
-                    $($name: { let $stats = stats; $value },)*
+        impl From<&$source> for $value {
+            fn from(source: &$source) -> $value {
+                $value {
+                    $($name: { let $from = source; $field },)*
                 }
             }
         }
 
         #[pymethods]
-        impl Stats {
+        impl $value {
             #[new]
             #[pyo3(signature = (fields, /))]
-            fn new(fields: &Bound<'_, PyMapping>) -> PyResult<Stats> {
-                Ok(Stats {
+            fn new(fields: &Bound<'_, PyMapping>) -> PyResult<$value> {
+                Ok($value {
                     $($name: field(fields, stringify!($name))?,)*
                 })
             }
@@ -48,186 +48,145 @@ macro_rules! stats {
             }
 
             fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyDict>,))> {
-                Ok((py.get_type::<Stats>(), (self.as_dict(py)?,)))
+                Ok((py.get_type::<$value>(), (self.as_dict(py)?,)))
             }
 
-            fn __hash__(&self) -> u64 {
-                let mut hasher = DefaultHasher::new();
-                (self.accepted, self.delivered, self.dropped, self.bytes_written).hash(&mut hasher);
-                hasher.finish()
-            }
-
-            fn __repr__(&self) -> String {
-                format!("<potsdb.Stats {}>", self.__str__())
-            }
-
-            fn __str__(&self) -> String {
-                let mut said = potsdb::Stats::default();
-                said.accepted = self.accepted;
-                said.adopted = self.adopted;
-                said.acknowledged = self.acknowledged;
-                said.unconfirmed = self.unconfirmed;
-                said.rejected = self.rejected;
-                // Only their sum is said, as of what is pending.
-                said.dropped.closed = self.dropped;
-                said.queued = self.pending;
-                said.invalid = self.invalid;
-                said.full = self.full;
-                said.repeated = self.repeated;
-                said.to_string()
-            }
+            $($methods)*
         }
     };
 }
 
-stats! {
-    /// Points taken by `send`.
-    accepted: u64 = |stats| stats.accepted;
-    /// Points taken over from the spool: another process left them there, or this program's last run.
-    adopted: u64 = |stats| stats.adopted;
-    /// Points the server answered for.
-    acknowledged: u64 = |stats| stats.acknowledged;
-    /// Points written to a server that cannot answer.
-    unconfirmed: u64 = |stats| stats.unconfirmed;
-    /// Acknowledged or unconfirmed.
-    delivered: u64 = |stats| stats.delivered();
-    /// Points the server refused; its words are in `last_rejections`.
-    rejected: u64 = |stats| stats.rejected;
-    /// Points given up, for the reasons below.
-    dropped: u64 = |stats| stats.dropped.total();
-    /// Pushed out of a full queue, or not let in under `overflow="drop_newest"`.
-    dropped_queue_full: u64 = |stats| stats.dropped.queue_full;
-    /// Older than `max_age` when their turn came.
-    dropped_expired: u64 = |stats| stats.dropped.expired;
-    /// Still pending when `close` reached its deadline, or the program its end.
-    dropped_closed: u64 = |stats| stats.dropped.closed;
-    /// Given up by `stop`.
-    dropped_stopped: u64 = |stats| stats.dropped.stopped;
-    /// Pushed out of a full spool.
-    dropped_spool_full: u64 = |stats| stats.dropped.spool_full;
-    /// Lost in a damaged spool: cut off, overwritten, or deleted by somebody else.
-    dropped_spool_damaged: u64 = |stats| stats.dropped.spool_damaged;
-    /// Consumed by `test_mode`, which writes nothing.
-    dropped_test_mode: u64 = |stats| stats.dropped.test_mode;
-    /// Points without a verdict: queued, in flight or spooled.
-    pending: u64 = |stats| stats.pending();
-    /// In the queue, not yet taken by the worker.
-    queued: u64 = |stats| stats.queued;
-    /// Taken by the worker, without a verdict so far.
-    in_flight: u64 = |stats| stats.in_flight;
-    /// In the spool on disk, or on their way there, and nowhere else.
-    spooled: u64 = |stats| stats.spooled;
-    /// Calls refused because of their content.
-    invalid: u64 = |stats| stats.invalid;
-    /// Calls refused for want of room under `overflow="block"`.
-    full: u64 = |stats| stats.full;
-    /// Characters and cuts that `invalid="replace"` repaired.
-    replaced: u64 = |stats| stats.replaced;
-    /// Calls whose series already had a point at that time.
-    repeated: u64 = |stats| stats.repeated;
-    /// Points written once more.
-    resent: u64 = |stats| stats.resent;
-    /// Errors of the server that named no point.
-    late_errors: u64 = |stats| stats.late_errors;
-    /// Answered points let go before they had settled, because `settle_bytes` was reached.
-    released_early: u64 = |stats| stats.released_early;
-    /// Answered points that were still settling when the client closed.
-    unsettled: u64 = |stats| stats.unsettled;
-    /// Connections ended in the middle of a line.
-    torn: u64 = |stats| stats.torn;
-    /// Bytes in the spool that cannot be read as points.
-    spool_damaged_bytes: u64 = |stats| stats.spool_damaged_bytes;
-    /// Bytes handed to the kernel.
-    bytes_written: u64 = |stats| stats.bytes_written;
-    /// Connections established.
-    connects: u64 = |stats| stats.connects;
-    /// Panics of the worker. Not 0 is a defect of potsdb: please report it.
-    panics: u64 = |stats| stats.panics;
-    /// Error replies by kind.
-    rejections: Vec<(String, u64)> = |stats| stats.rejections.iter().map(|(kind, n)| ((*kind).to_owned(), *n)).collect();
-    /// The server's own words, newest last.
-    last_rejections: Vec<String> = |stats| stats.last_rejections.clone();
-    /// How each endpoint is doing.
-    endpoints: Vec<EndpointState> = |stats| stats.endpoints.iter().map(EndpointState::from).collect();
-    /// Seconds the oldest point without a verdict has been waiting.
-    oldest_pending: Option<f64> = |stats| stats.oldest_pending.as_ref().map(Duration::as_secs_f64);
-    /// Seconds the last answer took.
-    last_answer: Option<f64> = |stats| stats.last_answer.as_ref().map(Duration::as_secs_f64);
-    /// Points written in the last second.
-    rate: f64 = |stats| stats.rate;
-    /// How the spool is doing; None without the option `spool`.
-    spool: Option<SpoolState> = |stats| stats.spool.as_ref().map(SpoolState::from);
-    /// Of each metric its name, points and bytes, if `by_metric` is given; the empty name is all others.
-    by_metric: Vec<(String, u64, u64)> = |stats| {
-        stats.by_metric.iter().map(|count| (count.metric.clone(), count.points, count.bytes)).collect()
-    };
-}
+value! {
+    /// Everything a client counts, at one instant: a value, made by a client or of what `as_dict` gave.
+    ///
+    /// `accepted + adopted == acknowledged + unconfirmed + rejected + dropped + pending`, always.
+    Stats of potsdb::Stats {
+        /// Points taken by `send`.
+        accepted: u64 = |stats| stats.accepted;
+        /// Points taken over from the spool: another process left them there, or this program's last run.
+        adopted: u64 = |stats| stats.adopted;
+        /// Points the server answered for.
+        acknowledged: u64 = |stats| stats.acknowledged;
+        /// Points written to a server that cannot answer.
+        unconfirmed: u64 = |stats| stats.unconfirmed;
+        /// Acknowledged or unconfirmed.
+        delivered: u64 = |stats| stats.delivered();
+        /// Points the server refused; its words are in `last_rejections`.
+        rejected: u64 = |stats| stats.rejected;
+        /// Points given up, for the reasons below.
+        dropped: u64 = |stats| stats.dropped.total();
+        /// Pushed out of a full queue, or not let in under `overflow="drop_newest"`.
+        dropped_queue_full: u64 = |stats| stats.dropped.queue_full;
+        /// Older than `max_age` when their turn came.
+        dropped_expired: u64 = |stats| stats.dropped.expired;
+        /// Still pending when `close` reached its deadline, or the program its end.
+        dropped_closed: u64 = |stats| stats.dropped.closed;
+        /// Given up by `stop`.
+        dropped_stopped: u64 = |stats| stats.dropped.stopped;
+        /// Pushed out of a full spool.
+        dropped_spool_full: u64 = |stats| stats.dropped.spool_full;
+        /// Lost in a damaged spool: cut off, overwritten, or deleted by somebody else.
+        dropped_spool_damaged: u64 = |stats| stats.dropped.spool_damaged;
+        /// Consumed by `test_mode`, which writes nothing.
+        dropped_test_mode: u64 = |stats| stats.dropped.test_mode;
+        /// Points without a verdict: queued, in flight or spooled.
+        pending: u64 = |stats| stats.pending();
+        /// In the queue, not yet taken by the worker.
+        queued: u64 = |stats| stats.queued;
+        /// Taken by the worker, without a verdict so far.
+        in_flight: u64 = |stats| stats.in_flight;
+        /// In the spool on disk, or on their way there, and nowhere else.
+        spooled: u64 = |stats| stats.spooled;
+        /// Calls refused because of their content.
+        invalid: u64 = |stats| stats.invalid;
+        /// Calls refused for want of room under `overflow="block"`.
+        full: u64 = |stats| stats.full;
+        /// Characters and cuts that `invalid="replace"` repaired.
+        replaced: u64 = |stats| stats.replaced;
+        /// Calls whose series already had a point at that time.
+        repeated: u64 = |stats| stats.repeated;
+        /// Points written once more.
+        resent: u64 = |stats| stats.resent;
+        /// Errors of the server that named no point.
+        late_errors: u64 = |stats| stats.late_errors;
+        /// Answered points let go before they had settled, because `settle_bytes` was reached.
+        released_early: u64 = |stats| stats.released_early;
+        /// Answered points that were still settling when the client closed.
+        unsettled: u64 = |stats| stats.unsettled;
+        /// Connections ended in the middle of a line.
+        torn: u64 = |stats| stats.torn;
+        /// Bytes in the spool that cannot be read as points.
+        spool_damaged_bytes: u64 = |stats| stats.spool_damaged_bytes;
+        /// Bytes handed to the kernel.
+        bytes_written: u64 = |stats| stats.bytes_written;
+        /// Connections established.
+        connects: u64 = |stats| stats.connects;
+        /// Panics of the worker. Not 0 is a defect of potsdb: please report it.
+        panics: u64 = |stats| stats.panics;
+        /// Error replies by kind.
+        rejections: Vec<(String, u64)> = |stats| stats.rejections.iter().map(|(kind, n)| ((*kind).to_owned(), *n)).collect();
+        /// The server's own words, newest last.
+        last_rejections: Vec<String> = |stats| stats.last_rejections.clone();
+        /// How each endpoint is doing.
+        endpoints: Vec<EndpointState> = |stats| stats.endpoints.iter().map(EndpointState::from).collect();
+        /// Seconds the oldest point without a verdict has been waiting.
+        oldest_pending: Option<f64> = |stats| stats.oldest_pending.as_ref().map(Duration::as_secs_f64);
+        /// Seconds the last answer took.
+        last_answer: Option<f64> = |stats| stats.last_answer.as_ref().map(Duration::as_secs_f64);
+        /// Points written in the last second.
+        rate: f64 = |stats| stats.rate;
+        /// How the spool is doing; None without the option `spool`.
+        spool: Option<SpoolState> = |stats| stats.spool.as_ref().map(SpoolState::from);
+        /// Of each metric its name, points and bytes, if `by_metric` is given; the empty name is all others.
+        by_metric: Vec<(String, u64, u64)> = |stats| {
+            stats.by_metric.iter().map(|count| (count.metric.clone(), count.points, count.bytes)).collect()
+        };
+    }
 
-/// How one endpoint is doing: a value, made by a client or of what `as_dict` gave.
-#[pyclass(frozen, eq, get_all, module = "potsdb")]
-#[derive(Clone, PartialEq)]
-pub(crate) struct EndpointState {
-    /// Its URL.
-    name: String,
-    /// What it is doing, in words.
-    state: String,
-    /// What it answered when it was asked what it is.
-    server: Option<String>,
-    /// Why the last connection ended or was not made.
-    last_error: Option<String>,
-    /// Points per second it is held to, since it asked for less.
-    limit: Option<f64>,
-    /// Bytes of lines its connections may have without an answer, now.
-    window_bytes: usize,
-    /// How many seconds its clock is ahead of this machine's at least, less than 0 if it is behind; over HTTP.
-    clock_skew: Option<i64>,
-}
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.accepted, self.delivered, self.dropped, self.bytes_written).hash(&mut hasher);
+        hasher.finish()
+    }
 
-impl From<&potsdb::EndpointStats> for EndpointState {
-    fn from(endpoint: &potsdb::EndpointStats) -> EndpointState {
-        EndpointState {
-            name: endpoint.name.clone(),
-            state: endpoint.to_string(),
-            server: endpoint.server.map(|server| server.to_string()),
-            last_error: endpoint.last_error.clone(),
-            limit: endpoint.limit,
-            window_bytes: endpoint.window_bytes,
-            clock_skew: endpoint.clock_skew,
-        }
+    fn __repr__(&self) -> String {
+        format!("<potsdb.Stats {}>", self.__str__())
+    }
+
+    fn __str__(&self) -> String {
+        let mut said = potsdb::Stats::default();
+        said.accepted = self.accepted;
+        said.adopted = self.adopted;
+        said.acknowledged = self.acknowledged;
+        said.unconfirmed = self.unconfirmed;
+        said.rejected = self.rejected;
+        // Only their sum is said, as of what is pending.
+        said.dropped.closed = self.dropped;
+        said.queued = self.pending;
+        said.invalid = self.invalid;
+        said.full = self.full;
+        said.repeated = self.repeated;
+        said.to_string()
     }
 }
 
-#[pymethods]
-impl EndpointState {
-    #[new]
-    #[pyo3(signature = (fields, /))]
-    fn new(fields: &Bound<'_, PyMapping>) -> PyResult<EndpointState> {
-        Ok(EndpointState {
-            name: field(fields, "name")?,
-            state: field(fields, "state")?,
-            server: field(fields, "server")?,
-            last_error: field(fields, "last_error")?,
-            limit: field(fields, "limit")?,
-            window_bytes: field(fields, "window_bytes")?,
-            clock_skew: field(fields, "clock_skew")?,
-        })
-    }
-
-    /// The same as a plain dict.
-    fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let all = PyDict::new(py);
-        all.set_item("name", &self.name)?;
-        all.set_item("state", &self.state)?;
-        all.set_item("server", &self.server)?;
-        all.set_item("last_error", &self.last_error)?;
-        all.set_item("limit", self.limit)?;
-        all.set_item("window_bytes", self.window_bytes)?;
-        all.set_item("clock_skew", self.clock_skew)?;
-        Ok(all)
-    }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyDict>,))> {
-        Ok((py.get_type::<EndpointState>(), (self.as_dict(py)?,)))
+value! {
+    /// How one endpoint is doing: a value, made by a client or of what `as_dict` gave.
+    EndpointState of potsdb::EndpointStats {
+        /// Its URL.
+        name: String = |endpoint| endpoint.name.clone();
+        /// What it is doing, in words.
+        state: String = |endpoint| endpoint.to_string();
+        /// What it answered when it was asked what it is.
+        server: Option<String> = |endpoint| endpoint.server.map(|server| server.to_string());
+        /// Why the last connection ended or was not made.
+        last_error: Option<String> = |endpoint| endpoint.last_error.clone();
+        /// Points per second it is held to, since it asked for less.
+        limit: Option<f64> = |endpoint| endpoint.limit;
+        /// Bytes of lines its connections may have without an answer, now.
+        window_bytes: usize = |endpoint| endpoint.window_bytes;
+        /// How many seconds its clock is ahead of this machine's at least, less than 0 if it is behind; over HTTP.
+        clock_skew: Option<i64> = |endpoint| endpoint.clock_skew;
     }
 
     fn __hash__(&self) -> u64 {
@@ -241,81 +200,27 @@ impl EndpointState {
     }
 }
 
-/// How the spool is doing: a value, made by a client or of what `as_dict` gave.
-#[pyclass(frozen, eq, get_all, module = "potsdb")]
-#[derive(Clone, PartialEq)]
-pub(crate) struct SpoolState {
-    /// Bytes of its segments on disk, in all slots of this process.
-    bytes: u64,
-    /// Segments on disk.
-    segments: u64,
-    /// Slots of this process: its own, and those it has adopted; 0 until the spool is open.
-    slots: usize,
-    /// Bytes that are not yet known to survive the machine's end.
-    unsynced: u64,
-    /// Seconds since the oldest segment was begun; None: there is none.
-    oldest: Option<f64>,
-    /// Seconds until `spool_bytes` are reached at the pace of the last minute; None: it does not grow.
-    full_in: Option<f64>,
-    /// Syncs since the client was opened.
-    syncs: u64,
-    /// A call of the disk has taken more than 5 s and not returned: nothing gets safe meanwhile, and points go on.
-    stalled: bool,
-    /// Why the disk is left alone for now; None: it is not.
-    off: Option<String>,
-}
-
-impl From<&potsdb::SpoolStats> for SpoolState {
-    fn from(spool: &potsdb::SpoolStats) -> SpoolState {
-        SpoolState {
-            bytes: spool.bytes,
-            segments: spool.segments,
-            slots: spool.slots,
-            unsynced: spool.unsynced,
-            oldest: spool.oldest.as_ref().map(Duration::as_secs_f64),
-            full_in: spool.full_in.as_ref().map(Duration::as_secs_f64),
-            syncs: spool.syncs,
-            stalled: spool.stalled,
-            off: spool.off.clone(),
-        }
-    }
-}
-
-#[pymethods]
-impl SpoolState {
-    #[new]
-    #[pyo3(signature = (fields, /))]
-    fn new(fields: &Bound<'_, PyMapping>) -> PyResult<SpoolState> {
-        Ok(SpoolState {
-            bytes: field(fields, "bytes")?,
-            segments: field(fields, "segments")?,
-            slots: field(fields, "slots")?,
-            unsynced: field(fields, "unsynced")?,
-            oldest: field(fields, "oldest")?,
-            full_in: field(fields, "full_in")?,
-            syncs: field(fields, "syncs")?,
-            stalled: field(fields, "stalled")?,
-            off: field(fields, "off")?,
-        })
-    }
-
-    /// The same as a plain dict.
-    fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let all = PyDict::new(py);
-        all.set_item("bytes", self.bytes)?;
-        all.set_item("segments", self.segments)?;
-        all.set_item("slots", self.slots)?;
-        all.set_item("unsynced", self.unsynced)?;
-        all.set_item("oldest", self.oldest)?;
-        all.set_item("full_in", self.full_in)?;
-        all.set_item("syncs", self.syncs)?;
-        all.set_item("stalled", self.stalled)?;
-        all.set_item("off", &self.off)?;
-        Ok(all)
-    }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyDict>,))> {
-        Ok((py.get_type::<SpoolState>(), (self.as_dict(py)?,)))
+value! {
+    /// How the spool is doing: a value, made by a client or of what `as_dict` gave.
+    SpoolState of potsdb::SpoolStats {
+        /// Bytes of its segments on disk, in all slots of this process.
+        bytes: u64 = |spool| spool.bytes;
+        /// Segments on disk.
+        segments: u64 = |spool| spool.segments;
+        /// Slots of this process: its own, and those it has adopted; 0 until the spool is open.
+        slots: usize = |spool| spool.slots;
+        /// Bytes that are not yet known to survive the machine's end.
+        unsynced: u64 = |spool| spool.unsynced;
+        /// Seconds since the oldest segment was begun; None: there is none.
+        oldest: Option<f64> = |spool| spool.oldest.as_ref().map(Duration::as_secs_f64);
+        /// Seconds until `spool_bytes` are reached at the pace of the last minute; None: it does not grow.
+        full_in: Option<f64> = |spool| spool.full_in.as_ref().map(Duration::as_secs_f64);
+        /// Syncs since the client was opened.
+        syncs: u64 = |spool| spool.syncs;
+        /// A call of the disk has taken more than 5 s and not returned: nothing gets safe meanwhile, and points go on.
+        stalled: bool = |spool| spool.stalled;
+        /// Why the disk is left alone for now; None: it is not.
+        off: Option<String> = |spool| spool.off.clone();
     }
 
     fn __hash__(&self) -> u64 {

@@ -12,8 +12,8 @@
 //! | `completions`, `man` | for the shell and the manual |
 //! | `options`, `statistics`, `output`, `signals`, `request` | what the subcommands share |
 //!
-//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run, 3 those that were not
-//! are kept in the spool; 128 and a signal's number in place of 1 if that came first.
+//! Exit codes: 0 all delivered, 1 some points were not (which and why is on standard error), 2 could not run, 3 the
+//! rest is kept in the spool; 128 and a signal's number in place of 1 if that came first.
 
 #![forbid(unsafe_code)]
 

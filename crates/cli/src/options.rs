@@ -130,7 +130,8 @@ impl ClientOptions {
         Ok(client)
     }
 
-    /// Makes a client of lines that are taken as they are, unless an option says otherwise. `set` goes before what was given.
+    /// Makes a client of lines that are taken as they are, unless an option says otherwise. What was given goes over
+    /// what `set` sets.
     pub(crate) fn open_for_lines(
         &self,
         url: &str,
@@ -169,7 +170,8 @@ impl ClientOptions {
         self.options.iter().filter_map(|option| option.split_once('='))
     }
 
-    /// Whether all of them are NAME=VALUE. What stands where a name should may be a secret, so that only a name is repeated.
+    /// Whether all of them are NAME=VALUE. What stands in the place of a name may be a secret: only a known name is
+    /// repeated.
     fn check(&self) -> anyhow::Result<()> {
         let is_named = |option: &&String| option.split_once('=').is_none_or(|(name, _)| name.is_empty());
         let Some(option) = self.options.iter().find(is_named) else {

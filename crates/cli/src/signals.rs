@@ -14,8 +14,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-/// The signals that ask for an end. A terminal that is closed sends SIGHUP; whoever has it ignored, as `nohup` does, wants to
-/// outlive that.
+/// The signals that ask for an end. A terminal that is closed sends SIGHUP. If that is ignored, as by `nohup`, the
+/// command is to outlive the terminal.
 fn asked_by() -> Vec<i32> {
     let mut signals = vec![SIGINT, SIGTERM];
     signals.extend(Some(SIGHUP).filter(|signal| !is_ignored(*signal)));

@@ -1,4 +1,4 @@
-//! A spool as somebody sees it who only looks: stores, slots, who holds them, what is in them, and what is wrong with it.
+//! A spool from outside, for whoever only looks: stores, slots, who holds them, what is in them, and what is wrong.
 //!
 //! ```text
 //!   look -----> stores -----> slots -----> walk: every record, oldest first, and a summary
@@ -6,9 +6,9 @@
 //!               strays        strays
 //! ```
 //!
-//! Nothing is changed, so a spool can be looked at while its process runs. Then its end moves: a record that is being written
-//! is no damage, and a segment that went was done with. Which records count is decided as [`Store`](crate::store::Store) decides it when
-//! it opens the slot; the tests hold the two against each other.
+//! Nothing is changed, so a spool can be looked at while its process runs. Then its end moves: a record that is being
+//! written is no damage, and a segment that went was done with. The same records count as when
+//! [`Store`](crate::store::Store) opens the slot; a test compares the two.
 
 use std::fmt;
 use std::io;

@@ -32,7 +32,7 @@
 //!   slots    folders, locks, orphans
 //!   store    one slot: append, sync, read, done     segments are the only truth
 //!   format, acked, ranges                           pure: bytes and positions
-//!   inspect  a spool as it is seen by who only looks, and repaired by who holds it
+//!   inspect  a spool from outside: looked at, repaired, given to another store
 //!   disk     what is asked of a file system         the disk: in `disk::unix` alone
 //! ```
 //!

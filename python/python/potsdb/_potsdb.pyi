@@ -442,7 +442,7 @@ class EndpointState:
     def clock_skew(self) -> int | None:
         """How many seconds its clock is ahead of this machine's at least, less than 0 if it is behind; over HTTP."""
     def as_dict(self) -> dict[str, Any]:
-        """The same as a plain dict."""
+        """Everything by name, as plain numbers, strings, lists and dicts."""
 
 @final
 class SpoolState:
@@ -479,7 +479,7 @@ class SpoolState:
     def off(self) -> str | None:
         """Why the disk is left alone for now; None: it is not."""
     def as_dict(self) -> dict[str, Any]:
-        """The same as a plain dict."""
+        """Everything by name, as plain numbers, strings, lists and dicts."""
 
 @final
 class Barrier:

@@ -7,9 +7,9 @@
 //! main          waits for the end or for a signal, then closes the client     tells the outcome
 //! ```
 //!
-//! The end of the input waits until everything is delivered, unless `--timeout` says how long. With a spool it does not wait for a
-//! server that is not there: the points are on disk. The first Ctrl-C or
-//! SIGTERM lets the lines in hand go on to the client and gives the rest `close_grace`; the second ends that too.
+//! The end of the input waits until everything is delivered, unless `--timeout` says how long. With a spool it does not
+//! wait for a server that is not there: the points are on disk. The first Ctrl-C or SIGTERM lets the lines in hand go
+//! on to the client and gives the rest `close_grace`; the second ends that too.
 
 mod badlines;
 mod input;
@@ -45,8 +45,7 @@ pub(crate) struct Pipe {
     /// Files to read one after the other; - is standard input, which is also read when there is none
     files: Vec<PathBuf>,
 
-    /// Give up this long after the end of the input [default: when everything is delivered or, with a spool, no server is
-    /// there]
+    /// Give up this long after the end of the input [default: never; with a spool, once no server is there]
     #[arg(long, value_name = "TIME", value_parser = options::patience, allow_hyphen_values = true)]
     timeout: Option<Duration>,
 

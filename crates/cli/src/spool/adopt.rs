@@ -19,9 +19,9 @@ use crate::statistics::points;
 
 /// Give the points of a store to another one: when the servers have other names now
 ///
-/// A spool keeps the points of each set of servers apart. Where the URL has changed, those of the old one stay until they are
-/// given to the new one by this. A client that runs for the new one delivers them then, or the next that starts. Slots whose
-/// process runs are left alone.
+/// A spool keeps the points of each set of servers apart. If the URL has changed, those of the old servers stay until
+/// this gives them to the new ones. Then a client of the new servers delivers them: one that runs, or the next that
+/// starts. Slots whose process runs are left alone.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Adopt {

@@ -12,8 +12,9 @@ use crate::statistics::points;
 
 /// Print the points of a spool, one line each, oldest first
 ///
-/// A line is METRIC TIME VALUE TAG=VALUE..., which pipe and every importer of OpenTSDB read. Nothing is changed: what is printed stays
-/// in the spool, and its process delivers it all the same. What is damaged is left out, and told.
+/// A line is METRIC TIME VALUE TAG=VALUE..., which pipe and every importer of OpenTSDB read. Nothing is changed: what
+/// is printed stays in the spool, and its process delivers it all the same. What is damaged is left out, and standard
+/// error says so.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Cat {

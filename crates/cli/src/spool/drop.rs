@@ -14,9 +14,9 @@ use crate::statistics::points;
 
 /// Give up the points of a spool that were accepted before a time
 ///
-/// They are gone then, and no counter of a client says so. What counts is when a client accepted a point, not the point's own time.
-/// Dropping ends at the first point that was accepted later. A slot whose process runs is left alone: a
-/// client drops what is older than max_age itself.
+/// They are gone then, and no counter of a client says so. What counts is when a client accepted a point, not the
+/// point's own time. Dropping ends at the first point that was accepted later. A slot whose process runs is left alone:
+/// a client drops what is older than max_age itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Drop {

@@ -1,4 +1,5 @@
-//! Slots taken from a spool to change something in them: `drop` and `replay`. Those that a process holds are passed over, and told.
+//! Slots taken from a spool to change something in them: `drop` and `replay`. Those that a process holds are passed
+//! over, and standard error says so.
 
 use std::fmt::Display;
 use std::path::Path;

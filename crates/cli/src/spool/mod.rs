@@ -31,9 +31,9 @@ use crate::output::Output;
 
 /// Look into a spool and keep it: list, verify, print, deliver, drop
 ///
-/// A spool is the folder in which a client with spool=PATH keeps what it could not deliver yet. A store in it is what is for
-/// one set of servers, a slot in that what is one process's. A slot whose process runs is shown, verified and printed, and
-/// left alone by what would change it.
+/// A spool is the folder in which a client with spool=PATH keeps what it could not deliver yet. In it, a store has the
+/// points for one set of servers, and in a store, a slot has those of one process. A slot whose process runs is shown,
+/// verified and printed, and never changed.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Spool {

@@ -128,7 +128,7 @@ fn on_disk(line: f64) -> f64 {
     line + 40.0 / lines
 }
 
-/// Bytes of the spool that lines can take: not those kept free for rejected lines and `acked`, nor for the next segment.
+/// Bytes of the spool that lines can take. The rest is kept free for rejected lines, `acked` and the next segment.
 fn usable(spool_bytes: u64) -> u64 {
     let options = potsdb_spool::Options {
         spool_bytes,

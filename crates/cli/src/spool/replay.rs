@@ -6,8 +6,8 @@
 //!                                       refuses, which are set aside in rejected/ with the server's words
 //! ```
 //!
-//! A point is done with when the server has answered for it and it has settled, and not before: a replay that is killed costs duplicates.
-//! Memory holds one batch, and what the client keeps.
+//! A point is done with when the server has answered for it and it has settled, and not before: a replay that is killed
+//! costs duplicates. Memory holds one batch, and what the client keeps.
 
 mod delivery;
 
@@ -32,8 +32,9 @@ use delivery::{Batch, Delivery};
 
 /// Deliver what is in a spool, and keep in it what was not
 ///
-/// The oldest points go first. Where there are several stores, --store says which. What the server refuses is set aside in the slot's folder rejected, with the server's
-/// words. Slots whose process runs are left alone: it delivers them itself.
+/// The oldest points go first. If there are several stores, --store says which. What the server refuses is set aside in
+/// the slot's folder rejected, with the server's words. Slots whose process runs are left alone: it delivers them
+/// itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = options::after_long_help_of_lines(EXAMPLES))]
 // It is --rate here.
@@ -235,8 +236,8 @@ impl Held {
         self.done_to = self.done_to.max(first + points);
     }
 
-    /// Writes what stays before points that are done with anew, behind all others: on disk one position says up to where all is
-    /// done with, and what stays before would keep the rest.
+    /// Writes points that stay anew, behind all others, if points behind them are done with. On disk one position says
+    /// up to where all is done with, so that a point that stays keeps all behind it.
     fn move_back(&mut self, clock: Clock) {
         let store = &mut self.slot.store;
         let (mut from, mut moved) = (0, Vec::new());

@@ -16,11 +16,12 @@ use crate::statistics::points;
 
 /// Read a whole spool, and name what is damaged, with file, offset, bytes and points
 ///
-/// Every line is held against its checksum. Damage costs the record it is in and no other. In a slot whose process runs, a
-/// record that is being written is no damage. Exit code 1 says that something was damaged or missing, repaired or not.
+/// Every record is checked against its checksum. Damage costs the record it is in and no other. In a slot whose process
+/// runs, a record that is being written is no damage. Exit code 1 says that something was damaged or missing, repaired
+/// or not.
 ///
-/// A repair changes nothing in a slot whose process runs. It loses no line that can be read, even if it is killed. What is set aside
-/// counts towards spool_bytes until somebody deletes it.
+/// A repair changes nothing in a slot whose process runs. It loses no line that can be read, even if it is killed. What
+/// is set aside counts towards spool_bytes until somebody deletes it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Verify {

@@ -69,7 +69,7 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// The path, and what the file system says; or the path is a link, or others than this user can write in the folder.
+    /// The path, and what the file system says; or the path is a link, or other users can write in the folder.
     pub fn at(path: &Path) -> io::Result<Folder> {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         Folder::made_at(path).map_err(named)

@@ -1,9 +1,9 @@
 //! An adoption by hand: the lines of a slot become another store's, because its servers have another name now.
 //!
-//! The segments are written anew for the other store, into a slot of their own, one after the other, and each goes from the old slot when it is
-//! whole in the new one. So a line is in one of them at every moment; in both, and sent twice, if the adoption is killed in between. The
-//! newest go first: what is left is then the beginning, and no gap in it. The old slot's folder stays, because a process
-//! may be about to lock it.
+//! The segments are written anew for the other store, one after the other, into a slot of their own. Each goes from the
+//! old slot when it is whole in the new one. So every line is in one of the two slots at every moment. If the adoption
+//! is killed in between, some are in both, and are sent twice. The newest segments go first, so that what is left has
+//! no gap. The old slot's folder stays, because a process may be about to lock it.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -33,8 +33,8 @@ pub(super) const NEW: &str = "adopt.new";
 /// How much of a segment is copied at once.
 const CHUNK: usize = 256 * 1024;
 
-/// Gives what is in a slot to the store of that name, in a slot of its own; whoever has that store delivers it. `root` is the spool's
-/// folder, `now` wall time in milliseconds since 1970. None: a process holds the slot.
+/// Gives what is in a slot to the store of that name, in a slot of its own; whoever has that store delivers it. `root`
+/// is the spool's folder, `now` wall time in milliseconds since 1970. None: a process holds the slot.
 ///
 /// # Errors
 ///

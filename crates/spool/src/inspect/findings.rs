@@ -23,7 +23,7 @@ pub struct Damage {
 pub struct Gap {
     /// The positions.
     pub positions: Range<u64>,
-    /// The segment that they would be in, or `acked`, if that says more than there is; none: a segment that is not there.
+    /// The segment that they would be in, or `acked` if that says more than there is. None: that segment is not there.
     pub file: Option<String>,
     /// It has been told of, so it is nothing new.
     pub is_known: bool,

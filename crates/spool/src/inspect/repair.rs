@@ -2,14 +2,18 @@
 //!
 //! ```text
 //!   0..40  ##damage##  60..90    | 90..
-//!   0..40                        | 60..90 (after a gap)   | 90..      and <slot>-<segment>.damaged in the store's folder
+//!   0..40                        | 60..90 (after a gap)   | 90..
+//!
+//!   and <slot>-<segment>.damaged in the store's folder
 //! ```
 //!
-//! **At every moment the slot holds all lines that can be read**, whenever the repair is killed. A fresh segment gets its name when it is whole
-//! and synced, the last one first, so that each takes over from the damaged one exactly what it has: a segment ends where the next
-//! one begins, and of one position the highest number counts. The damaged one goes last.
+//! **At every moment the slot holds all lines that can be read**, whenever the repair is killed. A fresh segment gets
+//! its name when it is whole and synced, the last one first. A segment ends where the next one begins, and of two that
+//! begin at one position the one with the higher number counts. So each takes over from the damaged one exactly what it
+//! has. The damaged one goes last.
 //!
-//! What is missing is marked in the header of the segment behind it, as after a power cut. So the next start counts exactly what is there.
+//! What is missing is marked in the header of the segment behind it, as after a power cut. So the next start counts
+//! exactly what is there.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -62,8 +66,8 @@ struct Repairer<'a> {
 /// A segment that is not whole yet.
 pub(super) const NEW: &str = "repair.new";
 
-/// Repairs a slot, whose lock it takes meanwhile. `root` is the spool's folder, `now` wall time in milliseconds since 1970. None: a
-/// process holds it. A slot in which a newer version wrote is left as it is, which `before` says.
+/// Repairs a slot, and holds its lock meanwhile. `root` is the spool's folder, `now` wall time in milliseconds since
+/// 1970. None: a process holds it. A slot in which a newer version wrote is left as it is, which `before` says.
 ///
 /// # Errors
 ///
@@ -262,8 +266,8 @@ impl Repairer<'_> {
         Ok(segment_name(first, numbers.max().unwrap_or(0)))
     }
 
-    /// Marks that positions are missing before the segment behind. A header that is cut while it is written is a damaged one, which
-    /// costs nothing but a look at its records.
+    /// Marks that positions are missing before the segment behind. If the write is cut off, the header is damaged,
+    /// which costs nothing but a look at the segment's records.
     fn mark_behind(&mut self) -> io::Result<()> {
         let Some((name, header)) = self.behind.as_mut().filter(|(_, header)| !header.after_torn) else {
             return Ok(());

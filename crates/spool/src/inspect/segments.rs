@@ -1,7 +1,7 @@
 //! The segments of a slot: which files are some, where each ends, and which are strays.
 //!
-//! As in `store/open.rs`: a name is believed if the header bears it out, or the records do where the header is damaged. A segment
-//! ends where the next one begins. Of two that begin at one position the one with the higher number counts.
+//! As in `store/open.rs`: a name is believed if the header bears it out, or the records if the header is damaged. A
+//! segment ends where the next one begins. Of two that begin at one position the one with the higher number counts.
 
 use std::io;
 

@@ -315,7 +315,8 @@ proptest! {
         prop_assert_eq!(walked, read(&temp.0), "{:?}", summary);
     }
 
-    /// Wherever an adoption is cut off: every line is in the old slot or in a new one, and in the end in the new ones alone.
+    /// Wherever an adoption is cut off, every line is in the old slot or in a new one; in the end in the new ones
+    /// alone.
     #[test]
     fn an_adoption_loses_nothing_wherever_it_is_cut_off(
         segments in collection::vec(collection::vec(1_u64..6, 1..4), 1..5),

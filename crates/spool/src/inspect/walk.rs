@@ -85,8 +85,8 @@ impl Summary {
 }
 
 impl Slot {
-    /// Goes through all points that are not done with. `payloads`: with their lines, verifying each; without, headers are believed.
-    /// The last segment is always verified.
+    /// Goes through all points that are not done with. With `payloads`, lines are read and verified; without, headers
+    /// are believed. The last segment is always verified.
     ///
     /// # Errors
     ///

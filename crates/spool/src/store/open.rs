@@ -87,7 +87,8 @@ impl<D: Folder> Store<D> {
         read_torn(&folder, &mut found)?;
         bound(&mut found);
         let acked = folder.open(NAME).and_then(|file| read_all(&file, 2 * acked::LONGEST));
-        // One that cannot be read now may say something of positions that are given out again: it is replaced before they are.
+        // One that cannot be read now may say that positions are done with which are given out again. It is replaced
+        // before.
         let is_unread = acked
             .as_ref()
             .is_err_and(|error| error.kind() != io::ErrorKind::NotFound);

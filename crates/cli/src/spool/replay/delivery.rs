@@ -1,11 +1,11 @@
 //! The delivery of a batch: what became of each of its lines.
 //!
-//! The client counts verdicts and does not name lines. It has one batch at a time, so the counts are that batch's. If some of
-//! its lines are refused, it goes again in parts, each by itself, and so do those parts. A line that goes twice is the same
-//! point.
+//! The client counts verdicts and does not name lines. It has one batch at a time, so the counts are that batch's. If
+//! some of its lines are refused, it goes again in parts, each by itself, and so does each part. A line that goes twice
+//! is the same point.
 //!
-//! The counts say how long parts are to be. Halves of a batch in which every tenth line is refused have several verdicts as
-//! well, and halves of those: a good line would go once for each length down to a few lines.
+//! The counts say how long the parts are to be. Halves would do if one line is refused. If every tenth is, the halves
+//! have several verdicts again and again, and a good line goes ten times before its part is short enough.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -297,8 +297,8 @@ impl Delivery {
     }
 }
 
-/// How many lines are likely to have one verdict, if so many of all were refused: one of the rarer verdict is in every second
-/// such part. At most half of all.
+/// How long parts are to be of which most have one verdict, if so many of all were refused: every second part has one
+/// line of the rarer verdict. At most half of all.
 fn alike(all: usize, refused: u64) -> usize {
     let refused = usize::try_from(refused).unwrap_or(all);
     let rarer = refused.min(all.saturating_sub(refused)).max(1);

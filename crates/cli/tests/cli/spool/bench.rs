@@ -1,7 +1,7 @@
 //! Spools to look into, and a process that holds one.
 //!
-//! The process is this test binary, run again with [`OWNER`] set: it takes a slot, keeps some lines in it, says so, and holds it until
-//! its input ends.
+//! The process is this test binary, run again with [`OWNER`] set: it takes a slot, keeps some lines in it, says so, and
+//! holds it until its input ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};

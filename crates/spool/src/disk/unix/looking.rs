@@ -1,8 +1,8 @@
-//! A folder that is only looked at: nothing in it is made, written or locked, so that a spool can be looked at while its
+//! A folder that is only looked at: nothing in it is made, written or locked. So a spool can be looked at while its
 //! process runs, on a disk that is read-only, and by whoever may read it.
 //!
-//! Nothing follows a link here either. Who holds a lock is asked of the kernel, which answers without a lock being taken: to try it
-//! would keep a process that starts at that moment from its slot.
+//! Nothing follows a link here either. The kernel is asked who holds a lock. To try the lock would keep a process that
+//! starts at that moment from its slot.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -71,7 +71,7 @@ fn work_resting(rest: Rest, queue: &Queue, flag: &Flag, mut enough: impl FnMut(u
         }
         if enough(taken, state.phase()) {
             drop(state);
-            queue.end(&Tally::default());
+            queue.end(&Tally::default(), None);
             return taken;
         }
         // As the real worker, which looks for points and decides to sleep in two critical sections.

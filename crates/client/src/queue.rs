@@ -399,7 +399,7 @@ impl Queue {
 
     /// Waits for [`is_reached`](Queue::is_reached) until `deadline`; returns whether it came.
     pub(crate) fn wait_reached(&self, to: u64, deadline: Option<Instant>) -> bool {
-        self.wait_until(deadline, |state| state.is_reached(to))
+        self.wait_until(deadline, |state| state.is_reached(to) || state.ended) && self.is_reached(to)
     }
 
     /// Waits for the worker's end.
@@ -456,8 +456,9 @@ impl Queue {
         }
     }
 
-    /// The worker's last act, also after a panic: nothing is pending any more.
-    pub(crate) fn end(&self, tally: &Tally) {
+    /// The worker's last act, also after a panic: nothing is pending any more but what the spool keeps, the lowest position
+    /// of which is `spooled`.
+    pub(crate) fn end(&self, tally: &Tally, spooled: Option<u64>) {
         let mut state = self.lock();
         state.ledger.post(tally);
         let (queued, cleared) = state.clear();
@@ -466,7 +467,7 @@ impl Queue {
             state.phase = Phase::Closing(None);
         }
         state.give_up(given_up);
-        state.held_low = u64::MAX;
+        state.held_low = spooled.unwrap_or(u64::MAX);
         state.held_since = None;
         state.ended = true;
         drop(state);

@@ -219,6 +219,9 @@ impl<N: Network> Driver<N> {
             &mut self.engine,
             &mut self.network,
         ));
+        if let Some(spooling) = &self.spooling {
+            self.queue.lock().set_safe(spooling.safe(&self.engine));
+        }
         self.report();
         self.publish_status();
         std::mem::take(&mut self.engine.verdicts().tally)

@@ -103,8 +103,9 @@ impl Worker {
                 }
             }
             worker.driver.last_words();
+            let spooled = worker.driver.left_in_spool();
             drop(worker);
-            queue.end(&tally);
+            queue.end(&tally, spooled);
             shared.progress.tell(queue.progress());
         };
         without_signals(|| thread.spawn(work))?;

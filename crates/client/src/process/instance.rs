@@ -210,7 +210,7 @@ impl ProcessInstance {
                 // No thread, no descriptors: the points of this process are dropped, and counted.
                 let own = ProcessInstance::silent(setup, Arc::new(|| {}));
                 own.queue.stop();
-                own.queue.end(&Tally::default());
+                own.queue.end(&Tally::default(), None);
                 (own, Some(error))
             }
         };

@@ -143,13 +143,8 @@ impl State {
 
     /// How far it has come.
     pub(crate) fn progress(&self) -> Progress {
-        let reached = if self.ended {
-            self.next
-        } else {
-            self.low().min(self.next)
-        };
         Progress {
-            reached,
+            reached: self.low().min(self.next),
             safe: self.safe_low.max(self.low()).min(self.next),
             given_up: self.ledger.settled.dropped.total() + self.ledger.dropped_by_callers.total(),
         }
@@ -340,6 +335,6 @@ impl State {
     }
 
     pub(super) fn is_reached(&self, to: u64) -> bool {
-        self.ended || self.low() >= to
+        self.low() >= to
     }
 }

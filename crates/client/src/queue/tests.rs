@@ -193,7 +193,7 @@ fn any_history_conserves_lines_and_positions_and_allocates_nothing_under_the_loc
         }
         match seed % 2 {
             0 => history.queue.stop(),
-            _ => history.queue.end(&Tally::default()),
+            _ => history.queue.end(&Tally::default(), None),
         }
         assert_eq!(watched.allocations(), 0, "seed {seed}");
     }

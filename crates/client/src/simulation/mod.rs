@@ -431,7 +431,7 @@ impl Run {
     /// The client has ended: what is on its way arrives, or dies with the servers.
     fn end(&mut self) -> Result<(), String> {
         let tally = self.driver.end();
-        self.queue.end(&tally);
+        self.queue.end(&tally, self.driver.left_in_spool());
         let now = self.now();
         self.world().trace.note(now, || "ended".to_owned());
         if self.history.kill_at_end {

@@ -105,6 +105,11 @@ impl Backlog {
         }
     }
 
+    /// The lowest position without a verdict.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.points.waits.first()
+    }
+
     pub(super) fn low(&self) -> Option<u64> {
         let lanes = [&self.points, &self.precautions];
         lanes.into_iter().filter_map(|lane| lane.waits.first()).min()

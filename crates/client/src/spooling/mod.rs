@@ -209,6 +209,11 @@ impl Spooling {
         self.backlog.low()
     }
 
+    /// The lowest position that has no verdict and is here.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.backlog.first()
+    }
+
     /// Up to where everything is to have a copy on disk now, if it has none.
     ///
     /// `wants`: somebody waits for what lies below to be safe. `next`: the position the next point will get.

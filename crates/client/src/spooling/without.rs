@@ -48,6 +48,10 @@ impl Spooling {
         match self.0 {}
     }
 
+    pub(crate) fn left(&self) -> Option<u64> {
+        match self.0 {}
+    }
+
     pub(crate) fn secures(&mut self, _now: Duration, _wants: Option<u64>, _next: u64, _connected: bool) -> Option<u64> {
         match self.0 {}
     }

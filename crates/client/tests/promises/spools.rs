@@ -154,6 +154,24 @@ fn a_sync_covers_what_was_written_and_not_answered() {
 }
 
 #[test]
+fn a_client_that_has_ended_does_not_say_of_spooled_points_that_they_have_a_verdict() {
+    let (scratch, address) = (Scratch::new("spool"), nowhere());
+    let client = spooling(address, &scratch.0).build().unwrap();
+    send(&client, 0, 1_000);
+    let waits = {
+        let barrier = client.barrier();
+        std::thread::spawn(move || barrier.wait(LONG))
+    };
+    let stats = client.close(LONG);
+    assert_eq!(stats.spooled, 1_000);
+    assert!(!waits.join().unwrap(), "a flush that was under way");
+    assert_eq!(client.flush(LONG).unwrap_err().pending, 1_000);
+    assert!(!client.barrier().is_reached());
+    assert_eq!((client.progress().reached, client.progress().safe), (0, 1_000));
+    client.sync(LONG).unwrap();
+}
+
+#[test]
 fn always_keeps_what_has_not_settled_and_lets_it_go_then() {
     let scratch = Scratch::new("spool");
     let receiver = receiver(Config::default());

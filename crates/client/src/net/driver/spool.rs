@@ -131,6 +131,11 @@ impl<N: Network> Driver<N> {
         Some(spooling.safe(&self.engine))
     }
 
+    /// The lowest position that has no verdict and stays in the spool when the client ends.
+    pub(crate) fn left_in_spool(&self) -> Option<u64> {
+        self.spooling.as_ref().and_then(Spooling::left)
+    }
+
     /// Moves the end of the spool along, once the client closes.
     pub(super) fn close_spool(&mut self, phase: Phase) {
         let Some(spooling) = &mut self.spooling else { return };

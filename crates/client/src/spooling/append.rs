@@ -142,25 +142,19 @@ impl Spooling {
 
     /// The slot is another one: what was not safe in the old one is to be kept anew.
     pub(super) fn save_again(&mut self, verdicts: &mut Verdicts) {
-        for (Appending { lines, kind, .. }, _) in std::mem::take(&mut self.unsynced) {
+        for (Appending { lines, .. }, _) in std::mem::take(&mut self.unsynced) {
             self.unsecure(lines.first());
-            if kind == Kind::Copy {
-                // The engine has it; the next pass finds it without a copy.
-                self.covered.remove(lines.range());
-                self.not_safe.remove(lines.range());
-                self.forget(lines.range());
-                continue;
-            }
-            // What was read meanwhile is on its way.
-            for (part, _) in parts(lines, self.backlog.unread())
-                .into_iter()
-                .filter(|(_, unread)| *unread)
-            {
-                verdicts.tally.unspooled += part.points();
-                self.backlog.keep_from_reading(part.range());
-                self.covered.remove(part.range());
-                self.forget(part.range());
-                self.unsaved.push_back(part);
+            self.covered.remove(lines.range());
+            self.forget(lines.range());
+            for (part, waits) in parts(lines, self.backlog.waits()) {
+                verdicts.tally.released_early += self.backlog.forgo(part.range());
+                if waits {
+                    verdicts.tally.unspooled += part.points();
+                    self.unsaved.push_back(part);
+                } else {
+                    // The engine has it, or nobody needs it; the next pass finds what is without a copy.
+                    self.not_safe.remove(part.range());
+                }
             }
         }
     }
@@ -174,7 +168,7 @@ impl Spooling {
         match kind {
             Kind::Only => {
                 verdicts.tally.unspooled += lines.points();
-                self.backlog.keep_from_reading(lines.range());
+                verdicts.tally.released_early += self.backlog.forgo(lines.range());
                 self.unsaved.push_back(lines);
             }
             // The engine has it; the next pass finds it without a copy.
@@ -233,7 +227,7 @@ impl Spooling {
 }
 
 /// Lines cut where they begin or cease to be among those positions; with each part, whether it is.
-fn parts(mut lines: Lines, among: &Ranges) -> Vec<(Lines, bool)> {
+pub(super) fn parts(mut lines: Lines, among: &Ranges) -> Vec<(Lines, bool)> {
     let mut parts = Vec::new();
     while lines.points() > 0 {
         let range = lines.range();

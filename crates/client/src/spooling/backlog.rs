@@ -7,6 +7,7 @@ use std::time::Duration;
 use potsdb_spool::ranges::Ranges;
 use potsdb_spool::{Command, SlotId, Tried};
 
+use super::append::parts;
 use super::{Place, Spooling, report};
 use crate::delivery::verdicts::Verdicts;
 use crate::queue::block::{BLOCK_BYTES, Lines};
@@ -50,6 +51,22 @@ impl Lane {
         self.bytes -= lines.len();
         self.waits.remove(lines.range());
         Some(lines)
+    }
+
+    /// Lines are not to come from here, whether they have been read or not.
+    fn forgo(&mut self, positions: Range<u64>) {
+        self.unread.remove(positions.clone());
+        let mut those = Ranges::default();
+        those.insert(positions);
+        for lines in std::mem::take(&mut self.ready) {
+            for (part, is_of_those) in parts(lines, &those) {
+                if is_of_those {
+                    self.bytes -= part.len();
+                } else {
+                    self.ready.push_back(part);
+                }
+            }
+        }
     }
 
     /// Lines that were to be read are gone; how many.
@@ -123,13 +140,15 @@ impl Backlog {
         self.points.unread.insert(positions);
     }
 
-    /// Points without a verdict that are to be read.
-    pub(super) fn unread(&self) -> &Ranges {
-        &self.points.unread
+    /// Points without a verdict that no connection has.
+    pub(super) fn waits(&self) -> &Ranges {
+        &self.points.waits
     }
 
-    pub(super) fn keep_from_reading(&mut self, positions: Range<u64>) {
-        self.points.unread.remove(positions);
+    /// Points do not come back from disk: the caller has those without a verdict. Returns how many with one there were.
+    pub(super) fn forgo(&mut self, positions: Range<u64>) -> u64 {
+        self.points.forgo(positions.clone());
+        self.precautions.lose(positions)
     }
 
     pub(super) fn rests_until(&self) -> Option<Duration> {

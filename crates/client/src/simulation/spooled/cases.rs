@@ -127,3 +127,30 @@ fn e6_13_a_folder_that_is_removed_is_made_anew_and_what_was_in_it_is_counted() {
     let missing = life.lines.iter().filter(|line| !server.stored.contains_key(*line));
     assert_eq!(missing.count() as u64, stats.dropped.total());
 }
+
+#[test]
+fn a_sync_returns_when_the_folder_goes_while_what_was_in_it_is_on_its_way() {
+    let (mut run, mut life) = run(|options| {
+        options.queue_points = 200;
+        options.server = Some(potsdb_wire::Server::OpenTsdb);
+        options.spool_sync = Duration::from_secs(3_600);
+    });
+    run.server().is_down = true;
+    pass_second(&mut run, &mut life, 150);
+    pass_second(&mut run, &mut life, 150);
+    {
+        let mut server = run.server();
+        (server.is_down, server.latency) = (false, Duration::from_secs(8));
+    }
+    for _ in 0..8 {
+        pass_second(&mut run, &mut life, 0);
+    }
+    run.disk.remove(STORE);
+    run.server().turn();
+    pass_second(&mut run, &mut life, 10);
+    let to = life.queue.sync_barrier();
+    for _ in 0..65 {
+        pass_second(&mut run, &mut life, 0);
+    }
+    assert!(life.queue.is_safe(to), "{:?}", life.queue.lock().ledger().stats());
+}

@@ -162,23 +162,18 @@ impl Client {
         self.own_instruments()?.timer(py, name, tags)
     }
 
-    /// Waits until every point sent before has its verdict; False when `timeout` seconds came first.
+    /// Waits until every point sent before has its verdict; False when `timeout` seconds came first, or the client ended and
+    /// left some in its spool.
     #[pyo3(signature = (timeout = None))]
     fn flush(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let handle = self.handle()?;
-        let timeout = waits::seconds(timeout)?;
-        let barrier = handle.client.barrier();
-        handle.wait(py, timeout, |slice| barrier.wait(slice))
+        self.handle()?.wait_for(py, timeout, potsdb::Client::barrier)
     }
 
     /// Waits until every point sent before has its verdict, or is in the spool and synced to the disk; False when
     /// `timeout` seconds came first. A server need not be there. Without the option `spool` it is `flush`.
     #[pyo3(signature = (timeout = None))]
     fn sync(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let handle = self.handle()?;
-        let timeout = waits::seconds(timeout)?;
-        let barrier = handle.client.sync_barrier();
-        handle.wait(py, timeout, |slice| barrier.wait(slice))
+        self.handle()?.wait_for(py, timeout, potsdb::Client::sync_barrier)
     }
 
     /// The place in the order of sending that a flush called now would wait for.

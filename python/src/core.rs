@@ -204,6 +204,19 @@ impl Core {
         }
     }
 
+    /// Waits, at most so many seconds, until a barrier that is made now is reached or never will be; returns whether it is.
+    pub(crate) fn wait_for(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+        barrier: impl FnOnce(&potsdb::Client) -> potsdb::Barrier,
+    ) -> PyResult<bool> {
+        let timeout = waits::seconds(timeout)?;
+        let barrier = barrier(&self.client);
+        self.wait(py, timeout, |slice| barrier.wait(slice) || barrier.is_over())?;
+        Ok(barrier.is_reached())
+    }
+
     /// Waits as `waits::until`; an interruption marks the client hurried.
     pub(crate) fn wait(
         &self,

@@ -116,13 +116,13 @@ fn drain(py: Python<'_>, core: &Core, began: Instant) -> PyResult<()> {
         return Ok(());
     }
     let barrier = client.exit_barrier();
-    let is_over = || barrier.is_reached() || (spools && is_cut_off(client));
+    let is_over = || barrier.is_over() || (spools && is_cut_off(client));
     waits::until(py, Some(delivering), |slice| {
         is_over() || barrier.wait(slice) || is_over()
     })?;
     if spools && !barrier.is_reached() {
         let barrier = client.sync_barrier();
-        waits::until(py, Some(saving), |slice| barrier.wait(slice))?;
+        waits::until(py, Some(saving), |slice| barrier.wait(slice) || barrier.is_over())?;
     }
     Ok(())
 }

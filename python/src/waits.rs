@@ -75,4 +75,9 @@ impl Barrier {
     fn is_reached(&self) -> bool {
         self.0.is_reached()
     }
+
+    /// Whether there is nothing more to wait for: it is reached, or the client has ended and left points in its spool.
+    fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
 }

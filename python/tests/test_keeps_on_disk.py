@@ -73,6 +73,19 @@ def test_a_sync_needs_no_server_and_a_flush_does(nowhere, folder, server):
     delivered_by_the_next(server, folder, 1000)
 
 
+def test_after_the_end_nothing_waits_for_a_verdict_that_the_next_program_will_get(nowhere, folder):
+    client = open_at(nowhere, folder)
+    for i in range(10):
+        client.send("m", i, timestamp=1500000000 + i)
+    flushing = client._barrier()
+    assert client.close(PATIENCE).spooled == 10
+    assert (flushing.is_over(), flushing.is_reached()) == (True, False)
+    assert not client.flush()
+    assert not asyncio.run(client.aflush())
+    assert client.sync()
+    assert asyncio.run(client.async_sync())
+
+
 def test_without_a_spool_a_sync_is_a_flush(client, server, nowhere):
     client.send("m", 1, a=1)
     assert client.sync(PATIENCE) and client.stats().acknowledged == 1

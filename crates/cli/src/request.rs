@@ -191,7 +191,7 @@ fn parse(received: &[u8], ended: bool) -> Option<Answer> {
     })
 }
 
-/// The chunks of a body in one piece, once the last one has come. It is asked after every read: before that nothing is copied.
+/// The chunks of a body in one piece, once the last one has come. Asked after every read, it copies nothing before.
 fn joined(mut chunks: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {

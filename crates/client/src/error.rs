@@ -208,13 +208,13 @@ impl std::error::Error for SendError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FlushError {
-    /// Points of the client without a verdict at the deadline.
+    /// Points of the client without a verdict when the flush gave up.
     pub pending: u64,
 }
 
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the flush reached its deadline with {} points pending", self.pending)
+        write!(f, "the flush gave up with {} points pending", self.pending)
     }
 }
 

@@ -389,7 +389,7 @@ impl Queue {
 
     /// Waits until every point below `to` has its verdict or is on disk and synced; returns whether that came.
     pub(crate) fn wait_safe(&self, to: u64, deadline: Option<Instant>) -> bool {
-        self.wait_until(deadline, |state| state.is_safe(to) || state.ended) && self.lock().is_safe(to)
+        self.wait_while_running(deadline, |state| state.is_safe(to))
     }
 
     /// Whether every point below `to` has its verdict.
@@ -399,7 +399,12 @@ impl Queue {
 
     /// Waits for [`is_reached`](Queue::is_reached) until `deadline`; returns whether it came.
     pub(crate) fn wait_reached(&self, to: u64, deadline: Option<Instant>) -> bool {
-        self.wait_until(deadline, |state| state.is_reached(to) || state.ended) && self.is_reached(to)
+        self.wait_while_running(deadline, |state| state.is_reached(to))
+    }
+
+    /// Whether the worker has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().ended
     }
 
     /// Waits for the worker's end.
@@ -537,6 +542,12 @@ impl Queue {
             (self.wake)();
         }
         Ok(self.wait_change(state, left))
+    }
+
+    /// Waits until something is so, the worker has ended or the deadline has come; returns whether it is so.
+    fn wait_while_running(&self, deadline: Option<Instant>, is_so: impl Fn(&State) -> bool) -> bool {
+        self.wait_until(deadline, |state| is_so(state) || state.ended);
+        is_so(&self.lock())
     }
 
     fn wait_until(&self, deadline: Option<Instant>, mut reached: impl FnMut(&State) -> bool) -> bool {

@@ -97,7 +97,9 @@ class Client:
     def timer(self, name: str, /, **tags: object) -> Timer:
         """Hands out a timer: a histogram of the seconds that blocks and functions take."""
     def flush(self, timeout: float | None = None) -> bool:
-        """Waits until every point sent before has its verdict; False when `timeout` seconds came first."""
+        """Waits until every point sent before has its verdict; False when `timeout` seconds came first, or the client ended and
+        left some in its spool.
+        """
     def sync(self, timeout: float | None = None) -> bool:
         """Waits until every point sent before has its verdict, or is in the spool and synced to the disk; False when `timeout`
         seconds came first. A server need not be there. Without the option `spool` it is `flush`.
@@ -487,6 +489,8 @@ class Barrier:
 
     def is_reached(self) -> bool:
         """Whether every point sent before the barrier has its verdict; of a sync, whether every one is safe."""
+    def is_over(self) -> bool:
+        """Whether there is nothing more to wait for: it is reached, or the client has ended and left points in its spool."""
 
 _Point: TypeAlias = tuple[str, list[tuple[str, str]], int, int | float, int]
 _Name: TypeAlias = tuple[str, list[tuple[str, str]]]

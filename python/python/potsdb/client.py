@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ._keywords import Keywords, Options
+    from ._potsdb import Barrier
 
 __all__ = ["MPS_LIMIT", "Client", "Keywords", "Options", "describe_options"]
 
@@ -205,11 +206,11 @@ class Client(_Base):
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """Waits like `flush`, and lets the event loop run meanwhile."""
-        return await _poll(self._barrier().is_reached, timeout)
+        return await _reaches(self._barrier(), timeout)
 
     async def async_sync(self, timeout: float | None = None) -> bool:
         """Waits like `sync`, and lets the event loop run meanwhile. (`async` is Python's own word.)"""
-        return await _poll(self._sync_barrier().is_reached, timeout)
+        return await _reaches(self._sync_barrier(), timeout)
 
     @property
     def host(self) -> str:
@@ -263,6 +264,11 @@ if Client.__doc__ is not None:  # python -OO
 
     {describe_options().replace(chr(10), chr(10) + "    ")}
     """
+
+
+async def _reaches(barrier: Barrier, timeout: float | None) -> bool:
+    await _poll(barrier.is_over, timeout)
+    return barrier.is_reached()
 
 
 async def _poll(reached: Callable[[], bool], timeout: float | None) -> bool:

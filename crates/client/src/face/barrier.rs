@@ -54,7 +54,13 @@ impl Barrier {
         })
     }
 
-    /// Waits for that, at most `timeout`; returns whether it came.
+    /// Whether there is nothing more to wait for: it is reached, or the client has ended and left points in its spool.
+    pub fn is_over(&self) -> bool {
+        self.is_reached() || self.in_instance().is_none_or(|instance| instance.queue().has_ended())
+    }
+
+    /// Waits until it is reached, at most `timeout`; returns whether it is. If it [`is_over`](Barrier::is_over), returns at
+    /// once.
     pub fn wait(&self, timeout: Duration) -> bool {
         let deadline = clock::deadline(timeout);
         self.in_instance().is_none_or(|instance| match self.of_sync {

@@ -264,7 +264,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The deadline came first; says how many points of the client were without a verdict then.
+    /// The deadline came first, or the client ended and left points in its spool; says how many points of the client were without
+    /// a verdict then.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         match self.barrier().wait(timeout) {
             true => Ok(()),
@@ -349,7 +350,7 @@ impl Client {
     /// let client = potsdb::Client::open("tsdb://localhost?test_mode=true")?;
     /// client.send("jobs.done", 1, ())?;
     /// let barrier = client.barrier();
-    /// while !barrier.wait(Duration::from_millis(100)) {
+    /// while !barrier.wait(Duration::from_millis(100)) && !barrier.is_over() {
     ///     // Look at something else, and wait again.
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -105,7 +105,7 @@ pub(crate) struct Spooling {
     secured: u64,
     /// Up to where the disk was asked to sync soon.
     hurried: u64,
-    /// The next position then.
+    /// The position that the next point was to get, and when that was looked at.
     mark: (u64, Duration),
     /// When the client began to close, and when the engine is to hand over what it has.
     closing_since: Option<Duration>,

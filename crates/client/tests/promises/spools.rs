@@ -166,7 +166,8 @@ fn a_client_that_has_ended_does_not_say_of_spooled_points_that_they_have_a_verdi
     assert_eq!(stats.spooled, 1_000);
     assert!(!waits.join().unwrap(), "a flush that was under way");
     assert_eq!(client.flush(LONG).unwrap_err().pending, 1_000);
-    assert!(!client.barrier().is_reached());
+    let barrier = client.barrier();
+    assert!(!barrier.is_reached() && barrier.is_over());
     assert_eq!((client.progress().reached, client.progress().safe), (0, 1_000));
     client.sync(LONG).unwrap();
 }

@@ -274,7 +274,7 @@ impl Run {
             let missing = missing.count() as u64;
             let stats = life.queue.lock().ledger().stats();
             let dropped = stats.dropped.total();
-            // What the server forgot once the client closes has had its verdict; law 4 looks for it.
+            // A client that closes waits no longer to send again what a server forgot. Law 4 looks for it in the next life.
             let is_forgotten = self.server_forgets && life.is_closing;
             if missing > dropped && !is_forgotten {
                 return Err(format!(
